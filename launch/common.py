@@ -1,0 +1,158 @@
+"""What the scripts share: flags in groups, --help, errors in one line, and where things lie."""
+
+import logging
+import os
+import sys
+import textwrap
+from typing import Any, Callable, List, Tuple
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
+
+import better_exceptions
+import pooch
+from absl import app, flags
+
+from vq_estimator import __version__
+from vq_estimator.errors import VQError
+
+FLAGS = flags.FLAGS
+_GROUPS = []  # type: List[Tuple[str, List[str]]]
+
+
+class Group:
+    """Flags that --help shows together."""
+
+    def __init__(self, title: str):
+        self._names = []  # type: List[str]
+        _GROUPS.append((title, self._names))
+
+    def _add(self, define: Callable, name: str, default: Any, text: str, *args, **kwargs) -> None:
+        define(name, default, *args, text, **kwargs)
+        self._names.append(name)
+
+    def string(self, name, default, text):
+        self._add(flags.DEFINE_string, name, default, text)
+
+    def integer(self, name, default, text):
+        self._add(flags.DEFINE_integer, name, default, text)
+
+    def float(self, name, default, text):
+        self._add(flags.DEFINE_float, name, default, text)
+
+    def bool(self, name, default, text):
+        self._add(flags.DEFINE_bool, name, default, text)
+
+    def enum(self, name, default, values, text):
+        self._add(flags.DEFINE_enum, name, default, text, list(values))
+
+
+def data_flags() -> None:
+    """The flags of every script."""
+    group = Group("Data")
+    group.string(
+        "data_dir",
+        os.environ.get("VQ_DATA_DIR", "./datasets"),
+        "folder of the data sets: mnist/*.gz, fashion_mnist/*.gz, cifar10/cifar-10-batches-bin/*.bin; "
+        "what is missing is downloaded",
+    )
+    group.bool("require_full_dataset", False, "refuse the embedded 5,000 digits where MNIST can't be downloaded")
+
+
+def run_flags() -> None:
+    """The flags of a script that works on a trained run."""
+    group = Group("Run")
+    group.string("model_dir", None, "the run folder that train.py made")
+    group.string("checkpoint", "latest", "latest, best (by validation), or the path of a checkpoint")
+    data_flags()
+
+
+def cache_dir() -> str:
+    return os.environ.get("VQ_CACHE_DIR") or str(pooch.os_cache("vq_estimator"))
+
+
+def locate_data(dataset: str, wanted=None):
+    """The files of a data set, by the flags."""
+    from vq_estimator.data import sources
+
+    return sources.locate(dataset, FLAGS.data_dir, cache_dir(), FLAGS.require_full_dataset, wanted)
+
+
+def open_run():
+    """Configuration and checkpoint of --model_dir, by the flags."""
+    from vq_estimator.training import run_folder
+
+    if not FLAGS.model_dir:
+        raise VQError("model_dir: got none, expected --model_dir=RUN, the folder that train.py made")
+    return run_folder.load_config(FLAGS.model_dir), run_folder.find_checkpoint(FLAGS.model_dir, FLAGS.checkpoint)
+
+
+def _print_help(doc: str) -> None:
+    print(doc.strip() + "\n\nFlags:")
+    for title, names in _GROUPS:
+        print("\n  {}".format(title))
+        for name in names:
+            flag = FLAGS[name]
+            kind = "|".join(flag.parser.enum_values) if hasattr(flag.parser, "enum_values") else flag.flag_type()
+            default = "" if flag.default is None else " [default: {}]".format(flag.default_as_str)
+            head = "--[no]{}".format(name) if flag.boolean else "--{}={}".format(name, kind.upper() if "|" not in kind else kind)
+            print("    " + head)
+            print(textwrap.fill(flag.help + default, 100, initial_indent=" " * 8, subsequent_indent=" " * 8))
+    print("\n  --version, --help; --helpfull lists the flags of all libraries too")
+
+
+def _parse(program: str, doc: str) -> Callable:
+    def parse(argv):
+        if any(a in ("--help", "-h", "-help") for a in argv[1:]):
+            _print_help(doc)
+            sys.exit(0)
+        if "--version" in argv[1:]:
+            print(program, __version__)
+            sys.exit(0)
+        try:
+            rest = FLAGS(argv)
+        except flags.Error as e:
+            _fail(program, str(e).replace("\n", " "), 2)
+        if len(rest) > 1:
+            _fail(program, "got the argument {!r}, expected only flags (--name=value); see --help".format(rest[1]), 2)
+        return rest
+
+    return parse
+
+
+def _fail(program: str, message: str, status: int) -> None:
+    print("{}: error: {}".format(program, message), file=sys.stderr)
+    sys.exit(status)
+
+
+def run(main: Callable[[], None], doc: str) -> None:
+    """Runs a script: parses flags, sets up TensorFlow, turns user errors into one line and status 1 (2: bad flags)."""
+    program = os.path.basename(sys.argv[0])
+
+    def start(argv):
+        del argv
+        # Our log goes around the progress bars; TensorFlow's is for those who ask with --verbosity.
+        handler = _TqdmHandler()
+        handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+        logger = logging.getLogger("vq_estimator")
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(logging.INFO)
+        better_exceptions.hook()
+        import tensorflow.compat.v1 as tf
+
+        tf.disable_eager_execution()
+        tf.logging.set_verbosity(tf.logging.INFO if FLAGS["verbosity"].present else tf.logging.ERROR)
+        try:
+            main()
+        except VQError as e:
+            _fail(program, str(e).replace("\n", " "), 1)
+        except KeyboardInterrupt:
+            _fail(program, "interrupted", 130)
+
+    app.run(start, flags_parser=_parse(program, doc))
+
+
+class _TqdmHandler(logging.Handler):
+    def emit(self, record):
+        from tqdm import tqdm
+
+        tqdm.write(self.format(record), file=sys.stderr)

@@ -1,0 +1,27 @@
+"""Evaluates a trained run on a whole split and writes eval/<split>.json in its folder.
+
+  python launch/evaluate.py --model_dir=log/mnist-original-K20-D64 --split=test
+"""
+
+from vq_estimator_launch import common
+from vq_estimator_launch.common import FLAGS, Group
+
+common.run_flags()
+EVALUATION = Group("Evaluation")
+EVALUATION.enum("split", "test", ("train", "validation", "test"), "which examples")
+
+
+def main() -> None:
+    from vq_estimator.inference import evaluation
+
+    config, checkpoint = common.open_run()
+    source = common.locate_data(config.dataset, wanted=config.dataset_source)
+    print(evaluation.table([evaluation.evaluate(config, checkpoint, source, FLAGS.model_dir, FLAGS.split)]))
+
+
+def run() -> None:
+    common.run(main, __doc__)
+
+
+if __name__ == "__main__":
+    run()

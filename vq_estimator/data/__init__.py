@@ -1,0 +1,1 @@
+"""Bytes on disk -> tf.data of uint8 images."""

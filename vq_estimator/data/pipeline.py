@@ -1,0 +1,112 @@
+"""tf.data of uint8 images, read from files inside the graph; no data in the GraphDef.
+
+The order of training is a function of the seed and the step alone: example `p` of the endless stream belongs to epoch
+`p // n`, and each epoch is a permutation drawn from (seed, epoch). A run resumed at step s starts the stream at
+`s * batch_size` and sees what an uninterrupted run would have seen.
+"""
+
+from typing import Tuple
+
+import tensorflow.compat.v1 as tf
+
+from vq_estimator.data.sources import Source
+
+SPLITS = ("train", "validation", "test")
+DECODE_BATCH = 500
+
+
+def split_size(source: Source, split: str) -> int:
+    """Examples in a split; validation is the last part of the published training half."""
+    spec = source.spec
+    return {"train": spec.train - spec.validation, "validation": spec.validation, "test": spec.test}[split]
+
+
+def _records(source: Source, split: str) -> tf.data.Dataset:
+    """Dataset of (image uint8 [H, W, C], label int32 []), in the order of the files."""
+    spec = source.spec
+    height, width, channels = spec.shape
+    pixels = height * width * channels
+    test = split == "test"
+    if spec.layout == "idx":
+        images, labels = source.paths[2:] if test else source.paths[:2]
+        dataset = tf.data.Dataset.zip(
+            (
+                tf.data.FixedLengthRecordDataset(images, pixels, header_bytes=16, compression_type="GZIP"),
+                tf.data.FixedLengthRecordDataset(labels, 1, header_bytes=8, compression_type="GZIP"),
+            )
+        )
+    else:
+        files = list(source.paths[-1:] if test else source.paths[:-1])
+        dataset = tf.data.FixedLengthRecordDataset(files, 1 + pixels).map(
+            lambda record: (tf.strings.substr(record, 1, pixels), tf.strings.substr(record, 0, 1))
+        )
+    if not test:
+        train = spec.train - spec.validation
+        dataset = dataset.take(train) if split == "train" else dataset.skip(train)
+
+    def decode(image, label):
+        image = tf.decode_raw(image, tf.uint8)  # [n, pixels]
+        if spec.layout == "cifar":  # planes to pixels
+            image = tf.transpose(tf.reshape(image, [-1, channels, height, width]), [0, 2, 3, 1])
+        image = tf.reshape(image, [-1, height, width, channels])
+        return image, tf.cast(tf.reshape(tf.decode_raw(label, tf.uint8), [-1]), tf.int32)
+
+    return dataset.batch(DECODE_BATCH).map(decode, num_parallel_calls=2)
+
+
+def resize(images: tf.Tensor, size: int) -> tf.Tensor:
+    """Bilinear in TF1's convention (corners not aligned, pixel centres at integers), as tf-vqvae; [B, H, W, C] to float32."""
+    return tf.image.resize_bilinear(tf.cast(images, tf.float32), [size, size], align_corners=False)
+
+
+def examples(source: Source, split: str, image_size: int) -> tf.data.Dataset:
+    """Dataset of single (image uint8 [S, S, C], label int32 []) in the order of the files.
+
+    Resized images are rounded to uint8, so that a likelihood over 256 values means something.
+    """
+    height, width, channels = source.spec.shape
+
+    def fit(image, label):
+        if (height, width) != (image_size, image_size):
+            image = tf.cast(tf.round(resize(image, image_size)), tf.uint8)
+        image.set_shape([None, image_size, image_size, channels])
+        return image, label
+
+    batches = _records(source, split).map(fit, num_parallel_calls=2)
+    return batches.apply(tf.data.experimental.unbatch())
+
+
+def _features(image, label):
+    return {"image": image, "label": label}
+
+
+def evaluation_dataset(source: Source, split: str, image_size: int, batch_size: int) -> tf.data.Dataset:
+    """One pass in order, in batches of {"image": uint8 [B, S, S, C], "label": int32 [B]}; the last may be smaller."""
+    return examples(source, split, image_size).batch(batch_size).map(_features).prefetch(2)
+
+
+def _stream(n: int, seed: int, start: int) -> tf.data.Dataset:
+    """The endless stream of example numbers, from position `start` on."""
+
+    def epoch(e):
+        noise = tf.random.stateless_uniform([n], seed=tf.stack([tf.constant(seed, tf.int64), e]))
+        return tf.data.Dataset.from_tensor_slices(tf.argsort(noise, stable=True))
+
+    epochs = tf.data.Dataset.range(start // n, 2**62)
+    return epochs.flat_map(epoch).skip(start % n)
+
+
+def training_dataset(source: Source, image_size: int, batch_size: int, seed: int, start_step: int = 0) -> tf.data.Dataset:
+    """Endless shuffled batches of {"image": uint8 [B, S, S, C], "label": int32 [B]} from `start_step` on.
+
+    The split is decoded once and kept in memory as one tensor; a batch is a gather of its rows.
+    """
+    n = split_size(source, "train")
+    whole = examples(source, "train", image_size).batch(n).cache().repeat()
+    rows = _stream(n, seed, start_step * batch_size).batch(batch_size, drop_remainder=True)
+
+    def gather(rows, whole: Tuple[tf.Tensor, tf.Tensor]):
+        images, labels = whole
+        return _features(tf.gather(images, rows), tf.gather(labels, rows))
+
+    return tf.data.Dataset.zip((rows, whole)).map(gather).prefetch(4)

@@ -1,0 +1,1 @@
+"""Work on trained runs: evaluation, export."""

@@ -1,0 +1,124 @@
+"""What a likelihood needs and training did not learn: the scale of the pixels and the frequencies of the codes.
+
+Both are fitted on the training split, once per checkpoint, and kept in the run folder; never on the split under
+evaluation.
+"""
+
+import hashlib
+import json
+import math
+import os
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+from scipy import optimize, special
+from tqdm import tqdm
+
+from vq_estimator.config import Config
+from vq_estimator.data import pipeline
+from vq_estimator.data.files import write_json
+from vq_estimator.data.sources import Source
+from vq_estimator.inference.session import restored
+from vq_estimator.training.run_folder import Checkpoint
+
+BATCH = 500
+BINS_PER_LEVEL = 8  # of the reconstruction, in the histogram that the scale is fitted to
+MIN_SCALE = 0.05  # in levels; below it a Gaussian has all its mass in one level anyway
+
+
+class Calibration(NamedTuple):
+    """Attributes:
+    scale: standard deviation, in levels of 0..255, of the discretised Gaussian around a reconstruction.
+    counts: int64 [L, K], how often each code occurs in the training split.
+    """
+
+    scale: float
+    counts: np.ndarray
+
+    def code_probabilities(self) -> np.ndarray:
+        """[L, K] float64, each row normalised; half a count is added to each code, so that none is impossible."""
+        smooth = self.counts + 0.5
+        return smooth / smooth.sum(-1, keepdims=True)
+
+
+def histogram_bits(histogram: np.ndarray, scale: float) -> float:
+    """Mean nats of the discretised Gaussian under a histogram [256, bins] of (level, reconstruction), in float64."""
+    levels, bins = np.nonzero(histogram)
+    weights, mean = histogram[levels, bins], bins / BINS_PER_LEVEL
+    below = np.where(levels == 0, -np.inf, (levels - 0.5 - mean) / scale)
+    above = np.where(levels == 255, np.inf, (levels + 0.5 - mean) / scale)
+    flip = below + above > 0
+    low, high = np.where(flip, -above, below), np.where(flip, -below, above)
+    log_high = special.log_ndtr(high)
+    with np.errstate(divide="ignore"):
+        log_p = log_high + np.log(-np.expm1(np.minimum(special.log_ndtr(low) - log_high, -1e-300)))
+    return float(-(weights * log_p).sum() / weights.sum())
+
+
+def fit_scale(histogram: np.ndarray) -> float:
+    """The scale that makes the pixels of the histogram likeliest."""
+    low, high = math.log(MIN_SCALE), math.log(256.0)
+    found = optimize.minimize_scalar(lambda s: histogram_bits(histogram, math.exp(s)), bounds=(low, high), method="bounded")
+    return float(math.exp(found.x))
+
+
+def fingerprint(checkpoint: str) -> str:
+    """SHA-256 over the checkpoint's files: another checkpoint of the same step is another checkpoint."""
+    digest = hashlib.sha256()
+    for path in sorted(tf.gfile.Glob(checkpoint + ".data-*") + [checkpoint + ".index"]):
+        with open(path, "rb") as f:
+            digest.update(f.read())
+    return digest.hexdigest()
+
+
+def calibrate(config: Config, checkpoint: Checkpoint, source: Source, model_dir: str) -> Calibration:
+    """The calibration of a checkpoint, from the run folder's `calibration/` or fitted now."""
+    mark = fingerprint(checkpoint.path)
+    path = os.path.join(model_dir, "calibration", mark[:16] + ".json")
+    try:
+        with open(path, encoding="utf-8") as f:
+            kept = json.load(f)
+        if kept["fingerprint"] == mark and kept["dataset_source"] == source.spec.name:
+            return Calibration(float(kept["scale"]), np.array(kept["code_counts"], np.int64))
+    except (OSError, ValueError, KeyError):
+        pass
+    fitted = _fit(config, checkpoint, source)
+    write_json(
+        path,
+        {
+            "fingerprint": mark,
+            "global_step": checkpoint.step,
+            "dataset_source": source.spec.name,
+            "split": "train",
+            "scale": fitted.scale,
+            "code_counts": fitted.counts.tolist(),
+        },
+    )
+    return fitted
+
+
+def _fit(config: Config, checkpoint: Checkpoint, source: Source) -> Calibration:
+    q, size = config.model.quantizer, config.model.image_size
+
+    def build(model):
+        dataset = pipeline.evaluation_dataset(source, "train", size, BATCH)
+        images = tf.data.make_one_shot_iterator(dataset).get_next()["image"]
+        out = model(images)
+        bins = tf.cast(tf.round(out.pixels.mean() * 255.0 * BINS_PER_LEVEL), tf.int32)
+        return images, bins, out.quantized.codes
+
+    width = 255 * BINS_PER_LEVEL + 1
+    histogram, counts = np.zeros(256 * width, np.int64), np.zeros(q.L * q.K, np.int64)
+    total = pipeline.split_size(source, "train")
+    with restored(config, checkpoint.path, build) as (session, tensors), tqdm(
+        total=total, unit="image", desc="calibrate on train"
+    ) as bar:
+        step = session.make_callable(tensors)
+        while bar.n < total:
+            images, bins, codes = step()
+            cells = images.astype(np.int64) * width + bins
+            histogram += np.bincount(cells.ravel(), minlength=len(histogram))
+            counts += np.bincount((codes + q.K * np.arange(q.L)).ravel(), minlength=len(counts))
+            bar.update(len(images))
+    return Calibration(fit_scale(histogram.reshape(256, width)), counts.reshape(q.L, q.K))

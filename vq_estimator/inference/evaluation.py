@@ -1,0 +1,155 @@
+"""Numbers over a whole split, from a checkpoint: errors, codebook use, and bits per dimension with what they consist of."""
+
+import math
+import os
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+from tqdm import tqdm
+
+from vq_estimator import drawing
+from vq_estimator.config import Config
+from vq_estimator.data import pipeline
+from vq_estimator.data.files import write_json
+from vq_estimator.data.sources import Source
+from vq_estimator.inference.calibration import Calibration, calibrate
+from vq_estimator.inference.session import restored
+from vq_estimator.training.run_folder import Checkpoint
+
+BATCH = 500
+LIKELIHOOD = "discretized_gaussian"
+
+
+class PerExample(NamedTuple):
+    """Of each example of a split, in its order: mse on 0..1 pixels, -ln p(x|z_q) in nats, tf-vqvae's formula, codes."""
+
+    mse: np.ndarray  # [N]
+    distortion: np.ndarray  # [N]
+    original_nll: np.ndarray  # [N]
+    codes: np.ndarray  # [N, h, w, L] int32
+    pixel_variance: float
+
+
+def run_split(config: Config, checkpoint: Checkpoint, source: Source, split: str, scale: float) -> PerExample:
+    """One pass over a split."""
+    size, K = config.model.image_size, config.model.quantizer.K
+
+    def build(model):
+        dataset = pipeline.evaluation_dataset(source, split, size, BATCH)
+        images = tf.data.make_one_shot_iterator(dataset).get_next()["image"]
+        out = model(images)
+        mse = out.pixels.squared_error(tf.cast(images, tf.float32) / 255.0)
+        distortion = -out.pixels.with_scale(scale).log_prob(images)
+        return images, mse, distortion, out.pixels.original_nll(K), out.quantized.codes
+
+    parts, total = [], pipeline.split_size(source, split)
+    pixels, pixel_sum, pixel_squares = 0, 0, 0
+    with restored(config, checkpoint.path, build) as (session, tensors), tqdm(
+        total=total, unit="image", desc="evaluate " + split
+    ) as bar:
+        step = session.make_callable(tensors)
+        while bar.n < total:
+            images, *values = step()
+            levels = images.astype(np.int64)
+            pixels, pixel_sum, pixel_squares = (
+                pixels + levels.size,
+                pixel_sum + int(levels.sum()),
+                pixel_squares + int(np.square(levels).sum()),
+            )
+            parts.append(values)
+            bar.update(len(images))
+    mse, distortion, original, codes = (np.concatenate(p) for p in zip(*parts))
+    variance = (pixel_squares / pixels - (pixel_sum / pixels) ** 2) / 255.0**2
+    return PerExample(mse.astype(np.float64), distortion.astype(np.float64), original.astype(np.float64), codes, variance)
+
+
+def codebook_usage(codes: np.ndarray, K: int) -> dict:
+    """Entries used and perplexity, over all the codes int [..., L]; perplexity is the mean over the L codebooks."""
+    L = codes.shape[-1]
+    flat = codes.reshape(-1, L)
+    counts = np.stack([np.bincount(flat[:, i], minlength=K) for i in range(L)])
+    p = counts / counts.sum(-1, keepdims=True)
+    entropy = -(p * np.log(np.where(p > 0, p, 1.0))).sum(-1)
+    return {"size": L * K, "used": int((counts > 0).sum()), "perplexity": float(np.exp(entropy).mean())}
+
+
+def bits_per_dim(examples: PerExample, config: Config, calibration: Calibration) -> dict:
+    """Distortion, and the rate under the uniform and the unigram prior, in bits per dimension.
+
+    The totals bound -log2 p(x) / dims from above, the encoder being deterministic (van den Oord et al. 2017, section 3.2).
+    """
+    q, dims = config.model.quantizer, config.model.dims
+    h, w, L = config.model.grid
+    log_p = np.log(calibration.code_probabilities())  # [L, K]
+    rate_uniform = h * w * L * math.log(q.K)
+    rate_unigram = -log_p[np.arange(L), examples.codes].sum((1, 2, 3)).mean()
+    to_bits = 1.0 / (dims * math.log(2.0))
+    bits = {
+        "distortion": float(examples.distortion.mean()) * to_bits,
+        "rate_uniform": rate_uniform * to_bits,
+        "rate_unigram": float(rate_unigram) * to_bits,
+    }
+    bits["total_uniform"] = bits["distortion"] + bits["rate_uniform"]
+    bits["total_unigram"] = bits["distortion"] + bits["rate_unigram"]
+    return bits
+
+
+def evaluate(config: Config, checkpoint: Checkpoint, source: Source, model_dir: str, split: str) -> dict:
+    """Evaluates a split and writes `eval/<split>.json` in the run folder; returns what it wrote."""
+    calibration = calibrate(config, checkpoint, source, model_dir)
+    examples = run_split(config, checkpoint, source, split, calibration.scale)
+    mse = float(examples.mse.mean())
+    result = {
+        "split": split,
+        "examples": len(examples.mse),
+        "dims_per_example": config.model.dims,
+        "dataset_source": source.spec.name,
+        "global_step": checkpoint.step,
+        "likelihood": LIKELIHOOD,
+        "likelihood_scale": calibration.scale,
+        "mse": mse,
+        "psnr_db": -10.0 * math.log10(max(mse, 1e-12)),
+        "normalized_mse": mse / examples.pixel_variance,
+        "codebook": codebook_usage(examples.codes, config.model.quantizer.K),
+        "original_nll": float(examples.original_nll.mean()),
+        "bits_per_dim": bits_per_dim(examples, config, calibration),
+    }
+    write_json(os.path.join(model_dir, "eval", split + ".json"), result)
+    return result
+
+
+def table(results) -> str:
+    """The results of some splits as the table that the commands print."""
+    rows = [
+        ("mse", "{:.5f}", lambda r: r["mse"]),
+        ("psnr (dB)", "{:.2f}", lambda r: r["psnr_db"]),
+        ("normalized mse", "{:.4f}", lambda r: r["normalized_mse"]),
+        ("codes used", "{}", lambda r: "{used} of {size}".format(**r["codebook"])),
+        ("perplexity", "{:.1f}", lambda r: r["codebook"]["perplexity"]),
+        ("bits/dim, distortion", "{:.4f}", lambda r: r["bits_per_dim"]["distortion"]),
+        ("bits/dim, rate (uniform prior)", "{:.4f}", lambda r: r["bits_per_dim"]["rate_uniform"]),
+        ("bits/dim, rate (unigram prior)", "{:.4f}", lambda r: r["bits_per_dim"]["rate_unigram"]),
+        ("bits/dim, total (uniform prior)", "{:.4f}", lambda r: r["bits_per_dim"]["total_uniform"]),
+        ("bits/dim, total (unigram prior)", "{:.4f}", lambda r: r["bits_per_dim"]["total_unigram"]),
+        ("tf-vqvae's nll (no likelihood)", "{:.3f}", lambda r: r["original_nll"]),
+    ]
+    head = "step {global_step}, {dataset_source}".format(**results[0])
+    lines = ["{:<34}".format(head) + "".join("{:>14}".format(r["split"]) for r in results)]
+    for name, form, value in rows:
+        lines.append("{:<34}".format(name) + "".join("{:>14}".format(form.format(value(r))) for r in results))
+    return "\n".join(lines)
+
+
+def reconstructions(config: Config, checkpoint: Checkpoint, source: Source, split: str = "test", rows: int = 10) -> np.ndarray:
+    """The first rows * rows images of a split and their reconstructions, as two grids side by side: uint8 [H, W, C]."""
+    size = config.model.image_size
+
+    def build(model):
+        dataset = pipeline.evaluation_dataset(source, split, size, rows * rows)
+        images = tf.data.make_one_shot_iterator(dataset).get_next()["image"]
+        return images, model(images).pixels.mode()
+
+    with restored(config, checkpoint.path, build) as (session, tensors):
+        images, decoded = session.run(tensors)
+    return drawing.side_by_side(drawing.grid(images, rows), drawing.grid(decoded, rows))

@@ -1,0 +1,1 @@
+"""Models composed of `nn`: the VQ-VAE and its objective."""

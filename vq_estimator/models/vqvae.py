@@ -1,0 +1,65 @@
+"""The VQ-VAE: x -> z_e -> z_q -> p(x | z_q)."""
+
+from typing import NamedTuple
+
+import tensorflow.compat.v1 as tf
+
+from vq_estimator.config import ModelConfig
+from vq_estimator.nn.likelihoods import SigmoidPixels, to_unit
+from vq_estimator.nn.networks import Decoder, Encoder
+from vq_estimator.nn.quantizers import Quantized, VectorQuantizer
+
+DTYPES = {"float32": tf.float32, "bfloat16": tf.bfloat16}
+
+
+class VQVAEOutput(NamedTuple):
+    """One pass over a batch.
+
+    Attributes:
+      z_e: float32 [B, h, w, L, D].
+      quantized: codes, z_q, the two terms and the update.
+      pixels: what the decoder says of the image.
+    """
+
+    z_e: tf.Tensor
+    quantized: Quantized
+    pixels: SigmoidPixels
+
+
+class VQVAE:
+    """Encoder, quantizer and decoder of a `ModelConfig`. Makes no op until it is connected; shares its variables after.
+
+    Args:
+      config: sizes, networks, quantizer and precision. The quantizer and the likelihood are float32 whatever it says.
+      seed: of the quantizer's draws.
+    """
+
+    def __init__(self, config: ModelConfig, seed: int = 0):
+        q, dtype = config.quantizer, DTYPES[config.precision]
+        self.config = config
+        self.encoder = Encoder(config.network, q.L * q.D, dtype)
+        self.quantizer = VectorQuantizer(q, seed)
+        self.decoder = Decoder(config.network, config.channels, dtype)
+
+    def __call__(self, images: tf.Tensor, training: bool = False, step=None) -> VQVAEOutput:
+        """images: uint8 [B, S, S, C], or float32 in 0..1."""
+        z_e = self.encode_continuous(images)
+        quantized = self.quantizer(z_e, training, step)
+        return VQVAEOutput(z_e, quantized, self._decode_vectors(quantized.z_q))
+
+    def encode_continuous(self, images: tf.Tensor) -> tf.Tensor:
+        """Images to z_e [B, h, w, L, D], before quantisation."""
+        q, (height, width, L) = self.config.quantizer, self.config.grid
+        return tf.reshape(self.encoder(to_unit(images)), [-1, height, width, L, q.D])
+
+    def encode(self, images: tf.Tensor) -> tf.Tensor:
+        """Images to codes, int32 [B, h, w, L]."""
+        return self.quantizer(self.encode_continuous(images), False).codes
+
+    def decode(self, codes: tf.Tensor) -> SigmoidPixels:
+        """Codes, int32 [B, h, w, L], to what the decoder says of the image."""
+        return self._decode_vectors(self.quantizer.lookup(codes))
+
+    def _decode_vectors(self, z_q: tf.Tensor) -> SigmoidPixels:
+        q, (height, width, L) = self.config.quantizer, self.config.grid
+        return SigmoidPixels(self.decoder(tf.reshape(z_q, [-1, height, width, L * q.D])))

@@ -1,0 +1,1 @@
+"""Layers, networks, quantizers and likelihoods: tensors -> tensors."""

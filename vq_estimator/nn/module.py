@@ -1,0 +1,37 @@
+"""Configure, then connect: the base of everything that owns variables."""
+
+from typing import List
+
+import tensorflow.compat.v1 as tf
+
+
+class Module:
+    """Makes no op when constructed; each call connects it once more to the same variables (`tf.make_template`).
+
+    Subclasses define `_connect(...)` and make variables with `self.variable`.
+    """
+
+    def __init__(self, name: str):
+        self.name = name
+        self._template = tf.make_template(name, self._connect)
+
+    def __call__(self, *args, **kwargs):
+        return self._template(*args, **kwargs)
+
+    def _connect(self, *args, **kwargs):
+        raise TypeError("{}: define _connect".format(type(self).__name__))
+
+    @property
+    def trainable_variables(self) -> List[tf.Variable]:
+        """Its trainable variables, once it has been called."""
+        return list(self._template.trainable_variables)
+
+    @staticmethod
+    def variable(name: str, shape, initializer, trainable: bool = True) -> tf.Variable:
+        """A float32 resource variable; TF 1.15 would make a reference variable by itself."""
+        return tf.get_variable(name, shape, tf.float32, initializer, trainable=trainable, use_resource=True)
+
+
+def static_shape(x: tf.Tensor) -> List[int]:
+    """The shape as a list of int or None, on TF 1.15 (which has Dimension entries) and on 2.x alike."""
+    return x.shape.as_list()

@@ -1,0 +1,104 @@
+"""Encoder and decoder: strided convolutions and residual blocks, tf-vqvae's networks among them.
+
+tf-vqvae's MNIST network is `widths=(D/4, D/2, D)` with no residual block, its CIFAR-10 network `widths=(D, D)` with two.
+Variables are float32; the arithmetic of the layers is `dtype`.
+"""
+
+import tensorflow.compat.v1 as tf
+
+from vq_estimator.config import NetworkConfig
+from vq_estimator.nn.convolution import conv2d, conv2d_transpose
+from vq_estimator.nn.module import Module, static_shape
+
+KERNEL = 4  # of the strided convolutions
+
+
+def _initializer(kind: str, fan_in: float, truncated: bool):
+    if kind == "he":  # He et al. (2015), section 2.2
+        return tf.truncated_normal_initializer(stddev=(2.0 / fan_in) ** 0.5)
+    return tf.truncated_normal_initializer(stddev=0.02) if truncated else tf.random_normal_initializer(stddev=0.02)
+
+
+class Conv2D(Module):
+    """Convolution with bias, in the type of its input."""
+
+    def __init__(self, maps: int, kernel: int, stride: int = 1, initializer: str = "normal", name: str = "conv"):
+        super(Conv2D, self).__init__(name)
+        self._maps, self._kernel, self._stride, self._kind = maps, kernel, stride, initializer
+
+    def _connect(self, x):
+        inputs = static_shape(x)[-1]
+        shape = [self._kernel, self._kernel, inputs, self._maps]
+        w = self.variable("w", shape, _initializer(self._kind, inputs * self._kernel**2, truncated=True))
+        b = self.variable("b", [self._maps], tf.zeros_initializer())
+        return tf.nn.bias_add(conv2d(x, tf.cast(w, x.dtype), self._stride), tf.cast(b, x.dtype))
+
+
+class Conv2DTranspose(Module):
+    """Transposed convolution with bias, in the type of its input."""
+
+    def __init__(self, maps: int, kernel: int, stride: int, initializer: str = "normal", name: str = "conv_transpose"):
+        super(Conv2DTranspose, self).__init__(name)
+        self._maps, self._kernel, self._stride, self._kind = maps, kernel, stride, initializer
+
+    def _connect(self, x):
+        inputs = static_shape(x)[-1]
+        shape = [self._kernel, self._kernel, self._maps, inputs]
+        fan_in = inputs * (self._kernel / self._stride) ** 2  # the taps that reach one output
+        w = self.variable("w", shape, _initializer(self._kind, fan_in, truncated=False))
+        b = self.variable("b", [self._maps], tf.zeros_initializer())
+        return tf.nn.bias_add(conv2d_transpose(x, tf.cast(w, x.dtype), self._stride), tf.cast(b, x.dtype))
+
+
+class ResidualBlock(Module):
+    """x + conv1x1(relu(conv3x3(relu(x))))."""
+
+    def __init__(self, initializer: str = "normal", name: str = "residual"):
+        super(ResidualBlock, self).__init__(name)
+        self._kind = initializer
+
+    def _connect(self, x):
+        maps = static_shape(x)[-1]
+        h = Conv2D(maps, 3, initializer=self._kind, name="conv_3x3")(tf.nn.relu(x))
+        h = Conv2D(maps, 1, initializer=self._kind, name="conv_1x1")(tf.nn.relu(h))
+        return x + h
+
+
+class Encoder(Module):
+    """Pixels [B, S, S, C] float32 in 0..1 to z_e [B, h, w, features] float32."""
+
+    def __init__(self, config: NetworkConfig, features: int, dtype=tf.float32, name: str = "encoder"):
+        super(Encoder, self).__init__(name)
+        self._config, self._features, self._dtype = config, features, dtype
+
+    def _connect(self, x):
+        kind = self._config.initializer
+        h = tf.cast(x, self._dtype)
+        for i, width in enumerate(self._config.widths):
+            h = tf.nn.relu(Conv2D(width, KERNEL, 2, kind, name="conv_{}".format(i + 1))(h))
+        for i in range(self._config.residual_blocks):
+            h = ResidualBlock(kind, name="residual_{}".format(i + 1))(h)
+        if self._config.widths[-1] != self._features:
+            h = Conv2D(self._features, 1, initializer=kind, name="to_codes")(h)
+        return tf.cast(h, tf.float32)
+
+
+class Decoder(Module):
+    """z_q [B, h, w, features] float32 to the likelihood's parameters [B, S, S, outputs] float32."""
+
+    def __init__(self, config: NetworkConfig, outputs: int, dtype=tf.float32, name: str = "decoder"):
+        super(Decoder, self).__init__(name)
+        self._config, self._outputs, self._dtype = config, outputs, dtype
+
+    def _connect(self, z_q):
+        kind, widths = self._config.initializer, self._config.widths
+        h = tf.cast(z_q, self._dtype)
+        if static_shape(h)[-1] != widths[-1]:
+            h = Conv2D(widths[-1], 1, initializer=kind, name="from_codes")(h)
+        for i in range(self._config.residual_blocks):
+            h = ResidualBlock(kind, name="residual_{}".format(i + 1))(h)
+        for i, width in enumerate(tuple(reversed(widths[:-1])) + (self._outputs,)):
+            h = Conv2DTranspose(width, KERNEL, 2, kind, name="conv_transpose_{}".format(i + 1))(h)
+            if i < len(widths) - 1:
+                h = tf.nn.relu(h)
+        return tf.cast(h, tf.float32)

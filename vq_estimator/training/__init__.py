@@ -1,0 +1,1 @@
+"""model_fns, the Estimator, optimisation, metrics, summaries and hooks."""

@@ -1,0 +1,51 @@
+"""Streaming metrics over the examples of a split, never a mean of batch means."""
+
+from typing import Dict
+
+import tensorflow.compat.v1 as tf
+
+from vq_estimator.models.objectives import Terms
+
+
+def usage(counts: tf.Tensor):
+    """Entries used (total) and perplexity (mean over codebooks) of code counts [L, K]."""
+    p = counts / tf.maximum(tf.reduce_sum(counts, -1, keepdims=True), 1.0)
+    entropy = -tf.reduce_sum(p * tf.log(tf.maximum(p, 1e-30)), -1)
+    return tf.reduce_sum(tf.cast(counts > 0, tf.float32)), tf.reduce_mean(tf.exp(entropy))
+
+
+def code_counts(codes: tf.Tensor, K: int) -> tf.Tensor:
+    """Counts [L, K] float32 of the codes int32 [B, h, w, L]."""
+    L = codes.shape.as_list()[-1]
+    ids = tf.reshape(codes + K * tf.range(L), [-1])
+    return tf.reshape(tf.math.unsorted_segment_sum(tf.ones_like(ids, tf.float32), ids, L * K), [L, K])
+
+
+def streaming_code_counts(codes: tf.Tensor, K: int):
+    """(value, update) of the counts [L, K] over all batches seen."""
+    L = codes.shape.as_list()[-1]
+    total = tf.get_variable(
+        "code_counts",
+        [L, K],
+        tf.float32,
+        tf.zeros_initializer(),
+        trainable=False,
+        collections=[tf.GraphKeys.LOCAL_VARIABLES, tf.GraphKeys.METRIC_VARIABLES],
+        use_resource=True,
+    )
+    return total.read_value(), total.assign_add(code_counts(codes, K))
+
+
+def vqvae(terms: Terms, codes: tf.Tensor, K: int) -> Dict[str, tuple]:
+    """The eval_metric_ops of a VQ-VAE."""
+    counts, update = streaming_code_counts(codes, K)
+    used, perplexity = usage(counts)
+    return {
+        "mse": tf.metrics.mean(terms.mse),
+        "loss/total": tf.metrics.mean(terms.total),
+        "loss/reconstruction": tf.metrics.mean(terms.reconstruction),
+        "loss/codebook": tf.metrics.mean(terms.codebook),
+        "loss/commitment": tf.metrics.mean(terms.commitment),
+        "codebook/used": (used, update),
+        "codebook/perplexity": (perplexity, update),
+    }

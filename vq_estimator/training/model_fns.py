@@ -1,0 +1,56 @@
+"""The model_fn: the one place where graphs depend on the Estimator's mode."""
+
+import os
+
+import tensorflow.compat.v1 as tf
+from tensorflow import estimator as tf_estimator
+
+from vq_estimator.config import Config, GradientCodebook
+from vq_estimator.models import objectives
+from vq_estimator.models.vqvae import VQVAE
+from vq_estimator.training import hooks, metrics, optimization, summaries
+
+EVAL_NAME = "validation"
+
+
+def vqvae_model_fn(features, labels, mode, params, config):
+    """One VQ-VAE graph: x -> z_e -> z_q -> p(x | z_q).
+
+    Args:
+      features: {"image": uint8 [B, S, S, C]}.
+      labels: not used.
+      mode: an Estimator's mode.
+      params: {"config": Config, "start_step": int}.
+      config: the RunConfig.
+    """
+    del labels
+    run = params["config"]  # type: Config
+    x = features["image"]  # [B, S, S, C] uint8
+    training = mode == tf_estimator.ModeKeys.TRAIN
+    step = tf.train.get_or_create_global_step()
+    out = VQVAE(run.model, run.train.seed)(x, training, tf.identity(step) if training else None)
+    if mode == tf_estimator.ModeKeys.PREDICT:
+        predictions = {"codes": out.quantized.codes, "images": out.pixels.mode()}
+        return tf_estimator.EstimatorSpec(mode, predictions=predictions)
+
+    K, codebook = run.model.quantizer.K, run.model.quantizer.codebook
+    terms = objectives.terms(x, out, run.objective, isinstance(codebook, GradientCodebook))  # each [B]
+    loss = tf.reduce_mean(terms.total)
+    if mode == tf_estimator.ModeKeys.EVAL:
+        folder = os.path.join(config.model_dir, "eval_" + EVAL_NAME)
+        return tf_estimator.EstimatorSpec(
+            mode,
+            loss=loss,
+            eval_metric_ops=metrics.vqvae(terms, out.quantized.codes, K),
+            evaluation_hooks=[hooks.EvaluationPictures(summaries.pictures(x, out), folder, step)],
+        )
+
+    rate = optimization.learning_rate(run.optimizer, step)
+    summaries.vqvae(x, out, terms, rate, K)
+    shown = {"loss": loss, "mse": tf.reduce_mean(terms.mse)}
+    schedule = run.train
+    training_hooks = [hooks.ProgressHook(shown, params["start_step"], schedule.max_steps, schedule.log_steps)]
+    if run.objective.reconstruction == "squared_error":
+        training_hooks.append(hooks.BlackImageHook(tf.reduce_max(out.pixels.mean()), schedule.log_steps))
+    train_op = optimization.minimize(loss, rate, step, then=out.quantized.update)
+    return tf_estimator.EstimatorSpec(mode, loss=loss, train_op=train_op, training_hooks=training_hooks)

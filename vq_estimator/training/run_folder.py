@@ -1,0 +1,133 @@
+"""A run's folder: its configuration, its checkpoints, and the best of them by validation."""
+
+import json
+import os
+import shutil
+from typing import NamedTuple, Optional
+
+import tensorflow.compat.v1 as tf
+
+from vq_estimator import config as config_lib
+from vq_estimator.config import Config
+from vq_estimator.data.files import write_json, write_text
+from vq_estimator.errors import VQError
+
+CONFIG = "config.json"
+BEST = "best"
+
+
+class Checkpoint(NamedTuple):
+    """A checkpoint's path, without the suffix of its files, and its step."""
+
+    path: str
+    step: int
+
+
+def load_config(model_dir: str) -> Config:
+    """The configuration that a run was trained with."""
+    path = os.path.join(model_dir, CONFIG)
+    try:
+        with open(path, encoding="utf-8") as f:
+            text = f.read()
+    except (OSError, UnicodeDecodeError) as e:
+        reason = getattr(e, "strerror", None) or str(e)
+        raise VQError("model_dir: got {!r}, expected a run folder with a {} ({})".format(model_dir, CONFIG, reason)) from None
+    return config_lib.from_json(text, path)
+
+
+def prepare(model_dir: str, config: Config, overwrite: bool = False) -> int:
+    """Makes the folder ready to train in; returns the step that training starts from.
+
+    A new or empty folder gets `config.json`. A run with the same configuration is resumed. Anything else is refused, with
+    the difference shown, unless `overwrite` allows to remove a run.
+
+    Raises:
+      VQError: the folder holds another run, or something that is no run.
+    """
+    path = os.path.join(model_dir, CONFIG)
+    try:
+        if os.path.isfile(path):
+            if overwrite:
+                shutil.rmtree(model_dir)
+            else:
+                changed = config_lib.differences(load_config(model_dir), config)
+                if changed:
+                    hint = "choose another --model_dir, or --overwrite to remove the run and start anew"
+                    raise VQError("{} holds a run that differs: {}; {}".format(model_dir, "; ".join(changed), hint))
+        elif os.path.isdir(model_dir) and os.listdir(model_dir):
+            raise VQError("model_dir: got {!r}, which is not empty and no run (no {}); choose another".format(model_dir, CONFIG))
+        os.makedirs(model_dir, exist_ok=True)
+        write_text(path, config_lib.to_json(config))
+    except OSError as e:
+        raise VQError("model_dir: can't write {!r}: {}".format(model_dir, e.strerror or e)) from None
+    latest = latest_checkpoint(model_dir)
+    return latest.step if latest else 0
+
+
+def latest_checkpoint(model_dir: str) -> Optional[Checkpoint]:
+    """The newest checkpoint, or None."""
+    path = tf.train.latest_checkpoint(model_dir)
+    return None if path is None else read_checkpoint(path)
+
+
+def read_checkpoint(path: str) -> Checkpoint:
+    """Reads the step of a checkpoint.
+
+    Raises:
+      VQError: no readable checkpoint is there.
+    """
+    try:
+        return Checkpoint(path, int(tf.train.load_variable(path, "global_step")))
+    except (tf.errors.OpError, ValueError, KeyError) as e:
+        raise VQError("checkpoint: {!r} can't be read ({})".format(path, str(e).split("\n")[0][:160])) from None
+
+
+def find_checkpoint(model_dir: str, which: str = "latest") -> Checkpoint:
+    """`which` is "latest", "best" (by validation) or a path.
+
+    Raises:
+      VQError: there is none.
+    """
+    if which == "latest":
+        found = latest_checkpoint(model_dir)
+        if found is None:
+            raise VQError("checkpoint: {!r} holds none; train first, or wait for the first one".format(model_dir))
+        return found
+    if which == BEST:
+        best = load_best(model_dir)
+        if best is None:
+            raise VQError("checkpoint: {!r} has no best one yet (no evaluation so far); expected latest or a path".format(model_dir))
+        return read_checkpoint(os.path.join(model_dir, BEST, best["checkpoint"]))
+    for suffix in (".index", ".meta"):
+        which = which[: -len(suffix)] if which.endswith(suffix) else which
+    if not os.path.isfile(which + ".index"):
+        raise VQError("checkpoint: got {!r}, expected latest, best or the path of a checkpoint".format(which))
+    return read_checkpoint(which)
+
+
+def load_best(model_dir: str) -> Optional[dict]:
+    """What `keep_best` wrote, or None."""
+    try:
+        with open(os.path.join(model_dir, BEST, "best.json"), encoding="utf-8") as f:
+            return json.load(f)
+    except (OSError, ValueError):
+        return None
+
+
+def keep_best(model_dir: str, checkpoint: str, step: int, metric: str, value: float) -> bool:
+    """Copies the checkpoint to `best/` when `value` is the lowest so far; the value is kept on disk, over restarts."""
+    best = load_best(model_dir)
+    if best is not None and not value < best["value"]:
+        return False
+    folder, name = os.path.join(model_dir, BEST), os.path.basename(checkpoint)
+    os.makedirs(folder, exist_ok=True)
+    for source in tf.gfile.Glob(checkpoint + ".*"):
+        if not source.endswith(".meta"):
+            shutil.copyfile(source, os.path.join(folder, os.path.basename(source)))
+    write_json(
+        os.path.join(folder, "best.json"), {"checkpoint": name, "global_step": step, "metric": metric, "value": float(value)}
+    )
+    for old in os.listdir(folder):
+        if old != "best.json" and not old.startswith(name + "."):
+            os.remove(os.path.join(folder, old))
+    return True
