@@ -8,6 +8,7 @@ import tensorflow.compat.v1 as tf
 from vq_estimator.config import Config
 from vq_estimator.errors import VQError
 from vq_estimator.models.vqvae import VQVAE
+from vq_estimator.nn.module import static_shape
 
 
 class Restored(NamedTuple):
@@ -26,11 +27,21 @@ def restored(config: Config, checkpoint: str, build: Callable[[VQVAE], Any]) -> 
     """
     with tf.Graph().as_default() as graph:
         tensors = build(VQVAE(config.model, config.train.seed))
-        saver = tf.train.Saver(tf.global_variables())
+        variables = tf.global_variables()
+        _check_fits(checkpoint, variables)
         with tf.Session(graph=graph) as session:
-            try:
-                saver.restore(session, checkpoint)
-            except (tf.errors.OpError, ValueError) as e:
-                reason = str(getattr(e, "message", e)).split("\n")[0][:160]
-                raise VQError("checkpoint: {!r} does not fit the run's config.json ({})".format(checkpoint, reason)) from None
+            tf.train.Saver(variables).restore(session, checkpoint)
             yield Restored(session, tensors)
+
+
+def _check_fits(checkpoint: str, variables) -> None:
+    """TensorFlow restores a resource variable from a tensor of another shape without a word."""
+    try:
+        found = dict(tf.train.list_variables(checkpoint))
+    except (tf.errors.OpError, ValueError) as e:
+        raise VQError("checkpoint: {!r} can't be read ({})".format(checkpoint, str(e).split("\n")[0][:160])) from None
+    for variable in variables:
+        name, want = variable.op.name, static_shape(variable)
+        if found.get(name) != want:
+            got = "no {}".format(name) if name not in found else "{} of shape {}".format(name, found[name])
+            raise VQError("checkpoint: {!r} does not fit config.json: got {}, expected shape {}".format(checkpoint, got, want))

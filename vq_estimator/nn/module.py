@@ -1,5 +1,6 @@
 """Configure, then connect: the base of everything that owns variables."""
 
+import zlib
 from typing import List
 
 import tensorflow.compat.v1 as tf
@@ -28,7 +29,14 @@ class Module:
 
     @staticmethod
     def variable(name: str, shape, initializer, trainable: bool = True) -> tf.Variable:
-        """A float32 resource variable; TF 1.15 would make a reference variable by itself."""
+        """A float32 resource variable; TF 1.15 would make a reference variable by itself.
+
+        A random initializer gets its seed from the variable's full name: with the graph's seed it decides the value,
+        whatever other ops the graph has and in whatever order they were made.
+        """
+        if hasattr(initializer, "seed"):
+            full_name = tf.get_variable_scope().name + "/" + name
+            initializer.seed = zlib.crc32(full_name.encode()) & 0x7FFFFFFF
         return tf.get_variable(name, shape, tf.float32, initializer, trainable=trainable, use_resource=True)
 
 

@@ -4,10 +4,10 @@ import tensorflow.compat.v1 as tf
 
 from vq_estimator.errors import VQError
 
-CPU_FLAGS = ("avx512_bf16", "amx_bf16")
+CPU_FEATURES = ("avx512_bf16", "amx_bf16")
 
 
-def _cpu_flags(path: str = "/proc/cpuinfo") -> str:
+def _cpu_features(path: str = "/proc/cpuinfo") -> str:
     try:
         with open(path) as f:
             return next((line for line in f if line.startswith("flags")), "")
@@ -15,15 +15,15 @@ def _cpu_flags(path: str = "/proc/cpuinfo") -> str:
         return ""
 
 
-def check(precision: str, version: str = tf.__version__, cpu_flags=None, gpu=None) -> None:
+def check(precision: str, version: str = tf.__version__, cpu_features=None, gpu=None) -> None:
     """Raises VQError where `precision` can't be had; float32 always can."""
     if precision == "float32":
         return
     if tuple(int(n) for n in version.split(".")[:2]) < (2, 12):
         raise VQError("precision: got bfloat16 on TensorFlow {}, expected float32 or TensorFlow 2.12 to 2.15".format(version))
     gpu = bool(tf.config.experimental.list_physical_devices("GPU")) if gpu is None else gpu
-    flags = (_cpu_flags() if cpu_flags is None else cpu_flags).split()
-    if not gpu and not any(flag in flags for flag in CPU_FLAGS):
+    flags = (_cpu_features() if cpu_features is None else cpu_features).split()
+    if not gpu and not any(flag in flags for flag in CPU_FEATURES):
         raise VQError(
-            "precision: got bfloat16 on a processor without {}, expected float32".format(" or ".join(CPU_FLAGS))
+            "precision: got bfloat16 on a processor without {}, expected float32".format(" or ".join(CPU_FEATURES))
         )

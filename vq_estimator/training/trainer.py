@@ -12,7 +12,7 @@ from vq_estimator.config import Config
 from vq_estimator.data import pipeline
 from vq_estimator.data.sources import Source
 from vq_estimator.training import precision, run_folder, summaries
-from vq_estimator.training.hooks import StopRequest
+from vq_estimator.training.hooks import CheckpointHook, StopRequest
 from vq_estimator.training.model_fns import EVAL_NAME, vqvae_model_fn
 
 log = logging.getLogger("vq_estimator")
@@ -105,9 +105,9 @@ def train(config: Config, source: Source, model_dir: str, overwrite: bool = Fals
         return pipeline.evaluation_dataset(source, "validation", size, EVAL_BATCH)
 
     listener = EvaluateAtSteps(estimator, validation_input, schedule.eval_steps, model_dir, start)
-    stop = StopRequest()
+    saver, stop = CheckpointHook(model_dir, save_steps=schedule.save_checkpoints_steps), StopRequest()
     with stop.listening():
-        estimator.train(train_input, hooks=[stop, *hooks], max_steps=schedule.max_steps, saving_listeners=[listener])
+        estimator.train(train_input, hooks=[saver, stop, *hooks], max_steps=schedule.max_steps, saving_listeners=[listener])
     step = run_folder.find_checkpoint(model_dir).step
     if stop.signal is None and step % schedule.eval_steps:
         evaluate_and_keep_best(estimator, validation_input, model_dir)

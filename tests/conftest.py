@@ -1,0 +1,69 @@
+"""Fixtures: a clean graph for each test, the embedded digits, the full data where it lies, and one small trained run."""
+
+import dataclasses
+import logging
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import pytest
+import tensorflow.compat.v1 as tf
+
+from vq_estimator.config import make_config
+from vq_estimator.data import sources
+from vq_estimator.training import trainer
+
+tf.disable_eager_execution()
+tf.logging.set_verbosity(tf.logging.ERROR)
+logging.getLogger("vq_estimator").setLevel(logging.WARNING)
+
+DATA_DIR = os.environ.get("VQ_DATA_DIR")
+
+
+def no_network(url, path):
+    raise OSError(url + ": no network in tests")
+
+
+@pytest.fixture(autouse=True)
+def clean_graph():
+    with tf.Graph().as_default():
+        yield
+
+
+@pytest.fixture(scope="session")
+def cache_dir(tmp_path_factory):
+    return str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def digits(cache_dir, tmp_path_factory):
+    """The 5,000 embedded digits: there on any machine."""
+    return sources.locate("mnist", str(tmp_path_factory.mktemp("empty")), cache_dir, fetcher=no_network)
+
+
+@pytest.fixture(scope="session")
+def full_data(cache_dir):
+    """A function name -> Source for the data sets below VQ_DATA_DIR; skips the test where they are not."""
+
+    def find(dataset):
+        if not DATA_DIR or not os.path.isdir(os.path.join(DATA_DIR, dataset)):
+            pytest.skip("VQ_DATA_DIR has no " + dataset)
+        return sources.locate(dataset, DATA_DIR, cache_dir, require_full=True, fetcher=no_network)
+
+    return find
+
+
+def small_config(source, **settings):
+    given = dict(K=8, D=16, max_steps=60, save_checkpoints_steps=30, save_summary_steps=30, eval_steps=30, log_steps=10)
+    given.update(settings)
+    config = make_config("mnist", given.pop("preset", "original"), **given)
+    return dataclasses.replace(config, dataset_source=source.spec.name)
+
+
+@pytest.fixture(scope="session")
+def small_run(digits, tmp_path_factory):
+    """(config, model_dir) of a VQ-VAE trained for 60 steps."""
+    model_dir = str(tmp_path_factory.mktemp("runs") / "small")
+    config = small_config(digits)
+    trainer.train(config, digits, model_dir)
+    return config, model_dir

@@ -1,0 +1,25 @@
+import numpy as np
+from PIL import Image
+
+from vq_estimator import drawing
+
+
+def test_grid_places_row_by_row():
+    images = np.arange(5, dtype=np.uint8).reshape(5, 1, 1, 1)
+    picture = drawing.grid(images, columns=2, gap=1)
+    assert picture.shape == (5, 3, 1)
+    np.testing.assert_array_equal(picture[::2, ::2, 0], [[0, 1], [2, 3], [4, 255]])
+    assert (picture[1] == 255).all()
+
+
+def test_side_by_side():
+    a, b = np.zeros([2, 3, 1], np.uint8), np.ones([2, 1, 1], np.uint8)
+    np.testing.assert_array_equal(drawing.side_by_side(a, b, gap=2)[0, :, 0], [0, 0, 0, 255, 255, 1])
+
+
+def test_png_of_grey_and_colour(tmp_path):
+    for channels in (1, 3):
+        picture = np.random.RandomState(0).randint(0, 256, (4, 5, channels)).astype(np.uint8)
+        drawing.save_png(str(tmp_path / "a.png"), picture, zoom=2)
+        back = np.asarray(Image.open(str(tmp_path / "a.png"))).reshape(8, 10, channels)
+        np.testing.assert_array_equal(back[::2, ::2], picture)

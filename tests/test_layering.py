@@ -1,0 +1,72 @@
+"""Imports run one way: launch -> inference -> training -> models -> nn -> data -> config."""
+
+import ast
+import os
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PACKAGE = os.path.join(ROOT, "vq_estimator")
+# What may be imported stands to the left. Leaves know no model: errors, and drawing (which writes files by data.files).
+ORDER = ["errors", "config", "data", "nn", "models", "training", "inference"]
+LEAVES = {"__init__": [], "errors": [], "drawing": ["data"]}
+
+
+def files():
+    for folder, _, names in os.walk(PACKAGE):
+        for name in names:
+            if name.endswith(".py"):
+                yield os.path.relpath(os.path.join(folder, name), PACKAGE)
+
+
+def imported_rooms(source):
+    for node in ast.walk(ast.parse(source)):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative import"
+            names = [node.module + "." + alias.name for alias in node.names]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] in ("vq_estimator", "launch", "vq_estimator_launch"):
+                yield parts[0] if parts[0] != "vq_estimator" else (parts + ["__init__"])[1]
+
+
+def room_of(path):
+    return path.split(os.sep)[0].replace(".py", "")
+
+
+def allowed(room):
+    if room in LEAVES:
+        return LEAVES[room]
+    below = ORDER[: ORDER.index(room) + 1]
+    return below + ["drawing"] if room == "inference" else below
+
+
+@pytest.mark.parametrize("path", sorted(files()))
+def test_imports_run_one_way(path):
+    with open(os.path.join(PACKAGE, path), encoding="utf-8") as f:
+        bad = [room for room in imported_rooms(f.read()) if room not in allowed(room_of(path))]
+    assert not bad, "{} imports {}".format(path, bad)
+
+
+def test_the_check_can_fail():
+    assert list(imported_rooms("from vq_estimator.training import hooks")) == ["training"]
+    assert list(imported_rooms("import vq_estimator_launch.train")) == ["vq_estimator_launch"]
+    assert "training" not in allowed("models") and "vq_estimator_launch" not in allowed("inference")
+
+
+def test_the_package_reads_no_flag_and_no_environment():
+    for path in files():
+        with open(os.path.join(PACKAGE, path), encoding="utf-8") as f:
+            text = f.read()
+        for word in ("FLAGS", "os.environ", "os.getenv", "disable_v2_behavior"):
+            assert word not in text, "{} has {}".format(path, word)
+
+
+def test_estimator_modes_are_read_in_the_model_fns_only():
+    for path in files():
+        if os.path.basename(path) != "model_fns.py":
+            with open(os.path.join(PACKAGE, path), encoding="utf-8") as f:
+                assert "ModeKeys" not in f.read(), path

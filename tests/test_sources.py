@@ -1,0 +1,113 @@
+import gzip
+import logging
+import os
+import shutil
+import stat
+
+import pytest
+from conftest import DATA_DIR, no_network
+
+from vq_estimator.data import catalogue, sources
+from vq_estimator.errors import VQError
+
+
+@pytest.fixture
+def warnings(caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("vq_estimator"), "propagate", True)
+    caplog.set_level(logging.WARNING, "vq_estimator")
+    return caplog
+
+
+def test_mnist_falls_back_with_one_warning(tmp_path, cache_dir, warnings):
+    source = sources.locate("mnist", str(tmp_path / "none"), cache_dir, fetcher=no_network)
+    assert source.spec.name == "mnist-5k" and (source.spec.train, source.spec.validation, source.spec.test) == (4500, 500, 500)
+    assert len(warnings.records) == 1 and "5,000 MNIST digits" in warnings.text
+    assert not (tmp_path / "none" / "mnist").exists() or not os.listdir(str(tmp_path / "none" / "mnist"))
+
+
+def test_embedded_digits_hold_every_class_in_every_split(digits):
+    with gzip.open(digits.paths[1]) as f:
+        labels = f.read()[8:]
+    for part in (labels[:4000], labels[4000:]):
+        assert set(part) == set(range(10))
+
+
+def test_embedded_digits_are_made_anew_when_damaged(tmp_path, cache_dir, digits):
+    mine = str(tmp_path / "cache")
+    shutil.copytree(cache_dir, mine)
+    path = os.path.join(mine, "mnist-5k", os.path.basename(digits.paths[0]))
+    with open(path, "wb") as f:
+        f.write(b"damaged")
+    source = sources.locate("mnist", str(tmp_path), mine, wanted="mnist-5k", fetcher=no_network)
+    with gzip.open(source.paths[0]) as a, gzip.open(digits.paths[0]) as b:
+        assert a.read() == b.read()
+
+
+@pytest.mark.parametrize("given", [dict(require_full=True), dict(wanted="mnist")])
+def test_the_fallback_can_be_refused(tmp_path, cache_dir, given):
+    with pytest.raises(VQError, match=r"mnist: not found below .* Put these files there: .*train-images-idx3-ubyte.gz"):
+        sources.locate("mnist", str(tmp_path), cache_dir, fetcher=no_network, **given)
+
+
+@pytest.mark.parametrize("dataset, name", [("cifar10", "test_batch.bin"), ("fashion_mnist", "t10k-labels-idx1-ubyte.gz")])
+def test_other_sets_name_the_files_they_want(tmp_path, cache_dir, dataset, name):
+    with pytest.raises(VQError, match=name) as e:
+        sources.locate(dataset, str(tmp_path / "d"), cache_dir, fetcher=no_network)
+    assert "\n" not in str(e.value) and str(tmp_path / "d") in str(e.value)
+
+
+def small_set(tmp_path, monkeypatch):
+    """A data set in MNIST's place that is small enough to damage."""
+    from test_files import spec_of
+
+    contents = {"small/%s.gz" % n: n.encode() * 5 for n in ("images", "labels")}
+    spec = catalogue.MNIST._replace(
+        name="small", files=tuple(spec_of(c, p) for p, c in contents.items()), mirrors=("http://a/", "http://b/")
+    )
+    monkeypatch.setitem(catalogue.DATASETS, "small", spec)
+
+    def fetch(url, path):
+        name = "small/" + url.split("/")[-1]
+        with open(path, "wb") as f:
+            f.write(gzip.compress(b"evil" if url.startswith("http://a/") else contents[name]))
+
+    return spec, contents, fetch
+
+
+def test_missing_files_are_downloaded_and_then_used_as_they_are(tmp_path, monkeypatch):
+    _, contents, fetch = small_set(tmp_path, monkeypatch)
+    source = sources.locate("small", str(tmp_path / "d"), str(tmp_path / "c"), fetcher=fetch)
+    for path, content in zip(source.paths, contents.values()):
+        assert gzip.open(path).read() == content
+    assert sources.locate("small", str(tmp_path / "d"), str(tmp_path / "c"), fetcher=no_network) == source
+
+
+def test_a_damaged_file_is_never_used_nor_kept_under_its_name(tmp_path, monkeypatch, warnings):
+    _, contents, fetch = small_set(tmp_path, monkeypatch)
+    path = sources.locate("small", str(tmp_path / "d"), str(tmp_path / "c"), fetcher=fetch).paths[0]
+    with open(path, "wb") as f:
+        f.write(b"damaged")
+    with pytest.raises(VQError, match="small: not found"):
+        sources.locate("small", str(tmp_path / "d"), str(tmp_path / "c"), fetcher=no_network)
+    assert not os.path.exists(path) and os.path.exists(path + ".damaged") and "set aside" in warnings.text
+    sources.locate("small", str(tmp_path / "d"), str(tmp_path / "c"), fetcher=fetch)
+    assert gzip.open(path).read() == list(contents.values())[0]
+
+
+def test_nothing_is_written_beside_complete_files(tmp_path, monkeypatch):
+    _, _, fetch = small_set(tmp_path, monkeypatch)
+    data = tmp_path / "d"
+    paths = sources.locate("small", str(data), str(tmp_path / "c"), fetcher=fetch).paths
+    os.chmod(str(data / "small"), stat.S_IRUSR | stat.S_IXUSR)
+    before = [os.stat(p).st_mtime_ns for p in paths], os.stat(str(data / "small")).st_mtime_ns
+    try:
+        sources.locate("small", str(data), str(tmp_path / "other_cache"), fetcher=no_network)
+        assert before == ([os.stat(p).st_mtime_ns for p in paths], os.stat(str(data / "small")).st_mtime_ns)
+    finally:
+        os.chmod(str(data / "small"), stat.S_IRWXU)
+
+
+@pytest.mark.skipif(not DATA_DIR, reason="VQ_DATA_DIR is not set")
+@pytest.mark.parametrize("dataset", ["mnist", "cifar10"])
+def test_the_published_files_are_accepted(full_data, dataset):
+    assert full_data(dataset).spec.name == dataset

@@ -1,0 +1,158 @@
+"""Training end to end on the embedded digits: files, resume, signals, warnings."""
+
+import dataclasses
+import glob
+import json
+import logging
+import os
+import signal
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+from conftest import small_config
+
+from vq_estimator.errors import VQError
+from vq_estimator.training import hooks, run_folder, trainer
+
+
+def weights(model_dir):
+    path = run_folder.find_checkpoint(model_dir).path
+    return {name: tf.train.load_variable(path, name) for name, _ in tf.train.list_variables(path)}
+
+
+def longer(config, steps):
+    return dataclasses.replace(config, train=dataclasses.replace(config.train, max_steps=steps))
+
+
+def tags(folder):
+    found = set()
+    for path in glob.glob(os.path.join(folder, "events*")):
+        for event in tf.train.summary_iterator(path):
+            found.update(value.tag for value in event.summary.value)
+    return found
+
+
+def test_a_run_leaves_checkpoints_config_best_and_summaries(small_run):
+    config, model_dir = small_run
+    assert run_folder.find_checkpoint(model_dir).step == 60
+    assert run_folder.load_config(model_dir) == config
+    best = run_folder.load_best(model_dir)
+    assert best["global_step"] in (30, 60) and best["metric"] == "loss/reconstruction" and best["value"] > 0
+    scalars = {"loss/total", "loss/reconstruction", "loss/codebook", "loss/commitment", "codebook/used", "codebook/perplexity"}
+    pictures = {"images/original/image/0", "images/reconstruction/image/0", "codebook/codes"}
+    train, evaluation = tags(model_dir), tags(os.path.join(model_dir, "eval_validation"))
+    plain = {t.replace("images/original", "images/original/image/0") if t == "images/original" else t for t in train}
+    assert scalars | {"learning_rate", "mse", "global_step/sec"} <= plain
+    assert scalars | {"mse"} <= evaluation
+    for found in (train, evaluation):
+        assert pictures <= found or {"images/original", "images/reconstruction", "codebook/codes"} <= found
+        assert any(t.startswith("config") for t in found)
+
+
+@pytest.mark.parametrize("settings", [dict(), dict(preset="tuned", kmeans_steps=5, restart_below=0.3)])
+def test_a_resumed_run_comes_to_the_same_weights(digits, tmp_path, settings):
+    config = small_config(digits, max_steps=40, save_checkpoints_steps=20, **settings)
+    straight, halved = str(tmp_path / "a"), str(tmp_path / "b")
+    assert trainer.train(config, digits, straight) == trainer.TrainResult(40, None)
+    assert trainer.train(longer(config, 15), digits, halved).step == 15
+    assert trainer.train(config, digits, halved).step == 40
+    a, b = weights(straight), weights(halved)
+    assert a.keys() == b.keys()
+    for name in a:
+        # Sums over threads may differ in their last bits.
+        np.testing.assert_allclose(a[name], b[name], rtol=1e-3, atol=1e-5, err_msg=name)
+
+
+def test_the_initial_weights_depend_on_the_seed_alone(digits, tmp_path):
+    # A checkpoint of step 0 is saved first.
+    def start(name, **settings):
+        folder = str(tmp_path / name)
+        trainer.train(small_config(digits, max_steps=1, **settings), digits, folder)
+        path = os.path.join(folder, "model.ckpt-0")
+        return {n: tf.train.load_variable(path, n) for n in ("encoder/conv_2/w", "quantizer/codebook", "decoder/conv_transpose_2/w")}
+
+    a, b, c = start("a"), start("b", learning_rate=1e-3, reconstruction_loss="cross_entropy"), start("c", seed=1)
+    for name in a:
+        np.testing.assert_array_equal(a[name], b[name])
+        assert (a[name] != c[name]).any()
+
+
+def test_a_finished_run_is_not_trained_further(small_run, digits):
+    config, model_dir = small_run
+    before = os.stat(run_folder.find_checkpoint(model_dir).path + ".index").st_mtime_ns
+    assert trainer.train(config, digits, model_dir) == trainer.TrainResult(60, None)
+    assert os.stat(run_folder.find_checkpoint(model_dir).path + ".index").st_mtime_ns == before
+
+
+class SignalAt(tf.train.SessionRunHook):
+    def __init__(self, step, number):
+        self._left, self._number = step, number
+
+    def after_run(self, run_context, run_values):
+        self._left -= 1
+        if self._left == 0:
+            os.kill(os.getpid(), self._number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_a_checkpoint_and_the_run_goes_on_from_it(digits, tmp_path, number):
+    config, folder = small_config(digits, save_checkpoints_steps=1000), str(tmp_path / "run")
+    before = signal.getsignal(number)
+    result = trainer.train(config, digits, folder, hooks=[SignalAt(7, number)])
+    assert result.stopped_by == number and 7 <= result.step <= 8
+    assert run_folder.find_checkpoint(folder).step == result.step
+    assert signal.getsignal(number) == before
+    assert trainer.train(config, digits, folder).step == 60
+
+
+def test_a_second_signal_stops_at_once():
+    stop = hooks.StopRequest()
+    with stop.listening():
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+            signal.pause()
+
+
+def test_another_configuration_is_refused(small_run, digits):
+    _, model_dir = small_run
+    with pytest.raises(VQError, match="model.quantizer.K: 8 in the run, 9 asked for"):
+        trainer.train(small_config(digits, K=9), digits, model_dir)
+
+
+@pytest.mark.parametrize("codebook", ["gradient", "ema"])
+def test_training_lowers_the_error(digits, tmp_path, codebook):
+    config = small_config(digits, max_steps=400, eval_steps=200, save_checkpoints_steps=200, codebook=codebook, learning_rate=1e-3, reconstruction_loss="cross_entropy")
+    folder = str(tmp_path / "run")
+    trainer.train(config, digits, folder)
+    # The mean image of the digits gives 0.09.
+    events = [e for p in glob.glob(os.path.join(folder, "eval_validation", "events*")) for e in tf.train.summary_iterator(p)]
+    mse = [v.simple_value for e in events for v in e.summary.value if v.tag == "mse"]
+    assert mse[-1] < 0.07
+
+
+def test_a_collapse_to_black_images_is_warned_of_once(caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("vq_estimator"), "propagate", True)
+    brightest = tf.get_variable("brightest", initializer=1.0, use_resource=True)
+    fade = brightest.assign(brightest * 0.5)
+    with tf.train.MonitoredSession(hooks=[hooks.BlackImageHook(brightest.read_value(), every=5)]) as session:
+        for _ in range(100):
+            session.run(fade)
+    messages = [r.message for r in caplog.records if "black" in r.message]
+    assert len(messages) == 1 and "--learning_rate" in messages[0] and "--preset=tuned" in messages[0]
+
+
+def test_a_dark_but_living_batch_is_no_collapse(caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("vq_estimator"), "propagate", True)
+    brightest = tf.get_variable("brightest", initializer=0.0, use_resource=True)
+    flicker = brightest.assign(1.0 - brightest)
+    with tf.train.MonitoredSession(hooks=[hooks.BlackImageHook(brightest.read_value(), every=5)]) as session:
+        for _ in range(100):
+            session.run(flicker)
+    assert not [r for r in caplog.records if "black" in r.message]
+
+
+def test_the_config_file_is_plain_json(small_run):
+    with open(os.path.join(small_run[1], "config.json")) as f:
+        assert json.load(f)["dataset_source"] == "mnist-5k"
