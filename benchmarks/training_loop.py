@@ -63,12 +63,14 @@ def main(argv):
                     start = time.perf_counter()
                     bare(FLAGS.steps)
                     rates["bare"].append(FLAGS.steps / (time.perf_counter() - start))
-                    # One run goes on; the first summary, which TensorFlow compiles a graph for, is part of the start-up.
+                    # One run goes on; the first summary, for which TensorFlow compiles a graph, is start-up.
                     warm_up = config.train.save_summary_steps + 100
                     clock = Clock(warm_up)
                     done += FLAGS.steps + warm_up
                     schedule = dataclasses.replace(config.train, max_steps=done, eval_steps=10**9)
-                    trainer.train(dataclasses.replace(config, train=schedule), source, os.path.join(folder, "run"), hooks=[clock])
+                    trainer.train(
+                        dataclasses.replace(config, train=schedule), source, os.path.join(folder, "run"), hooks=[clock]
+                    )
                     rates["launch"].append(clock.rate())
     medians = {name: statistics.median(values) for name, values in rates.items()}
     result = {
@@ -87,7 +89,7 @@ def main(argv):
 
 
 def Clock(warm_up):
-    """A hook that times the steps after the first `warm_up` of a session; checkpoints and summaries are in, start-up and evaluation not."""
+    """A hook that times the steps after the first `warm_up` of a session; checkpoints and summaries are in it."""
     import tensorflow.compat.v1 as tf
 
     class _Clock(tf.train.SessionRunHook):

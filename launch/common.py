@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 import textwrap
-from typing import Any, Callable, List, Tuple
+from typing import Any, Callable
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
 
@@ -89,12 +89,14 @@ def open_run():
 def _print_help(doc: str) -> None:
     print(doc.strip() + "\n\nFlags:")
     for title, names in _GROUPS:
-        print("\n  {}".format(title))
+        print(f"\n  {title}")
         for name in names:
             flag = FLAGS[name]
             kind = "|".join(flag.parser.enum_values) if hasattr(flag.parser, "enum_values") else flag.flag_type()
-            default = "" if flag.default is None else " [default: {}]".format(flag.default_as_str)
-            head = "--[no]{}".format(name) if flag.boolean else "--{}={}".format(name, kind.upper() if "|" not in kind else kind)
+            default = "" if flag.default is None else f" [default: {flag.default_as_str}]"
+            head = (
+                f"--[no]{name}" if flag.boolean else "--{}={}".format(name, kind.upper() if "|" not in kind else kind)
+            )
             print("    " + head)
             print(textwrap.fill(flag.help + default, 100, initial_indent=" " * 8, subsequent_indent=" " * 8))
     print("\n  --version, --help; --helpfull lists the flags of all libraries too")
@@ -113,14 +115,14 @@ def _parse(program: str, doc: str) -> Callable:
         except flags.Error as e:
             _fail(program, str(e).replace("\n", " "), 2)
         if len(rest) > 1:
-            _fail(program, "got the argument {!r}, expected only flags (--name=value); see --help".format(rest[1]), 2)
+            _fail(program, f"got the argument {rest[1]!r}, expected only flags (--name=value); see --help", 2)
         return rest
 
     return parse
 
 
 def _fail(program: str, message: str, status: int) -> None:
-    print("{}: error: {}".format(program, message), file=sys.stderr)
+    print(f"{program}: error: {message}", file=sys.stderr)
     sys.exit(status)
 
 

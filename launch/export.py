@@ -1,12 +1,11 @@
 """Exports a trained run as a SavedModel with the signatures encode, decode, reconstruct and serving_default.
 
-  python launch/export.py --model_dir=log/mnist-original-K20-D64 --export_dir=export/mnist/1
+python launch/export.py --model_dir=log/mnist-original-K20-D64 --export_dir=export/mnist/1
 """
 
+from vq_estimator.errors import VQError
 from vq_estimator_launch import common
 from vq_estimator_launch.common import FLAGS, Group
-
-from vq_estimator.errors import VQError
 
 common.run_flags()
 EXPORT = Group("Export")
@@ -19,7 +18,7 @@ def main() -> None:
     if not FLAGS.export_dir:
         raise VQError("export_dir: got none, expected --export_dir=FOLDER, a folder to make")
     config, checkpoint = common.open_run()
-    print("step {} exported to {}".format(checkpoint.step, export.export(config, checkpoint, FLAGS.export_dir)))
+    print(f"step {checkpoint.step} exported to {export.export(config, checkpoint, FLAGS.export_dir)}")
 
 
 def run() -> None:

@@ -2,21 +2,25 @@
 
   python launch/train.py --dataset=mnist --K=20 --D=64
 
-The same command resumes a run that was stopped. At its end the run folder holds eval/validation.json, eval/test.json and
-reconstructions.png.
+The same command resumes a run that was stopped. At its end the run folder holds eval/validation.json, eval/test.json
+and reconstructions.png.
 """
 
 import os
 import sys
 
+from vq_estimator import config as config_lib
 from vq_estimator_launch import common
 from vq_estimator_launch.common import FLAGS, Group
 
-from vq_estimator import config as config_lib
-
 MODEL = Group("Model (without a value: the preset's)")
 MODEL.enum("dataset", "mnist", config_lib.DATASETS, "what to train on")
-MODEL.enum("preset", "original", config_lib.PRESETS, "original: tf-vqvae's set-up to the letter; tuned: ours, on the same code grid")
+MODEL.enum(
+    "preset",
+    "original",
+    config_lib.PRESETS,
+    "original: tf-vqvae's set-up to the letter; tuned: ours, on the same code grid",
+)
 MODEL.integer("K", None, "entries of a codebook [original: 20, CIFAR-10 10]")
 MODEL.integer("D", None, "numbers in an entry, which sets the widths of the network too [original: 64, CIFAR-10 256]")
 MODEL.integer("L", None, "codebooks, that is codes at each position [original: 1]")
@@ -24,8 +28,12 @@ MODEL.integer("image_size", None, "side of the images, a multiple of the network
 MODEL.integer("residual_blocks", None, "residual blocks of encoder and decoder [original: 0, CIFAR-10 2]")
 MODEL.enum("codebook", None, config_lib.CODEBOOKS, "codebook by gradient or by moving average [original: gradient]")
 MODEL.float("codebook_decay", None, "decay of the moving average [ema: 0.99]")
-MODEL.integer("kmeans_steps", None, "first steps in which k-means on the batch sets the codebook [gradient: 0, ema: 10]")
-MODEL.float("restart_below", None, "share of a fair share of use below which an entry is restarted [gradient: 0, ema: 0.03]")
+MODEL.integer(
+    "kmeans_steps", None, "first steps in which k-means on the batch sets the codebook [gradient: 0, ema: 10]"
+)
+MODEL.float(
+    "restart_below", None, "share of a fair share of use below which an entry is restarted [gradient: 0, ema: 0.03]"
+)
 MODEL.enum("precision", None, config_lib.PRECISIONS, "of the layers; quantizer and likelihood are float32 [float32]")
 
 TRAINING = Group("Training (without a value: the preset's)")
@@ -42,17 +50,38 @@ OUTPUT = Group("Output")
 OUTPUT.string("model_dir", None, "the run folder [log/<dataset>-<preset>-K<K>-D<D>]")
 OUTPUT.bool("overwrite", False, "remove a run that is in model_dir and start anew")
 OUTPUT.string("checkpoint", "latest", "checkpoint of the final evaluation: latest, best (by validation), or a path")
-OUTPUT.integer("save_checkpoints_steps", None, "steps between checkpoints, of which five are kept [1,000, CIFAR-10 500]")
+OUTPUT.integer(
+    "save_checkpoints_steps", None, "steps between checkpoints, of which five are kept [1,000, CIFAR-10 500]"
+)
 OUTPUT.integer("save_summary_steps", None, "steps between summaries for TensorBoard [1,000]")
 OUTPUT.integer("eval_steps", None, "steps between evaluations on validation, at checkpoints [5,000, CIFAR-10 2,500]")
 OUTPUT.integer("log_steps", None, "steps between updates of the figures beside the progress bar [100, CIFAR-10 10]")
 common.data_flags()
 
-SETTINGS = (
-    "K D L image_size residual_blocks codebook codebook_decay kmeans_steps restart_below precision reconstruction_loss "
-    "beta max_steps batch_size learning_rate decay_steps decay_rate seed save_checkpoints_steps save_summary_steps "
-    "eval_steps log_steps"
-).split()
+SETTINGS = [
+    "K",
+    "D",
+    "L",
+    "image_size",
+    "residual_blocks",
+    "codebook",
+    "codebook_decay",
+    "kmeans_steps",
+    "restart_below",
+    "precision",
+    "reconstruction_loss",
+    "beta",
+    "max_steps",
+    "batch_size",
+    "learning_rate",
+    "decay_steps",
+    "decay_rate",
+    "seed",
+    "save_checkpoints_steps",
+    "save_summary_steps",
+    "eval_steps",
+    "log_steps",
+]
 
 
 def main() -> None:
@@ -69,15 +98,15 @@ def main() -> None:
     config = dataclasses.replace(config, dataset_source=source.spec.name)
     result = trainer.train(config, source, model_dir, FLAGS.overwrite)
     if result.stopped_by is not None:
-        print("stopped at step {}; run the same command to resume".format(result.step), file=sys.stderr)
+        print(f"stopped at step {result.step}; run the same command to resume", file=sys.stderr)
         sys.exit(128 + result.stopped_by)
     checkpoint = run_folder.find_checkpoint(model_dir, FLAGS.checkpoint)
     results = [evaluation.evaluate(config, checkpoint, source, model_dir, s) for s in ("validation", "test")]
     picture = os.path.join(model_dir, "reconstructions.png")
     drawing.save_png(picture, evaluation.reconstructions(config, checkpoint, source), zoom=2)
     print(evaluation.table(results))
-    print("\nrun folder       {}\nreconstructions  {}".format(model_dir, picture))
-    print("TensorBoard      tensorboard --logdir {}".format(model_dir))
+    print(f"\nrun folder       {model_dir}\nreconstructions  {picture}")
+    print(f"TensorBoard      tensorboard --logdir {model_dir}")
 
 
 def run() -> None:

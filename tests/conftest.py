@@ -1,4 +1,4 @@
-"""Fixtures: a clean graph for each test, the embedded digits, the full data where it lies, and one small trained run."""
+"""Fixtures: a clean graph for each test, the embedded digits, the full data where it lies, one small trained run."""
 
 import dataclasses
 import logging

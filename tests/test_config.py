@@ -36,7 +36,9 @@ def test_json_round_trip(dataset, preset):
 
 
 def test_given_values_override_the_preset():
-    config = c.make_config("mnist", K=5, D=32, codebook="ema", codebook_decay=0.9, learning_rate=1e-3, max_steps=10, L=2)
+    config = c.make_config(
+        "mnist", K=5, D=32, codebook="ema", codebook_decay=0.9, learning_rate=1e-3, max_steps=10, L=2
+    )
     assert config.model.quantizer == c.QuantizerConfig(5, 32, 2, c.EMACodebook(decay=0.9))
     assert config.model.network.widths == (8, 16, 32)
     assert (config.optimizer.learning_rate, config.train.max_steps) == (1e-3, 10)
@@ -58,7 +60,10 @@ def test_given_values_override_the_preset():
         (dict(seed=-1), "seed: got -1"),
         (dict(decay_rate=1.5), "decay_rate: got 1.5"),
         (dict(codebook="emma"), "codebook: got 'emma', expected one of gradient, ema"),
-        (dict(codebook_decay=0.9), "codebook_decay: got 0.9, expected no value: a codebook moved by gradient has no decay"),
+        (
+            dict(codebook_decay=0.9),
+            "codebook_decay: got 0.9, expected no value: a codebook moved by gradient has no decay",
+        ),
         (dict(precision="float16"), "precision: got 'float16', expected one of float32, bfloat16"),
         (dict(restart_below=2.0), "restart_below: got 2.0"),
         (dict(colour=1), "unknown setting 'colour'"),
@@ -94,7 +99,10 @@ def edited(change):
         (edited(lambda d: d["model"].update(image_size=True)), "config.json.model.image_size: got True"),
         (edited(lambda d: d["model"].update(image_size=25)), "config.json.model: image_size: got 25"),
         (edited(lambda d: d["model"]["network"].update(widths=[1, "2"])), "config.json.model.network.widths: got"),
-        (edited(lambda d: d["model"]["quantizer"]["codebook"].update(type="x")), "config.json.model.quantizer.codebook.type"),
+        (
+            edited(lambda d: d["model"]["quantizer"]["codebook"].update(type="x")),
+            "config.json.model.quantizer.codebook.type",
+        ),
         (edited(lambda d: d["objective"].update(beta=None)), "config.json.objective.beta: got None, expected a number"),
         (edited(lambda d: d.update(dataset_source=3)), "config.json.dataset_source: got 3"),
     ],

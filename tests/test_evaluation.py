@@ -59,7 +59,13 @@ def test_the_file_has_its_keys_and_is_what_was_returned(small_run, evaluated):
         assert json.load(f) == evaluated
     assert set(evaluated) == KEYS
     assert set(evaluated["codebook"]) == {"size", "used", "perplexity"}
-    assert set(evaluated["bits_per_dim"]) == {"distortion", "rate_uniform", "rate_unigram", "total_uniform", "total_unigram"}
+    assert set(evaluated["bits_per_dim"]) == {
+        "distortion",
+        "rate_uniform",
+        "rate_unigram",
+        "total_uniform",
+        "total_unigram",
+    }
     assert (evaluated["split"], evaluated["examples"], evaluated["dims_per_example"]) == ("test", 500, 576)
     assert (evaluated["dataset_source"], evaluated["global_step"]) == ("mnist-5k", 60)
 
@@ -123,7 +129,10 @@ def test_the_fitted_scale_is_the_best_and_finds_a_known_one():
     np.add.at(histogram, (x, mean), 1)
     scale = calibration.fit_scale(histogram)
     assert scale == pytest.approx(13.0, rel=0.01)
-    assert all(calibration.histogram_bits(histogram, scale) <= calibration.histogram_bits(histogram, scale * f) for f in (0.97, 1.03))
+    assert all(
+        calibration.histogram_bits(histogram, scale) <= calibration.histogram_bits(histogram, scale * f)
+        for f in (0.97, 1.03)
+    )
 
 
 def test_a_perfect_reconstruction_has_a_finite_scale():

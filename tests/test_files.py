@@ -25,7 +25,9 @@ def writer(content):
 
 
 def everything_below(folder):
-    return sorted(os.path.relpath(os.path.join(d, n), str(folder)) for d, _, names in os.walk(str(folder)) for n in names)
+    return sorted(
+        os.path.relpath(os.path.join(d, n), str(folder)) for d, _, names in os.walk(str(folder)) for n in names
+    )
 
 
 def test_atomic_path_leaves_nothing_when_the_block_fails(tmp_path):

@@ -48,7 +48,7 @@ def allowed(room):
 def test_imports_run_one_way(path):
     with open(os.path.join(PACKAGE, path), encoding="utf-8") as f:
         bad = [room for room in imported_rooms(f.read()) if room not in allowed(room_of(path))]
-    assert not bad, "{} imports {}".format(path, bad)
+    assert not bad, f"{path} imports {bad}"
 
 
 def test_the_check_can_fail():
@@ -62,7 +62,7 @@ def test_the_package_reads_no_flag_and_no_environment():
         with open(os.path.join(PACKAGE, path), encoding="utf-8") as f:
             text = f.read()
         for word in ("FLAGS", "os.environ", "os.getenv", "disable_v2_behavior"):
-            assert word not in text, "{} has {}".format(path, word)
+            assert word not in text, f"{path} has {word}"
 
 
 def test_estimator_modes_are_read_in_the_model_fns_only():

@@ -85,7 +85,9 @@ def test_uint8_round_trip_and_float_passes():
     levels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
     unit = tf.constant([[0.25]])
     with tf.Session() as session:
-        np.testing.assert_array_equal(session.run(likelihoods.to_uint8(likelihoods.to_unit(tf.constant(levels)))), levels)
+        np.testing.assert_array_equal(
+            session.run(likelihoods.to_uint8(likelihoods.to_unit(tf.constant(levels)))), levels
+        )
     assert likelihoods.to_unit(unit) is unit
 
 
@@ -94,7 +96,9 @@ def test_training_losses_equal_numpy():
     unit = np.random.RandomState(1).rand(2, 3, 3, 1).astype(np.float32)
     pixels, mean = SigmoidPixels(tf.constant(logits)), special.expit(logits.astype(np.float64))
     with tf.Session() as session:
-        squared, cross, nll = session.run([pixels.squared_error(unit), pixels.cross_entropy(unit), pixels.original_nll(20)])
+        squared, cross, nll = session.run(
+            [pixels.squared_error(unit), pixels.cross_entropy(unit), pixels.original_nll(20)]
+        )
     np.testing.assert_allclose(squared, ((mean - unit) ** 2).mean((1, 2, 3)), rtol=1e-5)
     want = -(unit * np.log(mean) + (1 - unit) * np.log1p(-mean)).mean((1, 2, 3))
     np.testing.assert_allclose(cross, want, rtol=1e-5)

@@ -14,7 +14,9 @@ def test_bfloat16_where_the_hardware_has_it(flags, gpu):
 
 
 def test_bfloat16_is_refused_with_one_line():
-    with pytest.raises(VQError, match="^precision: got bfloat16 on TensorFlow 1.15.5, expected float32 or TensorFlow 2.12"):
+    with pytest.raises(
+        VQError, match="^precision: got bfloat16 on TensorFlow 1.15.5, expected float32 or TensorFlow 2.12"
+    ):
         precision.check("bfloat16", "1.15.5", cpu_features="avx512_bf16", gpu=False)
     with pytest.raises(VQError, match="^precision: got bfloat16 on a processor without avx512_bf16 or amx_bf16"):
         precision.check("bfloat16", "2.15.1", cpu_features="sse avx2", gpu=False)

@@ -36,7 +36,9 @@ def test_equals_the_numpy_oracle(L, codebook):
     looked_up = quantizer.lookup(out.codes)
     with tf.Session() as session:
         with_codebook(session, quantizer, book)
-        codes, z_q, commitment, moving, again = session.run([out.codes, out.z_q, out.commitment, out.codebook, looked_up])
+        codes, z_q, commitment, moving, again = session.run(
+            [out.codes, out.z_q, out.commitment, out.codebook, looked_up]
+        )
     want_codes, want_entries, want_error = oracle(z_e, book)
     assert codes.dtype == np.int32
     np.testing.assert_array_equal(codes, want_codes)

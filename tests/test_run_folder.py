@@ -32,7 +32,9 @@ def test_another_run_is_refused_with_the_difference_shown_and_left_as_it_was(tmp
     run_folder.prepare(folder, config_lib.make_config("mnist"))
     save(folder, 7)
     before = {n: os.stat(os.path.join(folder, n)).st_mtime_ns for n in os.listdir(folder)}
-    with pytest.raises(VQError, match="holds a run that differs: model.quantizer.K: 20 in the run, 5 asked for.*--overwrite"):
+    with pytest.raises(
+        VQError, match="holds a run that differs: model.quantizer.K: 20 in the run, 5 asked for.*--overwrite"
+    ):
         run_folder.prepare(folder, config_lib.make_config("mnist", K=5))
     assert before == {n: os.stat(os.path.join(folder, n)).st_mtime_ns for n in os.listdir(folder)}
     assert run_folder.prepare(folder, config_lib.make_config("mnist", K=5), overwrite=True) == 0

@@ -20,7 +20,11 @@ def warnings(caplog, monkeypatch):
 
 def test_mnist_falls_back_with_one_warning(tmp_path, cache_dir, warnings):
     source = sources.locate("mnist", str(tmp_path / "none"), cache_dir, fetcher=no_network)
-    assert source.spec.name == "mnist-5k" and (source.spec.train, source.spec.validation, source.spec.test) == (4500, 500, 500)
+    assert source.spec.name == "mnist-5k" and (source.spec.train, source.spec.validation, source.spec.test) == (
+        4500,
+        500,
+        500,
+    )
     assert len(warnings.records) == 1 and "5,000 MNIST digits" in warnings.text
     assert not (tmp_path / "none" / "mnist").exists() or not os.listdir(str(tmp_path / "none" / "mnist"))
 
@@ -49,7 +53,9 @@ def test_the_fallback_can_be_refused(tmp_path, cache_dir, given):
         sources.locate("mnist", str(tmp_path), cache_dir, fetcher=no_network, **given)
 
 
-@pytest.mark.parametrize("dataset, name", [("cifar10", "test_batch.bin"), ("fashion_mnist", "t10k-labels-idx1-ubyte.gz")])
+@pytest.mark.parametrize(
+    "dataset, name", [("cifar10", "test_batch.bin"), ("fashion_mnist", "t10k-labels-idx1-ubyte.gz")]
+)
 def test_other_sets_name_the_files_they_want(tmp_path, cache_dir, dataset, name):
     with pytest.raises(VQError, match=name) as e:
         sources.locate(dataset, str(tmp_path / "d"), cache_dir, fetcher=no_network)
@@ -91,7 +97,7 @@ def test_a_damaged_file_is_never_used_nor_kept_under_its_name(tmp_path, monkeypa
         sources.locate("small", str(tmp_path / "d"), str(tmp_path / "c"), fetcher=no_network)
     assert not os.path.exists(path) and os.path.exists(path + ".damaged") and "set aside" in warnings.text
     sources.locate("small", str(tmp_path / "d"), str(tmp_path / "c"), fetcher=fetch)
-    assert gzip.open(path).read() == list(contents.values())[0]
+    assert gzip.open(path).read() == next(iter(contents.values()))
 
 
 def test_nothing_is_written_beside_complete_files(tmp_path, monkeypatch):

@@ -39,7 +39,14 @@ def test_a_run_leaves_checkpoints_config_best_and_summaries(small_run):
     assert run_folder.load_config(model_dir) == config
     best = run_folder.load_best(model_dir)
     assert best["global_step"] in (30, 60) and best["metric"] == "loss/reconstruction" and best["value"] > 0
-    scalars = {"loss/total", "loss/reconstruction", "loss/codebook", "loss/commitment", "codebook/used", "codebook/perplexity"}
+    scalars = {
+        "loss/total",
+        "loss/reconstruction",
+        "loss/codebook",
+        "loss/commitment",
+        "codebook/used",
+        "codebook/perplexity",
+    }
     pictures = {"images/original/image/0", "images/reconstruction/image/0", "codebook/codes"}
     train, evaluation = tags(model_dir), tags(os.path.join(model_dir, "eval_validation"))
     plain = {t.replace("images/original", "images/original/image/0") if t == "images/original" else t for t in train}
@@ -70,7 +77,10 @@ def test_the_initial_weights_depend_on_the_seed_alone(digits, tmp_path):
         folder = str(tmp_path / name)
         trainer.train(small_config(digits, max_steps=1, **settings), digits, folder)
         path = os.path.join(folder, "model.ckpt-0")
-        return {n: tf.train.load_variable(path, n) for n in ("encoder/conv_2/w", "quantizer/codebook", "decoder/conv_transpose_2/w")}
+        return {
+            n: tf.train.load_variable(path, n)
+            for n in ("encoder/conv_2/w", "quantizer/codebook", "decoder/conv_transpose_2/w")
+        }
 
     a, b, c = start("a"), start("b", learning_rate=1e-3, reconstruction_loss="cross_entropy"), start("c", seed=1)
     for name in a:
@@ -123,11 +133,21 @@ def test_another_configuration_is_refused(small_run, digits):
 
 @pytest.mark.parametrize("codebook", ["gradient", "ema"])
 def test_training_lowers_the_error(digits, tmp_path, codebook):
-    config = small_config(digits, max_steps=400, eval_steps=200, save_checkpoints_steps=200, codebook=codebook, learning_rate=1e-3, reconstruction_loss="cross_entropy")
+    config = small_config(
+        digits,
+        max_steps=400,
+        eval_steps=200,
+        save_checkpoints_steps=200,
+        codebook=codebook,
+        learning_rate=1e-3,
+        reconstruction_loss="cross_entropy",
+    )
     folder = str(tmp_path / "run")
     trainer.train(config, digits, folder)
     # The mean image of the digits gives 0.09.
-    events = [e for p in glob.glob(os.path.join(folder, "eval_validation", "events*")) for e in tf.train.summary_iterator(p)]
+    events = [
+        e for p in glob.glob(os.path.join(folder, "eval_validation", "events*")) for e in tf.train.summary_iterator(p)
+    ]
     mse = [v.simple_value for e in events for v in e.summary.value if v.tag == "mse"]
     assert mse[-1] < 0.07
 

@@ -56,7 +56,9 @@ def test_commitment_gradient_is_two_over_positions_times_the_difference():
     np.testing.assert_allclose(got, 2.0 * (z_e - e) / 9, rtol=1e-4, atol=1e-7)  # 3 x 3 positions, summed over D
 
 
-@pytest.mark.parametrize("term, moved", [("reconstruction", {"encoder", "decoder"}), ("codebook", {"codebook"}), ("commitment", {"encoder"})])
+@pytest.mark.parametrize(
+    "term, moved", [("reconstruction", {"encoder", "decoder"}), ("codebook", {"codebook"}), ("commitment", {"encoder"})]
+)
 def test_each_term_moves_what_it_should_and_nothing_else(term, moved):
     _, model, _, _, terms = build()
     parts = {
@@ -140,7 +142,7 @@ def test_constructing_makes_no_op():
 
 @pytest.mark.skipif(tf.__version__.startswith("1."), reason="bfloat16 is refused on TensorFlow 1.15")
 def test_bfloat16_keeps_quantizer_and_likelihood_in_float32():
-    _, model, _, out, terms = build(dataset="cifar10", D=32, precision="bfloat16")
+    _, _model, _, out, terms = build(dataset="cifar10", D=32, precision="bfloat16")
     for tensor in (out.z_e, out.quantized.z_q, out.pixels.logits, terms.total) + tuple(tf.trainable_variables()):
         assert tensor.dtype.base_dtype == tf.float32
     types = {op.outputs[0].dtype for op in tf.get_default_graph().get_operations() if op.type == "Conv2D"}

@@ -19,11 +19,13 @@ INITIALIZERS = ("normal", "he")
 
 def _check(ok: bool, field: str, got: Any, want: str) -> None:
     if not ok:
-        raise VQError("{}: got {!r}, expected {}".format(field, got, want))
+        raise VQError(f"{field}: got {got!r}, expected {want}")
 
 
 def _positive_int(field: str, value: Any) -> None:
-    _check(isinstance(value, int) and not isinstance(value, bool) and value >= 1, field, value, "an integer of 1 or more")
+    _check(
+        isinstance(value, int) and not isinstance(value, bool) and value >= 1, field, value, "an integer of 1 or more"
+    )
 
 
 def _number(field: str, value: Any, low: float, high: float, want: str) -> None:
@@ -44,7 +46,12 @@ class GradientCodebook:
     restart_below: float = 0.0
 
     def __post_init__(self):
-        _check(isinstance(self.kmeans_steps, int) and self.kmeans_steps >= 0, "kmeans_steps", self.kmeans_steps, "0 or more")
+        _check(
+            isinstance(self.kmeans_steps, int) and self.kmeans_steps >= 0,
+            "kmeans_steps",
+            self.kmeans_steps,
+            "0 or more",
+        )
         _number("restart_below", self.restart_below, 0.0, 1.0, "a share from 0 to 1")
 
 
@@ -58,7 +65,12 @@ class EMACodebook:
 
     def __post_init__(self):
         _number("codebook_decay", self.decay, 0.0, 1.0 - 1e-6, "a number from 0 to below 1")
-        _check(isinstance(self.kmeans_steps, int) and self.kmeans_steps >= 0, "kmeans_steps", self.kmeans_steps, "0 or more")
+        _check(
+            isinstance(self.kmeans_steps, int) and self.kmeans_steps >= 0,
+            "kmeans_steps",
+            self.kmeans_steps,
+            "0 or more",
+        )
         _number("restart_below", self.restart_below, 0.0, 1.0, "a share from 0 to 1")
 
 
@@ -125,7 +137,7 @@ class ModelConfig:
             self.image_size % stride == 0,
             "image_size",
             self.image_size,
-            "a multiple of {} (the network halves the image {} times)".format(stride, len(self.network.widths)),
+            f"a multiple of {stride} (the network halves the image {len(self.network.widths)} times)",
         )
 
     @property
@@ -149,7 +161,9 @@ class ObjectiveConfig:
 
     def __post_init__(self):
         known = ", ".join(RECONSTRUCTION_LOSSES)
-        _check(self.reconstruction in RECONSTRUCTION_LOSSES, "reconstruction_loss", self.reconstruction, "one of " + known)
+        _check(
+            self.reconstruction in RECONSTRUCTION_LOSSES, "reconstruction_loss", self.reconstruction, "one of " + known
+        )
         _number("beta", self.beta, 0.0, 1e6, "a number of 0 or more")
 
 
@@ -163,7 +177,9 @@ class OptimizerConfig:
 
     def __post_init__(self):
         _number("learning_rate", self.learning_rate, 1e-12, 1e3, "a number above 0")
-        _check(isinstance(self.decay_steps, int) and self.decay_steps >= 0, "decay_steps", self.decay_steps, "0 or more")
+        _check(
+            isinstance(self.decay_steps, int) and self.decay_steps >= 0, "decay_steps", self.decay_steps, "0 or more"
+        )
         _number("decay_rate", self.decay_rate, 1e-12, 1.0, "a number above 0 and up to 1")
 
 
@@ -183,7 +199,9 @@ class TrainConfig:
         names = ("batch_size", "max_steps", "save_checkpoints_steps", "save_summary_steps", "eval_steps", "log_steps")
         for field in names:
             _positive_int(field, getattr(self, field))
-        _check(isinstance(self.seed, int) and 0 <= self.seed < 2**31, "seed", self.seed, "an integer from 0 to 2147483647")
+        _check(
+            isinstance(self.seed, int) and 0 <= self.seed < 2**31, "seed", self.seed, "an integer from 0 to 2147483647"
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -216,7 +234,7 @@ RESUMABLE = (
 def default_model_dir(config: Config) -> str:
     """`log/<dataset>-<preset>-K<K>-D<D>`."""
     q = config.model.quantizer
-    return "log/{}-{}-K{}-D{}".format(config.dataset, config.preset, q.K, q.D)
+    return f"log/{config.dataset}-{config.preset}-K{q.K}-D{q.D}"
 
 
 # ---------------------------------------------------------------------------------------------------------- presets
@@ -256,7 +274,11 @@ def make_config(dataset: str, preset: str = "original", **given) -> Config:
         if not isinstance(codebook, CODEBOOKS[kind]):
             codebook = CODEBOOKS[kind]()
     changes = {}
-    for name, field in (("codebook_decay", "decay"), ("kmeans_steps", "kmeans_steps"), ("restart_below", "restart_below")):
+    for name, field in (
+        ("codebook_decay", "decay"),
+        ("kmeans_steps", "kmeans_steps"),
+        ("restart_below", "restart_below"),
+    ):
         if name in given:
             value = given.pop(name)
             _check(hasattr(codebook, field), name, value, "no value: a codebook moved by gradient has no decay")
@@ -281,7 +303,7 @@ def make_config(dataset: str, preset: str = "original", **given) -> Config:
     optimizer = _replace_known(base.optimizer, given)
     train = _replace_known(base.train, given)
     if given:
-        raise VQError("unknown setting {!r}; expected one of the flags of train.py".format(sorted(given)[0]))
+        raise VQError(f"unknown setting {sorted(given)[0]!r}; expected one of the flags of train.py")
     return dataclasses.replace(base, model=model, objective=objective, optimizer=optimizer, train=train)
 
 
@@ -340,7 +362,7 @@ def from_json(text: str, where: str = "config.json") -> Config:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as e:
-        raise VQError("{}: not JSON: {}".format(where, e)) from None
+        raise VQError(f"{where}: not JSON: {e}") from None
     return _parse(Config, data, where)
 
 
@@ -361,7 +383,7 @@ def _parse(kind: Any, data: Any, where: str) -> Any:
         try:
             return kind(**parsed)
         except VQError as e:
-            raise VQError("{}: {}".format(where, e)) from None
+            raise VQError(f"{where}: {e}") from None
     if kind == Tuple[int, ...]:
         _check(isinstance(data, list) and all(type(n) is int for n in data), where, data, "a list of integers")
         return tuple(data)
@@ -376,7 +398,7 @@ def _parse(kind: Any, data: Any, where: str) -> Any:
 
 
 def differences(old: Config, new: Config) -> List[str]:
-    """One line for each field that matters and differs: `optimizer.learning_rate: 0.0002 in the run, 0.001 asked for`."""
+    """One line for each field that matters and differs: `model.quantizer.K: 20 in the run, 5 asked for`."""
     lines = []
 
     def walk(path, a, b):

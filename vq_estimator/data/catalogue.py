@@ -1,6 +1,6 @@
 """The public data sets: their files, where they are published, and the SHA-256 of their content."""
 
-from typing import Dict, NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional, Tuple
 
 from vq_estimator.data.files import FileSpec
 
@@ -15,7 +15,8 @@ class DatasetSpec(NamedTuple):
       layout: "idx" (four gzipped IDX files) or "cifar" (records of 1 label byte and 3,072 bytes in R, G, B planes).
       train, test: examples in each published half.
       validation: how many of the last training examples are the validation split.
-      files: for "idx" train images, train labels, test images, test labels; for "cifar" training batches, then the test batch.
+      files: for "idx" train images and labels, test images and labels; for "cifar" training batches, then the test
+        batch.
       mirrors: urls of the folder (idx) or of the archive (cifar), tried in turn.
     """
 

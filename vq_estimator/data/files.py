@@ -1,10 +1,11 @@
-"""Files that are whole or not there: atomic writes, checksums of unpacked bytes, and downloads that prove themselves."""
+"""Files that are whole or not there: atomic writes, checksums of unpacked bytes, downloads that prove themselves."""
 
 import contextlib
 import gzip
 import hashlib
 import json
 import os
+import shutil
 import tarfile
 import tempfile
 import zlib
@@ -17,7 +18,7 @@ TIMEOUT_SECONDS = 30
 
 
 class FileSpec(NamedTuple):
-    """A file's place below `data_dir`, and the size in bytes and SHA-256 of its content (unpacked where it ends in .gz)."""
+    """A file's place below `data_dir`, and the bytes and SHA-256 of its content (unpacked where it ends in .gz)."""
 
     path: str
     size: int
@@ -54,7 +55,7 @@ def write_json(path: str, value) -> None:
 
 
 def content_error(path: str, spec: FileSpec) -> str:
-    """Why the content of `path` is not that of `spec`; empty when it is. Never reads more than `spec.size` + 1 bytes."""
+    """Why the content of `path` is not that of `spec`; empty when it is. Reads `spec.size` + 1 bytes at most."""
     digest, size = hashlib.sha256(), 0
     opener = gzip.open if spec.path.endswith(".gz") else open
     try:
@@ -66,16 +67,16 @@ def content_error(path: str, spec: FileSpec) -> str:
                 size += len(chunk)
                 digest.update(chunk)
     except (OSError, EOFError, zlib.error) as e:
-        return "can't be read ({})".format(e)
+        return f"can't be read ({e})"
     if size != spec.size:
         return "holds {} bytes, expected {}".format("more than %d" % spec.size if size > spec.size else size, spec.size)
     if digest.hexdigest() != spec.sha256:
-        return "SHA-256 is {}..., expected {}...".format(digest.hexdigest()[:12], spec.sha256[:12])
+        return f"SHA-256 is {digest.hexdigest()[:12]}..., expected {spec.sha256[:12]}..."
     return ""
 
 
 class ChecksumCache:
-    """Remembers in `cache_dir` which files were found good, by path, size and time of change; a lost cache costs time only."""
+    """Remembers in `cache_dir` which files were good, by path, size and time of change; losing it costs time only."""
 
     def __init__(self, cache_dir: str):
         self._path = os.path.join(cache_dir, "checksums.json")
@@ -111,7 +112,7 @@ def fetch(url: str, path: str) -> None:
         pooch.HTTPDownloader(progressbar=True, timeout=TIMEOUT_SECONDS)(url, path, None)
     except (OSError, ValueError) as e:  # requests' exceptions are OSErrors
         reason = str(e) if getattr(e, "response", None) is not None else type(e).__name__
-        raise OSError("{}: {}".format(url, reason)) from None
+        raise OSError(f"{url}: {reason}") from None
 
 
 def download(spec: FileSpec, urls: Sequence[str], data_dir: str, fetcher: Fetch = fetch) -> None:
@@ -127,7 +128,7 @@ def download(spec: FileSpec, urls: Sequence[str], data_dir: str, fetcher: Fetch 
                 fetcher(url, temporary)
                 problem = content_error(temporary, spec)
                 if problem:
-                    raise OSError("{}: the file {}".format(url, problem))
+                    raise OSError(f"{url}: the file {problem}")
                 return
         except OSError as e:
             problems.append(str(e))
@@ -150,7 +151,7 @@ def download_tar(specs: Sequence[FileSpec], urls: Sequence[str], data_dir: str, 
                 _unpack(archive, specs, data_dir, url)
                 return
         except (OSError, EOFError, zlib.error, tarfile.TarError) as e:
-            problems.append(str(e) if url in str(e) else "{}: {}".format(url, e))
+            problems.append(str(e) if url in str(e) else f"{url}: {e}")
     raise OSError("; ".join(problems))
 
 
@@ -162,15 +163,14 @@ def _unpack(archive: str, specs: Sequence[FileSpec], data_dir: str, url: str) ->
             if spec is None or not member.isfile():
                 continue
             if member.size != spec.size:
-                raise OSError("{}: {} holds {} bytes, expected {}".format(url, member.name, member.size, spec.size))
+                raise OSError(f"{url}: {member.name} holds {member.size} bytes, expected {spec.size}")
             with atomic_path(os.path.join(data_dir, spec.path)) as temporary:
                 source = tar.extractfile(member)
                 with open(temporary, "wb") as target:
-                    for chunk in iter(lambda: source.read(CHUNK), b""):
-                        target.write(chunk)
+                    shutil.copyfileobj(source, target, CHUNK)
                 problem = content_error(temporary, spec)
                 if problem:
-                    raise OSError("{}: {} {}".format(url, member.name, problem))
+                    raise OSError(f"{url}: {member.name} {problem}")
             del wanted[member.name]
             if not wanted:
                 return
@@ -183,5 +183,5 @@ def set_aside(path: str) -> str:
     try:
         os.replace(path, damaged)
     except OSError as e:
-        raise VQError("{}: is damaged and can't be renamed ({}); remove it".format(path, e.strerror)) from None
+        raise VQError(f"{path}: is damaged and can't be renamed ({e.strerror}); remove it") from None
     return damaged

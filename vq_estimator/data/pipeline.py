@@ -55,7 +55,7 @@ def _records(source: Source, split: str) -> tf.data.Dataset:
 
 
 def resize(images: tf.Tensor, size: int) -> tf.Tensor:
-    """Bilinear in TF1's convention (corners not aligned, pixel centres at integers), as tf-vqvae; [B, H, W, C] to float32."""
+    """Bilinear as tf-vqvae, in TF1's convention (pixel centres at integers); [B, H, W, C] to float32."""
     return tf.image.resize_bilinear(tf.cast(images, tf.float32), [size, size], align_corners=False)
 
 
@@ -96,7 +96,9 @@ def _stream(n: int, seed: int, start: int) -> tf.data.Dataset:
     return epochs.flat_map(epoch).skip(start % n)
 
 
-def training_dataset(source: Source, image_size: int, batch_size: int, seed: int, start_step: int = 0) -> tf.data.Dataset:
+def training_dataset(
+    source: Source, image_size: int, batch_size: int, seed: int, start_step: int = 0
+) -> tf.data.Dataset:
     """Endless shuffled batches of {"image": uint8 [B, S, S, C], "label": int32 [B]} from `start_step` on.
 
     The split is decoded once and kept in memory as one tensor; a batch is a gather of its rows.

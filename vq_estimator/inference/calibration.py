@@ -59,7 +59,9 @@ def histogram_bits(histogram: np.ndarray, scale: float) -> float:
 def fit_scale(histogram: np.ndarray) -> float:
     """The scale that makes the pixels of the histogram likeliest."""
     low, high = math.log(MIN_SCALE), math.log(256.0)
-    found = optimize.minimize_scalar(lambda s: histogram_bits(histogram, math.exp(s)), bounds=(low, high), method="bounded")
+    found = optimize.minimize_scalar(
+        lambda s: histogram_bits(histogram, math.exp(s)), bounds=(low, high), method="bounded"
+    )
     return float(math.exp(found.x))
 
 

@@ -1,4 +1,4 @@
-"""Numbers over a whole split, from a checkpoint: errors, codebook use, and bits per dimension with what they consist of."""
+"""Numbers over a whole split, from a checkpoint: errors, codebook use, bits per dimension and their parts."""
 
 import math
 import os
@@ -61,7 +61,9 @@ def run_split(config: Config, checkpoint: Checkpoint, source: Source, split: str
             bar.update(len(images))
     mse, distortion, original, codes = (np.concatenate(p) for p in zip(*parts))
     variance = (pixel_squares / pixels - (pixel_sum / pixels) ** 2) / 255.0**2
-    return PerExample(mse.astype(np.float64), distortion.astype(np.float64), original.astype(np.float64), codes, variance)
+    return PerExample(
+        mse.astype(np.float64), distortion.astype(np.float64), original.astype(np.float64), codes, variance
+    )
 
 
 def codebook_usage(codes: np.ndarray, K: int) -> dict:
@@ -77,7 +79,8 @@ def codebook_usage(codes: np.ndarray, K: int) -> dict:
 def bits_per_dim(examples: PerExample, config: Config, calibration: Calibration) -> dict:
     """Distortion, and the rate under the uniform and the unigram prior, in bits per dimension.
 
-    The totals bound -log2 p(x) / dims from above, the encoder being deterministic (van den Oord et al. 2017, section 3.2).
+    The totals bound -log2 p(x) / dims from above, since the encoder is deterministic (van den Oord et al. 2017,
+    section 3.2).
     """
     q, dims = config.model.quantizer, config.model.dims
     h, w, L = config.model.grid
@@ -135,13 +138,15 @@ def table(results) -> str:
         ("tf-vqvae's nll (no likelihood)", "{:.3f}", lambda r: r["original_nll"]),
     ]
     head = "step {global_step}, {dataset_source}".format(**results[0])
-    lines = ["{:<34}".format(head) + "".join("{:>14}".format(r["split"]) for r in results)]
+    lines = [f"{head:<34}" + "".join("{:>14}".format(r["split"]) for r in results)]
     for name, form, value in rows:
-        lines.append("{:<34}".format(name) + "".join("{:>14}".format(form.format(value(r))) for r in results))
+        lines.append(f"{name:<34}" + "".join(f"{form.format(value(r)):>14}" for r in results))
     return "\n".join(lines)
 
 
-def reconstructions(config: Config, checkpoint: Checkpoint, source: Source, split: str = "test", rows: int = 10) -> np.ndarray:
+def reconstructions(
+    config: Config, checkpoint: Checkpoint, source: Source, split: str = "test", rows: int = 10
+) -> np.ndarray:
     """The first rows * rows images of a split and their reconstructions, as two grids side by side: uint8 [H, W, C]."""
     size = config.model.image_size
 

@@ -52,20 +52,20 @@ def export(config: Config, checkpoint: Checkpoint, export_dir: str) -> str:
       VQError: the folder exists, or can't be written.
     """
     if os.path.exists(export_dir):
-        raise VQError("export_dir: {!r} exists; give the name of a folder to make".format(export_dir))
+        raise VQError(f"export_dir: {export_dir!r} exists; give the name of a folder to make")
     frozen = freeze(config, checkpoint)
     parent = os.path.dirname(os.path.abspath(export_dir))
     try:
         os.makedirs(parent, exist_ok=True)
         temporary = tempfile.mkdtemp(dir=parent, prefix=".export.")
     except OSError as e:
-        raise VQError("export_dir: can't write {!r}: {}".format(export_dir, e.strerror or e)) from None
+        raise VQError(f"export_dir: can't write {export_dir!r}: {e.strerror or e}") from None
     try:
         target = os.path.join(temporary, "model")
         _write(frozen, target)
         os.rename(target, export_dir)
     except OSError as e:
-        raise VQError("export_dir: can't write {!r}: {}".format(export_dir, e.strerror or e)) from None
+        raise VQError(f"export_dir: can't write {export_dir!r}: {e.strerror or e}") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return export_dir

@@ -43,5 +43,5 @@ def _check_fits(checkpoint: str, variables) -> None:
     for variable in variables:
         name, want = variable.op.name, static_shape(variable)
         if found.get(name) != want:
-            got = "no {}".format(name) if name not in found else "{} of shape {}".format(name, found[name])
-            raise VQError("checkpoint: {!r} does not fit config.json: got {}, expected shape {}".format(checkpoint, got, want))
+            got = f"no {name}" if name not in found else f"{name} of shape {found[name]}"
+            raise VQError(f"checkpoint: {checkpoint!r} does not fit config.json: got {got}, expected shape {want}")

@@ -16,7 +16,7 @@ class Terms(NamedTuple):
       reconstruction: squared error or cross-entropy, mean over the dimensions; moves encoder and decoder.
       codebook: |sg(z_e) - e|^2, summed over D, mean over positions; moves the codebook.
       commitment: |z_e - sg(e)|^2, summed over D, mean over positions; moves the encoder.
-      total: reconstruction + codebook + beta * commitment. The codebook's term under EMA has no gradient and is left out.
+      total: reconstruction + codebook + beta * commitment; under EMA without the codebook term, which has no gradient.
       mse: squared error on 0..1 pixels, mean over the dimensions, whatever the loss.
     """
 

@@ -1,8 +1,8 @@
 """SAME convolutions in float32 or bfloat16, with a faster filter gradient where oneDNN's bfloat16 one is slow.
 
-Under bfloat16 on the CPU, oneDNN runs a 3x3 convolution at 500 GFLOP/s but the gradient to its filter at 270 (4x4 stride
-2: 220; 2 cores of an AMD EPYC with AVX512-BF16). That gradient is itself a convolution, of the input with the output's gradient as
-filter and the batch in the place of the channels, and runs at 360 to 380 so, transposes included.
+Under bfloat16 on the CPU, oneDNN runs a 3x3 convolution at 500 GFLOP/s but the gradient to its filter at 270 (4x4
+stride 2: 220; 2 cores of an AMD EPYC with AVX512-BF16). That gradient is itself a convolution, of the input with the
+output's gradient as filter and the batch in the place of the channels, and runs at 360 to 380 so, transposes included.
 """
 
 from typing import Tuple

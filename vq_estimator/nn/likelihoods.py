@@ -37,7 +37,9 @@ def log_ndtr_difference(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
     width, middle = b - a, 0.5 * (a + b)
     square = tf.square(middle)
     curve = tf.square(width) / 24.0 * (square - 1.0)
-    narrow = tf.log(tf.maximum(width, 1e-30)) - 0.5 * square - _LOG_SQRT_2PI + tf.log1p(tf.clip_by_value(curve, -0.5, 0.5))
+    narrow = (
+        tf.log(tf.maximum(width, 1e-30)) - 0.5 * square - _LOG_SQRT_2PI + tf.log1p(tf.clip_by_value(curve, -0.5, 0.5))
+    )
     use_narrow = tf.logical_and(width < 0.05, width * tf.abs(middle) < 0.3)
     return tf.where(use_narrow, narrow, wide)
 

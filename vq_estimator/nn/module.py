@@ -20,7 +20,7 @@ class Module:
         return self._template(*args, **kwargs)
 
     def _connect(self, *args, **kwargs):
-        raise TypeError("{}: define _connect".format(type(self).__name__))
+        raise TypeError(f"{type(self).__name__}: define _connect")
 
     @property
     def trainable_variables(self) -> List[tf.Variable]:

@@ -1,6 +1,6 @@
 """Encoder and decoder: strided convolutions and residual blocks, tf-vqvae's networks among them.
 
-tf-vqvae's MNIST network is `widths=(D/4, D/2, D)` with no residual block, its CIFAR-10 network `widths=(D, D)` with two.
+tf-vqvae's MNIST network is `widths=(D/4, D/2, D)` without residual blocks, its CIFAR-10 network `widths=(D, D)` with 2.
 Variables are float32; the arithmetic of the layers is `dtype`.
 """
 
@@ -23,7 +23,7 @@ class Conv2D(Module):
     """Convolution with bias, in the type of its input."""
 
     def __init__(self, maps: int, kernel: int, stride: int = 1, initializer: str = "normal", name: str = "conv"):
-        super(Conv2D, self).__init__(name)
+        super().__init__(name)
         self._maps, self._kernel, self._stride, self._kind = maps, kernel, stride, initializer
 
     def _connect(self, x):
@@ -38,7 +38,7 @@ class Conv2DTranspose(Module):
     """Transposed convolution with bias, in the type of its input."""
 
     def __init__(self, maps: int, kernel: int, stride: int, initializer: str = "normal", name: str = "conv_transpose"):
-        super(Conv2DTranspose, self).__init__(name)
+        super().__init__(name)
         self._maps, self._kernel, self._stride, self._kind = maps, kernel, stride, initializer
 
     def _connect(self, x):
@@ -54,7 +54,7 @@ class ResidualBlock(Module):
     """x + conv1x1(relu(conv3x3(relu(x))))."""
 
     def __init__(self, initializer: str = "normal", name: str = "residual"):
-        super(ResidualBlock, self).__init__(name)
+        super().__init__(name)
         self._kind = initializer
 
     def _connect(self, x):
@@ -68,16 +68,16 @@ class Encoder(Module):
     """Pixels [B, S, S, C] float32 in 0..1 to z_e [B, h, w, features] float32."""
 
     def __init__(self, config: NetworkConfig, features: int, dtype=tf.float32, name: str = "encoder"):
-        super(Encoder, self).__init__(name)
+        super().__init__(name)
         self._config, self._features, self._dtype = config, features, dtype
 
     def _connect(self, x):
         kind = self._config.initializer
         h = tf.cast(x, self._dtype)
         for i, width in enumerate(self._config.widths):
-            h = tf.nn.relu(Conv2D(width, KERNEL, 2, kind, name="conv_{}".format(i + 1))(h))
+            h = tf.nn.relu(Conv2D(width, KERNEL, 2, kind, name=f"conv_{i + 1}")(h))
         for i in range(self._config.residual_blocks):
-            h = ResidualBlock(kind, name="residual_{}".format(i + 1))(h)
+            h = ResidualBlock(kind, name=f"residual_{i + 1}")(h)
         if self._config.widths[-1] != self._features:
             h = Conv2D(self._features, 1, initializer=kind, name="to_codes")(h)
         return tf.cast(h, tf.float32)
@@ -87,7 +87,7 @@ class Decoder(Module):
     """z_q [B, h, w, features] float32 to the likelihood's parameters [B, S, S, outputs] float32."""
 
     def __init__(self, config: NetworkConfig, outputs: int, dtype=tf.float32, name: str = "decoder"):
-        super(Decoder, self).__init__(name)
+        super().__init__(name)
         self._config, self._outputs, self._dtype = config, outputs, dtype
 
     def _connect(self, z_q):
@@ -96,9 +96,9 @@ class Decoder(Module):
         if static_shape(h)[-1] != widths[-1]:
             h = Conv2D(widths[-1], 1, initializer=kind, name="from_codes")(h)
         for i in range(self._config.residual_blocks):
-            h = ResidualBlock(kind, name="residual_{}".format(i + 1))(h)
+            h = ResidualBlock(kind, name=f"residual_{i + 1}")(h)
         for i, width in enumerate(tuple(reversed(widths[:-1])) + (self._outputs,)):
-            h = Conv2DTranspose(width, KERNEL, 2, kind, name="conv_transpose_{}".format(i + 1))(h)
+            h = Conv2DTranspose(width, KERNEL, 2, kind, name=f"conv_transpose_{i + 1}")(h)
             if i < len(widths) - 1:
                 h = tf.nn.relu(h)
         return tf.cast(h, tf.float32)

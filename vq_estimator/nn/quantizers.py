@@ -63,7 +63,7 @@ def assigned(vectors: tf.Tensor, codes: tf.Tensor, K: int):
 
 
 def random_vectors(vectors: tf.Tensor, K: int, seed: tf.Tensor) -> tf.Tensor:
-    """K of the vectors [L, N, D] for each of the L, drawn by `seed` (int64 [2]), without repetition where N allows it."""
+    """K of the vectors [L, N, D] for each of the L, drawn by `seed` (int64 [2]), without repetition where N allows."""
     L, _, D = vectors.shape.as_list()
     n = tf.shape(vectors)[1]
     order = tf.argsort(tf.random.stateless_uniform([L, n], seed=seed))  # [L, N]
@@ -78,7 +78,9 @@ def lloyd(vectors: tf.Tensor, codebook: tf.Tensor, iterations: int = LLOYD_ITERA
     def step(i, book):
         counts, sums = assigned(vectors, nearest(vectors, book), K)
         counts = counts[:, :, tf.newaxis]
-        return i + 1, tf.where(tf.tile(counts > 0, [1, 1, book.shape.as_list()[2]]), sums / tf.maximum(counts, 1.0), book)
+        return i + 1, tf.where(
+            tf.tile(counts > 0, [1, 1, book.shape.as_list()[2]]), sums / tf.maximum(counts, 1.0), book
+        )
 
     return tf.while_loop(lambda i, _: i < iterations, step, [0, codebook], back_prop=False)[1]
 

@@ -41,7 +41,7 @@ class CheckpointHook(tf.train.CheckpointSaverHook):
 
     def after_run(self, run_context, run_values):
         if self._timer.should_trigger_for_step(run_values.results + 1):
-            super(CheckpointHook, self).after_run(run_context, run_values)
+            super().after_run(run_context, run_values)
 
 
 class StopRequest(tf.train.SessionRunHook):
@@ -102,8 +102,8 @@ class BlackImageHook(tf.train.SessionRunHook):
         if self._dark == self.CHECKS:
             self._warned = True
             log.warning(
-                "every reconstruction has been black (brightest pixel %.3f of 1) for %d steps: the sigmoid with squared "
-                "error has saturated and will hardly return; lower --learning_rate (the original's is 2e-4) or use "
+                "every reconstruction has been black (brightest pixel %.3f of 1) for %d steps: the sigmoid with "
+                "squared error has saturated and will hardly return; lower --learning_rate (the original's is 2e-4) or use "
                 "--preset=tuned",
                 run_values.results,
                 self.CHECKS * self._every,

@@ -5,7 +5,7 @@ import os
 import tensorflow.compat.v1 as tf
 from tensorflow import estimator as tf_estimator
 
-from vq_estimator.config import Config, GradientCodebook
+from vq_estimator.config import GradientCodebook
 from vq_estimator.models import objectives
 from vq_estimator.models.vqvae import VQVAE
 from vq_estimator.training import hooks, metrics, optimization, summaries

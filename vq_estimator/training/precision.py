@@ -20,7 +20,7 @@ def check(precision: str, version: str = tf.__version__, cpu_features=None, gpu=
     if precision == "float32":
         return
     if tuple(int(n) for n in version.split(".")[:2]) < (2, 12):
-        raise VQError("precision: got bfloat16 on TensorFlow {}, expected float32 or TensorFlow 2.12 to 2.15".format(version))
+        raise VQError(f"precision: got bfloat16 on TensorFlow {version}, expected float32 or TensorFlow 2.12 to 2.15")
     gpu = bool(tf.config.experimental.list_physical_devices("GPU")) if gpu is None else gpu
     flags = (_cpu_features() if cpu_features is None else cpu_features).split()
     if not gpu and not any(flag in flags for flag in CPU_FEATURES):

@@ -31,15 +31,15 @@ def load_config(model_dir: str) -> Config:
             text = f.read()
     except (OSError, UnicodeDecodeError) as e:
         reason = getattr(e, "strerror", None) or str(e)
-        raise VQError("model_dir: got {!r}, expected a run folder with a {} ({})".format(model_dir, CONFIG, reason)) from None
+        raise VQError(f"model_dir: got {model_dir!r}, expected a run folder with a {CONFIG} ({reason})") from None
     return config_lib.from_json(text, path)
 
 
 def prepare(model_dir: str, config: Config, overwrite: bool = False) -> int:
     """Makes the folder ready to train in; returns the step that training starts from.
 
-    A new or empty folder gets `config.json`. A run with the same configuration is resumed. Anything else is refused, with
-    the difference shown, unless `overwrite` allows to remove a run.
+    A new or empty folder gets `config.json`. A run with the same configuration is resumed. Anything else is refused,
+    with the difference shown, unless `overwrite` allows to remove a run.
 
     Raises:
       VQError: the folder holds another run, or something that is no run.
@@ -55,11 +55,11 @@ def prepare(model_dir: str, config: Config, overwrite: bool = False) -> int:
                     hint = "choose another --model_dir, or --overwrite to remove the run and start anew"
                     raise VQError("{} holds a run that differs: {}; {}".format(model_dir, "; ".join(changed), hint))
         elif os.path.isdir(model_dir) and os.listdir(model_dir):
-            raise VQError("model_dir: got {!r}, which is not empty and no run (no {}); choose another".format(model_dir, CONFIG))
+            raise VQError(f"model_dir: got {model_dir!r}, which is not empty and no run (no {CONFIG}); choose another")
         os.makedirs(model_dir, exist_ok=True)
         write_text(path, config_lib.to_json(config))
     except OSError as e:
-        raise VQError("model_dir: can't write {!r}: {}".format(model_dir, e.strerror or e)) from None
+        raise VQError(f"model_dir: can't write {model_dir!r}: {e.strerror or e}") from None
     latest = latest_checkpoint(model_dir)
     return latest.step if latest else 0
 
@@ -91,17 +91,19 @@ def find_checkpoint(model_dir: str, which: str = "latest") -> Checkpoint:
     if which == "latest":
         found = latest_checkpoint(model_dir)
         if found is None:
-            raise VQError("checkpoint: {!r} holds none; train first, or wait for the first one".format(model_dir))
+            raise VQError(f"checkpoint: {model_dir!r} holds none; train first, or wait for the first one")
         return found
     if which == BEST:
         best = load_best(model_dir)
         if best is None:
-            raise VQError("checkpoint: {!r} has no best one yet (no evaluation so far); expected latest or a path".format(model_dir))
+            raise VQError(
+                f"checkpoint: {model_dir!r} has no best one yet (no evaluation so far); expected latest or a path"
+            )
         return read_checkpoint(os.path.join(model_dir, BEST, best["checkpoint"]))
     for suffix in (".index", ".meta"):
         which = which[: -len(suffix)] if which.endswith(suffix) else which
     if not os.path.isfile(which + ".index"):
-        raise VQError("checkpoint: got {!r}, expected latest, best or the path of a checkpoint".format(which))
+        raise VQError(f"checkpoint: got {which!r}, expected latest, best or the path of a checkpoint")
     return read_checkpoint(which)
 
 
@@ -125,7 +127,8 @@ def keep_best(model_dir: str, checkpoint: str, step: int, metric: str, value: fl
         if not source.endswith(".meta"):
             shutil.copyfile(source, os.path.join(folder, os.path.basename(source)))
     write_json(
-        os.path.join(folder, "best.json"), {"checkpoint": name, "global_step": step, "metric": metric, "value": float(value)}
+        os.path.join(folder, "best.json"),
+        {"checkpoint": name, "global_step": step, "metric": metric, "value": float(value)},
     )
     for old in os.listdir(folder):
         if old != "best.json" and not old.startswith(name + "."):

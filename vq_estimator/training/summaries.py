@@ -11,10 +11,12 @@ COLUMNS, ROWS = 8, 4
 
 
 def image_grid(images: tf.Tensor) -> tf.Tensor:
-    """The first images of a batch uint8 [B, S, S, C] as one picture of ROWS x COLUMNS: [1, ROWS * S, COLUMNS * S, C]."""
+    """The first images of a batch uint8 [B, S, S, C] as one of ROWS x COLUMNS: [1, ROWS * S, COLUMNS * S, C]."""
     _, height, width, channels = static_shape(images)
     n = ROWS * COLUMNS
-    images = tf.concat([images[:n], tf.zeros([tf.maximum(n - tf.shape(images)[0], 0), height, width, channels], tf.uint8)], 0)
+    images = tf.concat(
+        [images[:n], tf.zeros([tf.maximum(n - tf.shape(images)[0], 0), height, width, channels], tf.uint8)], 0
+    )
     images = tf.reshape(images, [ROWS, COLUMNS, height, width, channels])
     return tf.reshape(tf.transpose(images, [0, 2, 1, 3, 4]), [1, ROWS * height, COLUMNS * width, channels])
 

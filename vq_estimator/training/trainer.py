@@ -42,7 +42,9 @@ def make_estimator(config: Config, model_dir: str, start_step: int = 0) -> tf_es
         log_step_count_steps=config.train.save_summary_steps,
         session_config=session,
     )
-    return tf_estimator.Estimator(vqvae_model_fn, config=run_config, params={"config": config, "start_step": start_step})
+    return tf_estimator.Estimator(
+        vqvae_model_fn, config=run_config, params={"config": config, "start_step": start_step}
+    )
 
 
 class EvaluateAtSteps(tf.train.CheckpointSaverListener):
@@ -68,7 +70,7 @@ def evaluate_and_keep_best(estimator: tf_estimator.Estimator, input_fn, model_di
         run_folder.keep_best(model_dir, path, step, BEST_METRIC, value)
     log.info(
         "step %d: validation mse %.5f, codes used %d, perplexity %.1f",
-        *(step, metrics["mse"], metrics["codebook/used"], metrics["codebook/perplexity"])
+        *(step, metrics["mse"], metrics["codebook/used"], metrics["codebook/perplexity"]),
     )
 
 
@@ -107,7 +109,9 @@ def train(config: Config, source: Source, model_dir: str, overwrite: bool = Fals
     listener = EvaluateAtSteps(estimator, validation_input, schedule.eval_steps, model_dir, start)
     saver, stop = CheckpointHook(model_dir, save_steps=schedule.save_checkpoints_steps), StopRequest()
     with stop.listening():
-        estimator.train(train_input, hooks=[saver, stop, *hooks], max_steps=schedule.max_steps, saving_listeners=[listener])
+        estimator.train(
+            train_input, hooks=[saver, stop, *hooks], max_steps=schedule.max_steps, saving_listeners=[listener]
+        )
     step = run_folder.find_checkpoint(model_dir).step
     if stop.signal is None and step % schedule.eval_steps:
         evaluate_and_keep_best(estimator, validation_input, model_dir)

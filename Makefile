@@ -1,0 +1,53 @@
+# Each target works alone on a fresh machine: it makes its virtual environment and installs what it needs.
+PYTHON ?= $(firstword $(foreach p,python3.11 python3.10 python3.9 python3,$(shell command -v $(p) 2>/dev/null)))
+PYTHON37 ?= $(firstword $(shell command -v python3.7 2>/dev/null) $(wildcard $(HOME)/.pyenv/versions/3.7.*/bin/python))
+VENV := .venv
+VENV_TF1 := .venv-tf1
+PIP := -m pip install -q --disable-pip-version-check
+ARGS ?=
+
+.PHONY: train test test-tf1 lint clean
+
+# The main job. More flags: make train ARGS="--preset=tuned"
+train: $(VENV)/installed
+	$(VENV)/bin/python launch/train.py --dataset=mnist --K=20 --D=64 $(ARGS)
+
+test: $(VENV)/installed-dev
+	$(VENV)/bin/python -m pytest $(ARGS)
+
+# The same source on TensorFlow 1.15.5, which needs a Python 3.7.
+test-tf1: $(VENV_TF1)/installed-dev
+	$(VENV_TF1)/bin/python -m pytest $(ARGS)
+
+lint: $(VENV)/installed-dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "make: no Python found; install Python 3.9 to 3.11 or give PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 8) <= sys.version_info[:2] <= (3, 11))' || \
+	  { echo "make: $(PYTHON) is $$($(PYTHON) -V), expected Python 3.8 to 3.11; give PYTHON=/path/to/python" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV_TF1)/bin/python:
+	@test -n "$(PYTHON37)" || { echo "make: no Python 3.7 found; give PYTHON37=/path/to/python3.7" >&2; exit 1; }
+	$(PYTHON37) -m venv $(VENV_TF1)
+
+# Editable, so that the clone is what runs.
+$(VENV)/installed: setup.py pyproject.toml | $(VENV)/bin/python
+	$(VENV)/bin/python $(PIP) -U pip "setuptools>=64" wheel
+	$(VENV)/bin/python $(PIP) -e .
+	touch $@
+
+$(VENV)/installed-dev: setup.py pyproject.toml | $(VENV)/bin/python
+	$(VENV)/bin/python $(PIP) -U pip "setuptools>=64" wheel
+	$(VENV)/bin/python $(PIP) -e ".[test,dev]"
+	touch $@ $(VENV)/installed
+
+$(VENV_TF1)/installed-dev: setup.py pyproject.toml | $(VENV_TF1)/bin/python
+	$(VENV_TF1)/bin/python $(PIP) -U pip "setuptools>=64" wheel
+	$(VENV_TF1)/bin/python $(PIP) -e ".[test,dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(VENV_TF1) build dist *.egg-info

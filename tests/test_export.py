@@ -1,0 +1,173 @@
+"""The SavedModel: loads without this package, in TensorFlow 2, by saved_model_cli, and in TensorFlow 1.15."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from vq_estimator.data import pipeline
+from vq_estimator.errors import VQError
+from vq_estimator.inference import export
+from vq_estimator.inference.session import restored
+from vq_estimator.training import run_folder
+
+TF1_PYTHON = os.environ.get("VQ_TF1_PYTHON")
+
+
+@pytest.fixture(scope="module")
+def exported(small_run, tmp_path_factory):
+    config, model_dir = small_run
+    folder = str(tmp_path_factory.mktemp("export") / "model" / "1")
+    assert export.export(config, run_folder.find_checkpoint(model_dir), folder) == folder
+    return folder
+
+
+@pytest.fixture(scope="module")
+def expected(small_run, digits):
+    """Images of the test split, and codes and pixels of the checkpoint."""
+    config, model_dir = small_run
+
+    def build(model):
+        dataset = pipeline.evaluation_dataset(digits, "test", 24, 500)
+        images = tf.data.make_one_shot_iterator(dataset).get_next()["image"]
+        out = model(images)
+        return images, out.quantized.codes, out.pixels.mode()
+
+    with restored(config, run_folder.find_checkpoint(model_dir).path, build) as (session, tensors):
+        return session.run(tensors)
+
+
+def test_signatures_give_the_checkpoints_codes_and_pixels(exported, expected):
+    images, codes, pixels = expected
+    with tf.Session() as session:
+        signatures = tf.saved_model.load(session, ["serve"], exported).signature_def
+        assert set(signatures) == {"encode", "decode", "reconstruct", "serving_default"}
+
+        def call(name, value):
+            ((_, given),), ((_, asked),) = signatures[name].inputs.items(), signatures[name].outputs.items()
+            return session.run(asked.name, {given.name: value})
+
+        np.testing.assert_array_equal(call("encode", images), codes)
+        np.testing.assert_array_equal(call("decode", codes), pixels)
+        np.testing.assert_array_equal(call("reconstruct", images), pixels)
+        np.testing.assert_array_equal(call("serving_default", images), pixels)
+        for n in (1, 7):
+            assert call("reconstruct", images[:n]).shape == (n, 24, 24, 1)
+            np.testing.assert_array_equal(call("decode", call("encode", images[:n])), call("reconstruct", images[:n]))
+
+
+def test_signature_types_and_shapes(exported):
+    with tf.Session() as session:
+        signatures = tf.saved_model.load(session, ["serve"], exported).signature_def
+    encode = signatures["encode"]
+    assert set(encode.inputs) == {"images"} and set(encode.outputs) == {"codes"}
+    assert encode.inputs["images"].dtype == tf.uint8.as_datatype_enum
+    assert encode.outputs["codes"].dtype == tf.int32.as_datatype_enum
+    assert [d.size for d in encode.inputs["images"].tensor_shape.dim] == [-1, 24, 24, 1]
+    assert [d.size for d in signatures["decode"].inputs["codes"].tensor_shape.dim] == [-1, 3, 3, 1]
+
+
+LOAD_TF2 = """
+    import sys, numpy as np, tensorflow as tf
+    assert tf.executing_eagerly()
+    model = tf.saved_model.load(sys.argv[1])
+    data = np.load(sys.argv[2])
+    s = model.signatures
+    assert (s["encode"](images=tf.constant(data["images"]))["codes"].numpy() == data["codes"]).all()
+    assert (s["decode"](codes=tf.constant(data["codes"]))["images"].numpy() == data["pixels"]).all()
+    assert (s["reconstruct"](images=tf.constant(data["images"]))["images"].numpy() == data["pixels"]).all()
+    assert not [m for m in sys.modules if m.startswith("vq_estimator")]
+    print("same", len(data["images"]))
+"""
+
+LOAD_TF1 = """
+    import sys, numpy as np, tensorflow as tf
+    assert tf.__version__.startswith("1.15"), tf.__version__
+    data = np.load(sys.argv[2])
+    with tf.Session() as session:
+        s = tf.saved_model.load(session, ["serve"], sys.argv[1]).signature_def
+        def call(name, key, out, value):
+            return session.run(s[name].outputs[out].name, {s[name].inputs[key].name: value})
+        # Another release computes with other kernels: codes may differ where two entries are equally near.
+        codes = call("encode", "images", "codes", data["images"])
+        pixels = call("decode", "codes", "images", data["codes"])
+        assert (codes == data["codes"]).mean() > 0.999, (codes == data["codes"]).mean()
+        assert abs(pixels.astype(int) - data["pixels"]).max() <= 1
+        again = call("decode", "codes", "images", codes)
+        assert (call("reconstruct", "images", "images", data["images"]) == again).all()
+    assert not [m for m in sys.modules if m.startswith("vq_estimator")]
+    print("same", len(data["images"]))
+"""
+
+
+def in_a_process(python, code, exported, expected, tmp_path):
+    np.savez(str(tmp_path / "data.npz"), images=expected[0], codes=expected[1], pixels=expected[2])
+    script = tmp_path / "load.py"
+    script.write_text(textwrap.dedent(code))
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    done = subprocess.run(
+        [python, str(script), exported, str(tmp_path / "data.npz")],
+        cwd=str(tmp_path),
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.strip() == "same 500"
+
+
+@pytest.mark.skipif(tf.__version__.startswith("1."), reason="tf.saved_model.load of TensorFlow 2")
+def test_loads_in_an_eager_tensorflow_2_process_without_this_package(exported, expected, tmp_path):
+    in_a_process(sys.executable, LOAD_TF2, exported, expected, tmp_path)
+
+
+@pytest.mark.skipif(not TF1_PYTHON, reason="VQ_TF1_PYTHON names no Python with TensorFlow 1.15")
+def test_loads_in_a_tensorflow_1_15_process(exported, expected, tmp_path):
+    in_a_process(TF1_PYTHON, LOAD_TF1, exported, expected, tmp_path)
+
+
+def test_runs_by_saved_model_cli(exported, expected, tmp_path):
+    np.save(str(tmp_path / "images.npy"), expected[0][:5])
+    cli = os.path.join(os.path.dirname(sys.executable), "saved_model_cli")
+    command = [cli, "run", "--dir", exported, "--tag_set", "serve", "--signature_def", "encode"]
+    command += ["--inputs", "images=" + str(tmp_path / "images.npy"), "--outdir", str(tmp_path)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout[-2000:]
+    np.testing.assert_array_equal(np.load(str(tmp_path / "codes.npy")), expected[1][:5])
+
+
+def test_the_graph_has_no_variable_and_no_op_that_tensorflow_1_15_lacks(exported):
+    with open(os.path.join(os.path.dirname(__file__), "tf_1_15_ops.json")) as f:
+        known = set(json.load(f))
+    with tf.Graph().as_default() as graph, tf.Session() as session:
+        tf.saved_model.load(session, ["serve"], exported)
+        used = {op.type for op in graph.get_operations()}
+    assert used <= known, used - known
+    assert not any("Var" in op for op in used)
+
+
+def test_an_existing_folder_is_never_written_to(small_run, tmp_path):
+    config, model_dir = small_run
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(VQError, match="exists; give the name of a folder to make"):
+        export.export(config, run_folder.find_checkpoint(model_dir), str(tmp_path / "mine"))
+    assert os.listdir(str(tmp_path / "mine")) == []
+
+
+def test_a_failed_export_leaves_nothing(small_run, tmp_path, monkeypatch):
+    config, model_dir = small_run
+
+    def full(frozen, target):
+        os.makedirs(target)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(export, "_write", full)
+    with pytest.raises(VQError, match="No space left on device"):
+        export.export(config, run_folder.find_checkpoint(model_dir), str(tmp_path / "out"))
+    assert os.listdir(str(tmp_path)) == []

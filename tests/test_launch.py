@@ -1,0 +1,164 @@
+"""The scripts as a user runs them: help, errors in one line, a run from start to SavedModel."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+SCRIPTS = ("train", "evaluate", "export")
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory, cache_dir, digits):
+    """No data folder: the scripts fall back to the embedded digits, which the cache holds already."""
+    out = dict(os.environ, VQ_CACHE_DIR=cache_dir, VQ_DATA_DIR=str(tmp_path_factory.mktemp("no_data")))
+    return out
+
+
+def command(name, *flags):
+    return [sys.executable, os.path.join(ROOT, "launch", name + ".py")] + list(flags)
+
+
+def run(environment, name, *flags, **given):
+    given.setdefault("cwd", ROOT)
+    return subprocess.run(
+        command(name, *flags),
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        **given,
+    )
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_help_groups_the_flags_and_shows_defaults(environment, name):
+    done = run(environment, name, "--help")
+    assert done.returncode == 0 and done.stderr == ""
+    assert f"python launch/{name}.py" in done.stdout
+    assert "--data_dir=STRING" in done.stdout and "\n  Data\n" in done.stdout and "[default:" in done.stdout
+
+
+def test_version(environment):
+    from vq_estimator import __version__
+
+    assert run(environment, "train", "--version").stdout.split() == ["train.py", __version__]
+
+
+BAD = [
+    ("train", ["--K=0"], 1, "K: got 0, expected an integer of 1 or more"),
+    ("train", ["--D=30"], 1, "D: got 30, expected a multiple of 4"),
+    ("train", ["--image_size=28"], 1, "image_size: got 28, expected a multiple of 8"),
+    ("train", ["--K=ten"], 2, "flag --K=ten"),
+    ("train", ["--dataset=imagenet"], 2, "flag --dataset=imagenet: value should be one of"),
+    ("train", ["--colour=red"], 2, "Unknown command line flag 'colour'"),
+    ("train", ["mnist"], 2, "got the argument 'mnist', expected only flags"),
+    ("evaluate", [], 1, "model_dir: got none, expected --model_dir=RUN"),
+    (
+        "evaluate",
+        ["--model_dir=/no/such/run"],
+        1,
+        "model_dir: got '/no/such/run', expected a run folder with a config.json",
+    ),
+    ("evaluate", ["--split=all"], 2, "flag --split=all"),
+    ("export", ["--model_dir=x"], 1, "export_dir: got none, expected --export_dir=FOLDER"),
+]
+
+
+@pytest.mark.parametrize("name, flags, status, message", BAD)
+def test_a_bad_flag_is_one_line(environment, name, flags, status, message):
+    done = run(environment, name, *flags)
+    assert done.returncode == status, done.stderr
+    lines = done.stderr.strip().split("\n")
+    assert len(lines) == 1 and lines[0].startswith(name + ".py: error: ") and message in lines[0], done.stderr
+    assert done.stdout == ""
+
+
+def test_cifar_without_data_is_one_line(environment):
+    # The machine's proxy settings must not decide: nothing listens on this address.
+    offline = dict(environment, https_proxy="http://127.0.0.1:9", HTTPS_PROXY="http://127.0.0.1:9")
+    done = run(offline, "train", "--dataset=cifar10")
+    assert done.returncode == 1
+    (line,) = done.stderr.strip().split("\n")
+    assert "data_batch_1.bin" in line and "test_batch.bin" in line and environment["VQ_DATA_DIR"] in line
+
+
+@pytest.fixture(scope="module")
+def offline(environment):
+    return dict(environment, https_proxy="http://127.0.0.1:9", http_proxy="http://127.0.0.1:9")
+
+
+SMALL = ["--K=8", "--D=16", "--save_checkpoints_steps=20", "--eval_steps=20", "--log_steps=5"]
+
+
+@pytest.fixture(scope="module")
+def trained(offline, tmp_path_factory):
+    folder = str(tmp_path_factory.mktemp("launch") / "run")
+    return folder, run(offline, "train", "--max_steps=40", "--model_dir=" + folder, *SMALL)
+
+
+def test_train_prints_progress_and_table_and_writes_its_files(trained):
+    folder, done = trained
+    assert done.returncode == 0, done.stderr
+    assert "WARNING: mnist: not found" in done.stderr and "mnist-5k" in done.stderr
+    assert "40/40" in done.stderr and "Instructions for updating" not in done.stderr and "Traceback" not in done.stderr
+    assert (
+        re.search(r"^step 40, mnist-5k +validation +test$", done.stdout, re.M) and "tensorboard --logdir" in done.stdout
+    )
+    for split, count in (("validation", 500), ("test", 500)):
+        with open(os.path.join(folder, "eval", split + ".json")) as f:
+            assert json.load(f)["examples"] == count
+    assert os.path.getsize(os.path.join(folder, "reconstructions.png")) > 1000
+
+
+def test_the_same_command_with_more_steps_resumes(trained, offline):
+    folder, _ = trained
+    done = run(offline, "train", "--max_steps=50", "--model_dir=" + folder, *SMALL)
+    assert done.returncode == 0 and "resuming" in done.stderr and "at step 40" in done.stderr
+
+
+def test_another_run_in_the_same_folder_is_refused(trained, offline):
+    folder, _ = trained
+    done = run(offline, "train", "--max_steps=40", "--model_dir=" + folder, *(SMALL + ["--K=9"]))
+    assert done.returncode == 1
+    assert "model.quantizer.K: 8 in the run, 9 asked for" in done.stderr.strip().split("\n")[-1]
+
+
+def test_evaluate_and_export(trained, offline, tmp_path):
+    folder, _ = trained
+    done = run(offline, "evaluate", "--model_dir=" + folder, "--split=train", "--checkpoint=best")
+    assert done.returncode == 0, done.stderr
+    with open(os.path.join(folder, "eval", "train.json")) as f:
+        assert json.load(f)["examples"] == 4000
+    done = run(offline, "export", "--model_dir=" + folder, "--export_dir=" + str(tmp_path / "m" / "1"))
+    assert done.returncode == 0 and os.path.isfile(str(tmp_path / "m" / "1" / "saved_model.pb")), done.stderr
+
+
+def test_ctrl_c_saves_and_says_how_to_resume(offline, tmp_path):
+    folder = str(tmp_path / "run")
+    flags = SMALL[:2] + [
+        "--save_checkpoints_steps=100000",
+        "--max_steps=100000",
+        "--log_steps=5",
+        "--model_dir=" + folder,
+    ]
+    process = subprocess.Popen(
+        command("train", *flags), env=offline, cwd=ROOT, stderr=subprocess.PIPE, universal_newlines=True
+    )
+    try:
+        text, end = "", time.time() + 120
+        while "loss=" not in text and time.time() < end:
+            text += process.stderr.read(1)
+        process.send_signal(signal.SIGINT)
+        _, rest = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == 130 and "Traceback" not in rest
+    (step,) = re.findall(r"stopped at step (\d+); run the same command to resume", rest)
+    assert int(step) > 0 and os.path.isfile(os.path.join(folder, "model.ckpt-%s.index" % step))

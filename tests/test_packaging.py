@@ -1,0 +1,71 @@
+"""The wheel: complete, and its commands work outside the repository."""
+
+import os
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def call(command, cwd, **given):
+    done = subprocess.run(command, cwd=str(cwd), capture_output=True, text=True, timeout=300, **given)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    listed = (
+        call(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], ROOT)
+        if os.path.isdir(os.path.join(ROOT, ".git"))
+        else None
+    )
+    if listed is None:
+        pytest.skip("no git checkout to copy from")
+    for name in listed.split("\0"):
+        if name and os.path.isfile(os.path.join(ROOT, name)):
+            target = source / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(open(os.path.join(ROOT, name), "rb").read())
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "-q",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        str(folder),
+        str(source),
+    ]
+    call(pip, folder)
+    return next(p for p in folder.iterdir() if p.suffix == ".whl")
+
+
+def test_the_wheel_holds_every_module(wheel):
+    held = set(zipfile.ZipFile(str(wheel)).namelist())
+    for top, name in (("vq_estimator", "vq_estimator"), ("launch", "vq_estimator_launch")):
+        for folder, _, files in os.walk(os.path.join(ROOT, top)):
+            for file in files:
+                if file.endswith(".py"):
+                    path = os.path.relpath(os.path.join(folder, file), os.path.join(ROOT, top))
+                    assert name + "/" + path.replace(os.sep, "/") in held
+    assert not any(n.startswith(("tests/", "benchmarks/")) for n in held)
+
+
+def test_console_commands_work_outside_the_repository(wheel, tmp_path):
+    # The dependencies come from this environment; the package itself only from the wheel.
+    target = tmp_path / "site"
+    call([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(target), str(wheel)], tmp_path)
+    environment = dict(os.environ, PYTHONPATH=str(target))
+    for name in ("vq-train", "vq-evaluate", "vq-export"):
+        out = call([sys.executable, str(target / "bin" / name), "--help"], tmp_path, env=environment)
+        assert "--data_dir" in out
+    code = "import vq_estimator, vq_estimator_launch.common as c; print(vq_estimator.__file__, c.__file__)"
+    assert call([sys.executable, "-c", code], tmp_path, env=environment).count(str(target)) == 2
