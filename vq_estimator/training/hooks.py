@@ -103,8 +103,8 @@ class BlackImageHook(tf.train.SessionRunHook):
             self._warned = True
             log.warning(
                 "every reconstruction has been black (brightest pixel %.3f of 1) for %d steps: the sigmoid with "
-                "squared error has saturated and will hardly return; lower --learning_rate (the original's is 2e-4) or use "
-                "--preset=tuned",
+                "squared error has saturated and will hardly return; lower --learning_rate (the original's is "
+                "2e-4) or use --preset=tuned",
                 run_values.results,
                 self.CHECKS * self._every,
             )
