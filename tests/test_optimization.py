@@ -13,7 +13,8 @@ def test_the_update_runs_after_the_gradient_step_and_before_the_count():
     step = tf.train.get_or_create_global_step()
 
     def then():
-        return tf.group(seen_x.assign(x.read_value()), seen_step.assign(step.read_value()))
+        # + 0: TF 1.15's global step is a reference variable, whose buffer an assignment would share.
+        return tf.group(seen_x.assign(x.read_value()), seen_step.assign(step.read_value() + 0))
 
     train = optimization.minimize(x * x, tf.constant(0.1), step, then)
     with tf.Session() as session:

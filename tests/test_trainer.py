@@ -166,8 +166,8 @@ def test_a_collapse_to_black_images_is_warned_of_once(caplog, monkeypatch):
 def test_a_dark_but_living_batch_is_no_collapse(caplog, monkeypatch):
     monkeypatch.setattr(logging.getLogger("vq_estimator"), "propagate", True)
     brightest = tf.get_variable("brightest", initializer=0.0, use_resource=True)
-    flicker = brightest.assign(1.0 - brightest)
-    with tf.train.MonitoredSession(hooks=[hooks.BlackImageHook(brightest.read_value(), every=5)]) as session:
+    flicker = tf.identity(brightest.assign(1.0 - brightest))
+    with tf.train.MonitoredSession(hooks=[hooks.BlackImageHook(flicker, every=5)]) as session:
         for _ in range(100):
             session.run(flicker)
     assert not [r for r in caplog.records if "black" in r.message]
