@@ -61,6 +61,34 @@ def test_signatures_give_the_checkpoints_codes_and_pixels(exported, expected):
             np.testing.assert_array_equal(call("decode", call("encode", images[:n])), call("reconstruct", images[:n]))
 
 
+def test_all_10000_test_images_of_mnist(small_run, exported, full_data):
+    config, model_dir = small_run
+    source = full_data("mnist")
+
+    def batches():
+        dataset = pipeline.evaluation_dataset(source, "test", 24, 500)
+        return tf.data.make_one_shot_iterator(dataset).get_next()["image"]
+
+    def build(model):
+        images = batches()
+        out = model(images)
+        return images, out.quantized.codes, out.pixels.mode()
+
+    seen = 0
+    with restored(config, run_folder.find_checkpoint(model_dir).path, build) as (session, tensors):
+        with tf.Graph().as_default(), tf.Session() as served:
+            signatures = tf.saved_model.load(served, ["serve"], exported).signature_def
+            encode, reconstruct = signatures["encode"], signatures["reconstruct"]
+            for _ in range(20):
+                images, codes, pixels = session.run(tensors)
+                got = served.run(encode.outputs["codes"].name, {encode.inputs["images"].name: images})
+                np.testing.assert_array_equal(got, codes)
+                got = served.run(reconstruct.outputs["images"].name, {reconstruct.inputs["images"].name: images})
+                np.testing.assert_array_equal(got, pixels)
+                seen += len(images)
+    assert seen == 10000
+
+
 def test_signature_types_and_shapes(exported):
     with tf.Session() as session:
         signatures = tf.saved_model.load(session, ["serve"], exported).signature_def
