@@ -337,7 +337,7 @@ def _preset(dataset: str, preset: str, K: Optional[int], D: Optional[int]) -> Co
             # Most of the gain is the residual blocks, on a 3x3 grid nearly free, and an initialisation they train from.
             network = NetworkConfig(widths=(D // 2, D, D), residual_blocks=2, initializer="he")
             optimizer = OptimizerConfig(learning_rate=2e-3, decay_steps=1500)
-            train = dataclasses.replace(train, max_steps=10000)
+            train = dataclasses.replace(train, max_steps=10000, eval_steps=2000)
     model = ModelConfig(size, channels, network, quantizer)
     return Config(dataset, preset, model, objective, optimizer, train)
 
