@@ -1,12 +1,17 @@
 # Each target works alone on a fresh machine: it makes its virtual environment and installs what it needs.
-PYTHON ?= $(firstword $(foreach p,python3.11 python3.10 python3.9 python3,$(shell command -v $(p) 2>/dev/null)))
-PYTHON37 ?= $(firstword $(shell command -v python3.7 2>/dev/null) $(wildcard $(HOME)/.pyenv/versions/3.7.*/bin/python))
+# The first Python that runs and has the right version (a version manager's shim may be there and not run).
+find = $(shell for p in $(1); do $$p -c 'import sys; sys.exit(not $(2) <= sys.version_info[:2] <= $(3))' 2>/dev/null \
+  && echo $$p && break; done)
+PYENV := $(wildcard $(HOME)/.pyenv/versions/*/bin/python)
+PYTHON ?= $(call find,python3.11 python3.10 python3.9 python3 $(PYENV),(3$(comma)9),(3$(comma)11))
+PYTHON37 ?= $(call find,python3.7 $(PYENV),(3$(comma)7),(3$(comma)7))
+comma := ,
 VENV := .venv
 VENV_TF1 := .venv-tf1
 PIP := -m pip install -q --disable-pip-version-check
 ARGS ?=
 
-.PHONY: train test test-tf1 lint clean
+.PHONY: train test test-tf1 lint clean python37
 
 # The main job. More flags: make train ARGS="--preset=tuned"
 train: $(VENV)/installed
@@ -24,14 +29,12 @@ lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff format --check .
 
 $(VENV)/bin/python:
-	@test -n "$(PYTHON)" || { echo "make: no Python found; install Python 3.9 to 3.11 or give PYTHON=/path/to/python" >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 8) <= sys.version_info[:2] <= (3, 11))' || \
-	  { echo "make: $(PYTHON) is $$($(PYTHON) -V), expected Python 3.8 to 3.11; give PYTHON=/path/to/python" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.9 to 3.11 found; give PYTHON=/path/to/python" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV_TF1)/bin/python:
 	@test -n "$(PYTHON37)" || { echo "make: no Python 3.7 found; give PYTHON37=/path/to/python3.7" >&2; exit 1; }
-	$(PYTHON37) -m venv $(VENV_TF1)
+	$(PYTHON37) -m venv $(VENV_TF1) || { rm -rf $(VENV_TF1); exit 1; }
 
 # Editable, so that the clone is what runs.
 $(VENV)/installed: setup.py pyproject.toml | $(VENV)/bin/python
@@ -48,6 +51,10 @@ $(VENV_TF1)/installed-dev: setup.py pyproject.toml | $(VENV_TF1)/bin/python
 	$(VENV_TF1)/bin/python $(PIP) -U pip "setuptools>=64" wheel
 	$(VENV_TF1)/bin/python $(PIP) -e ".[test,dev]"
 	touch $@
+
+# Prints the Python 3.7 that test-tf1 would use, or an empty line.
+python37:
+	@echo $(PYTHON37)
 
 clean:
 	rm -rf $(VENV) $(VENV_TF1) build dist *.egg-info

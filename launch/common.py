@@ -147,6 +147,8 @@ def run(main: Callable[[], None], doc: str) -> None:
             main()
         except VQError as e:
             _fail(program, str(e).replace("\n", " "), 1)
+        except OSError as e:  # a full disk, a folder that can't be written
+            _fail(program, "{}: {}".format(e.filename or "file", e.strerror or e), 1)
         except KeyboardInterrupt:
             _fail(program, "interrupted", 130)
 

@@ -21,12 +21,14 @@ MODEL.enum(
     config_lib.PRESETS,
     "original: tf-vqvae's set-up to the letter; tuned: ours, on the same code grid",
 )
-MODEL.integer("K", None, "entries of a codebook [original: 20, CIFAR-10 10]")
-MODEL.integer("D", None, "numbers in an entry, which sets the widths of the network too [original: 64, CIFAR-10 256]")
-MODEL.integer("L", None, "codebooks, that is codes at each position [original: 1]")
-MODEL.integer("image_size", None, "side of the images, a multiple of the network's stride [original: 24, CIFAR-10 32]")
-MODEL.integer("residual_blocks", None, "residual blocks of encoder and decoder [original: 0, CIFAR-10 2]")
-MODEL.enum("codebook", None, config_lib.CODEBOOKS, "codebook by gradient or by moving average [original: gradient]")
+MODEL.integer("K", None, "entries of a codebook [20, CIFAR-10 10]")
+MODEL.integer("D", None, "numbers in an entry, which sets the widths of the network too [64, CIFAR-10 256]")
+MODEL.integer("L", None, "codebooks, that is codes at each position [1]")
+MODEL.integer("image_size", None, "side of the images, a multiple of the network's stride [24, CIFAR-10 32]")
+MODEL.integer("residual_blocks", None, "residual blocks of encoder and decoder [original: 0, tuned and CIFAR-10: 2]")
+MODEL.enum(
+    "codebook", None, config_lib.CODEBOOKS, "codebook by gradient or by moving average [original: gradient, tuned: ema]"
+)
 MODEL.float("codebook_decay", None, "decay of the moving average [ema: 0.99]")
 MODEL.integer(
     "kmeans_steps", None, "first steps in which k-means on the batch sets the codebook [gradient: 0, ema: 10]"
@@ -37,12 +39,21 @@ MODEL.float(
 MODEL.enum("precision", None, config_lib.PRECISIONS, "of the layers; quantizer and likelihood are float32 [float32]")
 
 TRAINING = Group("Training (without a value: the preset's)")
-TRAINING.enum("reconstruction_loss", None, config_lib.RECONSTRUCTION_LOSSES, "[original: squared_error]")
+TRAINING.enum(
+    "reconstruction_loss",
+    None,
+    config_lib.RECONSTRUCTION_LOSSES,
+    "the reconstruction term [original: squared_error, tuned: cross_entropy]",
+)
 TRAINING.float("beta", None, "weight of the commitment term [0.25]")
-TRAINING.integer("max_steps", None, "steps in all [original: 60,000, CIFAR-10 250,000]")
-TRAINING.integer("batch_size", None, "images in a step [original: 32, CIFAR-10 128]")
-TRAINING.float("learning_rate", None, "of Adam [original: 0.0002]")
-TRAINING.integer("decay_steps", None, "steps in which the learning rate falls by decay_rate; 0: never [original: 0]")
+TRAINING.integer("max_steps", None, "steps in all [original: 60,000, tuned: 10,000, CIFAR-10 250,000]")
+TRAINING.integer("batch_size", None, "images in a step [32, CIFAR-10 128]")
+TRAINING.float("learning_rate", None, "of Adam [original: 0.0002, tuned: 0.002, CIFAR-10 0.0005]")
+TRAINING.integer(
+    "decay_steps",
+    None,
+    "steps in which the learning rate falls by decay_rate; 0: never [original: 0, tuned: 1,500, CIFAR-10 0]",
+)
 TRAINING.float("decay_rate", None, "see decay_steps [0.5]")
 TRAINING.integer("seed", None, "of the initial weights, the order of the data and every draw [0]")
 
@@ -54,7 +65,9 @@ OUTPUT.integer(
     "save_checkpoints_steps", None, "steps between checkpoints, of which five are kept [1,000, CIFAR-10 500]"
 )
 OUTPUT.integer("save_summary_steps", None, "steps between summaries for TensorBoard [1,000]")
-OUTPUT.integer("eval_steps", None, "steps between evaluations on validation, at checkpoints [5,000, CIFAR-10 2,500]")
+OUTPUT.integer(
+    "eval_steps", None, "steps between evaluations on validation, at checkpoints [5,000, tuned: 2,000, CIFAR-10 2,500]"
+)
 OUTPUT.integer("log_steps", None, "steps between updates of the figures beside the progress bar [100, CIFAR-10 10]")
 common.data_flags()
 
@@ -94,11 +107,16 @@ def main() -> None:
     settings = {name: FLAGS[name].value for name in SETTINGS}
     config = config_lib.make_config(FLAGS.dataset, FLAGS.preset, **settings)
     model_dir = FLAGS.model_dir or config_lib.default_model_dir(config)
-    source = common.locate_data(FLAGS.dataset)
+    if FLAGS.checkpoint not in ("latest", run_folder.BEST):
+        run_folder.find_checkpoint(model_dir, FLAGS.checkpoint)  # a wrong path is said before training, not after
+    # A run that is resumed goes on with the data that it began with.
+    resumed = not FLAGS.overwrite and os.path.isfile(os.path.join(model_dir, run_folder.CONFIG))
+    source = common.locate_data(FLAGS.dataset, run_folder.load_config(model_dir).dataset_source if resumed else None)
     config = dataclasses.replace(config, dataset_source=source.spec.name)
     result = trainer.train(config, source, model_dir, FLAGS.overwrite)
     if result.stopped_by is not None:
-        print(f"stopped at step {result.step}; run the same command to resume", file=sys.stderr)
+        same = "the same command without --overwrite" if FLAGS.overwrite else "the same command"
+        print(f"stopped at step {result.step}; run {same} to resume", file=sys.stderr)
         sys.exit(128 + result.stopped_by)
     checkpoint = run_folder.find_checkpoint(model_dir, FLAGS.checkpoint)
     results = [evaluation.evaluate(config, checkpoint, source, model_dir, s) for s in ("validation", "test")]

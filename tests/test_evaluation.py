@@ -9,11 +9,12 @@ import tensorflow.compat.v1 as tf
 from test_likelihoods import oracle
 
 from vq_estimator.config import make_config
-from vq_estimator.data import pipeline
+from vq_estimator.data import catalogue, pipeline
+from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError
-from vq_estimator.inference import calibration, evaluation
+from vq_estimator.inference import calibration, evaluation, export
 from vq_estimator.inference.session import restored
-from vq_estimator.training import run_folder
+from vq_estimator.training import run_folder, trainer
 
 KEYS = {
     "split",
@@ -159,6 +160,49 @@ def test_a_checkpoint_that_does_not_fit_is_one_line(small_run, settings, message
     with pytest.raises(VQError, match="does not fit config.json: " + message):
         with restored(other, run_folder.find_checkpoint(model_dir).path, lambda m: m(tf.zeros([1, 24, 24, 1]))):
             pass
+
+
+class DisabledBar:
+    """What tqdm is under TQDM_DISABLE: `n` stands still."""
+
+    n = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *args):
+        pass
+
+    def update(self, n):
+        pass
+
+
+def test_a_disabled_progress_bar_changes_nothing(small_run, digits, evaluated, monkeypatch):
+    config, model_dir = small_run
+    monkeypatch.setattr(evaluation, "tqdm", lambda **given: DisabledBar())
+    checkpoint = run_folder.find_checkpoint(model_dir)
+    again = evaluation.run_split(config, checkpoint, digits, "test", evaluated["likelihood_scale"])
+    assert len(again.mse) == 500
+
+
+def test_cifar10_trains_evaluates_and_exports(tmp_path):
+    """The commands' path on CIFAR-10's layout, with random records in the place of its files."""
+    paths = []
+    for name, n in (("data_batch_1.bin", 40), ("test_batch.bin", 20)):
+        paths.append(str(tmp_path / name))
+        with open(paths[-1], "wb") as f:
+            f.write(np.random.RandomState(n).randint(0, 256, n * 3073).astype(np.uint8).tobytes())
+    source = Source(catalogue.CIFAR10._replace(train=40, test=20, validation=10), tuple(paths))
+    config = make_config("cifar10", K=5, D=16, L=2, batch_size=8, max_steps=4, save_checkpoints_steps=2, eval_steps=2)
+    config = dataclasses.replace(config, dataset_source="cifar10")
+    model_dir = str(tmp_path / "run")
+    trainer.train(config, source, model_dir)
+    checkpoint = run_folder.find_checkpoint(model_dir)
+    result = evaluation.evaluate(config, checkpoint, source, model_dir, "test")
+    assert result["dims_per_example"] == 3072 and result["examples"] == 20 and result["codebook"]["size"] == 10
+    assert result["bits_per_dim"]["rate_uniform"] == pytest.approx(8 * 8 * 2 * math.log(5, 2) / 3072)
+    assert 5 < result["bits_per_dim"]["total_uniform"] < 12  # random pixels: 8 and a little
+    assert os.path.isfile(os.path.join(export.export(config, checkpoint, str(tmp_path / "out")), "saved_model.pb"))
 
 
 def test_table_has_a_row_for_each_figure(evaluated):

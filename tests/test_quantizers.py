@@ -89,11 +89,12 @@ def test_ema_update_equals_the_oracle(L):
         count, total = np.ones([L, K]), book.astype(np.float64)
         for _ in range(3):
             codes, _, _ = oracle(z_e, book)
+            share = K / (B * H * W)  # of one vector, where a fair share is 1
             for i in range(L):
                 for k in range(K):
                     mine = z_e[..., i, :][codes[..., i] == k]
-                    count[i, k] = decay * count[i, k] + (1 - decay) * len(mine)
-                    total[i, k] = decay * total[i, k] + (1 - decay) * mine.sum(0)
+                    count[i, k] = decay * count[i, k] + (1 - decay) * share * len(mine)
+                    total[i, k] = decay * total[i, k] + (1 - decay) * share * mine.sum(0)
             session.run(update)
             book = session.run(quantizer.codebook)
             np.testing.assert_allclose(book, total / count[..., None], rtol=1e-4, atol=1e-6)
@@ -129,7 +130,7 @@ def test_a_dead_entry_is_restarted_with_its_statistics(codebook):
         new, new_count = session.run([quantizer.codebook, count])
         assert all(np.isclose(z_e.reshape(-1, D), entry).all(1).any() for entry in new[0, 1:])
         assert len({tuple(entry) for entry in new[0, 1:]}) == K - 1
-        np.testing.assert_allclose(new_count[0, 1:], B * H * W / K)
+        np.testing.assert_allclose(new_count[0, 1:], 1.0)
         session.run(update)  # the old statistics do not undo the restart
         assert np.abs(session.run(quantizer.codebook)).max() < 10
 
@@ -151,6 +152,31 @@ def test_kmeans_start_finds_the_clusters_and_then_leaves_the_codebook_alone(code
         session.run(update, {step: 2})
         after = session.run(quantizer.codebook)[0]
         assert np.abs(after - book).max() < (0.5 if isinstance(codebook, EMACodebook) else 1e-9)
+
+
+@pytest.mark.parametrize("codebook", [EMACodebook(kmeans_steps=0), GradientCodebook(restart_below=0.03)])
+def test_entries_in_use_are_not_restarted_at_the_start(codebook):
+    z_e = np.random.RandomState(0).randn(64, 8, 8, 1, 2).astype(np.float32)  # many vectors for few entries
+    quantizer = VectorQuantizer(QuantizerConfig(10, 2, 1, codebook))
+    update = quantizer(tf.constant(z_e), training=True, step=tf.constant(0, tf.int64)).update()
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        for _ in range(5):
+            before = session.run(quantizer.codebook)
+            session.run(update)
+            assert np.abs(session.run(quantizer.codebook) - before).max() < 0.2  # moved by decay, not replaced
+
+
+@pytest.mark.parametrize("L", [1, 2])
+def test_a_code_beyond_its_codebook_is_refused(L):
+    quantizer = VectorQuantizer(QuantizerConfig(4, 3, L))
+    codes = np.zeros([1, 1, 1, L], np.int32)
+    codes[..., 0] = 5
+    z_q = quantizer.lookup(tf.constant(codes))
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            session.run(z_q)
 
 
 def test_draws_depend_on_seed_and_step_alone():

@@ -1,4 +1,3 @@
-import json
 import os
 
 import numpy as np
@@ -49,43 +48,36 @@ def test_a_folder_that_is_no_run_is_never_touched(tmp_path, overwrite):
     assert os.listdir(str(tmp_path)) == ["thesis.txt"]
 
 
-def test_a_file_in_the_folders_place_is_one_line(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(VQError, match="model_dir: can't write"):
-        run_folder.prepare(str(tmp_path / "file" / "run"), config_lib.make_config("mnist"))
+@pytest.mark.parametrize("content", ['{"name": "my web app"}', "[]", "no json"])
+def test_overwrite_leaves_the_folders_of_other_programs_alone(tmp_path, content):
+    (tmp_path / "config.json").write_text(content)
+    (tmp_path / "eval").mkdir()
+    with pytest.raises(VQError, match="whose config.json is not of a run"):
+        run_folder.prepare(str(tmp_path), config_lib.make_config("mnist"), overwrite=True)
+    assert sorted(os.listdir(str(tmp_path))) == ["config.json", "eval"]
 
 
-def test_finding_checkpoints(tmp_path):
+def test_overwrite_removes_what_a_run_wrote_and_nothing_else(tmp_path):
     folder = str(tmp_path)
-    with pytest.raises(VQError, match="holds none; train first"):
-        run_folder.find_checkpoint(folder)
-    with pytest.raises(VQError, match="has no best one yet"):
-        run_folder.find_checkpoint(folder, "best")
-    first, second = save(folder, 3), save(folder, 9)
-    assert run_folder.find_checkpoint(folder) == run_folder.Checkpoint(second, 9)
-    assert run_folder.find_checkpoint(folder, first).step == 3
-    assert run_folder.find_checkpoint(folder, first + ".index").step == 3
-    with pytest.raises(VQError, match="expected latest, best or the path of a checkpoint"):
-        run_folder.find_checkpoint(folder, os.path.join(folder, "model.ckpt-4"))
-    with open(first + ".index", "wb") as f:
-        f.write(b"damaged")
+    run_folder.prepare(folder, config_lib.make_config("mnist"))
+    run_folder.keep_best(folder, save(folder, 3), 3, "mse", 0.1)
+    (tmp_path / "my_notes.txt").write_text("x")
+    assert run_folder.prepare(folder, config_lib.make_config("mnist", K=5), overwrite=True) == 0
+    assert sorted(os.listdir(folder)) == ["config.json", "my_notes.txt"]
+
+
+def test_a_truncated_checkpoint_is_one_line(tmp_path):
+    path = save(tmp_path, 3)
+    with open(path + ".data-00000-of-00001", "wb"):
+        pass
     with pytest.raises(VQError, match="can't be read"):
-        run_folder.find_checkpoint(folder, first)
+        run_folder.find_checkpoint(str(tmp_path))
 
 
-def test_the_best_checkpoint_survives_a_restart_and_a_worse_value(tmp_path):
-    folder = str(tmp_path)
-    a, b, c = save(folder, 1), save(folder, 2), save(folder, 3)
-    assert run_folder.keep_best(folder, a, 1, "mse", 0.5)
-    assert not run_folder.keep_best(folder, b, 2, "mse", 0.6)
-    assert not run_folder.keep_best(folder, b, 2, "mse", float("nan"))
-    assert run_folder.find_checkpoint(folder, "best").step == 1
-    assert run_folder.keep_best(folder, c, 3, "mse", 0.4)
-    assert run_folder.find_checkpoint(folder, "best").step == 3
-    names = sorted(os.listdir(os.path.join(folder, "best")))
-    assert names == ["best.json", "model.ckpt-3.data-00000-of-00001", "model.ckpt-3.index"]
-    with open(os.path.join(folder, "best", "best.json")) as f:
-        assert json.load(f) == {"checkpoint": "model.ckpt-3", "global_step": 3, "metric": "mse", "value": 0.4}
+def test_a_path_that_tensorflow_takes_for_a_pattern_is_refused(tmp_path):
+    with pytest.raises(VQError, match="expected a path without any of"):
+        run_folder.prepare(str(tmp_path / "run[1]"), config_lib.make_config("mnist"))
+    assert os.listdir(str(tmp_path)) == []
 
 
 @pytest.mark.parametrize("content", [None, "{", '{"dataset": "mnist"}'])

@@ -53,6 +53,11 @@ def test_the_fallback_can_be_refused(tmp_path, cache_dir, given):
         sources.locate("mnist", str(tmp_path), cache_dir, fetcher=no_network, **given)
 
 
+def test_a_run_on_the_fallback_is_not_evaluated_on_something_else(tmp_path, cache_dir):
+    with pytest.raises(VQError, match="require_full_dataset: the run was trained on mnist-5k"):
+        sources.locate("mnist", str(tmp_path), cache_dir, require_full=True, wanted="mnist-5k", fetcher=no_network)
+
+
 @pytest.mark.parametrize(
     "dataset, name", [("cifar10", "test_batch.bin"), ("fashion_mnist", "t10k-labels-idx1-ubyte.gz")]
 )
@@ -98,6 +103,19 @@ def test_a_damaged_file_is_never_used_nor_kept_under_its_name(tmp_path, monkeypa
     assert not os.path.exists(path) and os.path.exists(path + ".damaged") and "set aside" in warnings.text
     sources.locate("small", str(tmp_path / "d"), str(tmp_path / "c"), fetcher=fetch)
     assert gzip.open(path).read() == next(iter(contents.values()))
+
+
+def test_a_file_that_the_disk_does_not_give_is_left_where_it_is(tmp_path, monkeypatch):
+    _, _, fetch = small_set(tmp_path, monkeypatch)
+    path = sources.locate("small", str(tmp_path / "d"), str(tmp_path / "c"), fetcher=fetch).paths[0]
+
+    def refuse(*args):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("vq_estimator.data.files.gzip.open", refuse)
+    with pytest.raises(VQError, match="can't be read .Permission denied"):
+        sources.locate("small", str(tmp_path / "d"), str(tmp_path / "other"), fetcher=fetch)
+    assert os.path.exists(path) and not os.path.exists(path + ".damaged")
 
 
 def test_nothing_is_written_beside_complete_files(tmp_path, monkeypatch):

@@ -125,6 +125,31 @@ def test_a_second_signal_stops_at_once():
             signal.pause()
 
 
+class SpoilAt(tf.train.SessionRunHook):
+    """Puts NaN into a bias after some steps, between two checkpoints."""
+
+    def __init__(self, step):
+        self._left = step
+
+    def begin(self):
+        self._variable = next(v for v in tf.global_variables() if v.op.name == "decoder/conv_transpose_3/b")
+
+    def after_run(self, run_context, run_values):
+        self._left -= 1
+        if self._left == 0:
+            self._variable.load(np.array([np.nan], np.float32), run_context.session)
+
+
+def test_a_diverging_run_is_one_line_and_keeps_its_checkpoint(digits, tmp_path):
+    config, folder = small_config(digits, save_checkpoints_steps=5), str(tmp_path / "run")
+    with pytest.raises(
+        VQError, match="the loss became NaN: .* lower --learning_rate; the last checkpoint is of step"
+    ) as e:
+        trainer.train(config, digits, folder, hooks=[SpoilAt(22)])
+    assert "\n" not in str(e.value) and run_folder.find_checkpoint(folder).step == 20
+    assert np.isfinite(weights(folder)["decoder/conv_transpose_3/b"]).all()
+
+
 def test_another_configuration_is_refused(small_run, digits):
     _, model_dir = small_run
     with pytest.raises(VQError, match="model.quantizer.K: 8 in the run, 9 asked for"):

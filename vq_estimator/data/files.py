@@ -55,7 +55,11 @@ def write_json(path: str, value) -> None:
 
 
 def content_error(path: str, spec: FileSpec) -> str:
-    """Why the content of `path` is not that of `spec`; empty when it is. Reads `spec.size` + 1 bytes at most."""
+    """Why the content of `path` is not that of `spec`; empty when it is. Reads `spec.size` + 1 bytes at most.
+
+    Raises:
+      OSError: the file system refused; nothing is known of the content.
+    """
     digest, size = hashlib.sha256(), 0
     opener = gzip.open if spec.path.endswith(".gz") else open
     try:
@@ -67,6 +71,8 @@ def content_error(path: str, spec: FileSpec) -> str:
                 size += len(chunk)
                 digest.update(chunk)
     except (OSError, EOFError, zlib.error) as e:
+        if getattr(e, "errno", None) is not None:  # the disk's fault, not the content's (gzip's own errors have none)
+            raise
         return f"can't be read ({e})"
     if size != spec.size:
         return "holds {} bytes, expected {}".format("more than %d" % spec.size if size > spec.size else size, spec.size)

@@ -52,7 +52,9 @@ def locate(
     """
     spec = catalogue.DATASETS[dataset]
     fallback = catalogue.FALLBACKS.get(dataset)
-    if wanted is not None and fallback is not None and wanted == fallback.name and not require_full:
+    if fallback is not None and wanted == fallback.name:
+        if require_full:
+            raise VQError(f"require_full_dataset: the run was trained on {wanted}, expected one trained on {spec.name}")
         return _embedded(fallback, cache_dir)
     try:
         return _published(spec, data_dir, ChecksumCache(cache_dir), fetcher)
@@ -72,7 +74,10 @@ def _published(spec: DatasetSpec, data_dir: str, checksums: ChecksumCache, fetch
         if not os.path.isfile(path):
             absent.append(file)
             continue
-        problem = checksums.error(path, file)
+        try:
+            problem = checksums.error(path, file)
+        except OSError as e:
+            raise VQError(f"{path}: can't be read ({e.strerror})") from None
         if problem:
             log.warning("%s: %s; set aside as %s", path, problem, set_aside(path))
             absent.append(file)

@@ -19,8 +19,9 @@ from vq_estimator.config import Config
 from vq_estimator.data import pipeline
 from vq_estimator.data.files import write_json
 from vq_estimator.data.sources import Source
+from vq_estimator.errors import VQError
 from vq_estimator.inference.session import restored
-from vq_estimator.training.run_folder import Checkpoint
+from vq_estimator.training.run_folder import Checkpoint, checkpoint_files
 
 BATCH = 500
 BINS_PER_LEVEL = 8  # of the reconstruction, in the histogram that the scale is fitted to
@@ -68,7 +69,7 @@ def fit_scale(histogram: np.ndarray) -> float:
 def fingerprint(checkpoint: str) -> str:
     """SHA-256 over the checkpoint's files: another checkpoint of the same step is another checkpoint."""
     digest = hashlib.sha256()
-    for path in sorted(tf.gfile.Glob(checkpoint + ".data-*") + [checkpoint + ".index"]):
+    for path in checkpoint_files(checkpoint):
         with open(path, "rb") as f:
             digest.update(f.read())
     return digest.hexdigest()
@@ -83,7 +84,7 @@ def calibrate(config: Config, checkpoint: Checkpoint, source: Source, model_dir:
             kept = json.load(f)
         if kept["fingerprint"] == mark and kept["dataset_source"] == source.spec.name:
             return Calibration(float(kept["scale"]), np.array(kept["code_counts"], np.int64))
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         pass
     fitted = _fit(config, checkpoint, source)
     write_json(
@@ -117,8 +118,12 @@ def _fit(config: Config, checkpoint: Checkpoint, source: Source) -> Calibration:
         total=total, unit="image", desc="calibrate on train"
     ) as bar:
         step = session.make_callable(tensors)
-        while bar.n < total:
+        seen = 0  # not bar.n, which stands still where the bar is disabled
+        while seen < total:
             images, bins, codes = step()
+            if bins.min() < 0 or bins.max() >= width:
+                raise VQError(f"checkpoint: {checkpoint.path!r} gives reconstructions that are no numbers (NaN)")
+            seen += len(images)
             cells = images.astype(np.int64) * width + bins
             histogram += np.bincount(cells.ravel(), minlength=len(histogram))
             counts += np.bincount((codes + q.K * np.arange(q.L)).ravel(), minlength=len(counts))

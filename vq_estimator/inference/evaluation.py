@@ -15,6 +15,7 @@ from vq_estimator.data.files import write_json
 from vq_estimator.data.sources import Source
 from vq_estimator.inference.calibration import Calibration, calibrate
 from vq_estimator.inference.session import restored
+from vq_estimator.training import precision
 from vq_estimator.training.run_folder import Checkpoint
 
 BATCH = 500
@@ -49,8 +50,10 @@ def run_split(config: Config, checkpoint: Checkpoint, source: Source, split: str
         total=total, unit="image", desc="evaluate " + split
     ) as bar:
         step = session.make_callable(tensors)
-        while bar.n < total:
+        seen = 0  # not bar.n, which stands still where the bar is disabled
+        while seen < total:
             images, *values = step()
+            seen += len(images)
             levels = images.astype(np.int64)
             pixels, pixel_sum, pixel_squares = (
                 pixels + levels.size,
@@ -100,6 +103,7 @@ def bits_per_dim(examples: PerExample, config: Config, calibration: Calibration)
 
 def evaluate(config: Config, checkpoint: Checkpoint, source: Source, model_dir: str, split: str) -> dict:
     """Evaluates a split and writes `eval/<split>.json` in the run folder; returns what it wrote."""
+    precision.check(config.model.precision)
     calibration = calibrate(config, checkpoint, source, model_dir)
     examples = run_split(config, checkpoint, source, split, calibration.scale)
     mse = float(examples.mse.mean())

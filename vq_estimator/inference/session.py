@@ -30,7 +30,10 @@ def restored(config: Config, checkpoint: str, build: Callable[[VQVAE], Any]) -> 
         variables = tf.global_variables()
         _check_fits(checkpoint, variables)
         with tf.Session(graph=graph) as session:
-            tf.train.Saver(variables).restore(session, checkpoint)
+            try:
+                tf.train.Saver(variables).restore(session, checkpoint)
+            except (tf.errors.OpError, ValueError, IndexError) as e:
+                raise _unreadable(checkpoint, e) from None
             yield Restored(session, tensors)
 
 
@@ -38,10 +41,15 @@ def _check_fits(checkpoint: str, variables) -> None:
     """TensorFlow restores a resource variable from a tensor of another shape without a word."""
     try:
         found = dict(tf.train.list_variables(checkpoint))
-    except (tf.errors.OpError, ValueError) as e:
-        raise VQError("checkpoint: {!r} can't be read ({})".format(checkpoint, str(e).split("\n")[0][:160])) from None
+    except (tf.errors.OpError, ValueError, IndexError) as e:
+        raise _unreadable(checkpoint, e) from None
     for variable in variables:
         name, want = variable.op.name, static_shape(variable)
         if found.get(name) != want:
             got = f"no {name}" if name not in found else f"{name} of shape {found[name]}"
             raise VQError(f"checkpoint: {checkpoint!r} does not fit config.json: got {got}, expected shape {want}")
+
+
+def _unreadable(checkpoint: str, error: Exception) -> VQError:
+    reason = str(getattr(error, "message", error)).split("\n")[0][:160]
+    return VQError(f"checkpoint: {checkpoint!r} can't be read ({reason}); name another one with --checkpoint")

@@ -49,8 +49,8 @@ def nearest(vectors: tf.Tensor, codebook: tf.Tensor) -> tf.Tensor:
 
 def gather_entries(codebook: tf.Tensor, codes: tf.Tensor) -> tf.Tensor:
     """codebook [L, K, D], codes int32 [..., L] -> [..., L, D]."""
-    L, K, D = codebook.shape.as_list()
-    return tf.gather(tf.reshape(codebook, [L * K, D]), codes + K * tf.range(L))
+    # One gather a codebook: each refuses a code that is not its own.
+    return tf.stack([tf.gather(book, codes[..., i]) for i, book in enumerate(tf.unstack(codebook))], -2)
 
 
 def assigned(vectors: tf.Tensor, codes: tf.Tensor, K: int):
@@ -105,7 +105,7 @@ class VectorQuantizer:
         if ema or c.codebook.restart_below > 0:
             count = Module.variable("ema_count", [c.L, c.K], tf.ones_initializer(), False)
         if ema:
-            # The moving sum starts where the codebook does, with the weight of one vector an entry.
+            # Counts and sums are in fair shares: the moving sum starts where the codebook does, with the weight of one.
             start = codebook.initial_value
             total = tf.get_variable("ema_sum", initializer=start, trainable=False, use_resource=True)
         return codebook, count, total
@@ -155,29 +155,29 @@ class VectorQuantizer:
         ema = isinstance(rule, EMACodebook)
         codebook, count, total = self._variables()
         seed = tf.stack([tf.constant(self._seed, tf.int64), tf.cast(step, tf.int64)])
-        fair = tf.cast(tf.shape(vectors)[1], tf.float32) / c.K  # vectors an entry would get if all were used alike
+        share = c.K / tf.cast(tf.shape(vectors)[1], tf.float32)  # one vector, in fair shares: all used alike is 1
 
         def move():
             book, new_count, new_sum = codebook.read_value(), None, None
             if count is not None:
                 decay = rule.decay if ema else USAGE_DECAY
                 n, sums = assigned(vectors, codes, c.K)
-                new_count = decay * count.read_value() + (1 - decay) * n
+                new_count = decay * count.read_value() + (1 - decay) * share * n
                 if ema:
                     # Appendix A.1, equations 6 to 8. No Laplace smoothing, which moves unused entries far away: count
                     # and sum of an unused entry decay alike, so their ratio, the entry, stays.
-                    new_sum = decay * total.read_value() + (1 - decay) * sums
+                    new_sum = decay * total.read_value() + (1 - decay) * share * sums
                     weight = new_count[:, :, tf.newaxis]
                     used = tf.tile(weight > 1e-6, [1, 1, c.D])
                     book = tf.where(used, new_sum / tf.maximum(weight, 1e-6), book)
             if rule.restart_below > 0:
-                dead = new_count < rule.restart_below * fair
+                dead = new_count < rule.restart_below
                 dead_rows = tf.tile(dead[:, :, tf.newaxis], [1, 1, c.D])
                 # A restarted entry takes its statistics anew as well, or they would undo the restart at once.
                 book = tf.where(dead_rows, random_vectors(vectors, c.K, seed), book)
-                new_count = tf.where(dead, fair * tf.ones_like(new_count), new_count)
+                new_count = tf.where(dead, tf.ones_like(new_count), new_count)
                 if ema:
-                    new_sum = tf.where(dead_rows, book * new_count[:, :, tf.newaxis], new_sum)
+                    new_sum = tf.where(dead_rows, book, new_sum)
             return assign(book, new_count, new_sum)
 
         def kmeans():
@@ -185,7 +185,7 @@ class VectorQuantizer:
             start.set_shape([c.L, c.K, c.D])
             book = lloyd(vectors, start)
             n, _ = assigned(vectors, nearest(vectors, book), c.K)
-            n = tf.maximum(n, 1.0)
+            n = share * tf.maximum(n, 1.0)
             return assign(book, n, book * n[:, :, tf.newaxis])
 
         def assign(book, new_count, new_sum):

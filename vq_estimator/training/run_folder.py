@@ -1,9 +1,10 @@
 """A run's folder: its configuration, its checkpoints, and the best of them by validation."""
 
+import fnmatch
 import json
 import os
 import shutil
-from typing import NamedTuple, Optional
+from typing import List, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 
@@ -14,6 +15,18 @@ from vq_estimator.errors import VQError
 
 CONFIG = "config.json"
 BEST = "best"
+OF_A_RUN = (
+    CONFIG,
+    "checkpoint",
+    "graph.pbtxt",
+    "model.ckpt-*",
+    "events.out.tfevents.*",
+    BEST,
+    "calibration",
+    "eval",
+    "eval_*",
+    "reconstructions.png",
+)
 
 
 class Checkpoint(NamedTuple):
@@ -44,11 +57,13 @@ def prepare(model_dir: str, config: Config, overwrite: bool = False) -> int:
     Raises:
       VQError: the folder holds another run, or something that is no run.
     """
+    if any(c in model_dir for c in "*?[]"):  # TensorFlow reads a checkpoint's path as a pattern
+        raise VQError(f"model_dir: got {model_dir!r}, expected a path without any of * ? [ ]")
     path = os.path.join(model_dir, CONFIG)
     try:
         if os.path.isfile(path):
             if overwrite:
-                shutil.rmtree(model_dir)
+                _remove_run(model_dir)
             else:
                 changed = config_lib.differences(load_config(model_dir), config)
                 if changed:
@@ -62,6 +77,26 @@ def prepare(model_dir: str, config: Config, overwrite: bool = False) -> int:
         raise VQError(f"model_dir: can't write {model_dir!r}: {e.strerror or e}") from None
     latest = latest_checkpoint(model_dir)
     return latest.step if latest else 0
+
+
+def _remove_run(model_dir: str) -> None:
+    """Removes what a run wrote, and nothing else; a `config.json` of some other program is no run."""
+    try:
+        with open(os.path.join(model_dir, CONFIG), encoding="utf-8") as f:
+            ours = set(json.load(f)) >= {"dataset", "preset", "model", "train"}
+    except (ValueError, TypeError):
+        ours = False
+    if not ours:
+        raise VQError(
+            f"model_dir: got {model_dir!r}, whose {CONFIG} is not of a run; choose another, or remove it yourself"
+        )
+    for name in os.listdir(model_dir):
+        if any(fnmatch.fnmatch(name, pattern) for pattern in OF_A_RUN):
+            path = os.path.join(model_dir, name)
+            if os.path.isdir(path) and not os.path.islink(path):
+                shutil.rmtree(path)
+            else:
+                os.remove(path)
 
 
 def latest_checkpoint(model_dir: str) -> Optional[Checkpoint]:
@@ -78,7 +113,7 @@ def read_checkpoint(path: str) -> Checkpoint:
     """
     try:
         return Checkpoint(path, int(tf.train.load_variable(path, "global_step")))
-    except (tf.errors.OpError, ValueError, KeyError) as e:
+    except (tf.errors.OpError, ValueError, KeyError, IndexError) as e:  # IndexError: a file that is too short
         raise VQError("checkpoint: {!r} can't be read ({})".format(path, str(e).split("\n")[0][:160])) from None
 
 
@@ -107,6 +142,13 @@ def find_checkpoint(model_dir: str, which: str = "latest") -> Checkpoint:
     return read_checkpoint(which)
 
 
+def checkpoint_files(checkpoint: str) -> List[str]:
+    """The data and index files of a checkpoint, sorted."""
+    folder, name = os.path.split(checkpoint)
+    kept = [n for n in os.listdir(folder or ".") if n.startswith((name + ".data-", name + ".index"))]
+    return [os.path.join(folder, n) for n in sorted(kept)]
+
+
 def load_best(model_dir: str) -> Optional[dict]:
     """What `keep_best` wrote, or None."""
     try:
@@ -123,9 +165,8 @@ def keep_best(model_dir: str, checkpoint: str, step: int, metric: str, value: fl
         return False
     folder, name = os.path.join(model_dir, BEST), os.path.basename(checkpoint)
     os.makedirs(folder, exist_ok=True)
-    for source in tf.gfile.Glob(checkpoint + ".*"):
-        if not source.endswith(".meta"):
-            shutil.copyfile(source, os.path.join(folder, os.path.basename(source)))
+    for source in checkpoint_files(checkpoint):
+        shutil.copyfile(source, os.path.join(folder, os.path.basename(source)))
     write_json(
         os.path.join(folder, "best.json"),
         {"checkpoint": name, "global_step": step, "metric": metric, "value": float(value)},

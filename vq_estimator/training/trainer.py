@@ -11,6 +11,7 @@ from vq_estimator import config as config_lib
 from vq_estimator.config import Config
 from vq_estimator.data import pipeline
 from vq_estimator.data.sources import Source
+from vq_estimator.errors import VQError
 from vq_estimator.training import precision, run_folder, summaries
 from vq_estimator.training.hooks import CheckpointHook, StopRequest
 from vq_estimator.training.model_fns import EVAL_NAME, vqvae_model_fn
@@ -53,11 +54,13 @@ class EvaluateAtSteps(tf.train.CheckpointSaverListener):
     def __init__(self, estimator: tf_estimator.Estimator, input_fn, every: int, model_dir: str, start_step: int):
         self._estimator, self._input_fn, self._every, self._model_dir = estimator, input_fn, every, model_dir
         self._due = start_step - start_step % every + every
+        self.evaluated = None  # the last step that was
 
     def after_save(self, session, global_step_value):
         if global_step_value < self._due:
             return
         self._due = global_step_value - global_step_value % self._every + self._every
+        self.evaluated = global_step_value
         evaluate_and_keep_best(self._estimator, self._input_fn, self._model_dir)
 
 
@@ -90,15 +93,7 @@ def train(config: Config, source: Source, model_dir: str, overwrite: bool = Fals
     precision.check(config.model.precision)
     start = run_folder.prepare(model_dir, config, overwrite)
     schedule, size = config.train, config.model.image_size
-    if start >= schedule.max_steps:
-        log.info("%s is at step %d of %d already", model_dir, start, schedule.max_steps)
-        return TrainResult(start, None)
-    if start:
-        log.info("resuming %s at step %d", model_dir, start)
     estimator = make_estimator(config, model_dir, start)
-    text = config_lib.to_json(config)
-    for folder in (model_dir, estimator.eval_dir(EVAL_NAME)):
-        summaries.write_text(folder, "config", text)
 
     def train_input():
         return pipeline.training_dataset(source, size, schedule.batch_size, schedule.seed, start)
@@ -108,11 +103,23 @@ def train(config: Config, source: Source, model_dir: str, overwrite: bool = Fals
 
     listener = EvaluateAtSteps(estimator, validation_input, schedule.eval_steps, model_dir, start)
     saver, stop = CheckpointHook(model_dir, save_steps=schedule.save_checkpoints_steps), StopRequest()
-    with stop.listening():
-        estimator.train(
-            train_input, hooks=[saver, stop, *hooks], max_steps=schedule.max_steps, saving_listeners=[listener]
-        )
+    if start >= schedule.max_steps:
+        log.info("%s is at step %d of %d already", model_dir, start, schedule.max_steps)
+    else:
+        if start:
+            log.info("resuming %s at step %d", model_dir, start)
+        text = config_lib.to_json(config)
+        for folder in (model_dir, estimator.eval_dir(EVAL_NAME)):
+            summaries.write_text(folder, "config", text)
+        every = [saver, stop, *hooks]
+        try:
+            with stop.listening():
+                estimator.train(train_input, every, max_steps=schedule.max_steps, saving_listeners=[listener])
+        except tf.train.NanLossDuringTrainingError:
+            step = run_folder.find_checkpoint(model_dir).step
+            advice = f"lower --learning_rate; the last checkpoint is of step {step}"
+            raise VQError(f"the loss became NaN: got no number, expected one; {advice}") from None
     step = run_folder.find_checkpoint(model_dir).step
-    if stop.signal is None and step % schedule.eval_steps:
+    if stop.signal is None and step != listener.evaluated:
         evaluate_and_keep_best(estimator, validation_input, model_dir)
     return TrainResult(step, stop.signal)
