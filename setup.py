@@ -3,7 +3,7 @@
 import os
 import re
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -26,15 +26,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.7,<3.12",
-    packages=[
-        "vq_estimator",
-        "vq_estimator.data",
-        "vq_estimator.nn",
-        "vq_estimator.models",
-        "vq_estimator.training",
-        "vq_estimator.inference",
-        "vq_estimator_launch",
-    ],
+    packages=find_packages(include=["vq_estimator", "vq_estimator.*"]) + ["vq_estimator_launch"],
     # launch/ is a folder of scripts in a clone and an importable package once installed, under a name nobody else has.
     package_dir={"vq_estimator_launch": "launch"},
     install_requires=[

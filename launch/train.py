@@ -23,7 +23,18 @@ MODEL.enum(
 )
 MODEL.integer("K", None, "entries of a codebook [20, CIFAR-10 10]")
 MODEL.integer("D", None, "numbers in an entry, which sets the widths of the network too [64, CIFAR-10 256]")
-MODEL.integer("L", None, "codebooks, that is codes at each position [1]")
+MODEL.integer("L", None, "codes at each position: codebooks, of residual its stages, of fsq its groups of numbers [1]")
+MODEL.enum(
+    "quantizer",
+    None,
+    config_lib.QUANTIZERS,
+    "vq: a codebook for each part of a position's numbers; residual: each for what those before it leave; "
+    "fsq: numbers rounded to levels, no codebook [vq]",
+)
+MODEL.string("levels", None, "of fsq: the levels of each number; their product is K, their number D [8,5,5,5]")
+MODEL.enum(
+    "gradient", None, config_lib.GRADIENTS, "how it passes the quantizer; rotation: of vq alone [straight_through]"
+)
 MODEL.integer("image_size", None, "side of the images, a multiple of the network's stride [24, CIFAR-10 32]")
 MODEL.integer("residual_blocks", None, "residual blocks of encoder and decoder [original: 0, tuned and CIFAR-10: 2]")
 MODEL.enum(
@@ -36,9 +47,13 @@ MODEL.integer(
 MODEL.float(
     "restart_below", None, "share of a fair share of use below which an entry is restarted [gradient: 0, ema: 0.03]"
 )
+MODEL.enum("likelihood", None, config_lib.LIKELIHOODS, "p(x | z_q) [mse: squared error, evaluated as a Gaussian]")
+MODEL.integer("components", None, "components of the logistic_mixture [3]")
+MODEL.bool("binarize", None, "pixels of 128 and more white, the others black: for the bernoulli likelihood [no]")
 MODEL.enum("precision", None, config_lib.PRECISIONS, "of the layers; quantizer and likelihood are float32 [float32]")
 
 TRAINING = Group("Training (without a value: the preset's)")
+TRAINING.enum("objective", None, config_lib.OBJECTIVES, "original: means as tf-vqvae; elbo: nats per dimension")
 TRAINING.enum(
     "reconstruction_loss",
     None,
@@ -55,10 +70,17 @@ TRAINING.integer(
     "steps in which the learning rate falls by decay_rate; 0: never [original: 0, tuned: 1,500, CIFAR-10 0]",
 )
 TRAINING.float("decay_rate", None, "see decay_steps [0.5]")
+TRAINING.integer("warmup_steps", None, "first steps, in which the learning rate rises from 0 [0]")
+TRAINING.float("final_decay", None, "last share of max_steps, in which the learning rate falls to 1 % [0]")
+TRAINING.float("clip_norm", None, "cuts the gradients' global norm; 0: never [0]")
+TRAINING.float(
+    "average_decay", None, "of the moving average of the weights that evaluation and export use; 0: none [0]"
+)
+TRAINING.bool("flip", None, "mirror images left to right at random [no]")
 TRAINING.integer("seed", None, "of the initial weights, the order of the data and every draw [0]")
 
 OUTPUT = Group("Output")
-OUTPUT.string("model_dir", None, "the run folder [log/<dataset>-<preset>-K<K>-D<D>]")
+OUTPUT.string("model_dir", None, "the run folder [log/<dataset>-<preset>-[<quantizer>-]K<K>-D<D>]")
 OUTPUT.bool("overwrite", False, "remove a run that is in model_dir and start anew")
 OUTPUT.string("checkpoint", "latest", "checkpoint of the final evaluation: latest, best (by validation), or a path")
 OUTPUT.integer(
@@ -72,9 +94,21 @@ OUTPUT.integer("log_steps", None, "steps between updates of the figures beside t
 common.data_flags()
 
 SETTINGS = [
+    "warmup_steps",
+    "final_decay",
+    "clip_norm",
+    "average_decay",
+    "flip",
+    "likelihood",
+    "components",
+    "binarize",
+    "objective",
     "K",
     "D",
     "L",
+    "quantizer",
+    "levels",
+    "gradient",
     "image_size",
     "residual_blocks",
     "codebook",

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import re
 
 import pytest
 
@@ -12,7 +13,7 @@ def test_original_presets_are_tf_vqvaes():
     assert (mnist.model.quantizer.K, mnist.model.quantizer.D, mnist.model.grid) == (20, 64, (3, 3, 1))
     assert mnist.model.network == c.NetworkConfig(widths=(16, 32, 64))
     assert (mnist.train.batch_size, mnist.train.max_steps, mnist.optimizer.learning_rate) == (32, 60000, 2e-4)
-    assert mnist.objective == c.ObjectiveConfig("squared_error", 0.25)
+    assert mnist.objective == c.ObjectiveConfig("original", "squared_error", 0.25)
     assert mnist.model.quantizer.codebook == c.GradientCodebook(kmeans_steps=0, restart_below=0.0)
     cifar = c.make_config("cifar10")
     assert (cifar.model.quantizer.K, cifar.model.quantizer.D, cifar.model.grid) == (10, 256, (8, 8, 1))
@@ -39,7 +40,7 @@ def test_given_values_override_the_preset():
     config = c.make_config(
         "mnist", K=5, D=32, codebook="ema", codebook_decay=0.9, learning_rate=1e-3, max_steps=10, L=2
     )
-    assert config.model.quantizer == c.QuantizerConfig(5, 32, 2, c.EMACodebook(decay=0.9))
+    assert config.model.quantizer == c.VectorQuantizerConfig(5, 32, 2, c.EMACodebook(decay=0.9))
     assert config.model.network.widths == (8, 16, 32)
     assert (config.optimizer.learning_rate, config.train.max_steps) == (1e-3, 10)
 
@@ -66,11 +67,44 @@ def test_given_values_override_the_preset():
         ),
         (dict(precision="float16"), "precision: got 'float16', expected one of float32, bfloat16"),
         (dict(restart_below=2.0), "restart_below: got 2.0"),
+        (dict(likelihood="poisson"), "likelihood: got 'poisson', expected one of mse, bernoulli"),
+        (dict(likelihood="bernoulli"), "likelihood: got 'bernoulli', expected --binarize beside it"),
+        (dict(components=4), "components: got 4, expected no value: only the likelihood logistic_mixture"),
+        (dict(likelihood="logistic_mixture", components=0), "components: got 0, expected an integer of 1 or more"),
+        (dict(objective="elbo"), "objective: got 'elbo', expected a likelihood other than mse"),
+        (dict(objective="vae", likelihood="logistic"), "objective: got 'vae', expected one of original, elbo"),
+        (dict(quantizer="rvq"), "quantizer: got 'rvq', expected one of vq, residual, fsq"),
+        (dict(gradient="gumbel"), "gradient: got 'gumbel', expected one of straight_through, rotation"),
+        (
+            dict(quantizer="residual", gradient="rotation"),
+            "gradient: got 'rotation', expected straight_through: residual has no other",
+        ),
+        (
+            dict(quantizer="fsq", gradient="rotation"),
+            "gradient: got 'rotation', expected straight_through: fsq has no other",
+        ),
+        (dict(levels="8,5"), "levels: got '8,5', expected no value: vq has no levels, fsq has"),
+        (dict(quantizer="residual", levels="8,5"), "levels: got '8,5', expected no value: residual has no levels"),
+        (dict(quantizer="fsq", levels="8,x"), "levels: got '8,x', expected integers of 2 or more, such as 8,5,5,5"),
+        (dict(quantizer="fsq", levels=""), "levels: got '', expected integers of 2 or more"),
+        (dict(quantizer="fsq", levels="8,1"), "levels: got (8, 1), expected integers of 2 or more"),
+        (dict(quantizer="fsq", levels=()), "levels: got (), expected integers of 2 or more"),
+        (
+            dict(quantizer="fsq", levels=(1024, 1025)),
+            "levels: got (1024, 1025), expected a product of at most 1,048,576",
+        ),
+        (dict(quantizer="fsq", L=0), "L: got 0"),
+        (dict(quantizer="fsq", K=512), "K: got 512, expected 1000, the product of the levels of fsq, or no value"),
+        (dict(quantizer="fsq", D=64), "D: got 64, expected 4, the number of levels of fsq, or no value"),
+        (dict(quantizer="fsq", codebook="ema"), "codebook: got 'ema', expected no value: fsq has no codebook"),
+        (dict(quantizer="fsq", kmeans_steps=0), "kmeans_steps: got 0, expected no value: fsq has no codebook"),
+        (dict(quantizer="fsq", restart_below=0.1), "restart_below: got 0.1, expected no value: fsq has no codebook"),
+        (dict(quantizer="residual", L=0), "L: got 0"),
         (dict(colour=1), "unknown setting 'colour'"),
     ],
 )
 def test_impossible_values_fail_at_once(given, message):
-    with pytest.raises(VQError, match="^" + message.replace("(", r"\(")):
+    with pytest.raises(VQError, match="^" + re.escape(message)):
         c.make_config("mnist", **given)
 
 
@@ -79,6 +113,41 @@ def test_unknown_names_fail():
         c.make_config("mnits")
     with pytest.raises(VQError, match="preset: got 'best'"):
         c.make_config("mnist", "best")
+
+
+@pytest.mark.parametrize("kind", sorted(c.LIKELIHOODS))
+def test_every_likelihood_goes_through_json(kind):
+    config = c.make_config("cifar10", likelihood=kind, binarize=kind == "bernoulli" or None)
+    assert isinstance(config.model.likelihood, c.LIKELIHOODS[kind])
+    assert c.from_json(c.to_json(config)) == config
+
+
+@pytest.mark.parametrize(
+    "given, want",
+    [
+        (dict(K=8, L=3), c.VectorQuantizerConfig(8, 64, 3)),
+        (dict(gradient="rotation"), c.VectorQuantizerConfig(20, 64, gradient="rotation")),
+        (dict(quantizer="residual", L=4, codebook="ema"), c.ResidualQuantizerConfig(20, 64, 4, c.EMACodebook())),
+        (dict(quantizer="residual", gradient="straight_through"), c.ResidualQuantizerConfig(20, 64)),
+        (dict(quantizer="fsq"), c.FiniteScalarConfig((8, 5, 5, 5))),
+        (dict(quantizer="fsq", levels="7,5,3", L=2), c.FiniteScalarConfig((7, 5, 3), 2)),
+        (dict(quantizer="fsq", levels=(7, 5), K=35, D=2), c.FiniteScalarConfig((7, 5))),
+    ],
+)
+def test_every_quantizer_goes_through_json(given, want):
+    config = c.make_config("mnist", **given)
+    q = config.model.quantizer
+    assert q == want and c.from_json(c.to_json(config)) == config
+    name = given.get("quantizer", "vq")
+    assert json.loads(c.to_json(config))["model"]["quantizer"]["type"] == name
+    assert config.model.grid == (3, 3, q.L) and q.features == q.D * (1 if name == "residual" else q.L)
+    assert config.model.network == c.make_config("mnist").model.network  # the levels of fsq are no widths
+    assert q.codebook_by_gradient == (name != "fsq" and q.codebook == c.GradientCodebook())
+
+
+def test_the_tuned_codebook_is_that_of_the_residual_stages_and_of_no_fsq():
+    assert c.make_config("mnist", "tuned", quantizer="residual").model.quantizer.codebook == c.EMACodebook()
+    assert c.make_config("mnist", "tuned", quantizer="fsq").model.quantizer == c.FiniteScalarConfig()
 
 
 def edited(change):
@@ -99,6 +168,15 @@ def edited(change):
         (edited(lambda d: d["model"].update(image_size=True)), "config.json.model.image_size: got True"),
         (edited(lambda d: d["model"].update(image_size=25)), "config.json.model: image_size: got 25"),
         (edited(lambda d: d["model"]["network"].update(widths=[1, "2"])), "config.json.model.network.widths: got"),
+        (edited(lambda d: d["model"]["quantizer"].update(type="x")), "config.json.model.quantizer.type: got 'x'"),
+        (
+            edited(lambda d: d["model"]["quantizer"].update(type="fsq")),
+            "config.json.model.quantizer: got 'K', expected only levels, L",
+        ),
+        (
+            edited(lambda d: d["model"].update(quantizer=dict(type="fsq", levels=[8, 1], L=1))),
+            r"config.json.model.quantizer: levels: got \(8, 1\)",
+        ),
         (
             edited(lambda d: d["model"]["quantizer"]["codebook"].update(type="x")),
             "config.json.model.quantizer.codebook.type",
@@ -124,3 +202,5 @@ def test_differences_name_what_matters_and_only_that():
 
 def test_default_model_dir():
     assert c.default_model_dir(c.make_config("mnist", K=20, D=64)) == "log/mnist-original-K20-D64"
+    assert c.default_model_dir(c.make_config("mnist", quantizer="residual")) == "log/mnist-original-residual-K20-D64"
+    assert c.default_model_dir(c.make_config("mnist", quantizer="fsq")) == "log/mnist-original-fsq-K1000-D4"

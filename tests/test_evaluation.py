@@ -6,6 +6,7 @@ import os
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from conftest import small_config
 from test_likelihoods import oracle
 
 from vq_estimator.config import make_config
@@ -49,7 +50,7 @@ def outputs(small_run, digits):
         dataset = pipeline.evaluation_dataset(digits, "test", 24, 500)
         images = tf.data.make_one_shot_iterator(dataset).get_next()["image"]
         out = model(images)
-        return images, out.pixels.mean(), out.quantized.codes
+        return images, out.likelihood.mean(), out.quantized.codes
 
     with restored(config, run_folder.find_checkpoint(model_dir).path, build) as (session, tensors):
         return session.run(tensors)
@@ -59,7 +60,7 @@ def test_the_file_has_its_keys_and_is_what_was_returned(small_run, evaluated):
     with open(os.path.join(small_run[1], "eval", "test.json")) as f:
         assert json.load(f) == evaluated
     assert set(evaluated) == KEYS
-    assert set(evaluated["codebook"]) == {"size", "used", "perplexity"}
+    assert set(evaluated["codebook"]) == {"size", "used", "perplexity", "per_codebook"}
     assert set(evaluated["bits_per_dim"]) == {
         "distortion",
         "rate_uniform",
@@ -185,7 +186,18 @@ def test_a_disabled_progress_bar_changes_nothing(small_run, digits, evaluated, m
     assert len(again.mse) == 500
 
 
-def test_cifar10_trains_evaluates_and_exports(tmp_path):
+@pytest.mark.parametrize(
+    "settings",
+    [
+        dict(K=5, D=16, L=2),
+        dict(K=5, D=16, L=2, gradient="rotation", codebook="ema", kmeans_steps=2),
+        dict(K=5, D=16, L=3, quantizer="residual", kmeans_steps=2, restart_below=0.1),
+        dict(K=5, D=16, L=3, quantizer="residual", codebook="ema", kmeans_steps=2),
+        dict(quantizer="fsq", levels="5,4,3", L=2),
+    ],
+    ids=["vq", "rotation", "residual", "residual-ema", "fsq"],
+)
+def test_cifar10_trains_evaluates_and_exports(tmp_path, settings):
     """The commands' path on CIFAR-10's layout, with random records in the place of its files."""
     paths = []
     for name, n in (("data_batch_1.bin", 40), ("test_batch.bin", 20)):
@@ -193,16 +205,77 @@ def test_cifar10_trains_evaluates_and_exports(tmp_path):
         with open(paths[-1], "wb") as f:
             f.write(np.random.RandomState(n).randint(0, 256, n * 3073).astype(np.uint8).tobytes())
     source = Source(catalogue.CIFAR10._replace(train=40, test=20, validation=10), tuple(paths))
-    config = make_config("cifar10", K=5, D=16, L=2, batch_size=8, max_steps=4, save_checkpoints_steps=2, eval_steps=2)
-    config = dataclasses.replace(config, dataset_source="cifar10")
+    config = make_config("cifar10", batch_size=8, max_steps=4, save_checkpoints_steps=2, eval_steps=2, **settings)
+    narrow = dataclasses.replace(config.model, network=dataclasses.replace(config.model.network, widths=(16, 16)))
+    config = dataclasses.replace(config, dataset_source="cifar10", model=narrow)
+    K, L = narrow.quantizer.K, narrow.quantizer.L
     model_dir = str(tmp_path / "run")
     trainer.train(config, source, model_dir)
     checkpoint = run_folder.find_checkpoint(model_dir)
     result = evaluation.evaluate(config, checkpoint, source, model_dir, "test")
-    assert result["dims_per_example"] == 3072 and result["examples"] == 20 and result["codebook"]["size"] == 10
-    assert result["bits_per_dim"]["rate_uniform"] == pytest.approx(8 * 8 * 2 * math.log(5, 2) / 3072)
+    assert result["dims_per_example"] == 3072 and result["examples"] == 20
+    assert result["codebook"]["size"] == K * L
+    assert result["bits_per_dim"]["rate_uniform"] == pytest.approx(8 * 8 * L * math.log(K, 2) / 3072)
     assert 5 < result["bits_per_dim"]["total_uniform"] < 12  # random pixels: 8 and a little
-    assert os.path.isfile(os.path.join(export.export(config, checkpoint, str(tmp_path / "out")), "saved_model.pb"))
+    exported = export.export(config, checkpoint, str(tmp_path / "out"))
+    with open(os.path.join(os.path.dirname(__file__), "tf_1_15_ops.json")) as f:
+        known = set(json.load(f))
+    images = np.random.RandomState(0).randint(0, 256, (3, 32, 32, 3)).astype(np.uint8)
+    with tf.Graph().as_default() as graph, tf.Session() as session:
+        signatures = tf.saved_model.load(session, ["serve"], exported).signature_def
+
+        def call(name, value):
+            ((_, given),), ((_, asked),) = signatures[name].inputs.items(), signatures[name].outputs.items()
+            return session.run(asked.name, {given.name: value})
+
+        codes = call("encode", images)
+        assert codes.shape == (3, 8, 8, L) and codes.min() >= 0 and codes.max() < K
+        np.testing.assert_array_equal(call("decode", codes), call("reconstruct", images))
+        assert {op.type for op in graph.get_operations()} <= known
+
+
+@pytest.mark.parametrize(
+    "likelihood, objective, binarize",
+    [
+        ("logistic_mixture", "elbo", None),
+        ("categorical", "elbo", None),
+        ("gaussian", "original", None),
+        ("bernoulli", "elbo", True),
+    ],
+)
+def test_a_learnt_likelihood_trains_and_is_evaluated_by_itself(digits, tmp_path, likelihood, objective, binarize):
+    config = small_config(
+        digits,
+        likelihood=likelihood,
+        objective=objective,
+        binarize=binarize,
+        preset="tuned",
+        max_steps=40,
+        learning_rate=1e-3,
+    )
+    model_dir = str(tmp_path / "run")
+    trainer.train(config, digits, model_dir)
+    result = evaluation.evaluate(config, run_folder.find_checkpoint(model_dir), digits, model_dir, "test")
+    assert result["likelihood"] == likelihood and result["likelihood_scale"] is None
+    bits = result["bits_per_dim"]
+    start = {"bernoulli": 1.0, "categorical": 8.0}.get(likelihood, 9.0)  # what a decoder that knows nothing pays
+    assert 0 < bits["distortion"] < start and bits["total_uniform"] == bits["distortion"] + bits["rate_uniform"]
+
+
+def test_per_example_results_are_those_of_the_json(small_run, evaluated):
+    with np.load(os.path.join(small_run[1], "eval", "test.npz"), allow_pickle=False) as kept:
+        assert kept["codes"].shape == (500, 3, 3, 1) and kept["codes"].dtype == np.int32
+        to_bits = 1 / (576 * math.log(2))
+        assert kept["distortion"].shape == kept["rate_uniform"].shape == (500,)
+        assert kept["distortion"].mean() * to_bits == pytest.approx(evaluated["bits_per_dim"]["distortion"])
+        assert kept["rate_uniform"].mean() * to_bits == pytest.approx(evaluated["bits_per_dim"]["rate_uniform"])
+
+
+def test_usage_of_several_codebooks():
+    codes = np.array([[[[0, 1], [0, 2]]], [[[0, 3], [0, 0]]]])  # [2, 1, 2, 2]
+    usage = evaluation.codebook_usage(codes, K=4)
+    assert (usage["size"], usage["used"], usage["perplexity"]) == (8, 5, pytest.approx(2.5))
+    assert usage["per_codebook"] == [{"used": 1, "perplexity": 1.0}, {"used": 4, "perplexity": pytest.approx(4.0)}]
 
 
 def test_table_has_a_row_for_each_figure(evaluated):

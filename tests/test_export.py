@@ -14,6 +14,7 @@ from vq_estimator.data import pipeline
 from vq_estimator.errors import VQError
 from vq_estimator.inference import export
 from vq_estimator.inference.session import restored
+from vq_estimator.nn.likelihoods import to_uint8
 from vq_estimator.training import run_folder
 
 TF1_PYTHON = os.environ.get("VQ_TF1_PYTHON")
@@ -36,7 +37,7 @@ def expected(small_run, digits):
         dataset = pipeline.evaluation_dataset(digits, "test", 24, 500)
         images = tf.data.make_one_shot_iterator(dataset).get_next()["image"]
         out = model(images)
-        return images, out.quantized.codes, out.pixels.mode()
+        return images, out.quantized.codes, to_uint8(out.likelihood.mean())
 
     with restored(config, run_folder.find_checkpoint(model_dir).path, build) as (session, tensors):
         return session.run(tensors)
@@ -72,7 +73,7 @@ def test_all_10000_test_images_of_mnist(small_run, exported, full_data):
     def build(model):
         images = batches()
         out = model(images)
-        return images, out.quantized.codes, out.pixels.mode()
+        return images, out.quantized.codes, to_uint8(out.likelihood.mean())
 
     seen = 0
     with restored(config, run_folder.find_checkpoint(model_dir).path, build) as (session, tensors):

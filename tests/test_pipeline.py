@@ -96,3 +96,24 @@ def test_no_data_in_the_graph(digits):
     with tf.Graph().as_default() as graph:
         tf.data.make_one_shot_iterator(pipeline.training_dataset(digits, 24, 32, 0)).get_next()
         assert graph.as_graph_def().ByteSize() < 100000
+
+
+def test_flips_mirror_about_half_and_repeat_with_the_step(digits):
+    def run(flip, start=0):
+        return batches(lambda: pipeline.training_dataset(digits, 24, 200, 3, start, False, flip), 4 - start)
+
+    plain, flipped, resumed = run(False), run(True), run(True, 2)
+    mirrored = []
+    for a, b in zip(plain, flipped):
+        for x, y in zip(a["image"], b["image"]):
+            assert (x == y).all() or (x[:, ::-1] == y).all()
+            mirrored.append((x != y).any())
+    assert 0.4 < np.mean(mirrored) < 0.6
+    for a, b in zip(flipped[2:], resumed):
+        np.testing.assert_array_equal(a["image"], b["image"])
+
+
+def test_binarize_leaves_two_levels(digits):
+    (batch,) = batches(lambda: pipeline.evaluation_dataset(digits, "test", 24, 50, binarize=True), 1)
+    (grey,) = batches(lambda: pipeline.evaluation_dataset(digits, "test", 24, 50), 1)
+    np.testing.assert_array_equal(batch["image"], np.where(grey["image"] >= 128, 255, 0))

@@ -41,7 +41,12 @@ def test_same_codes_reconstructions_errors_and_nll(full_data):
         v.assign(tf.train.load_variable(checkpoint, mapping()[v.op.name]).reshape(v.shape.as_list()))
         for v in tf.global_variables()
     ]
-    fetches = [out.quantized.codes, out.pixels.mean(), out.pixels.squared_error(unit), out.pixels.original_nll(5)]
+    fetches = [
+        out.quantized.codes,
+        out.likelihood.mean(),
+        out.likelihood.squared_error(unit),
+        out.likelihood.original_nll(5),
+    ]
     with tf.Session() as session:
         session.run(load)
         codes, mean, mse, nll = session.run(fetches)

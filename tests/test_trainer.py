@@ -13,6 +13,8 @@ import tensorflow.compat.v1 as tf
 from conftest import small_config
 
 from vq_estimator.errors import VQError
+from vq_estimator.inference import evaluation
+from vq_estimator.inference.session import restored
 from vq_estimator.training import hooks, run_folder, trainer
 
 
@@ -148,6 +150,22 @@ def test_a_diverging_run_is_one_line_and_keeps_its_checkpoint(digits, tmp_path):
         trainer.train(config, digits, folder, hooks=[SpoilAt(22)])
     assert "\n" not in str(e.value) and run_folder.find_checkpoint(folder).step == 20
     assert np.isfinite(weights(folder)["decoder/conv_transpose_3/b"]).all()
+
+
+def test_averaged_weights_are_what_evaluation_and_sessions_use(digits, tmp_path):
+    config, folder = small_config(digits, average_decay=0.9, learning_rate=3e-3), str(tmp_path / "run")
+    trainer.train(config, digits, folder)
+    found = weights(folder)
+    assert np.abs(found["encoder/conv_1/w"] - found["encoder/conv_1/w/average"]).max() > 1e-5
+    path = run_folder.find_checkpoint(folder).path
+    with restored(config, path, lambda m: m(tf.zeros([1, 24, 24, 1])) and m.encoder.trainable_variables[0]) as (s, v):
+        np.testing.assert_array_equal(s.run(v), found["encoder/conv_1/w/average"])
+    result = evaluation.evaluate(config, run_folder.find_checkpoint(folder), digits, folder, "validation")
+    events = [
+        e for p in glob.glob(os.path.join(folder, "eval_validation", "ev*")) for e in tf.train.summary_iterator(p)
+    ]
+    mse = [v.simple_value for e in events for v in e.summary.value if v.tag == "mse"]
+    assert mse[-1] == pytest.approx(result["mse"], rel=1e-4)
 
 
 def test_another_configuration_is_refused(small_run, digits):

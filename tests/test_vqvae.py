@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.config import EMACodebook, make_config
+from vq_estimator.config import make_config
 from vq_estimator.models import objectives
 from vq_estimator.models.vqvae import VQVAE
 
@@ -19,8 +19,7 @@ def build(codebook="gradient", dataset="mnist", **settings):
     x = tf.constant(images)
     model = VQVAE(m)
     out = model(x, training=True, step=tf.constant(0, tf.int64))
-    by_gradient = not isinstance(m.quantizer.codebook, EMACodebook)
-    return config, model, x, out, objectives.terms(x, out, config.objective, by_gradient)
+    return config, model, x, out, objectives.terms(x, out, config.objective, config.model)
 
 
 def run(tensors):
@@ -59,8 +58,9 @@ def test_commitment_gradient_is_two_over_positions_times_the_difference():
 @pytest.mark.parametrize(
     "term, moved", [("reconstruction", {"encoder", "decoder"}), ("codebook", {"codebook"}), ("commitment", {"encoder"})]
 )
-def test_each_term_moves_what_it_should_and_nothing_else(term, moved):
-    _, model, _, _, terms = build()
+@pytest.mark.parametrize("quantizer", [{}, dict(L=2, gradient="rotation"), dict(L=3, quantizer="residual")])
+def test_each_term_moves_what_it_should_and_nothing_else(term, moved, quantizer):
+    _, model, _, _, terms = build(**quantizer)
     parts = {
         "encoder": model.encoder.trainable_variables,
         "decoder": model.decoder.trainable_variables,
@@ -106,20 +106,28 @@ def test_the_straight_through_gradient_is_that_of_the_unquantised_copy():
     assert measured == pytest.approx(told, rel=2e-2)
 
 
-@pytest.mark.parametrize("dataset", ["mnist", "cifar10"])
-def test_decode_of_encode_is_reconstruct_to_the_bit(dataset):
-    config = make_config(dataset, D=16, K=6)
+@pytest.mark.parametrize(
+    "dataset, quantizer",
+    [
+        ("mnist", dict(D=16, K=6)),
+        ("cifar10", dict(D=16, K=6)),
+        ("mnist", dict(D=16, K=6, L=3, quantizer="residual")),
+        ("mnist", dict(L=2, quantizer="fsq")),
+    ],
+)
+def test_decode_of_encode_is_reconstruct_to_the_bit(dataset, quantizer):
+    config = make_config(dataset, **quantizer)
     m = config.model
     x = np.random.RandomState(0).randint(0, 256, (3, m.image_size, m.image_size, m.channels)).astype(np.uint8)
     model = VQVAE(m)
-    a, b = model.decode(model.encode(tf.constant(x))).mean(), model(tf.constant(x)).pixels.mean()
+    a, b = model.decode(model.encode(tf.constant(x))).mean(), model(tf.constant(x)).likelihood.mean()
     a, b = run([a, b])
     np.testing.assert_array_equal(a, b)
 
 
 def test_terms_equal_numpy():
     _, model, x, out, terms = build()
-    values = run([terms, out.pixels.mean(), x, out.z_e, model.quantizer.lookup(out.quantized.codes)])
+    values = run([terms, out.likelihood.mean(), x, out.z_e, model.quantizer.lookup(out.quantized.codes)])
     terms, mean, x, z_e, e = values
     np.testing.assert_allclose(terms.reconstruction, ((mean - x / 255.0) ** 2).mean((1, 2, 3)), rtol=1e-5)
     np.testing.assert_allclose(terms.commitment, ((z_e - e) ** 2).sum(-1).mean((1, 2, 3)), rtol=1e-5)
@@ -130,7 +138,7 @@ def test_terms_equal_numpy():
 
 def test_cross_entropy_objective_still_reports_mse():
     _, _, x, out, terms = build(reconstruction_loss="cross_entropy")
-    terms, mean, x = run([terms, out.pixels.mean(), x])
+    terms, mean, x = run([terms, out.likelihood.mean(), x])
     np.testing.assert_allclose(terms.mse, ((mean - x / 255.0) ** 2).mean((1, 2, 3)), rtol=1e-5)
     assert (terms.reconstruction > terms.mse).all()
 
@@ -143,7 +151,7 @@ def test_constructing_makes_no_op():
 @pytest.mark.skipif(tf.__version__.startswith("1."), reason="bfloat16 is refused on TensorFlow 1.15")
 def test_bfloat16_keeps_quantizer_and_likelihood_in_float32():
     _, _model, _, out, terms = build(dataset="cifar10", D=32, precision="bfloat16")
-    for tensor in (out.z_e, out.quantized.z_q, out.pixels.logits, terms.total) + tuple(tf.trainable_variables()):
+    for tensor in (out.z_e, out.quantized.z_q, out.likelihood.logits, terms.total) + tuple(tf.trainable_variables()):
         assert tensor.dtype.base_dtype == tf.float32
     types = {op.outputs[0].dtype for op in tf.get_default_graph().get_operations() if op.type == "Conv2D"}
     assert types == {tf.bfloat16}

@@ -59,16 +59,19 @@ def resize(images: tf.Tensor, size: int) -> tf.Tensor:
     return tf.image.resize_bilinear(tf.cast(images, tf.float32), [size, size], align_corners=False)
 
 
-def examples(source: Source, split: str, image_size: int) -> tf.data.Dataset:
+def examples(source: Source, split: str, image_size: int, binarize: bool = False) -> tf.data.Dataset:
     """Dataset of single (image uint8 [S, S, C], label int32 []) in the order of the files.
 
-    Resized images are rounded to uint8, so that a likelihood over 256 values means something.
+    Resized images are rounded to uint8, so that a likelihood over 256 values means something. `binarize` makes levels
+    from 128 on 255 and the others 0.
     """
     height, width, channels = source.spec.shape
 
     def fit(image, label):
         if (height, width) != (image_size, image_size):
             image = tf.cast(tf.round(resize(image, image_size)), tf.uint8)
+        if binarize:
+            image = tf.cast(image >= 128, tf.uint8) * tf.constant(255, tf.uint8)
         image.set_shape([None, image_size, image_size, channels])
         return image, label
 
@@ -80,9 +83,11 @@ def _features(image, label):
     return {"image": image, "label": label}
 
 
-def evaluation_dataset(source: Source, split: str, image_size: int, batch_size: int) -> tf.data.Dataset:
+def evaluation_dataset(
+    source: Source, split: str, image_size: int, batch_size: int, binarize: bool = False
+) -> tf.data.Dataset:
     """One pass in order, in batches of {"image": uint8 [B, S, S, C], "label": int32 [B]}; the last may be smaller."""
-    return examples(source, split, image_size).batch(batch_size).map(_features).prefetch(2)
+    return examples(source, split, image_size, binarize).batch(batch_size).map(_features).prefetch(2)
 
 
 def _stream(n: int, seed: int, start: int) -> tf.data.Dataset:
@@ -97,18 +102,30 @@ def _stream(n: int, seed: int, start: int) -> tf.data.Dataset:
 
 
 def training_dataset(
-    source: Source, image_size: int, batch_size: int, seed: int, start_step: int = 0
+    source: Source,
+    image_size: int,
+    batch_size: int,
+    seed: int,
+    start_step: int = 0,
+    binarize: bool = False,
+    flip: bool = False,
 ) -> tf.data.Dataset:
     """Endless shuffled batches of {"image": uint8 [B, S, S, C], "label": int32 [B]} from `start_step` on.
 
-    The split is decoded once and kept in memory as one tensor; a batch is a gather of its rows.
+    The split is decoded once and kept in memory as one tensor; a batch is a gather of its rows. `flip` mirrors each
+    image left to right with probability 1/2, as (seed, step) decide.
     """
     n = split_size(source, "train")
-    whole = examples(source, "train", image_size).batch(n).cache().repeat()
+    whole = examples(source, "train", image_size, binarize).batch(n).cache().repeat()
     rows = _stream(n, seed, start_step * batch_size).batch(batch_size, drop_remainder=True)
 
-    def gather(rows, whole: Tuple[tf.Tensor, tf.Tensor]):
-        images, labels = whole
-        return _features(tf.gather(images, rows), tf.gather(labels, rows))
+    steps = tf.data.Dataset.range(start_step, 2**62)
 
-    return tf.data.Dataset.zip((rows, whole)).map(gather).prefetch(4)
+    def gather(rows, whole: Tuple[tf.Tensor, tf.Tensor], step):
+        images, labels = (tf.gather(part, rows) for part in whole)
+        if flip:
+            draw = tf.random.stateless_uniform([batch_size], seed=tf.stack([tf.constant(~seed, tf.int64), step]))
+            images = tf.where(draw < 0.5, images, tf.reverse(images, [2]))
+        return _features(images, labels)
+
+    return tf.data.Dataset.zip((rows, whole, steps)).map(gather).prefetch(4)

@@ -8,14 +8,14 @@ import hashlib
 import json
 import math
 import os
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 from scipy import optimize, special
 from tqdm import tqdm
 
-from vq_estimator.config import Config
+from vq_estimator.config import MSE, Config
 from vq_estimator.data import pipeline
 from vq_estimator.data.files import write_json
 from vq_estimator.data.sources import Source
@@ -30,11 +30,12 @@ MIN_SCALE = 0.05  # in levels; below it a Gaussian has all its mass in one level
 
 class Calibration(NamedTuple):
     """Attributes:
-    scale: standard deviation, in levels of 0..255, of the discretised Gaussian around a reconstruction.
+    scale: standard deviation, in levels of 0..255, of the discretised Gaussian around a reconstruction; None where the
+      likelihood has learnt its own.
     counts: int64 [L, K], how often each code occurs in the training split.
     """
 
-    scale: float
+    scale: Optional[float]
     counts: np.ndarray
 
     def code_probabilities(self) -> np.ndarray:
@@ -83,7 +84,7 @@ def calibrate(config: Config, checkpoint: Checkpoint, source: Source, model_dir:
         with open(path, encoding="utf-8") as f:
             kept = json.load(f)
         if kept["fingerprint"] == mark and kept["dataset_source"] == source.spec.name:
-            return Calibration(float(kept["scale"]), np.array(kept["code_counts"], np.int64))
+            return Calibration(kept["scale"], np.array(kept["code_counts"], np.int64))
     except (OSError, ValueError, KeyError, TypeError):
         pass
     fitted = _fit(config, checkpoint, source)
@@ -105,10 +106,10 @@ def _fit(config: Config, checkpoint: Checkpoint, source: Source) -> Calibration:
     q, size = config.model.quantizer, config.model.image_size
 
     def build(model):
-        dataset = pipeline.evaluation_dataset(source, "train", size, BATCH)
+        dataset = pipeline.evaluation_dataset(source, "train", size, BATCH, config.model.binarize)
         images = tf.data.make_one_shot_iterator(dataset).get_next()["image"]
         out = model(images)
-        bins = tf.cast(tf.round(out.pixels.mean() * 255.0 * BINS_PER_LEVEL), tf.int32)
+        bins = tf.cast(tf.round(out.likelihood.mean() * 255.0 * BINS_PER_LEVEL), tf.int32)
         return images, bins, out.quantized.codes
 
     width = 255 * BINS_PER_LEVEL + 1
@@ -128,4 +129,5 @@ def _fit(config: Config, checkpoint: Checkpoint, source: Source) -> Calibration:
             histogram += np.bincount(cells.ravel(), minlength=len(histogram))
             counts += np.bincount((codes + q.K * np.arange(q.L)).ravel(), minlength=len(counts))
             bar.update(len(images))
-    return Calibration(fit_scale(histogram.reshape(256, width)), counts.reshape(q.L, q.K))
+    scale = fit_scale(histogram.reshape(256, width)) if isinstance(config.model.likelihood, MSE) else None
+    return Calibration(scale, counts.reshape(q.L, q.K))

@@ -2,24 +2,25 @@
 
 import math
 import os
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
 from vq_estimator import drawing
-from vq_estimator.config import Config
+from vq_estimator.config import LIKELIHOODS, Config
 from vq_estimator.data import pipeline
-from vq_estimator.data.files import write_json
+from vq_estimator.data.files import atomic_path, write_json
 from vq_estimator.data.sources import Source
 from vq_estimator.inference.calibration import Calibration, calibrate
 from vq_estimator.inference.session import restored
+from vq_estimator.nn.likelihoods import to_uint8, to_unit
 from vq_estimator.training import precision
 from vq_estimator.training.run_folder import Checkpoint
 
 BATCH = 500
-LIKELIHOOD = "discretized_gaussian"
+FITTED = "discretized_gaussian"  # the likelihood "mse" when it is evaluated
 
 
 class PerExample(NamedTuple):
@@ -32,17 +33,17 @@ class PerExample(NamedTuple):
     pixel_variance: float
 
 
-def run_split(config: Config, checkpoint: Checkpoint, source: Source, split: str, scale: float) -> PerExample:
+def run_split(config: Config, checkpoint: Checkpoint, source: Source, split: str, scale: Optional[float]) -> PerExample:
     """One pass over a split."""
     size, K = config.model.image_size, config.model.quantizer.K
 
     def build(model):
-        dataset = pipeline.evaluation_dataset(source, split, size, BATCH)
+        dataset = pipeline.evaluation_dataset(source, split, size, BATCH, config.model.binarize)
         images = tf.data.make_one_shot_iterator(dataset).get_next()["image"]
         out = model(images)
-        mse = out.pixels.squared_error(tf.cast(images, tf.float32) / 255.0)
-        distortion = -out.pixels.with_scale(scale).log_prob(images)
-        return images, mse, distortion, out.pixels.original_nll(K), out.quantized.codes
+        mse = out.likelihood.squared_error(to_unit(images))
+        likelihood = out.likelihood if scale is None else out.likelihood.with_scale(scale)
+        return images, mse, -likelihood.log_prob(images), out.likelihood.original_nll(K), out.quantized.codes
 
     parts, total = [], pipeline.split_size(source, split)
     pixels, pixel_sum, pixel_squares = 0, 0, 0
@@ -76,7 +77,13 @@ def codebook_usage(codes: np.ndarray, K: int) -> dict:
     counts = np.stack([np.bincount(flat[:, i], minlength=K) for i in range(L)])
     p = counts / counts.sum(-1, keepdims=True)
     entropy = -(p * np.log(np.where(p > 0, p, 1.0))).sum(-1)
-    return {"size": L * K, "used": int((counts > 0).sum()), "perplexity": float(np.exp(entropy).mean())}
+    used, perplexity = (counts > 0).sum(-1), np.exp(entropy)
+    return {
+        "size": L * K,
+        "used": int(used.sum()),
+        "perplexity": float(perplexity.mean()),
+        "per_codebook": [{"used": int(u), "perplexity": float(x)} for u, x in zip(used, perplexity)],
+    }
 
 
 def bits_per_dim(examples: PerExample, config: Config, calibration: Calibration) -> dict:
@@ -85,15 +92,14 @@ def bits_per_dim(examples: PerExample, config: Config, calibration: Calibration)
     The totals bound -log2 p(x) / dims from above, since the encoder is deterministic (van den Oord et al. 2017,
     section 3.2).
     """
-    q, dims = config.model.quantizer, config.model.dims
-    h, w, L = config.model.grid
+    dims = config.model.dims
+    L = config.model.grid[-1]
     log_p = np.log(calibration.code_probabilities())  # [L, K]
-    rate_uniform = h * w * L * math.log(q.K)
     rate_unigram = -log_p[np.arange(L), examples.codes].sum((1, 2, 3)).mean()
     to_bits = 1.0 / (dims * math.log(2.0))
     bits = {
         "distortion": float(examples.distortion.mean()) * to_bits,
-        "rate_uniform": rate_uniform * to_bits,
+        "rate_uniform": uniform_rate(config) * to_bits,
         "rate_unigram": float(rate_unigram) * to_bits,
     }
     bits["total_uniform"] = bits["distortion"] + bits["rate_uniform"]
@@ -102,7 +108,10 @@ def bits_per_dim(examples: PerExample, config: Config, calibration: Calibration)
 
 
 def evaluate(config: Config, checkpoint: Checkpoint, source: Source, model_dir: str, split: str) -> dict:
-    """Evaluates a split and writes `eval/<split>.json` in the run folder; returns what it wrote."""
+    """Evaluates a split and writes its results to the run folder; returns what `eval/<split>.json` holds.
+
+    `eval/<split>.npz` holds, of each example in the split's order, `distortion` and `rate_uniform` in nats and `codes`.
+    """
     precision.check(config.model.precision)
     calibration = calibrate(config, checkpoint, source, model_dir)
     examples = run_split(config, checkpoint, source, split, calibration.scale)
@@ -113,7 +122,7 @@ def evaluate(config: Config, checkpoint: Checkpoint, source: Source, model_dir: 
         "dims_per_example": config.model.dims,
         "dataset_source": source.spec.name,
         "global_step": checkpoint.step,
-        "likelihood": LIKELIHOOD,
+        "likelihood": FITTED if calibration.scale is not None else likelihood_name(config),
         "likelihood_scale": calibration.scale,
         "mse": mse,
         "psnr_db": -10.0 * math.log10(max(mse, 1e-12)),
@@ -123,7 +132,25 @@ def evaluate(config: Config, checkpoint: Checkpoint, source: Source, model_dir: 
         "bits_per_dim": bits_per_dim(examples, config, calibration),
     }
     write_json(os.path.join(model_dir, "eval", split + ".json"), result)
+    with atomic_path(os.path.join(model_dir, "eval", split + ".npz")) as temporary, open(temporary, "wb") as f:
+        np.savez_compressed(
+            f,
+            distortion=examples.distortion,
+            rate_uniform=np.full(len(examples.mse), uniform_rate(config)),
+            codes=examples.codes,
+        )
     return result
+
+
+def likelihood_name(config: Config) -> str:
+    """The name of the run's likelihood, as in `--likelihood`."""
+    return next(name for name, kind in LIKELIHOODS.items() if type(config.model.likelihood) is kind)
+
+
+def uniform_rate(config: Config) -> float:
+    """Nats of an image's codes under the uniform prior: h * w * L * ln K."""
+    h, w, L = config.model.grid
+    return h * w * L * math.log(config.model.quantizer.K)
 
 
 def table(results) -> str:
@@ -155,9 +182,9 @@ def reconstructions(
     size = config.model.image_size
 
     def build(model):
-        dataset = pipeline.evaluation_dataset(source, split, size, rows * rows)
+        dataset = pipeline.evaluation_dataset(source, split, size, rows * rows, config.model.binarize)
         images = tf.data.make_one_shot_iterator(dataset).get_next()["image"]
-        return images, model(images).pixels.mode()
+        return images, to_uint8(model(images).likelihood.mean())
 
     with restored(config, checkpoint.path, build) as (session, tensors):
         images, decoded = session.run(tensors)

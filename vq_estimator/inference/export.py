@@ -15,6 +15,7 @@ from tensorflow.core.framework import graph_pb2
 from vq_estimator.config import Config
 from vq_estimator.errors import VQError
 from vq_estimator.inference.session import restored
+from vq_estimator.nn.likelihoods import to_uint8
 from vq_estimator.training.run_folder import Checkpoint
 
 # signature: (input name, tensor), (output name, tensor)
@@ -34,8 +35,8 @@ def freeze(config: Config, checkpoint: Checkpoint) -> graph_pb2.GraphDef:
         images = tf.placeholder(tf.uint8, [None, m.image_size, m.image_size, m.channels], "images")
         codes = tf.placeholder(tf.int32, (None,) + m.grid, "codes")
         encoded = tf.identity(model.encode(images), "encode")
-        tf.identity(model.decode(codes).mode(), "decode")
-        tf.identity(model.decode(encoded).mode(), "reconstruct")
+        tf.identity(to_uint8(model.decode(codes).mean()), "decode")
+        tf.identity(to_uint8(model.decode(encoded).mean()), "reconstruct")
 
     with restored(config, checkpoint.path, build) as (session, _):
         outputs = [output for _, (_, output) in SIGNATURES.values()]

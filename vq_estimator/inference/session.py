@@ -9,6 +9,7 @@ from vq_estimator.config import Config
 from vq_estimator.errors import VQError
 from vq_estimator.models.vqvae import VQVAE
 from vq_estimator.nn.module import static_shape
+from vq_estimator.training import averaging
 
 
 class Restored(NamedTuple):
@@ -27,7 +28,8 @@ def restored(config: Config, checkpoint: str, build: Callable[[VQVAE], Any]) -> 
     """
     with tf.Graph().as_default() as graph:
         tensors = build(VQVAE(config.model, config.train.seed))
-        variables = tf.global_variables()
+        decay = config.optimizer.average_decay
+        variables = averaging.restore_map(tf.global_variables(), tf.trainable_variables(), decay)
         _check_fits(checkpoint, variables)
         with tf.Session(graph=graph) as session:
             try:
@@ -43,8 +45,8 @@ def _check_fits(checkpoint: str, variables) -> None:
         found = dict(tf.train.list_variables(checkpoint))
     except (tf.errors.OpError, ValueError, IndexError) as e:
         raise _unreadable(checkpoint, e) from None
-    for variable in variables:
-        name, want = variable.op.name, static_shape(variable)
+    for name, variable in variables.items():
+        want = static_shape(variable)
         if found.get(name) != want:
             got = f"no {name}" if name not in found else f"{name} of shape {found[name]}"
             raise VQError(f"checkpoint: {checkpoint!r} does not fit config.json: got {got}, expected shape {want}")

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.config import ObjectiveConfig
+from vq_estimator.config import MSE, ModelConfig, ObjectiveConfig
 from vq_estimator.models.vqvae import VQVAEOutput
 from vq_estimator.nn.likelihoods import to_unit
 
@@ -13,11 +13,14 @@ class Terms(NamedTuple):
     """The terms of van den Oord et al. (2017), equation 3, each [B].
 
     Attributes:
-      reconstruction: squared error or cross-entropy, mean over the dimensions; moves encoder and decoder.
-      codebook: |sg(z_e) - e|^2, summed over D, mean over positions; moves the codebook.
-      commitment: |z_e - sg(e)|^2, summed over D, mean over positions; moves the encoder.
-      total: reconstruction + codebook + beta * commitment; under EMA without the codebook term, which has no gradient.
-      mse: squared error on 0..1 pixels, mean over the dimensions, whatever the loss.
+      reconstruction: a mean over the dimensions: the squared error or cross-entropy under the likelihood "mse", else
+        -ln p(x | z_q) / dims, in nats; moves encoder and decoder.
+      codebook: |sg(z_e) - e|^2, summed over D, mean over positions and codebooks; moves a codebook that has a gradient.
+      commitment: |z_e - sg(e)|^2, summed over D, mean over positions and codebooks; moves the encoder.
+      total: what is minimised. "original": reconstruction + codebook + beta * commitment. "elbo": the same with the
+        codebook and commitment terms summed over the positions and divided by the dimensions, so that each is per
+        image, per dimension, like the reconstruction. Without the codebook term where it has no gradient.
+      mse: squared error of the mean on 0..1 pixels, mean over the dimensions, whatever the loss.
     """
 
     reconstruction: tf.Tensor
@@ -27,13 +30,20 @@ class Terms(NamedTuple):
     mse: tf.Tensor
 
 
-def terms(images: tf.Tensor, out: VQVAEOutput, config: ObjectiveConfig, codebook_by_gradient: bool) -> Terms:
+def terms(images: tf.Tensor, out: VQVAEOutput, config: ObjectiveConfig, model: ModelConfig) -> Terms:
     """The terms for images uint8 [B, S, S, C] and the model's output for them."""
-    unit = to_unit(images)
-    mse = out.pixels.squared_error(unit)
-    reconstruction = out.pixels.cross_entropy(unit) if config.reconstruction == "cross_entropy" else mse
-    q = out.quantized
-    total = reconstruction + config.beta * q.commitment
-    if codebook_by_gradient:
-        total += q.codebook
-    return Terms(reconstruction, q.codebook, q.commitment, total, mse)
+    unit, q = to_unit(images), out.quantized
+    mse = out.likelihood.squared_error(unit)
+    if not isinstance(model.likelihood, MSE):
+        reconstruction = -out.likelihood.log_prob(images) / model.dims
+    elif config.reconstruction == "cross_entropy":
+        reconstruction = out.likelihood.cross_entropy(unit)
+    else:
+        reconstruction = mse
+    latent = config.beta * q.commitment
+    if model.quantizer.codebook_by_gradient:
+        latent += q.codebook
+    if config.kind == "elbo":
+        height, width, L = model.grid
+        latent *= height * width * L / model.dims
+    return Terms(reconstruction, q.codebook, q.commitment, reconstruction + latent, mse)

@@ -5,9 +5,10 @@ from typing import NamedTuple
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.config import ModelConfig
-from vq_estimator.nn.likelihoods import SigmoidPixels, to_unit
+from vq_estimator.nn import likelihoods, quantizers
+from vq_estimator.nn.likelihoods import Likelihood, to_unit
 from vq_estimator.nn.networks import Decoder, Encoder
-from vq_estimator.nn.quantizers import Quantized, VectorQuantizer
+from vq_estimator.nn.quantizers import Quantized
 
 DTYPES = {"float32": tf.float32, "bfloat16": tf.bfloat16}
 
@@ -16,14 +17,14 @@ class VQVAEOutput(NamedTuple):
     """One pass over a batch.
 
     Attributes:
-      z_e: float32 [B, h, w, L, D].
+      z_e: float32 [B, h, w, P, D], P vectors at each position (`config.quantizer.vectors`: L, or 1 under residual).
       quantized: codes, z_q, the two terms and the update.
-      pixels: what the decoder says of the image.
+      likelihood: p(x | z_q).
     """
 
     z_e: tf.Tensor
     quantized: Quantized
-    pixels: SigmoidPixels
+    likelihood: Likelihood
 
 
 class VQVAE:
@@ -37,9 +38,9 @@ class VQVAE:
     def __init__(self, config: ModelConfig, seed: int = 0):
         q, dtype = config.quantizer, DTYPES[config.precision]
         self.config = config
-        self.encoder = Encoder(config.network, q.L * q.D, dtype)
-        self.quantizer = VectorQuantizer(q, seed)
-        self.decoder = Decoder(config.network, config.channels, dtype)
+        self.encoder = Encoder(config.network, q.features, dtype)
+        self.quantizer = quantizers.make(q, seed)
+        self.decoder = Decoder(config.network, likelihoods.parameters(config.likelihood, config.channels), dtype)
 
     def __call__(self, images: tf.Tensor, training: bool = False, step=None) -> VQVAEOutput:
         """images: uint8 [B, S, S, C], or float32 in 0..1."""
@@ -48,18 +49,19 @@ class VQVAE:
         return VQVAEOutput(z_e, quantized, self._decode_vectors(quantized.z_q))
 
     def encode_continuous(self, images: tf.Tensor) -> tf.Tensor:
-        """Images to z_e [B, h, w, L, D], before quantisation."""
-        q, (height, width, L) = self.config.quantizer, self.config.grid
-        return tf.reshape(self.encoder(to_unit(images)), [-1, height, width, L, q.D])
+        """Images to z_e [B, h, w, P, D], before quantisation."""
+        q, (height, width, _) = self.config.quantizer, self.config.grid
+        return tf.reshape(self.encoder(to_unit(images)), [-1, height, width, q.vectors, q.D])
 
     def encode(self, images: tf.Tensor) -> tf.Tensor:
         """Images to codes, int32 [B, h, w, L]."""
         return self.quantizer(self.encode_continuous(images), False).codes
 
-    def decode(self, codes: tf.Tensor) -> SigmoidPixels:
-        """Codes, int32 [B, h, w, L], to what the decoder says of the image."""
+    def decode(self, codes: tf.Tensor) -> Likelihood:
+        """Codes, int32 [B, h, w, L], to p(x | z_q)."""
         return self._decode_vectors(self.quantizer.lookup(codes))
 
-    def _decode_vectors(self, z_q: tf.Tensor) -> SigmoidPixels:
-        q, (height, width, L) = self.config.quantizer, self.config.grid
-        return SigmoidPixels(self.decoder(tf.reshape(z_q, [-1, height, width, L * q.D])))
+    def _decode_vectors(self, z_q: tf.Tensor) -> Likelihood:
+        height, width, _ = self.config.grid
+        values = self.decoder(tf.reshape(z_q, [-1, height, width, self.config.quantizer.features]))
+        return likelihoods.from_parameters(self.config.likelihood, values, self.config.channels)

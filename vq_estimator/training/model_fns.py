@@ -5,10 +5,11 @@ import os
 import tensorflow.compat.v1 as tf
 from tensorflow import estimator as tf_estimator
 
-from vq_estimator.config import GradientCodebook
+from vq_estimator.config import MSE
 from vq_estimator.models import objectives
 from vq_estimator.models.vqvae import VQVAE
-from vq_estimator.training import hooks, metrics, optimization, summaries
+from vq_estimator.nn.likelihoods import to_uint8
+from vq_estimator.training import averaging, hooks, metrics, optimization, summaries
 
 EVAL_NAME = "validation"
 
@@ -30,27 +31,31 @@ def vqvae_model_fn(features, labels, mode, params, config):
     step = tf.train.get_or_create_global_step()
     out = VQVAE(run.model, run.train.seed)(x, training, tf.identity(step) if training else None)
     if mode == tf_estimator.ModeKeys.PREDICT:
-        predictions = {"codes": out.quantized.codes, "images": out.pixels.mode()}
+        predictions = {"codes": out.quantized.codes, "images": to_uint8(out.likelihood.mean())}
         return tf_estimator.EstimatorSpec(mode, predictions=predictions)
 
-    K, codebook = run.model.quantizer.K, run.model.quantizer.codebook
-    terms = objectives.terms(x, out, run.objective, isinstance(codebook, GradientCodebook))  # each [B]
+    K = run.model.quantizer.K
+    terms = objectives.terms(x, out, run.objective, run.model)  # each [B]
     loss = tf.reduce_mean(terms.total)
     if mode == tf_estimator.ModeKeys.EVAL:
+        decay = run.optimizer.average_decay
+        restored_from = averaging.restore_map(tf.global_variables(), tf.trainable_variables(), decay)
         folder = os.path.join(config.model_dir, "eval_" + EVAL_NAME)
         return tf_estimator.EstimatorSpec(
             mode,
             loss=loss,
             eval_metric_ops=metrics.vqvae(terms, out.quantized.codes, K),
+            scaffold=tf.train.Scaffold(saver=tf.train.Saver(restored_from)),
             evaluation_hooks=[hooks.EvaluationPictures(summaries.pictures(x, out), folder, step)],
         )
 
-    rate = optimization.learning_rate(run.optimizer, step)
+    rate = optimization.learning_rate(run.optimizer, step, run.train.max_steps)
     summaries.vqvae(x, out, terms, rate, K)
     shown = {"loss": loss, "mse": tf.reduce_mean(terms.mse)}
     schedule = run.train
     training_hooks = [hooks.ProgressHook(shown, params["start_step"], schedule.max_steps, schedule.log_steps)]
-    if run.objective.reconstruction == "squared_error":
-        training_hooks.append(hooks.BlackImageHook(tf.reduce_max(out.pixels.mean()), schedule.log_steps))
-    train_op = optimization.minimize(loss, rate, step, then=out.quantized.update)
+    if isinstance(run.model.likelihood, MSE) and run.objective.reconstruction == "squared_error":
+        training_hooks.append(hooks.BlackImageHook(tf.reduce_max(out.likelihood.mean()), schedule.log_steps))
+    o = run.optimizer
+    train_op = optimization.minimize(loss, rate, step, out.quantized.update, o.clip_norm, o.average_decay)
     return tf_estimator.EstimatorSpec(mode, loss=loss, train_op=train_op, training_hooks=training_hooks)

@@ -5,22 +5,42 @@ from typing import Callable
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.config import OptimizerConfig
+from vq_estimator.training import averaging
 
 
-def learning_rate(config: OptimizerConfig, step: tf.Tensor) -> tf.Tensor:
-    """The rate at `step`: constant, or decayed smoothly by `decay_rate` every `decay_steps`."""
-    if not config.decay_steps:
-        return tf.constant(config.learning_rate, tf.float32)
-    return tf.train.exponential_decay(config.learning_rate, step, config.decay_steps, config.decay_rate)
+def learning_rate(config: OptimizerConfig, step: tf.Tensor, max_steps: int) -> tf.Tensor:
+    """The rate at `step`: warm-up, then constant or decayed smoothly, then the final decay towards `max_steps`."""
+    rate = tf.constant(config.learning_rate, tf.float32)
+    if config.decay_steps:
+        rate = tf.train.exponential_decay(config.learning_rate, step, config.decay_steps, config.decay_rate)
+    at = tf.cast(step, tf.float32)
+    if config.warmup_steps:
+        rate *= tf.minimum(1.0, (at + 1.0) / config.warmup_steps)
+    if config.final_decay:
+        rate *= tf.clip_by_value((max_steps - at) / (config.final_decay * max_steps), 0.01, 1.0)
+    return rate
 
 
-def minimize(loss: tf.Tensor, rate: tf.Tensor, step: tf.Variable, then: Callable[[], tf.Operation]) -> tf.Operation:
-    """One Adam step on `loss`, then the op that `then` makes, then `step` + 1.
+def minimize(
+    loss: tf.Tensor,
+    rate: tf.Tensor,
+    step: tf.Variable,
+    then: Callable[[], tf.Operation],
+    clip_norm: float = 0.0,
+    average_decay: float = 0.0,
+) -> tf.Operation:
+    """One Adam step on `loss`, then the op that `then` makes and the average of the weights, then `step` + 1.
 
     The order is held by control dependencies: an EMA codebook moves after the gradient step has read it, and draws that
     depend on the step see the step they belong to.
     """
-    with tf.control_dependencies([tf.train.AdamOptimizer(rate).minimize(loss)]):
-        update = then()
-    with tf.control_dependencies([update]):
+    optimizer, variables = tf.train.AdamOptimizer(rate), tf.trainable_variables()
+    gradients = [g for g, _ in optimizer.compute_gradients(loss, variables)]
+    if clip_norm:
+        gradients, _ = tf.clip_by_global_norm(gradients, clip_norm)
+    with tf.control_dependencies([optimizer.apply_gradients(list(zip(gradients, variables)))]):
+        after = [then()]
+        if average_decay:
+            after.append(averaging.apply(variables, average_decay, step))
+    with tf.control_dependencies(after):
         return tf.assign_add(step, 1).op

@@ -4,6 +4,7 @@ import tensorflow.compat.v1 as tf
 
 from vq_estimator.models.objectives import Terms
 from vq_estimator.models.vqvae import VQVAEOutput
+from vq_estimator.nn.likelihoods import to_uint8
 from vq_estimator.nn.module import static_shape
 from vq_estimator.training import metrics
 
@@ -25,7 +26,7 @@ def pictures(images: tf.Tensor, out: VQVAEOutput):
     """Originals, reconstructions and the histogram of codes; returns the summary ops."""
     return [
         tf.summary.image("images/original", image_grid(images)),
-        tf.summary.image("images/reconstruction", image_grid(out.pixels.mode())),
+        tf.summary.image("images/reconstruction", image_grid(to_uint8(out.likelihood.mean()))),
         tf.summary.histogram("codebook/codes", out.quantized.codes),
     ]
 

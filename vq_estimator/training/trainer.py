@@ -92,14 +92,14 @@ def train(config: Config, source: Source, model_dir: str, overwrite: bool = Fals
     """
     precision.check(config.model.precision)
     start = run_folder.prepare(model_dir, config, overwrite)
-    schedule, size = config.train, config.model.image_size
+    schedule, size, binary = config.train, config.model.image_size, config.model.binarize
     estimator = make_estimator(config, model_dir, start)
 
     def train_input():
-        return pipeline.training_dataset(source, size, schedule.batch_size, schedule.seed, start)
+        return pipeline.training_dataset(source, size, schedule.batch_size, schedule.seed, start, binary, schedule.flip)
 
     def validation_input():
-        return pipeline.evaluation_dataset(source, "validation", size, EVAL_BATCH)
+        return pipeline.evaluation_dataset(source, "validation", size, EVAL_BATCH, binary)
 
     listener = EvaluateAtSteps(estimator, validation_input, schedule.eval_steps, model_dir, start)
     saver, stop = CheckpointHook(model_dir, save_steps=schedule.save_checkpoints_steps), StopRequest()

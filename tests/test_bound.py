@@ -1,0 +1,85 @@
+"""Distortion + rate bounds -ln p(x), checked where p(x) can be summed: every image, every code, by brute force."""
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from vq_estimator import config as c
+from vq_estimator.models.vqvae import VQVAE
+from vq_estimator.nn import likelihoods
+from vq_estimator.nn.quantizers import VectorQuantizer
+
+K, D = 3, 2
+
+
+def check(log_p_given_z, codes):
+    """log_p_given_z [X, K], over all images and all values of the one code; codes [X], the encoder's."""
+    joint = log_p_given_z.astype(np.float64) - np.log(K)  # uniform prior
+    log_p = np.logaddexp.reduce(joint, axis=1)
+    assert np.exp(log_p).sum() == pytest.approx(1.0, abs=1e-4)  # p(x) is a distribution over all the images there are
+    bound = -joint[np.arange(len(codes)), codes]  # distortion + rate of the deterministic encoder's code
+    gap = bound + log_p
+    assert gap.min() >= -1e-6 and gap.max() > 1e-3  # a bound for every image, and not the thing itself
+    assert len(set(codes)) > 1
+
+
+def test_all_binary_2x2_images_under_the_vqvae():
+    network = c.NetworkConfig(widths=(4,), initializer="he")
+    model = VQVAE(
+        c.ModelConfig(
+            2, 1, network, c.make_config("mnist", K=K, D=4).model.quantizer, c.BernoulliPixels(), binarize=True
+        )
+    )
+    every = np.array(list(itertools.product([0, 255], repeat=4)), np.uint8).reshape(16, 2, 2, 1)
+    codes = model.encode(tf.constant(every))
+    table = []
+    for k in range(K):
+        p = model.decode(tf.fill([16, 1, 1, 1], k))
+        table.append(p.log_prob(tf.constant(every)))
+    out = model(tf.constant(every))
+    with tf.Session() as session:
+        # Weights under which the codes and the pixels differ; any will do.
+        rng = np.random.RandomState(4)
+        session.run([v.assign(rng.randn(*v.shape.as_list())) for v in tf.global_variables()])
+        codes, table, distortion = session.run(
+            [codes, tf.stack(table, 1), -out.likelihood.log_prob(tf.constant(every))]
+        )
+    codes = codes.reshape(-1)
+    np.testing.assert_allclose(distortion, -table[np.arange(16), codes], rtol=1e-5)
+    check(table, codes)
+
+
+KINDS = {
+    "gaussian": c.GaussianPixels(),
+    "logistic": c.LogisticPixels(),
+    "logistic_mixture": c.LogisticMixturePixels(2),
+    "categorical": c.CategoricalPixels(),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("shape", [(1, 2, 1), (1, 1, 2)])  # two pixels; two channels, which a mixture makes depend
+def test_all_65536_images_of_two_values(kind, shape):
+    height, width, channels = shape
+    every = np.stack(np.meshgrid(np.arange(256), np.arange(256), indexing="ij"), -1).astype(np.uint8)
+    x = tf.constant(every.reshape((-1,) + shape))
+    rng = np.random.RandomState(7)
+    quantizer = VectorQuantizer(c.make_config("mnist", K=K, D=4).model.quantizer)
+    n = likelihoods.parameters(KINDS[kind], channels)
+    encoder = tf.constant(rng.randn(2, 4).astype(np.float32))
+    decoder = tf.constant(rng.randn(4, height * width * n).astype(np.float32))
+
+    def p_given(codes):
+        values = tf.reshape(tf.matmul(tf.reshape(quantizer.lookup(codes), [-1, 4]), decoder), [-1, height, width, n])
+        return likelihoods.from_parameters(KINDS[kind], values, channels)
+
+    z_e = tf.reshape(tf.matmul(tf.reshape(likelihoods.to_unit(x), [-1, 2]), encoder), [-1, 1, 1, 1, 4])
+    codes = quantizer(z_e, False).codes
+    table = tf.stack([p_given(tf.fill([65536, 1, 1, 1], k)).log_prob(x) for k in range(K)], 1)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        session.run([v.assign(rng.randn(*v.shape.as_list())) for v in tf.global_variables()])
+        codes, table = session.run([codes, table])
+    check(table, codes.reshape(-1))

@@ -1,0 +1,50 @@
+"""Binary pixels: the levels 0 and 255, and no other."""
+
+import tensorflow.compat.v1 as tf
+
+from vq_estimator.nn.likelihoods.base import Likelihood
+from vq_estimator.nn.likelihoods.pixels import LEVELS, uniform
+
+IMPOSSIBLE = -1e9  # ln of the probability of the levels between; finite, so that no table holds an infinity
+
+
+class Bernoulli(Likelihood):
+    """P(x = 255) is sigmoid(logit), P(x = 0) the rest; for data that were made binary (`--binarize`).
+
+    Args:
+      logits: float32 [B, H, W, C].
+    """
+
+    def __init__(self, logits: tf.Tensor):
+        self._logits = logits
+
+    @classmethod
+    def parameters(cls, channels: int) -> int:
+        return channels
+
+    @classmethod
+    def from_parameters(cls, parameters: tf.Tensor) -> "Bernoulli":
+        """From a decoder's output [B, H, W, C]."""
+        return cls(parameters)
+
+    def log_prob(self, x: tf.Tensor) -> tf.Tensor:
+        """ln p(x); a level other than 0 and 255 is impossible."""
+        x = tf.cast(x, tf.float32)
+        terms = tf.where(x > 0.0, tf.log_sigmoid(self._logits), tf.log_sigmoid(-self._logits))
+        between = tf.logical_and(x > 0.0, x < LEVELS - 1.0)
+        return tf.reduce_sum(tf.where(between, IMPOSSIBLE * tf.ones_like(terms), terms), [1, 2, 3])
+
+    def log_table(self, channel: int, x=None) -> tf.Tensor:
+        logit = self._logits[..., channel, tf.newaxis]
+        between = IMPOSSIBLE * tf.ones_like(logit[..., 0])[..., tf.newaxis] * tf.ones([LEVELS - 2])
+        return tf.concat([tf.log_sigmoid(-logit), between, tf.log_sigmoid(logit)], -1)
+
+    def mean(self) -> tf.Tensor:
+        return tf.sigmoid(self._logits)
+
+    def mode(self) -> tf.Tensor:
+        return tf.cast(self._logits > 0.0, tf.uint8) * tf.constant(LEVELS - 1, tf.uint8)
+
+    def sample(self, seed: tf.Tensor) -> tf.Tensor:
+        ones = uniform(tf.shape(self._logits), seed) < tf.sigmoid(self._logits)
+        return tf.cast(ones, tf.uint8) * tf.constant(LEVELS - 1, tf.uint8)

@@ -1,0 +1,51 @@
+"""One grey value a pixel: tf-vqvae's decoder, and its training losses."""
+
+import tensorflow.compat.v1 as tf
+
+from vq_estimator.nn.likelihoods.base import Likelihood
+from vq_estimator.nn.likelihoods.gaussian import DiscretizedGaussian
+from vq_estimator.nn.likelihoods.pixels import LEVELS, to_uint8
+
+
+class SigmoidPixels(Likelihood):
+    """What tf-vqvae's decoder says of an image: one grey value in 0..1 for each pixel and channel, and no uncertainty.
+
+    It becomes a likelihood by `with_scale`; by itself it has no `log_prob`.
+
+    Args:
+      logits: float32 [B, H, W, C].
+    """
+
+    def __init__(self, logits: tf.Tensor):
+        self.logits = logits
+
+    @classmethod
+    def parameters(cls, channels: int) -> int:
+        return channels
+
+    @classmethod
+    def from_parameters(cls, parameters: tf.Tensor) -> "SigmoidPixels":
+        """From a decoder's output [B, H, W, C]."""
+        return cls(parameters)
+
+    def mean(self) -> tf.Tensor:
+        return tf.sigmoid(self.logits)
+
+    def log_mean(self) -> tf.Tensor:
+        return tf.log_sigmoid(self.logits)
+
+    def mode(self) -> tf.Tensor:
+        return to_uint8(self.mean())
+
+    def cross_entropy(self, unit: tf.Tensor) -> tf.Tensor:
+        """Mean over the dimensions of the cross-entropy between grey values in 0..1, in nats: [B].
+
+        A training loss whose gradient to the logits, x_hat - x, does not vanish where the sigmoid saturates; no
+        likelihood over 256 values.
+        """
+        terms = tf.nn.sigmoid_cross_entropy_with_logits(labels=unit, logits=self.logits)
+        return tf.reduce_mean(terms, [1, 2, 3])
+
+    def with_scale(self, scale) -> DiscretizedGaussian:
+        """The likelihood: a discretised Gaussian around x_hat with one standard deviation, in levels."""
+        return DiscretizedGaussian(self.mean() * (LEVELS - 1.0), scale)

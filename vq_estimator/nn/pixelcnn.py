@@ -1,0 +1,185 @@
+"""Gated PixelCNN: a vertical and a horizontal stack, without blind spot, and one pixel at a time by the same layers.
+
+The vertical stack at row i sees the rows above i, the horizontal one at (i, j) those and the pixels left of j in row i.
+So the output at (i, j) depends on every earlier pixel in raster order (as far as the layers reach) and on none from
+(i, j) on.
+
+Each layer is defined once, as VALID convolutions: the full pass pads the whole map, `scan` gives it the few cached rows
+and columns that the next pixel needs.
+
+#### References
+van den Oord et al. (2016), Conditional Image Generation with PixelCNN Decoders, arXiv 1606.05328, sections 2.1 to 2.3.
+"""
+
+from typing import Callable, Tuple
+
+import tensorflow.compat.v1 as tf
+
+from vq_estimator.nn.module import Module, static_shape
+
+ABOVE = 3  # rows above, and columns to the left, that the first layer sees
+
+
+class _Convolution(Module):
+    """VALID convolution with bias and a kernel [height, width]."""
+
+    def __init__(self, maps: int, height: int, width: int, name: str, gain: float = 1.0):
+        super().__init__(name)
+        self._maps, self._height, self._width, self._gain = maps, height, width, gain
+
+    def _connect(self, x):
+        inputs = static_shape(x)[-1]
+        shape = [self._height, self._width, inputs, self._maps]
+        deviation = self._gain / (self._height * self._width * inputs) ** 0.5
+        w = self.variable("w", shape, tf.truncated_normal_initializer(stddev=deviation))
+        b = self.variable("b", [self._maps], tf.zeros_initializer())
+        return tf.nn.bias_add(tf.nn.conv2d(x, w, strides=1, padding="VALID"), b)
+
+
+def _gate(x: tf.Tensor) -> tf.Tensor:
+    """tanh(a) * sigmoid(b) of the two halves of the maps."""
+    a, b = tf.split(x, 2, -1)
+    return tf.tanh(a) * tf.sigmoid(b)
+
+
+def _one(x: tf.Tensor, index: tf.Tensor, axis: int) -> tf.Tensor:
+    """The slice of size 1 at `index`, its static shape kept."""
+    shape = static_shape(x)
+    shape[axis] = 1
+    begin = [0] * len(shape)
+    begin[axis] = index
+    one = tf.slice(x, tf.stack(begin), [-1 if i != axis else 1 for i in range(len(shape))])
+    one.set_shape(shape)
+    return one
+
+
+class _Layer:
+    """One gated layer of both stacks; the condition enters both before the gate."""
+
+    def __init__(self, maps: int, number: int):
+        name = f"layer_{number}_"
+        self._vertical = _Convolution(2 * maps, 2, 3, name + "vertical")
+        self._across = _Convolution(2 * maps, 1, 1, name + "across")
+        self._horizontal = _Convolution(2 * maps, 1, 2, name + "horizontal")
+        self._condition_v = _Convolution(2 * maps, 1, 1, name + "condition_v")
+        self._condition_h = _Convolution(2 * maps, 1, 1, name + "condition_h")
+        self._residual = _Convolution(maps, 1, 1, name + "residual", gain=0.5)
+
+    def vertical(self, rows, condition) -> Tuple[tf.Tensor, tf.Tensor]:
+        """rows [B, n + 1, W, maps], the row above first -> the next layer's [B, n, W, maps], and what goes across."""
+        seen = self._vertical(tf.pad(rows, [[0, 0], [0, 0], [1, 1], [0, 0]]))
+        return _gate(seen + self._condition_v(condition)), self._across(seen)
+
+    def horizontal(self, columns, across, condition) -> tf.Tensor:
+        """columns [B, n, m + 1, maps], the one to the left first -> the next layer's [B, n, m, maps]."""
+        h = _gate(self._horizontal(columns) + across + self._condition_h(condition))
+        return columns[:, :, 1:] + self._residual(h)
+
+
+class GatedPixelCNN(Module):
+    """Numbers for each pixel from the pixels before it and from a condition.
+
+    Args:
+      layers: gated layers after the first convolutions.
+      maps: feature maps of each stack.
+      outputs: numbers for each pixel.
+    """
+
+    def __init__(self, layers: int, maps: int, outputs: int, name: str = "pixelcnn"):
+        super().__init__(name)
+        self._layers, self._maps, self._outputs = layers, maps, outputs
+
+    def _connect(self, function: Callable, *args):
+        return function(self._parts(), *args)
+
+    def _parts(self):
+        maps = self._maps
+        return (
+            _Convolution(maps, ABOVE, 2 * ABOVE + 1, "first_vertical"),
+            _Convolution(maps, 1, ABOVE, "first_horizontal"),
+            [_Layer(maps, i + 1) for i in range(self._layers)],
+            [_Convolution(maps, 1, 1, "head_1"), _Convolution(self._outputs, 1, 1, "head_2", gain=0.1)],
+        )
+
+    def __call__(self, x: tf.Tensor, condition: tf.Tensor) -> tf.Tensor:
+        """x float32 [B, H, W, C], condition [B, H, W, D] -> [B, H, W, outputs], each from the pixels before it."""
+        return self._template(self._full, x, condition)
+
+    def scan(self, condition: tf.Tensor, channels: int, choose: Callable) -> Tuple[tf.Tensor, tf.Tensor]:
+        """One pixel after the other in raster order, inside the graph.
+
+        Args:
+          condition: [B, H, W, D].
+          channels: C of the pixels.
+          choose: (outputs [B, 1, 1, outputs], i, j) -> the pixel at row i, column j, [B, 1, 1, C] float32, scaled as
+            the full pass takes it.
+
+        Returns:
+          The pixels [B, H, W, C], and the outputs [B, H, W, outputs] they were chosen by.
+        """
+        return self._template(self._scan, condition, channels, choose)
+
+    @staticmethod
+    def _head(head, h):
+        for layer in head:
+            h = layer(tf.nn.relu(h))
+        return h
+
+    def _full(self, parts, x, condition):
+        first_v, first_h, layers, head = parts
+        v = first_v(tf.pad(x, [[0, 0], [ABOVE, 0], [ABOVE, ABOVE], [0, 0]])[:, :-1])
+        h = v + first_h(tf.pad(x, [[0, 0], [0, 0], [ABOVE, 0], [0, 0]])[:, :, :-1])
+        for layer in layers:
+            v, across = layer.vertical(tf.pad(v, [[0, 0], [1, 0], [0, 0], [0, 0]]), condition)
+            h = layer.horizontal(tf.pad(h, [[0, 0], [0, 0], [1, 0], [0, 0]]), across, condition)
+        return self._head(head, h)
+
+    def _scan(self, parts, condition, channels, choose):
+        first_v, first_h, layers, head = parts
+        _, height, width, _ = static_shape(condition)
+        batch = tf.shape(condition)[0]
+
+        def blank(rows, columns, maps):
+            return tf.zeros(tf.stack([batch, rows, columns, maps]))
+
+        def row_step(i, above, v_before, pixels, outputs):
+            """`above` [B, ABOVE, W, C]: the rows of pixels above; `v_before`: each layer's input in the row above."""
+            here = _one(condition, i, 1)
+            v = first_v(tf.pad(above, [[0, 0], [0, 0], [ABOVE, ABOVE], [0, 0]]))
+            v_here, across = [v], []
+            for layer, before in zip(layers, v_before):
+                v, a = layer.vertical(tf.concat([before, v], 1), here)
+                v_here.append(v)
+                across.append(a)
+
+            def column_step(j, left, h_before, row_pixels, row_outputs):
+                """`left` [B, 1, ABOVE, C]: the pixels to the left; `h_before`: each layer's input one column back."""
+                h, h_here = _one(v_here[0], j, 2) + first_h(left), []
+                for layer, before, a in zip(layers, h_before, across):
+                    h_here.append(h)
+                    columns = tf.concat([before, h], 2)
+                    h = layer.horizontal(columns, _one(a, j, 2), _one(here, j, 2))
+                out = self._head(head, h)  # [B, 1, 1, outputs]
+                pixel = choose(out, i, j)
+                pixel.set_shape([None, 1, 1, channels])
+                left = tf.concat([left[:, :, 1:], pixel], 2)
+                return j + 1, left, h_here, row_pixels.write(j, pixel[:, 0, 0]), row_outputs.write(j, out[:, 0, 0])
+
+            arrays = [tf.TensorArray(tf.float32, width, element_shape=[None, n]) for n in (channels, self._outputs)]
+            start = [blank(1, 1, self._maps) for _ in layers]
+            _, _, _, row_pixels, row_outputs = tf.while_loop(
+                lambda j, *_: j < width, column_step, [0, blank(1, ABOVE, channels), start] + arrays, back_prop=False
+            )
+            row = tf.transpose(row_pixels.stack(), [1, 0, 2])  # [B, W, C]
+            row.set_shape([None, width, channels])
+            row_out = tf.transpose(row_outputs.stack(), [1, 0, 2])
+            above = tf.concat([above[:, 1:], row[:, tf.newaxis]], 1)
+            return i + 1, above, v_here[: len(layers)], pixels.write(i, row), outputs.write(i, row_out)
+
+        arrays = [tf.TensorArray(tf.float32, height, element_shape=[None, width, n]) for n in (channels, self._outputs)]
+        start = [blank(1, width, self._maps) for _ in layers]
+        above = blank(ABOVE, width, channels)
+        _, _, _, pixels, outputs = tf.while_loop(
+            lambda i, *_: i < height, row_step, [0, above, start] + arrays, back_prop=False
+        )
+        return tf.transpose(pixels.stack(), [1, 0, 2, 3]), tf.transpose(outputs.stack(), [1, 0, 2, 3])

@@ -1,0 +1,54 @@
+"""Nearest entries, statistics of assignments and k-means, for L codebooks at once; sums in float32."""
+
+import tensorflow.compat.v1 as tf
+
+LLOYD_ITERATIONS = 10
+
+
+def nearest(vectors: tf.Tensor, codebook: tf.Tensor) -> tf.Tensor:
+    """The nearest entry's number: vectors [L, N, D], codebook [L, K, D] -> int32 [L, N].
+
+    |z - e|^2 less |z|^2, which no comparison needs: nothing of size N * K * D is made.
+    """
+    distance = tf.reduce_sum(tf.square(codebook), -1)[:, tf.newaxis, :] - 2.0 * tf.matmul(
+        vectors, codebook, transpose_b=True
+    )  # [L, N, K]
+    return tf.argmin(distance, -1, output_type=tf.int32)
+
+
+def gather_entries(codebook: tf.Tensor, codes: tf.Tensor) -> tf.Tensor:
+    """codebook [L, K, D], codes int32 [..., L] -> [..., L, D]."""
+    # One gather a codebook: each refuses a code that is not its own.
+    return tf.stack([tf.gather(book, codes[..., i]) for i, book in enumerate(tf.unstack(codebook))], -2)
+
+
+def assigned(vectors: tf.Tensor, codes: tf.Tensor, K: int):
+    """Counts [L, K] and sums [L, K, D] of the vectors [L, N, D] that the codes [L, N] assign to each entry."""
+    L, D = vectors.shape.as_list()[0], vectors.shape.as_list()[-1]
+    ids = tf.reshape(codes + K * tf.range(L)[:, tf.newaxis], [-1])
+    counts = tf.math.unsorted_segment_sum(tf.ones_like(ids, tf.float32), ids, L * K)
+    sums = tf.math.unsorted_segment_sum(tf.reshape(vectors, [-1, D]), ids, L * K)
+    return tf.reshape(counts, [L, K]), tf.reshape(sums, [L, K, D])
+
+
+def random_vectors(vectors: tf.Tensor, K: int, seed: tf.Tensor) -> tf.Tensor:
+    """K of the vectors [L, N, D] for each of the L, drawn by `seed` (int64 [2]), without repetition where N allows."""
+    L, _, D = vectors.shape.as_list()
+    n = tf.shape(vectors)[1]
+    order = tf.argsort(tf.random.stateless_uniform([L, n], seed=seed))  # [L, N]
+    rows = tf.gather(order, tf.range(K) % n, axis=1) + n * tf.range(L)[:, tf.newaxis]
+    return tf.gather(tf.reshape(vectors, [-1, D]), rows)
+
+
+def lloyd(vectors: tf.Tensor, codebook: tf.Tensor, iterations: int = LLOYD_ITERATIONS) -> tf.Tensor:
+    """k-means from `codebook` [L, K, D] on the vectors [L, N, D]; an entry that gets no vector stays where it is."""
+    K = codebook.shape.as_list()[1]
+
+    def step(i, book):
+        counts, sums = assigned(vectors, nearest(vectors, book), K)
+        counts = counts[:, :, tf.newaxis]
+        return i + 1, tf.where(
+            tf.tile(counts > 0, [1, 1, book.shape.as_list()[2]]), sums / tf.maximum(counts, 1.0), book
+        )
+
+    return tf.while_loop(lambda i, _: i < iterations, step, [0, codebook], back_prop=False)[1]

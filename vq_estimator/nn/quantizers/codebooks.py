@@ -1,0 +1,123 @@
+"""The variables of L codebooks and the rules that move them beside the gradient: averages, k-means start, restart.
+
+#### References
+van den Oord, Vinyals, Kavukcuoglu (2017), arXiv 1711.00937, appendix A.1.
+"""
+
+import tensorflow.compat.v1 as tf
+
+from vq_estimator.config import EMACodebook
+from vq_estimator.nn.module import Module
+from vq_estimator.nn.quantizers import clustering
+
+USAGE_DECAY = 0.99  # of the usage count that finds dead entries of a codebook moved by gradient
+
+
+class Codebooks:
+    """L codebooks of K entries of D numbers.
+
+    Args:
+      config: K, D, L and `codebook`, how they move.
+      seed: of the random draws; with the step it decides each of them, so that a resumed run repeats them.
+      residual: what codebook l quantises is what the codebooks before it leave. k-means, which replaces all of them,
+        then takes them in turn, each on what the new ones before it leave.
+    """
+
+    def __init__(self, config, seed: int, residual: bool = False, name: str = "quantizer"):
+        self._config, self._seed, self._residual = config, seed, residual
+        self._variables = tf.make_template(name, self._make_variables)
+
+    def _make_variables(self):
+        c = self._config
+        ema = isinstance(c.codebook, EMACodebook)
+        codebook = Module.variable("codebook", [c.L, c.K, c.D], tf.truncated_normal_initializer(stddev=0.02), not ema)
+        count = total = None
+        if ema or c.codebook.restart_below > 0:
+            count = Module.variable("ema_count", [c.L, c.K], tf.ones_initializer(), False)
+        if ema:
+            # Counts and sums are in fair shares: the moving sum starts where the codebook does, with the weight of one.
+            start = codebook.initial_value
+            total = tf.get_variable("ema_sum", initializer=start, trainable=False, use_resource=True)
+        return codebook, count, total
+
+    @property
+    def variable(self) -> tf.Variable:
+        """The entries, [L, K, D]."""
+        return self._variables()[0]
+
+    def update(self, vectors: tf.Tensor, codes: tf.Tensor, step: tf.Tensor) -> tf.Operation:
+        """Runs after the gradient step: moving averages, then dead entries, or k-means in the first steps.
+
+        Args:
+          vectors: float32 [L, N, D], what each codebook quantised in this step.
+          codes: int32 [L, N], the entries that it took.
+          step: int64, the global step.
+        """
+        c, rule = self._config, self._config.codebook
+        ema = isinstance(rule, EMACodebook)
+        codebook, count, total = self._variables()
+        seed = tf.stack([tf.constant(self._seed, tf.int64), tf.cast(step, tf.int64)])
+        share = c.K / tf.cast(tf.shape(vectors)[1], tf.float32)  # one vector, in fair shares: all used alike is 1
+
+        def move():
+            book, new_count, new_sum = codebook.read_value(), None, None
+            if count is not None:
+                decay = rule.decay if ema else USAGE_DECAY
+                n, sums = clustering.assigned(vectors, codes, c.K)
+                new_count = decay * count.read_value() + (1 - decay) * share * n
+                if ema:
+                    # Appendix A.1, equations 6 to 8. No Laplace smoothing, which moves unused entries far away: count
+                    # and sum of an unused entry decay alike, so their ratio, the entry, stays.
+                    new_sum = decay * total.read_value() + (1 - decay) * share * sums
+                    weight = new_count[:, :, tf.newaxis]
+                    used = tf.tile(weight > 1e-6, [1, 1, c.D])
+                    book = tf.where(used, new_sum / tf.maximum(weight, 1e-6), book)
+            if rule.restart_below > 0:
+                dead = new_count < rule.restart_below
+                dead_rows = tf.tile(dead[:, :, tf.newaxis], [1, 1, c.D])
+                # A restarted entry takes its statistics anew as well, or they would undo the restart at once.
+                book = tf.where(dead_rows, clustering.random_vectors(vectors, c.K, seed), book)
+                new_count = tf.where(dead, tf.ones_like(new_count), new_count)
+                if ema:
+                    new_sum = tf.where(dead_rows, book, new_sum)
+            return assign(book, new_count, new_sum)
+
+        def kmeans():
+            book, n = self._kmeans(vectors, step, seed)
+            n = share * tf.maximum(n, 1.0)
+            return assign(book, n, book * n[:, :, tf.newaxis])
+
+        def assign(book, new_count, new_sum):
+            pairs = [(codebook, book), (count, new_count), (total, new_sum)]
+            with tf.control_dependencies([v.assign(x).op for v, x in pairs if v is not None]):
+                return tf.constant(True)
+
+        if not ema and rule.restart_below == 0:
+            if rule.kmeans_steps == 0:
+                return tf.no_op()
+            return tf.cond(step < rule.kmeans_steps, kmeans, lambda: tf.constant(True)).op
+        if rule.kmeans_steps == 0:
+            return move().op
+        return tf.cond(step < rule.kmeans_steps, kmeans, move).op
+
+    def _kmeans(self, vectors, step, seed):
+        """Codebooks [L, K, D] by k-means, from random vectors at step 0 and from themselves after; their counts."""
+        old = self.variable.read_value()
+        if not self._residual:
+            return self._fit(vectors, old, step, seed)
+        left, books, counts = vectors[:1], [], []
+        for stage in range(self._config.L):
+            draw = seed + tf.constant([stage << 32, 0], tf.int64)  # seeds of users are below 2**31
+            book, n = self._fit(left, old[stage : stage + 1], step, draw)
+            left -= tf.gather(book, clustering.nearest(left, book), batch_dims=1)
+            books.append(book)
+            counts.append(n)
+        return tf.concat(books, 0), tf.concat(counts, 0)
+
+    def _fit(self, vectors, old, step, seed):
+        K = self._config.K
+        start = tf.cond(tf.equal(step, 0), lambda: clustering.random_vectors(vectors, K, seed), lambda: old)
+        start.set_shape(old.shape)
+        book = clustering.lloyd(vectors, start)
+        n, _ = clustering.assigned(vectors, clustering.nearest(vectors, book), K)
+        return book, n

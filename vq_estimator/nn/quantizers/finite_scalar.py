@@ -1,0 +1,64 @@
+"""Finite scalar quantisation: each number is bounded and rounded to a few levels. No codebook, no variable, no loss.
+
+#### References
+Mentzer, Minnen, Agustsson, Tschannen (2023), arXiv 2309.15505, section 3 and appendix A.1.
+"""
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from vq_estimator.config import FiniteScalarConfig
+from vq_estimator.nn.quantizers.gradients import straight_through
+from vq_estimator.nn.quantizers.quantized import Quantized, training_only
+
+_MARGIN = 1e-3  # the paper's epsilon: tanh = 1 still rounds to the last level
+
+
+class FiniteScalarQuantizer:
+    """D = len(levels) numbers, each one of `levels[i]` values; their combination is one code of K = product(levels).
+
+    The values of a number with n levels are d / floor(n / 2), d from -floor(n / 2) to floor((n - 1) / 2), in -1..1. The
+    first number is the lowest digit of the code, as in the paper.
+
+    Args:
+      config: the levels, and L, groups of D numbers with a code each.
+      seed: not used, nothing here is random.
+    """
+
+    def __init__(self, config: FiniteScalarConfig, seed: int = 0):
+        del seed
+        self._config = config
+        levels = np.array(config.levels, np.int32)
+        self._levels, self._half = levels, levels // 2  # [D]
+        self._basis = np.concatenate([[1], np.cumprod(levels)[:-1]]).astype(np.int32)  # [D]
+
+    def lookup(self, codes: tf.Tensor) -> tf.Tensor:
+        """codes int32 [B, h, w, L] -> z_q [B, h, w, L, D]."""
+        codes = tf.gather(tf.range(self._config.K), codes)  # refuses a code of K or more, as a codebook does
+        return self._values(codes[..., tf.newaxis] // self._basis % self._levels)
+
+    def _values(self, digits):
+        """Digits 0..n-1, int32 [..., D], to the values that they stand for."""
+        return tf.cast(digits - self._half, tf.float32) / self._half.astype(np.float32)
+
+    def _bound(self, z):
+        """z float32 [..., D] to the open interval that rounds to the digits less floor(n / 2)."""
+        # Appendix A.1 has tan for arctanh, which its first author calls a mistake (lucidrains/vector-quantize-pytorch,
+        # issue 94): zero shall be bounded to zero. Two levels, -1 and 0, have no zero to keep and are cut at z = 0.
+        reach = (self._levels - 1) * (1 - _MARGIN) / 2
+        offset = np.where(self._levels % 2 == 0, 0.5, 0.0)
+        shift = np.arctanh(np.where(self._levels > 2, offset / reach, 0.0))
+        reach, offset, shift = (a.astype(np.float32) for a in (reach, offset, shift))
+        return tf.tanh(z + shift) * reach - offset
+
+    def __call__(self, z_e: tf.Tensor, training: bool, step=None) -> Quantized:
+        """z_e [B, h, w, L, D]; `step` is needed by `update` alone, for which there is nothing to do."""
+        bounded = self._bound(z_e)
+        digits = tf.cast(tf.round(tf.stop_gradient(bounded)), tf.int32) + self._half
+        digits = tf.clip_by_value(digits, 0, self._levels - 1)  # a z_e that is no number has a valid code too
+        codes = tf.reduce_sum(digits * self._basis, -1)
+        z_q = self._values(digits)
+        if training:
+            z_q = straight_through(bounded / self._half.astype(np.float32), z_q)
+        nothing = tf.zeros(tf.shape(z_e)[:1])
+        return Quantized(codes, z_q, nothing, nothing, training_only(training, step, tf.no_op))

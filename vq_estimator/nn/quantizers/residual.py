@@ -1,0 +1,78 @@
+"""Residual vector quantisation: L codebooks in turn for the same D numbers, each for what those before it leave.
+
+#### References
+Juang, Gray (1982), "Multiple stage vector quantization for speech coding"; as a bottleneck with straight-through
+gradient: Zeghidour et al. (2021), arXiv 2107.03312, section III.C.
+"""
+
+import tensorflow.compat.v1 as tf
+
+from vq_estimator.config import EMACodebook, ResidualQuantizerConfig
+from vq_estimator.nn.quantizers import clustering
+from vq_estimator.nn.quantizers.codebooks import Codebooks
+from vq_estimator.nn.quantizers.gradients import straight_through
+from vq_estimator.nn.quantizers.quantized import Quantized, squared_distance, training_only
+
+
+class ResidualQuantizer:
+    """z_q = e_1 + ... + e_L, where e_l is the entry nearest to the residual r_l = z_e - e_1 - ... - e_(l-1).
+
+    The terms are means over the stages: |r_l - sg(e_l)|^2, whose gradient reaches z_e alone, and |sg(r_l) - e_l|^2,
+    whose gradient reaches the entry of its own stage alone.
+
+    Args:
+      config: K, D, L and how the codebooks move.
+      seed: of the random draws; with the step it decides each of them, so that a resumed run repeats them.
+    """
+
+    def __init__(self, config: ResidualQuantizerConfig, seed: int = 0):
+        self._config = config
+        self._codebooks = Codebooks(config, seed, residual=True)
+
+    @property
+    def codebook(self) -> tf.Variable:
+        """The variable [L, K, D]."""
+        return self._codebooks.variable
+
+    def lookup(self, codes: tf.Tensor) -> tf.Tensor:
+        """codes int32 [B, h, w, L] -> z_q [B, h, w, 1, D]."""
+        return self._sum(self.codebook.read_value(), codes)
+
+    @staticmethod
+    def _sum(codebook, codes):
+        # Not tf.add_n, nor a chain of + of which the graph optimiser makes one: it adds in any order, and the last bits
+        # of `lookup` would then differ from those of the forward pass.
+        return tf.reduce_sum(clustering.gather_entries(codebook, codes), -2, keepdims=True)
+
+    def __call__(self, z_e: tf.Tensor, training: bool, step=None) -> Quantized:
+        """z_e [B, h, w, 1, D]; `step` is the int64 global step, needed by `update` in training."""
+        c = self._config
+        codebook = self.codebook.read_value()
+        left = z_e  # what is left for a stage; its gradient is that of z_e
+        vectors, codes, commitment, moving = [], [], [], []
+        for stage in range(c.L):
+            book = codebook[stage : stage + 1]
+            flat = tf.reshape(tf.stop_gradient(left), [1, -1, c.D])
+            flat_codes = clustering.nearest(flat, tf.stop_gradient(book))  # [1, N]
+            stage_codes = tf.reshape(flat_codes, tf.shape(z_e)[:-1])  # [B, h, w, 1]
+            e = clustering.gather_entries(book, stage_codes)
+            commitment.append(squared_distance(left, tf.stop_gradient(e)))
+            moving.append(squared_distance(tf.stop_gradient(left), e))
+            vectors.append(flat)
+            codes.append(stage_codes)
+            left -= tf.stop_gradient(e)
+
+        flat_codes = tf.concat([tf.reshape(stage_codes, [1, -1]) for stage_codes in codes], 0)  # [L, N]
+        codes = tf.concat(codes, -1)
+        codes.set_shape(z_e.shape[:-2].concatenate([c.L]))
+        commitment, moving = tf.add_n(commitment) / c.L, tf.add_n(moving) / c.L
+        if isinstance(c.codebook, EMACodebook):
+            moving = tf.stop_gradient(moving)
+        z_q = self._sum(codebook, codes)
+        z_q = straight_through(z_e, z_q) if training else z_q
+        z_q.set_shape(z_e.shape)
+
+        def update():
+            return self._codebooks.update(tf.concat(vectors, 0), flat_codes, step)
+
+        return Quantized(codes, z_q, commitment, moving, training_only(training, step, update))
