@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 import textwrap
 from typing import Any, Callable
@@ -98,7 +99,8 @@ def _print_help(doc: str) -> None:
                 f"--[no]{name}" if flag.boolean else "--{}={}".format(name, kind.upper() if "|" not in kind else kind)
             )
             print("    " + head)
-            print(textwrap.fill(flag.help + default, 100, initial_indent=" " * 8, subsequent_indent=" " * 8))
+            text = re.sub(r"^<[^>]*>: ", "", flag.help) + default  # absl repeats an enum's values there
+            print(textwrap.fill(text, 100, initial_indent=" " * 8, subsequent_indent=" " * 8))
     print("\n  --version, --help; --helpfull lists the flags of all libraries too")
 
 
