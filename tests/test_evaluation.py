@@ -14,6 +14,7 @@ from vq_estimator.data import catalogue, pipeline
 from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError
 from vq_estimator.inference import calibration, evaluation, export
+from vq_estimator.inference import session as session_lib
 from vq_estimator.inference.session import restored
 from vq_estimator.training import run_folder, trainer
 
@@ -180,7 +181,7 @@ class DisabledBar:
 
 def test_a_disabled_progress_bar_changes_nothing(small_run, digits, evaluated, monkeypatch):
     config, model_dir = small_run
-    monkeypatch.setattr(evaluation, "tqdm", lambda **given: DisabledBar())
+    monkeypatch.setattr(session_lib, "tqdm", lambda **given: DisabledBar())
     checkpoint = run_folder.find_checkpoint(model_dir)
     again = evaluation.run_split(config, checkpoint, digits, "test", evaluated["likelihood_scale"])
     assert len(again.mse) == 500

@@ -42,7 +42,7 @@ from vq_estimator.config.run import (
     OptimizerConfig,
     TrainConfig,
 )
-from vq_estimator.config.serialization import differences, from_json, to_dict, to_json
+from vq_estimator.config.serialization import differences, from_json, to_dict, to_json, type_name
 
 __all__ = [
     "CODEBOOKS",
@@ -82,4 +82,5 @@ __all__ = [
     "make_config",
     "to_dict",
     "to_json",
+    "type_name",
 ]

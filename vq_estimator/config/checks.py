@@ -16,6 +16,10 @@ def positive_int(field: str, value: Any) -> None:
     )
 
 
+def natural(field: str, value: Any) -> None:
+    check(isinstance(value, int) and value >= 0, field, value, "0 or more")
+
+
 def number(field: str, value: Any, low: float, high: float, want: str) -> None:
     ok = isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
     check(ok, field, value, want)

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Tuple, Union
 
-from vq_estimator.config.checks import check, number, positive_int
+from vq_estimator.config.checks import check, natural, number, positive_int
 
 GRADIENTS = ("straight_through", "rotation")
 MAX_CODES = 2**20
@@ -22,12 +22,7 @@ class GradientCodebook:
     restart_below: float = 0.0
 
     def __post_init__(self):
-        check(
-            isinstance(self.kmeans_steps, int) and self.kmeans_steps >= 0,
-            "kmeans_steps",
-            self.kmeans_steps,
-            "0 or more",
-        )
+        natural("kmeans_steps", self.kmeans_steps)
         number("restart_below", self.restart_below, 0.0, 1.0, "a share from 0 to 1")
 
 
@@ -41,12 +36,7 @@ class EMACodebook:
 
     def __post_init__(self):
         number("codebook_decay", self.decay, 0.0, 1.0 - 1e-6, "a number from 0 to below 1")
-        check(
-            isinstance(self.kmeans_steps, int) and self.kmeans_steps >= 0,
-            "kmeans_steps",
-            self.kmeans_steps,
-            "0 or more",
-        )
+        natural("kmeans_steps", self.kmeans_steps)
         number("restart_below", self.restart_below, 0.0, 1.0, "a share from 0 to 1")
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Optional
 
-from vq_estimator.config.checks import check, number, positive_int
+from vq_estimator.config.checks import check, natural, number, positive_int
 from vq_estimator.config.model import MSE, ModelConfig
 
 DATASETS = ("mnist", "fashion_mnist", "cifar10")
@@ -58,14 +58,9 @@ class OptimizerConfig:
 
     def __post_init__(self):
         number("learning_rate", self.learning_rate, 1e-12, 1e3, "a number above 0")
-        check(isinstance(self.decay_steps, int) and self.decay_steps >= 0, "decay_steps", self.decay_steps, "0 or more")
+        natural("decay_steps", self.decay_steps)
         number("decay_rate", self.decay_rate, 1e-12, 1.0, "a number above 0 and up to 1")
-        check(
-            isinstance(self.warmup_steps, int) and self.warmup_steps >= 0,
-            "warmup_steps",
-            self.warmup_steps,
-            "0 or more",
-        )
+        natural("warmup_steps", self.warmup_steps)
         number("final_decay", self.final_decay, 0.0, 1.0, "a share from 0 to 1")
         number("clip_norm", self.clip_norm, 0.0, 1e12, "a number of 0 or more")
         number("average_decay", self.average_decay, 0.0, 1.0 - 1e-7, "a number from 0 to below 1")

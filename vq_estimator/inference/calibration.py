@@ -13,17 +13,14 @@ from typing import NamedTuple, Optional
 import numpy as np
 import tensorflow.compat.v1 as tf
 from scipy import optimize, special
-from tqdm import tqdm
 
 from vq_estimator.config import MSE, Config
-from vq_estimator.data import pipeline
 from vq_estimator.data.files import write_json
 from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError
-from vq_estimator.inference.session import restored
+from vq_estimator.inference.session import batches
 from vq_estimator.training.run_folder import Checkpoint, checkpoint_files
 
-BATCH = 500
 BINS_PER_LEVEL = 8  # of the reconstruction, in the histogram that the scale is fitted to
 MIN_SCALE = 0.05  # in levels; below it a Gaussian has all its mass in one level anyway
 
@@ -103,31 +100,19 @@ def calibrate(config: Config, checkpoint: Checkpoint, source: Source, model_dir:
 
 
 def _fit(config: Config, checkpoint: Checkpoint, source: Source) -> Calibration:
-    q, size = config.model.quantizer, config.model.image_size
+    q = config.model.quantizer
 
-    def build(model):
-        dataset = pipeline.evaluation_dataset(source, "train", size, BATCH, config.model.binarize)
-        images = tf.data.make_one_shot_iterator(dataset).get_next()["image"]
-        out = model(images)
+    def fetch(images, out):
         bins = tf.cast(tf.round(out.likelihood.mean() * 255.0 * BINS_PER_LEVEL), tf.int32)
-        return images, bins, out.quantized.codes
+        return bins, out.quantized.codes
 
     width = 255 * BINS_PER_LEVEL + 1
     histogram, counts = np.zeros(256 * width, np.int64), np.zeros(q.L * q.K, np.int64)
-    total = pipeline.split_size(source, "train")
-    with restored(config, checkpoint.path, build) as (session, tensors), tqdm(
-        total=total, unit="image", desc="calibrate on train"
-    ) as bar:
-        step = session.make_callable(tensors)
-        seen = 0  # not bar.n, which stands still where the bar is disabled
-        while seen < total:
-            images, bins, codes = step()
-            if bins.min() < 0 or bins.max() >= width:
-                raise VQError(f"checkpoint: {checkpoint.path!r} gives reconstructions that are no numbers (NaN)")
-            seen += len(images)
-            cells = images.astype(np.int64) * width + bins
-            histogram += np.bincount(cells.ravel(), minlength=len(histogram))
-            counts += np.bincount((codes + q.K * np.arange(q.L)).ravel(), minlength=len(counts))
-            bar.update(len(images))
+    for images, (bins, codes) in batches(config, checkpoint.path, source, "train", fetch, "calibrate on train"):
+        if bins.min() < 0 or bins.max() >= width:
+            raise VQError(f"checkpoint: {checkpoint.path!r} gives reconstructions that are no numbers (NaN)")
+        cells = images.astype(np.int64) * width + bins
+        histogram += np.bincount(cells.ravel(), minlength=len(histogram))
+        counts += np.bincount((codes + q.K * np.arange(q.L)).ravel(), minlength=len(counts))
     scale = fit_scale(histogram.reshape(256, width)) if isinstance(config.model.likelihood, MSE) else None
     return Calibration(scale, counts.reshape(q.L, q.K))

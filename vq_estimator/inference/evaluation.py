@@ -5,21 +5,17 @@ import os
 from typing import NamedTuple, Optional
 
 import numpy as np
-import tensorflow.compat.v1 as tf
-from tqdm import tqdm
 
 from vq_estimator import drawing
-from vq_estimator.config import LIKELIHOODS, Config
-from vq_estimator.data import pipeline
+from vq_estimator.config import Config, type_name
 from vq_estimator.data.files import atomic_path, write_json
 from vq_estimator.data.sources import Source
 from vq_estimator.inference.calibration import Calibration, calibrate
-from vq_estimator.inference.session import restored
+from vq_estimator.inference.session import batches, images_of, restored
 from vq_estimator.nn.likelihoods import to_uint8, to_unit
 from vq_estimator.training import precision
 from vq_estimator.training.run_folder import Checkpoint
 
-BATCH = 500
 FITTED = "discretized_gaussian"  # the likelihood "mse" when it is evaluated
 
 
@@ -35,34 +31,20 @@ class PerExample(NamedTuple):
 
 def run_split(config: Config, checkpoint: Checkpoint, source: Source, split: str, scale: Optional[float]) -> PerExample:
     """One pass over a split."""
-    size, K = config.model.image_size, config.model.quantizer.K
+    K = config.model.quantizer.K
 
-    def build(model):
-        dataset = pipeline.evaluation_dataset(source, split, size, BATCH, config.model.binarize)
-        images = tf.data.make_one_shot_iterator(dataset).get_next()["image"]
-        out = model(images)
+    def fetch(images, out):
         mse = out.likelihood.squared_error(to_unit(images))
         likelihood = out.likelihood if scale is None else out.likelihood.with_scale(scale)
-        return images, mse, -likelihood.log_prob(images), out.likelihood.original_nll(K), out.quantized.codes
+        return mse, -likelihood.log_prob(images), out.likelihood.original_nll(K), out.quantized.codes
 
-    parts, total = [], pipeline.split_size(source, split)
-    pixels, pixel_sum, pixel_squares = 0, 0, 0
-    with restored(config, checkpoint.path, build) as (session, tensors), tqdm(
-        total=total, unit="image", desc="evaluate " + split
-    ) as bar:
-        step = session.make_callable(tensors)
-        seen = 0  # not bar.n, which stands still where the bar is disabled
-        while seen < total:
-            images, *values = step()
-            seen += len(images)
-            levels = images.astype(np.int64)
-            pixels, pixel_sum, pixel_squares = (
-                pixels + levels.size,
-                pixel_sum + int(levels.sum()),
-                pixel_squares + int(np.square(levels).sum()),
-            )
-            parts.append(values)
-            bar.update(len(images))
+    parts, pixels, pixel_sum, pixel_squares = [], 0, 0, 0
+    for images, values in batches(config, checkpoint.path, source, split, fetch, "evaluate " + split):
+        levels = images.astype(np.int64)
+        pixels += levels.size
+        pixel_sum += int(levels.sum())
+        pixel_squares += int(np.square(levels).sum())
+        parts.append(values)
     mse, distortion, original, codes = (np.concatenate(p) for p in zip(*parts))
     variance = (pixel_squares / pixels - (pixel_sum / pixels) ** 2) / 255.0**2
     return PerExample(
@@ -122,7 +104,7 @@ def evaluate(config: Config, checkpoint: Checkpoint, source: Source, model_dir: 
         "dims_per_example": config.model.dims,
         "dataset_source": source.spec.name,
         "global_step": checkpoint.step,
-        "likelihood": FITTED if calibration.scale is not None else likelihood_name(config),
+        "likelihood": FITTED if calibration.scale is not None else type_name(config.model.likelihood),
         "likelihood_scale": calibration.scale,
         "mse": mse,
         "psnr_db": -10.0 * math.log10(max(mse, 1e-12)),
@@ -140,11 +122,6 @@ def evaluate(config: Config, checkpoint: Checkpoint, source: Source, model_dir: 
             codes=examples.codes,
         )
     return result
-
-
-def likelihood_name(config: Config) -> str:
-    """The name of the run's likelihood, as in `--likelihood`."""
-    return next(name for name, kind in LIKELIHOODS.items() if type(config.model.likelihood) is kind)
 
 
 def uniform_rate(config: Config) -> float:
@@ -179,11 +156,9 @@ def reconstructions(
     config: Config, checkpoint: Checkpoint, source: Source, split: str = "test", rows: int = 10
 ) -> np.ndarray:
     """The first rows * rows images of a split and their reconstructions, as two grids side by side: uint8 [H, W, C]."""
-    size = config.model.image_size
 
     def build(model):
-        dataset = pipeline.evaluation_dataset(source, split, size, rows * rows, config.model.binarize)
-        images = tf.data.make_one_shot_iterator(dataset).get_next()["image"]
+        images = images_of(config, source, split, rows * rows)
         return images, to_uint8(model(images).likelihood.mean())
 
     with restored(config, checkpoint.path, build) as (session, tensors):

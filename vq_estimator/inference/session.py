@@ -1,15 +1,20 @@
 """A trained model in one graph and one session."""
 
 import contextlib
-from typing import Any, Callable, Iterator, NamedTuple
+from typing import Any, Callable, Iterator, NamedTuple, Tuple
 
 import tensorflow.compat.v1 as tf
+from tqdm import tqdm
 
 from vq_estimator.config import Config
+from vq_estimator.data import pipeline
+from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError
 from vq_estimator.models.vqvae import VQVAE
 from vq_estimator.nn.module import static_shape
 from vq_estimator.training import averaging
+
+BATCH = 500
 
 
 class Restored(NamedTuple):
@@ -55,3 +60,29 @@ def _check_fits(checkpoint: str, variables) -> None:
 def _unreadable(checkpoint: str, error: Exception) -> VQError:
     reason = str(getattr(error, "message", error)).split("\n")[0][:160]
     return VQError(f"checkpoint: {checkpoint!r} can't be read ({reason}); name another one with --checkpoint")
+
+
+def images_of(config: Config, source: Source, split: str, batch_size: int) -> tf.Tensor:
+    """The images of a split as the run sees them, uint8 [B, S, S, C], the next batch at each run of the graph."""
+    dataset = pipeline.evaluation_dataset(source, split, config.model.image_size, batch_size, config.model.binarize)
+    return tf.data.make_one_shot_iterator(dataset).get_next()["image"]
+
+
+def batches(
+    config: Config, checkpoint: str, source: Source, split: str, fetch: Callable, title: str
+) -> Iterator[Tuple[Any, Any]]:
+    """One pass over a split with a progress bar: (images, values of `fetch(images, the model's output)`) a batch."""
+
+    def build(model):
+        images = images_of(config, source, split, BATCH)
+        return images, fetch(images, model(images))
+
+    total = pipeline.split_size(source, split)
+    with restored(config, checkpoint, build) as (session, tensors), tqdm(total=total, unit="image", desc=title) as bar:
+        step = session.make_callable(tensors)
+        seen = 0  # not bar.n, which stands still where the bar is disabled
+        while seen < total:
+            images, values = step()
+            yield images, values
+            seen += len(images)
+            bar.update(len(images))

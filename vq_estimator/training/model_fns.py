@@ -25,7 +25,7 @@ def vqvae_model_fn(features, labels, mode, params, config):
       config: the RunConfig.
     """
     del labels
-    run = params["config"]  # type: Config
+    run = params["config"]
     x = features["image"]  # [B, S, S, C] uint8
     training = mode == tf_estimator.ModeKeys.TRAIN
     step = tf.train.get_or_create_global_step()
