@@ -36,7 +36,19 @@ MODEL.enum(
     "gradient", None, config_lib.GRADIENTS, "how it passes the quantizer; rotation: of vq alone [straight_through]"
 )
 MODEL.integer("image_size", None, "side of the images, a multiple of the network's stride [24, CIFAR-10 32]")
+MODEL.string(
+    "widths",
+    None,
+    "feature maps of each layer that halves the image, first to last [D/4,D/2,D, tuned: D/2,D,D, CIFAR-10 D,D]",
+)
 MODEL.integer("residual_blocks", None, "residual blocks of encoder and decoder [original: 0, tuned and CIFAR-10: 2]")
+MODEL.integer("residual_width", None, "feature maps inside a residual block; 0: as many as around it [0]")
+MODEL.integer(
+    "output_width", None, "feature maps of the decoder at the image's size before the likelihood's; 0: none [0]"
+)
+MODEL.enum(
+    "initializer", None, config_lib.INITIALIZERS, "normal: tf-vqvae's deviation 0.02; he: by fan-in [normal, tuned: he]"
+)
 MODEL.enum(
     "codebook", None, config_lib.CODEBOOKS, "codebook by gradient or by moving average [original: gradient, tuned: ema]"
 )
@@ -47,6 +59,15 @@ MODEL.integer(
 MODEL.float(
     "restart_below", None, "share of a fair share of use below which an entry is restarted [gradient: 0, ema: 0.03]"
 )
+MODEL.enum(
+    "decoder",
+    None,
+    config_lib.DECODERS,
+    "factorised: pixels independent given the codes; autoregressive: each given those before it too [factorised]",
+)
+MODEL.integer("decoder_layers", None, "gated layers of the autoregressive decoder [4]")
+MODEL.integer("decoder_maps", None, "feature maps of each [64]")
+MODEL.integer("decoder_features", None, "feature maps of the codes at each pixel that it is given [32]")
 MODEL.enum("likelihood", None, config_lib.LIKELIHOODS, "p(x | z_q) [mse: squared error, evaluated as a Gaussian]")
 MODEL.integer("components", None, "components of the logistic_mixture [3]")
 MODEL.bool("binarize", None, "pixels of 128 and more white, the others black: for the bernoulli likelihood [no]")
@@ -110,7 +131,15 @@ SETTINGS = [
     "levels",
     "gradient",
     "image_size",
+    "widths",
     "residual_blocks",
+    "residual_width",
+    "output_width",
+    "initializer",
+    "decoder",
+    "decoder_layers",
+    "decoder_maps",
+    "decoder_features",
     "codebook",
     "codebook_decay",
     "kmeans_steps",

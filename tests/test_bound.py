@@ -36,7 +36,7 @@ def test_all_binary_2x2_images_under_the_vqvae():
     codes = model.encode(tf.constant(every))
     table = []
     for k in range(K):
-        p = model.decode(tf.fill([16, 1, 1, 1], k))
+        p = model.likelihood(tf.fill([16, 1, 1, 1], k), tf.constant(every))
         table.append(p.log_prob(tf.constant(every)))
     out = model(tf.constant(every))
     with tf.Session() as session:

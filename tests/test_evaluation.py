@@ -26,6 +26,8 @@ KEYS = {
     "global_step",
     "likelihood",
     "likelihood_scale",
+    "codes",
+    "reconstruction",
     "mse",
     "psnr_db",
     "normalized_mse",

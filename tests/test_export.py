@@ -14,7 +14,6 @@ from vq_estimator.data import pipeline
 from vq_estimator.errors import VQError
 from vq_estimator.inference import export
 from vq_estimator.inference.session import restored
-from vq_estimator.nn.likelihoods import to_uint8
 from vq_estimator.training import run_folder
 
 TF1_PYTHON = os.environ.get("VQ_TF1_PYTHON")
@@ -37,7 +36,7 @@ def expected(small_run, digits):
         dataset = pipeline.evaluation_dataset(digits, "test", 24, 500)
         images = tf.data.make_one_shot_iterator(dataset).get_next()["image"]
         out = model(images)
-        return images, out.quantized.codes, to_uint8(out.likelihood.mean())
+        return images, out.quantized.codes, model.decode_vectors(out.quantized.z_q)
 
     with restored(config, run_folder.find_checkpoint(model_dir).path, build) as (session, tensors):
         return session.run(tensors)
@@ -73,7 +72,7 @@ def test_all_10000_test_images_of_mnist(small_run, exported, full_data):
     def build(model):
         images = batches()
         out = model(images)
-        return images, out.quantized.codes, to_uint8(out.likelihood.mean())
+        return images, out.quantized.codes, model.decode_vectors(out.quantized.z_q)
 
     seen = 0
     with restored(config, run_folder.find_checkpoint(model_dir).path, build) as (session, tensors):
@@ -192,7 +191,7 @@ def test_an_existing_folder_is_never_written_to(small_run, tmp_path):
 def test_a_failed_export_leaves_nothing(small_run, tmp_path, monkeypatch):
     config, model_dir = small_run
 
-    def full(frozen, target):
+    def full(frozen, parts, target):
         os.makedirs(target)
         raise OSError(28, "No space left on device")
 

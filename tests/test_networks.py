@@ -63,7 +63,7 @@ def test_the_original_initialisation():
 
 
 def test_he_initialisation_keeps_the_variance():
-    encoder = Encoder(c.NetworkConfig((32, 32, 32), 0, "he"), 32)
+    encoder = Encoder(c.NetworkConfig((32, 32, 32), 0, initializer="he"), 32)
     x = tf.random.stateless_normal([64, 16, 16, 8], seed=[0, 0])
     z = encoder(x)
     tf.set_random_seed(0)

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Tuple, Union
 
-from vq_estimator.config.checks import check, positive_int
+from vq_estimator.config.checks import check, natural, positive_int
 from vq_estimator.config.quantizer import QuantizerConfig
 
 PRECISIONS = ("float32", "bfloat16")
@@ -17,19 +17,24 @@ class NetworkConfig:
     Attributes:
       widths: feature maps of each 4x4 stride-2 convolution; their number decides the code grid.
       residual_blocks: ReLU, 3x3, ReLU, 1x1, skip, at the resolution of the code grid.
+      residual_width: feature maps between the two convolutions of a block; 0: as many as around it.
+      output_width: feature maps that the decoder makes at the image's resolution before what the likelihood needs of
+        each pixel; 0: none, its last transposed convolution makes the likelihood's parameters (as tf-vqvae).
       initializer: "normal" (tf-vqvae's 0.02) or "he" (He et al. 2015, gain by fan-in).
     """
 
     widths: Tuple[int, ...]
     residual_blocks: int = 0
+    residual_width: int = 0
+    output_width: int = 0
     initializer: str = "normal"
 
     def __post_init__(self):
         check(len(self.widths) >= 1, "widths", self.widths, "at least one number of feature maps")
         for width in self.widths:
             positive_int("widths", width)
-        blocks = self.residual_blocks
-        check(isinstance(blocks, int) and blocks >= 0, "residual_blocks", blocks, "an integer of 0 or more")
+        for field in ("residual_blocks", "residual_width", "output_width"):
+            natural(field, getattr(self, field))
         check(self.initializer in INITIALIZERS, "initializer", self.initializer, "one of " + ", ".join(INITIALIZERS))
 
     @property
@@ -84,14 +89,44 @@ LikelihoodConfig = Union[MSE, BernoulliPixels, GaussianPixels, LogisticPixels, L
 
 
 @dataclasses.dataclass(frozen=True)
+class FactorisedDecoder:
+    """Pixels are independent given z_q (tf-vqvae, and van den Oord et al. 2017, section 4.1)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class AutoregressiveDecoder:
+    """Each pixel depends on z_q and on those above it and to its left, by a gated PixelCNN over the pixels.
+
+    Attributes:
+      layers: gated layers after the first, which sees three rows up and three columns to the left.
+      maps: feature maps of each of its two stacks.
+      features: feature maps of z_q at each pixel, which every layer is given.
+    """
+
+    layers: int = 4
+    maps: int = 64
+    features: int = 32
+
+    def __post_init__(self):
+        natural("decoder_layers", self.layers)
+        positive_int("decoder_maps", self.maps)
+        positive_int("decoder_features", self.features)
+
+
+DECODERS = {"factorised": FactorisedDecoder, "autoregressive": AutoregressiveDecoder}
+DecoderConfig = Union[FactorisedDecoder, AutoregressiveDecoder]
+
+
+@dataclasses.dataclass(frozen=True)
 class ModelConfig:
-    """The network, the quantizer, the likelihood and the images they are for."""
+    """The network, the quantizer, the decoder, the likelihood and the images they are for."""
 
     image_size: int
     channels: int
     network: NetworkConfig
     quantizer: QuantizerConfig
     likelihood: LikelihoodConfig = MSE()
+    decoder: DecoderConfig = FactorisedDecoder()
     precision: str = "float32"
     binarize: bool = False
 
@@ -107,6 +142,8 @@ class ModelConfig:
             f"a multiple of {stride} (the network halves the image {len(self.network.widths)} times)",
         )
         binary = isinstance(self.likelihood, BernoulliPixels)
+        unfit = isinstance(self.decoder, AutoregressiveDecoder) and isinstance(self.likelihood, MSE)
+        check(not unfit, "likelihood", "mse", "another with --decoder=autoregressive: mse gives no probabilities")
         check(self.binarize or not binary, "likelihood", "bernoulli", "--binarize beside it: it is for binary pixels")
 
     @property

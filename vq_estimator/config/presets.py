@@ -4,7 +4,15 @@ import dataclasses
 from typing import Any, Dict, Optional, Tuple
 
 from vq_estimator.config.checks import check, positive_int
-from vq_estimator.config.model import LIKELIHOODS, LogisticMixturePixels, ModelConfig, NetworkConfig
+from vq_estimator.config.model import (
+    DECODERS,
+    LIKELIHOODS,
+    AutoregressiveDecoder,
+    DecoderConfig,
+    LogisticMixturePixels,
+    ModelConfig,
+    NetworkConfig,
+)
 from vq_estimator.config.quantizer import (
     CODEBOOK_SETTINGS,
     CODEBOOKS,
@@ -32,8 +40,9 @@ def make_config(dataset: str, preset: str = "original", **given) -> Config:
       preset: one of PRESETS. "original" is tf-vqvae's set-up to the letter; "tuned" keeps its code grid, image size, K
         and D.
       **given: `K`, `D`, `L`, `quantizer` (one of QUANTIZERS), its `gradient` (vq) or `levels` (fsq, "8,5,5,5"),
-        `image_size`, `precision`, `codebook` ("gradient" or "ema"), and any field of the codebook
-        (`codebook_decay`, `kmeans_steps`, `restart_below`), the objective (`reconstruction_loss`, `beta`), the
+        any field of the network (`widths`: "64,128"), `image_size`, `precision`, `codebook` ("gradient" or "ema"), and any field of the codebook
+        (`codebook_decay`, `kmeans_steps`, `restart_below`), `decoder` (one of DECODERS), the autoregressive one's
+        `decoder_layers`, `decoder_maps` and `decoder_features`, the objective (`reconstruction_loss`, `beta`), the
         optimizer and the training; None is the preset's value.
 
     Raises:
@@ -64,14 +73,16 @@ def make_config(dataset: str, preset: str = "original", **given) -> Config:
         check(mixture, "components", components, "no value: only the likelihood logistic_mixture has components")
         likelihood = dataclasses.replace(likelihood, components=components)
 
-    network = base.model.network
-    blocks = _pick(given, "residual_blocks", network.residual_blocks)
+    if "widths" in given:
+        given["widths"] = _integers("widths", given["widths"], "the feature maps of each layer, such as 64,128")
+    network = _replace_known(base.model.network, given)
     model = dataclasses.replace(
         base.model,
         quantizer=quantizer,
-        network=dataclasses.replace(network, residual_blocks=blocks),
+        network=network,
         image_size=_pick(given, "image_size", base.model.image_size),
         likelihood=likelihood,
+        decoder=_decoder(base.model.decoder, given),
         precision=_pick(given, "precision", base.model.precision),
         binarize=_pick(given, "binarize", base.model.binarize),
     )
@@ -111,13 +122,31 @@ def _with_codebook(kind: str, base: VectorQuantizerConfig, given: Dict[str, Any]
     return QUANTIZERS[kind](base.K, base.D, L, codebook)
 
 
+DECODER_SETTINGS = {"decoder_layers": "layers", "decoder_maps": "maps", "decoder_features": "features"}
+
+
+def _decoder(decoder: DecoderConfig, given: Dict[str, Any]) -> DecoderConfig:
+    """The preset's decoder, or one of the kind that is given, with what was given in its place."""
+    kind = given.pop("decoder", None)
+    if kind is not None:
+        check(kind in DECODERS, "decoder", kind, "one of " + ", ".join(DECODERS))
+        if not isinstance(decoder, DECODERS[kind]):
+            decoder = DECODERS[kind]()
+    changes = {field: given.pop(name) for name, field in DECODER_SETTINGS.items() if name in given}
+    for name, field in DECODER_SETTINGS.items():
+        fits = field not in changes or isinstance(decoder, AutoregressiveDecoder)
+        check(fits, name, changes.get(field), "no value: only the autoregressive decoder has it")
+    return dataclasses.replace(decoder, **changes)
+
+
 def _finite_scalar(given: Dict[str, Any], K: Optional[int], D: Optional[int]) -> FiniteScalarConfig:
     """Finite scalar quantisation as given; what only a codebook has, or contradicts the levels, is refused."""
     for name in ("codebook",) + tuple(CODEBOOK_SETTINGS):
         check(name not in given, name, given.get(name), "no value: fsq has no codebook")
     _straight_through("fsq", given.pop("gradient", None))
     levels = given.pop("levels", FiniteScalarConfig.levels)
-    quantizer = FiniteScalarConfig(_levels(levels), _pick(given, "L", FiniteScalarConfig.L))
+    levels = _integers("levels", levels, "integers of 2 or more, such as 8,5,5,5")
+    quantizer = FiniteScalarConfig(levels, _pick(given, "L", FiniteScalarConfig.L))
     check(K in (None, quantizer.K), "K", K, f"{quantizer.K}, the product of the levels of fsq, or no value")
     check(D in (None, quantizer.D), "D", D, f"{quantizer.D}, the number of levels of fsq, or no value")
     return quantizer
@@ -127,14 +156,14 @@ def _straight_through(kind: str, gradient: Optional[str]) -> None:
     check(gradient in (None, "straight_through"), "gradient", gradient, f"straight_through: {kind} has no other")
 
 
-def _levels(value: Any) -> Tuple[int, ...]:
+def _integers(field: str, value: Any, want: str) -> Tuple[int, ...]:
     """A tuple, or the text of one: "8,5,5,5"."""
     if not isinstance(value, str):
         return tuple(value)
     try:
         return tuple(int(n) for n in value.split(","))
     except ValueError:
-        raise VQError(f"levels: got {value!r}, expected integers of 2 or more, such as 8,5,5,5") from None
+        raise VQError(f"{field}: got {value!r}, expected {want}") from None
 
 
 def _replace_known(part, given: Dict[str, Any]):

@@ -5,13 +5,18 @@ import json
 from typing import Any, List, Optional, Tuple, get_type_hints
 
 from vq_estimator.config.checks import check
-from vq_estimator.config.model import LIKELIHOODS, LikelihoodConfig
+from vq_estimator.config.model import DECODERS, LIKELIHOODS, DecoderConfig, LikelihoodConfig
 from vq_estimator.config.quantizer import CODEBOOKS, QUANTIZERS, CodebookConfig, QuantizerConfig
 from vq_estimator.config.run import RESUMABLE, Config
 from vq_estimator.errors import VQError
 
 # The parts that have variants: JSON names the variant under "type".
-VARIANTS = {CodebookConfig: CODEBOOKS, QuantizerConfig: QUANTIZERS, LikelihoodConfig: LIKELIHOODS}
+VARIANTS = {
+    CodebookConfig: CODEBOOKS,
+    QuantizerConfig: QUANTIZERS,
+    LikelihoodConfig: LIKELIHOODS,
+    DecoderConfig: DECODERS,
+}
 
 
 def type_name(value: Any) -> str:

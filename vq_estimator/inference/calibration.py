@@ -100,19 +100,24 @@ def calibrate(config: Config, checkpoint: Checkpoint, source: Source, model_dir:
 
 
 def _fit(config: Config, checkpoint: Checkpoint, source: Source) -> Calibration:
-    q = config.model.quantizer
+    q, scaled = config.model.quantizer, isinstance(config.model.likelihood, MSE)
 
-    def fetch(images, out):
+    def fetch(images, model):
+        if not scaled:
+            return {"codes": model.encode(images)}
+        out = model(images)
         bins = tf.cast(tf.round(out.likelihood.mean() * 255.0 * BINS_PER_LEVEL), tf.int32)
-        return bins, out.quantized.codes
+        return {"codes": out.quantized.codes, "bins": bins}
 
     width = 255 * BINS_PER_LEVEL + 1
     histogram, counts = np.zeros(256 * width, np.int64), np.zeros(q.L * q.K, np.int64)
-    for images, (bins, codes) in batches(config, checkpoint.path, source, "train", fetch, "calibrate on train"):
-        if bins.min() < 0 or bins.max() >= width:
-            raise VQError(f"checkpoint: {checkpoint.path!r} gives reconstructions that are no numbers (NaN)")
-        cells = images.astype(np.int64) * width + bins
-        histogram += np.bincount(cells.ravel(), minlength=len(histogram))
-        counts += np.bincount((codes + q.K * np.arange(q.L)).ravel(), minlength=len(counts))
-    scale = fit_scale(histogram.reshape(256, width)) if isinstance(config.model.likelihood, MSE) else None
+    for images, values in batches(config, checkpoint.path, source, "train", fetch, "calibrate on train"):
+        counts += np.bincount((values["codes"] + q.K * np.arange(q.L)).ravel(), minlength=len(counts))
+        if scaled:
+            bins = values["bins"]
+            if bins.min() < 0 or bins.max() >= width:
+                raise VQError(f"checkpoint: {checkpoint.path!r} gives reconstructions that are no numbers (NaN)")
+            cells = images.astype(np.int64) * width + bins
+            histogram += np.bincount(cells.ravel(), minlength=len(histogram))
+    scale = fit_scale(histogram.reshape(256, width)) if scaled else None
     return Calibration(scale, counts.reshape(q.L, q.K))

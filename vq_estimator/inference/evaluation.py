@@ -5,17 +5,20 @@ import os
 from typing import NamedTuple, Optional
 
 import numpy as np
+import tensorflow.compat.v1 as tf
 
 from vq_estimator import drawing
-from vq_estimator.config import Config, type_name
+from vq_estimator.config import AutoregressiveDecoder, Config, type_name
 from vq_estimator.data.files import atomic_path, write_json
 from vq_estimator.data.sources import Source
+from vq_estimator.errors import VQError
 from vq_estimator.inference.calibration import Calibration, calibrate
 from vq_estimator.inference.session import batches, images_of, restored
-from vq_estimator.nn.likelihoods import to_uint8, to_unit
+from vq_estimator.nn.likelihoods import to_unit
 from vq_estimator.training import precision
 from vq_estimator.training.run_folder import Checkpoint
 
+OWN, ANOTHER = "own", "another"  # whose codes an image is decoded from
 FITTED = "discretized_gaussian"  # the likelihood "mse" when it is evaluated
 
 
@@ -24,22 +27,48 @@ class PerExample(NamedTuple):
 
     mse: np.ndarray  # [N]
     distortion: np.ndarray  # [N]
-    original_nll: np.ndarray  # [N]
+    original_nll: np.ndarray  # [N], NaN where there is no reconstruction in 0..1
     codes: np.ndarray  # [N, h, w, L] int32
     pixel_variance: float
 
 
-def run_split(config: Config, checkpoint: Checkpoint, source: Source, split: str, scale: Optional[float]) -> PerExample:
-    """One pass over a split."""
+def draws(config: Config) -> bool:
+    """Whether an image is drawn from p(x | z_q); otherwise it is the mean."""
+    return isinstance(config.model.decoder, AutoregressiveDecoder)
+
+
+def run_split(
+    config: Config,
+    checkpoint: Checkpoint,
+    source: Source,
+    split: str,
+    scale: Optional[float],
+    codes_of: str = OWN,
+) -> PerExample:
+    """One pass over a split.
+
+    Raises:
+      VQError: a likelihood that is no number.
+    """
     K = config.model.quantizer.K
 
-    def fetch(images, out):
-        mse = out.likelihood.squared_error(to_unit(images))
-        likelihood = out.likelihood if scale is None else out.likelihood.with_scale(scale)
-        return mse, -likelihood.log_prob(images), out.likelihood.original_nll(K), out.quantized.codes
+    def fetch(images, model):
+        codes = model.encode(images)
+        if codes_of == ANOTHER:
+            codes = tf.roll(codes, 1, 0)
+        p = model.likelihood(codes, images)
+        if draws(config):
+            drawn = to_unit(model.decode(codes))
+            mse = tf.reduce_mean(tf.squared_difference(drawn, to_unit(images)), [1, 2, 3])
+            original = tf.fill(tf.shape(mse), float("nan"))
+        else:
+            mse, original = p.squared_error(to_unit(images)), p.original_nll(K)
+        return mse, -(p if scale is None else p.with_scale(scale)).log_prob(images), original, codes
 
     parts, pixels, pixel_sum, pixel_squares = [], 0, 0, 0
     for images, values in batches(config, checkpoint.path, source, split, fetch, "evaluate " + split):
+        if not np.isfinite(values[1]).all():
+            raise VQError(f"checkpoint: {checkpoint.path!r} gives likelihoods that are no numbers (NaN)")
         levels = images.astype(np.int64)
         pixels += levels.size
         pixel_sum += int(levels.sum())
@@ -89,14 +118,22 @@ def bits_per_dim(examples: PerExample, config: Config, calibration: Calibration)
     return bits
 
 
-def evaluate(config: Config, checkpoint: Checkpoint, source: Source, model_dir: str, split: str) -> dict:
+def evaluate(
+    config: Config, checkpoint: Checkpoint, source: Source, model_dir: str, split: str, codes_of: str = OWN
+) -> dict:
     """Evaluates a split and writes its results to the run folder; returns what `eval/<split>.json` holds.
 
     `eval/<split>.npz` holds, of each example in the split's order, `distortion` and `rate_uniform` in nats and `codes`.
+
+    Args:
+      config, checkpoint, source, model_dir: the run.
+      split: one of SPLITS.
+      codes_of: OWN, or ANOTHER: each image is given the codes of the one before it in its batch of 500, to see what
+        the codes are worth; the results are then in `eval/<split>-another.json` and `.npz`.
     """
     precision.check(config.model.precision)
     calibration = calibrate(config, checkpoint, source, model_dir)
-    examples = run_split(config, checkpoint, source, split, calibration.scale)
+    examples = run_split(config, checkpoint, source, split, calibration.scale, codes_of)
     mse = float(examples.mse.mean())
     result = {
         "split": split,
@@ -106,15 +143,18 @@ def evaluate(config: Config, checkpoint: Checkpoint, source: Source, model_dir: 
         "global_step": checkpoint.step,
         "likelihood": FITTED if calibration.scale is not None else type_name(config.model.likelihood),
         "likelihood_scale": calibration.scale,
+        "codes": codes_of,
+        "reconstruction": "draw" if draws(config) else "mean",
         "mse": mse,
         "psnr_db": -10.0 * math.log10(max(mse, 1e-12)),
         "normalized_mse": mse / examples.pixel_variance,
         "codebook": codebook_usage(examples.codes, config.model.quantizer.K),
-        "original_nll": float(examples.original_nll.mean()),
+        "original_nll": None if draws(config) else float(examples.original_nll.mean()),
         "bits_per_dim": bits_per_dim(examples, config, calibration),
     }
-    write_json(os.path.join(model_dir, "eval", split + ".json"), result)
-    with atomic_path(os.path.join(model_dir, "eval", split + ".npz")) as temporary, open(temporary, "wb") as f:
+    name = os.path.join(model_dir, "eval", split + ("" if codes_of == OWN else "-" + codes_of))
+    write_json(name + ".json", result)
+    with atomic_path(name + ".npz") as temporary, open(temporary, "wb") as f:
         np.savez_compressed(
             f,
             distortion=examples.distortion,
@@ -133,7 +173,7 @@ def uniform_rate(config: Config) -> float:
 def table(results) -> str:
     """The results of some splits as the table that the commands print."""
     rows = [
-        ("mse", "{:.5f}", lambda r: r["mse"]),
+        ("mse of a draw" if results[0]["reconstruction"] == "draw" else "mse", "{:.5f}", lambda r: r["mse"]),
         ("psnr (dB)", "{:.2f}", lambda r: r["psnr_db"]),
         ("normalized mse", "{:.4f}", lambda r: r["normalized_mse"]),
         ("codes used", "{}", lambda r: "{used} of {size}".format(**r["codebook"])),
@@ -148,7 +188,8 @@ def table(results) -> str:
     head = "step {global_step}, {dataset_source}".format(**results[0])
     lines = [f"{head:<34}" + "".join("{:>14}".format(r["split"]) for r in results)]
     for name, form, value in rows:
-        lines.append(f"{name:<34}" + "".join(f"{form.format(value(r)):>14}" for r in results))
+        values = [value(r) for r in results]
+        lines.append(f"{name:<34}" + "".join("{:>14}".format("-" if v is None else form.format(v)) for v in values))
     return "\n".join(lines)
 
 
@@ -159,7 +200,7 @@ def reconstructions(
 
     def build(model):
         images = images_of(config, source, split, rows * rows)
-        return images, to_uint8(model(images).likelihood.mean())
+        return images, model.decode(model.encode(images))
 
     with restored(config, checkpoint.path, build) as (session, tensors):
         images, decoded = session.run(tensors)

@@ -8,46 +8,60 @@ signature of it unloadable.
 import os
 import shutil
 import tempfile
+from typing import Dict, NamedTuple, Tuple
 
 import tensorflow.compat.v1 as tf
 from tensorflow.core.framework import graph_pb2
 
 from vq_estimator.config import Config
 from vq_estimator.errors import VQError
+from vq_estimator.inference import evaluation
 from vq_estimator.inference.session import restored
-from vq_estimator.nn.likelihoods import to_uint8
 from vq_estimator.training.run_folder import Checkpoint
 
-# signature: (input name, tensor), (output name, tensor)
-SIGNATURES = {
-    "encode": (("images", "images"), ("codes", "encode")),
-    "decode": (("codes", "codes"), ("images", "decode")),
-    "reconstruct": (("images", "images"), ("images", "reconstruct")),
-}
+SEED = "seed"
 DEFAULT = "reconstruct"
 
 
+class Signature(NamedTuple):
+    """Inputs by name, which are the tensors' names too, and the name of the output, whose tensor is the signature's."""
+
+    inputs: Tuple[str, ...]
+    output: str
+
+
+def signatures(config: Config) -> Dict[str, Signature]:
+    """The signatures by name. Where an image is a draw, those that give images take a seed, 0 where it is not fed."""
+    seed = (SEED,) if evaluation.draws(config) else ()
+    return {
+        "encode": Signature(("images",), "codes"),
+        "decode": Signature(("codes",) + seed, "images"),
+        "reconstruct": Signature(("images",) + seed, "images"),
+    }
+
+
 def freeze(config: Config, checkpoint: Checkpoint) -> graph_pb2.GraphDef:
-    """The graph with its weights as constants; its tensors are `images`, `codes`, `encode`, `decode`, `reconstruct`."""
+    """The graph with its weights as constants; its tensors have the names of `signatures` and their inputs."""
     m = config.model
 
     def build(model):
         images = tf.placeholder(tf.uint8, [None, m.image_size, m.image_size, m.channels], "images")
         codes = tf.placeholder(tf.int32, (None,) + m.grid, "codes")
         encoded = tf.identity(model.encode(images), "encode")
-        tf.identity(to_uint8(model.decode(codes).mean()), "decode")
-        tf.identity(to_uint8(model.decode(encoded).mean()), "reconstruct")
+        seed = tf.placeholder_with_default(tf.constant(0, tf.int64), [], SEED) if evaluation.draws(config) else 0
+        tf.identity(model.decode(codes, seed), "decode")
+        tf.identity(model.decode(encoded, seed), "reconstruct")
 
     with restored(config, checkpoint.path, build) as (session, _):
-        outputs = [output for _, (_, output) in SIGNATURES.values()]
-        return tf.graph_util.convert_variables_to_constants(session, session.graph_def, outputs)
+        return tf.graph_util.convert_variables_to_constants(session, session.graph_def, list(signatures(config)))
 
 
 def export(config: Config, checkpoint: Checkpoint, export_dir: str) -> str:
     """Writes the SavedModel to `export_dir`, whole or not at all; returns the folder.
 
     Signatures, for any batch size: `encode` (images uint8 [B, S, S, C] -> codes int32 [B, h, w, L]), `decode`
-    (codes -> images uint8), `reconstruct` (images -> images), and `serving_default`, which is `reconstruct`.
+    (codes -> images uint8), `reconstruct` (images -> images), and `serving_default`, which is `reconstruct`. Under an
+    autoregressive decoder the images are draws, and the last three take a `seed` too (int64 scalar, default 0).
 
     Raises:
       VQError: the folder exists, or can't be written.
@@ -63,7 +77,7 @@ def export(config: Config, checkpoint: Checkpoint, export_dir: str) -> str:
         raise VQError(f"export_dir: can't write {export_dir!r}: {e.strerror or e}") from None
     try:
         target = os.path.join(temporary, "model")
-        _write(frozen, target)
+        _write(frozen, signatures(config), target)
         os.rename(target, export_dir)
     except OSError as e:
         raise VQError(f"export_dir: can't write {export_dir!r}: {e.strerror or e}") from None
@@ -72,24 +86,24 @@ def export(config: Config, checkpoint: Checkpoint, export_dir: str) -> str:
     return export_dir
 
 
-def _write(frozen: graph_pb2.GraphDef, target: str) -> None:
+def _write(frozen: graph_pb2.GraphDef, parts: Dict[str, Signature], target: str) -> None:
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(frozen, name="")
 
         def info(name):
             return tf.saved_model.utils.build_tensor_info(graph.get_tensor_by_name(name + ":0"))
 
-        signatures = {}
-        for name, ((in_name, in_tensor), (out_name, out_tensor)) in SIGNATURES.items():
-            signatures[name] = tf.saved_model.signature_def_utils.build_signature_def(
-                {in_name: info(in_tensor)},
-                {out_name: info(out_tensor)},
+        built = {}
+        for name, part in parts.items():
+            built[name] = tf.saved_model.signature_def_utils.build_signature_def(
+                {i: info(i) for i in part.inputs},
+                {part.output: info(name)},
                 tf.saved_model.signature_constants.PREDICT_METHOD_NAME,
             )
-        signatures[tf.saved_model.signature_constants.DEFAULT_SERVING_SIGNATURE_DEF_KEY] = signatures[DEFAULT]
+        built[tf.saved_model.signature_constants.DEFAULT_SERVING_SIGNATURE_DEF_KEY] = built[DEFAULT]
         with tf.Session(graph=graph) as session:
             builder = tf.saved_model.Builder(target)
             builder.add_meta_graph_and_variables(
-                session, [tf.saved_model.tag_constants.SERVING], signature_def_map=signatures, strip_default_attrs=True
+                session, [tf.saved_model.tag_constants.SERVING], signature_def_map=built, strip_default_attrs=True
             )
             builder.save()

@@ -71,11 +71,11 @@ def images_of(config: Config, source: Source, split: str, batch_size: int) -> tf
 def batches(
     config: Config, checkpoint: str, source: Source, split: str, fetch: Callable, title: str
 ) -> Iterator[Tuple[Any, Any]]:
-    """One pass over a split with a progress bar: (images, values of `fetch(images, the model's output)`) a batch."""
+    """One pass over a split with a progress bar: (images, values of `fetch(images, model)`) a batch."""
 
     def build(model):
         images = images_of(config, source, split, BATCH)
-        return images, fetch(images, model(images))
+        return images, fetch(images, model)
 
     total = pipeline.split_size(source, split)
     with restored(config, checkpoint, build) as (session, tensors), tqdm(total=total, unit="image", desc=title) as bar:

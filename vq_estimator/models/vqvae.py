@@ -5,9 +5,9 @@ from typing import NamedTuple
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.config import ModelConfig
-from vq_estimator.nn import likelihoods, quantizers
+from vq_estimator.nn import decoders, quantizers
 from vq_estimator.nn.likelihoods import Likelihood, to_unit
-from vq_estimator.nn.networks import Decoder, Encoder
+from vq_estimator.nn.networks import Encoder
 from vq_estimator.nn.quantizers import Quantized
 
 DTYPES = {"float32": tf.float32, "bfloat16": tf.bfloat16}
@@ -19,7 +19,7 @@ class VQVAEOutput(NamedTuple):
     Attributes:
       z_e: float32 [B, h, w, P, D], P vectors at each position (`config.quantizer.vectors`: L, or 1 under residual).
       quantized: codes, z_q, the two terms and the update.
-      likelihood: p(x | z_q).
+      likelihood: p(x | z_q); under an autoregressive decoder each pixel's given the pixels of the batch before it.
     """
 
     z_e: tf.Tensor
@@ -40,13 +40,13 @@ class VQVAE:
         self.config = config
         self.encoder = Encoder(config.network, q.features, dtype)
         self.quantizer = quantizers.make(q, seed)
-        self.decoder = Decoder(config.network, likelihoods.parameters(config.likelihood, config.channels), dtype)
+        self.decoder = decoders.make(config, dtype)
 
     def __call__(self, images: tf.Tensor, training: bool = False, step=None) -> VQVAEOutput:
-        """images: uint8 [B, S, S, C], or float32 in 0..1."""
+        """images: uint8 [B, S, S, C]; under the factorised decoder also float32 in 0..1."""
         z_e = self.encode_continuous(images)
         quantized = self.quantizer(z_e, training, step)
-        return VQVAEOutput(z_e, quantized, self._decode_vectors(quantized.z_q))
+        return VQVAEOutput(z_e, quantized, self.likelihood_of_vectors(quantized.z_q, images))
 
     def encode_continuous(self, images: tf.Tensor) -> tf.Tensor:
         """Images to z_e [B, h, w, P, D], before quantisation."""
@@ -57,11 +57,25 @@ class VQVAE:
         """Images to codes, int32 [B, h, w, L]."""
         return self.quantizer(self.encode_continuous(images), False).codes
 
-    def decode(self, codes: tf.Tensor) -> Likelihood:
-        """Codes, int32 [B, h, w, L], to p(x | z_q)."""
-        return self._decode_vectors(self.quantizer.lookup(codes))
+    def likelihood(self, codes: tf.Tensor, images: tf.Tensor) -> Likelihood:
+        """p(x | z_q) of codes int32 [B, h, w, L]; `images` uint8 give an autoregressive decoder the pixels before."""
+        return self.likelihood_of_vectors(self.quantizer.lookup(codes), images)
 
-    def _decode_vectors(self, z_q: tf.Tensor) -> Likelihood:
+    def likelihood_of_vectors(self, z_q: tf.Tensor, images: tf.Tensor) -> Likelihood:
+        """The same from z_q float32 [B, h, w, P, D]."""
+        return self.decoder.likelihood(self._flat(z_q), images)
+
+    def decode(self, codes: tf.Tensor, seed=0) -> tf.Tensor:
+        """Codes int32 [B, h, w, L] to images uint8 [B, S, S, C].
+
+        Of a factorised decoder the mean; of an autoregressive one a draw, which `seed` (an int) decides.
+        """
+        return self.decode_vectors(self.quantizer.lookup(codes), seed)
+
+    def decode_vectors(self, z_q: tf.Tensor, seed=0) -> tf.Tensor:
+        """The same from z_q float32 [B, h, w, P, D]."""
+        return self.decoder.image(self._flat(z_q), seed)
+
+    def _flat(self, z_q: tf.Tensor) -> tf.Tensor:
         height, width, _ = self.config.grid
-        values = self.decoder(tf.reshape(z_q, [-1, height, width, self.config.quantizer.features]))
-        return likelihoods.from_parameters(self.config.likelihood, values, self.config.channels)
+        return tf.reshape(z_q, [-1, height, width, self.config.quantizer.features])

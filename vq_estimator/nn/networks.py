@@ -51,15 +51,15 @@ class Conv2DTranspose(Module):
 
 
 class ResidualBlock(Module):
-    """x + conv1x1(relu(conv3x3(relu(x))))."""
+    """x + conv1x1(relu(conv3x3(relu(x)))), with `width` maps inside (0: as many as x has)."""
 
-    def __init__(self, initializer: str = "normal", name: str = "residual"):
+    def __init__(self, width: int = 0, initializer: str = "normal", name: str = "residual"):
         super().__init__(name)
-        self._kind = initializer
+        self._width, self._kind = width, initializer
 
     def _connect(self, x):
         maps = static_shape(x)[-1]
-        h = Conv2D(maps, 3, initializer=self._kind, name="conv_3x3")(tf.nn.relu(x))
+        h = Conv2D(self._width or maps, 3, initializer=self._kind, name="conv_3x3")(tf.nn.relu(x))
         h = Conv2D(maps, 1, initializer=self._kind, name="conv_1x1")(tf.nn.relu(h))
         return x + h
 
@@ -77,7 +77,7 @@ class Encoder(Module):
         for i, width in enumerate(self._config.widths):
             h = tf.nn.relu(Conv2D(width, KERNEL, 2, kind, name=f"conv_{i + 1}")(h))
         for i in range(self._config.residual_blocks):
-            h = ResidualBlock(kind, name=f"residual_{i + 1}")(h)
+            h = ResidualBlock(self._config.residual_width, kind, name=f"residual_{i + 1}")(h)
         if self._config.widths[-1] != self._features:
             h = Conv2D(self._features, 1, initializer=kind, name="to_codes")(h)
         return tf.cast(h, tf.float32)
@@ -96,9 +96,12 @@ class Decoder(Module):
         if static_shape(h)[-1] != widths[-1]:
             h = Conv2D(widths[-1], 1, initializer=kind, name="from_codes")(h)
         for i in range(self._config.residual_blocks):
-            h = ResidualBlock(kind, name=f"residual_{i + 1}")(h)
-        for i, width in enumerate(tuple(reversed(widths[:-1])) + (self._outputs,)):
+            h = ResidualBlock(self._config.residual_width, kind, name=f"residual_{i + 1}")(h)
+        last = self._config.output_width
+        for i, width in enumerate(tuple(reversed(widths[:-1])) + (last or self._outputs,)):
             h = Conv2DTranspose(width, KERNEL, 2, kind, name=f"conv_transpose_{i + 1}")(h)
-            if i < len(widths) - 1:
+            if i < len(widths) - 1 or last:
                 h = tf.nn.relu(h)
+        if last:
+            h = Conv2D(self._outputs, 1, initializer=kind, name="to_pixels")(h)
         return tf.cast(h, tf.float32)

@@ -8,7 +8,6 @@ from tensorflow import estimator as tf_estimator
 from vq_estimator.config import MSE
 from vq_estimator.models import objectives
 from vq_estimator.models.vqvae import VQVAE
-from vq_estimator.nn.likelihoods import to_uint8
 from vq_estimator.training import averaging, hooks, metrics, optimization, summaries
 
 EVAL_NAME = "validation"
@@ -29,14 +28,17 @@ def vqvae_model_fn(features, labels, mode, params, config):
     x = features["image"]  # [B, S, S, C] uint8
     training = mode == tf_estimator.ModeKeys.TRAIN
     step = tf.train.get_or_create_global_step()
-    out = VQVAE(run.model, run.train.seed)(x, training, tf.identity(step) if training else None)
+    model = VQVAE(run.model, run.train.seed)
+    out = model(x, training, tf.identity(step) if training else None)
     if mode == tf_estimator.ModeKeys.PREDICT:
-        predictions = {"codes": out.quantized.codes, "images": to_uint8(out.likelihood.mean())}
+        predictions = {"codes": out.quantized.codes, "images": model.decode_vectors(out.quantized.z_q)}
         return tf_estimator.EstimatorSpec(mode, predictions=predictions)
 
     K = run.model.quantizer.K
     terms = objectives.terms(x, out, run.objective, run.model)  # each [B]
     loss = tf.reduce_mean(terms.total)
+    shown = summaries.SHOWN
+    pictures = summaries.pictures(x[:shown], out.quantized.codes, model.decode_vectors(out.quantized.z_q[:shown]))
     if mode == tf_estimator.ModeKeys.EVAL:
         decay = run.optimizer.average_decay
         restored_from = averaging.restore_map(tf.global_variables(), tf.trainable_variables(), decay)
@@ -46,14 +48,14 @@ def vqvae_model_fn(features, labels, mode, params, config):
             loss=loss,
             eval_metric_ops=metrics.vqvae(terms, out.quantized.codes, K),
             scaffold=tf.train.Scaffold(saver=tf.train.Saver(restored_from)),
-            evaluation_hooks=[hooks.EvaluationPictures(summaries.pictures(x, out), folder, step)],
+            evaluation_hooks=[hooks.EvaluationPictures(pictures, folder, step)],
         )
 
     rate = optimization.learning_rate(run.optimizer, step, run.train.max_steps)
-    summaries.vqvae(x, out, terms, rate, K)
-    shown = {"loss": loss, "mse": tf.reduce_mean(terms.mse)}
+    summaries.vqvae(out.quantized.codes, terms, rate, K)
+    figures = {"loss": loss, "mse": tf.reduce_mean(terms.mse)}
     schedule = run.train
-    training_hooks = [hooks.ProgressHook(shown, params["start_step"], schedule.max_steps, schedule.log_steps)]
+    training_hooks = [hooks.ProgressHook(figures, params["start_step"], schedule.max_steps, schedule.log_steps)]
     if isinstance(run.model.likelihood, MSE) and run.objective.reconstruction == "squared_error":
         training_hooks.append(hooks.BlackImageHook(tf.reduce_max(out.likelihood.mean()), schedule.log_steps))
     o = run.optimizer

@@ -1,0 +1,84 @@
+"""From z_q to images: what p(x | z_q) is, and an image of it."""
+
+import tensorflow.compat.v1 as tf
+
+from vq_estimator.config import AutoregressiveDecoder, ModelConfig
+from vq_estimator.nn import likelihoods
+from vq_estimator.nn.likelihoods import LEVELS, Likelihood, to_uint8
+from vq_estimator.nn.networks import Decoder
+from vq_estimator.nn.pixelcnn import GatedPixelCNN
+
+SEEDS_A_PIXEL = 256  # numbers a likelihood may use for the draws of one pixel
+
+
+class _OfModules:
+    """Has the trainable variables of its modules, once it has been connected."""
+
+    _modules = ()
+
+    @property
+    def trainable_variables(self):
+        return [v for module in self._modules for v in module.trainable_variables]
+
+
+class Factorised(_OfModules):
+    """Pixels independent of each other given z_q; its image is the mean."""
+
+    def __init__(self, config: ModelConfig, dtype):
+        self._config = config
+        self._network = Decoder(config.network, likelihoods.parameters(config.likelihood, config.channels), dtype)
+        self._modules = (self._network,)
+
+    def likelihood(self, z_q: tf.Tensor, images: tf.Tensor) -> Likelihood:
+        """p(x | z_q) from z_q float32 [B, h, w, features]; the images are not looked at."""
+        del images
+        c = self._config
+        return likelihoods.from_parameters(c.likelihood, self._network(z_q), c.channels)
+
+    def image(self, z_q: tf.Tensor, seed) -> tf.Tensor:
+        """The mean of p(x | z_q), uint8 [B, S, S, C]; nothing is drawn."""
+        return to_uint8(self.likelihood(z_q, seed).mean())
+
+
+class Autoregressive(_OfModules):
+    """A pixel depends on z_q and on the pixels before it in raster order; its image is a draw.
+
+    #### References
+    van den Oord et al. (2017), arXiv 1711.00937, section 4.2 (a PixelCNN decoder).
+    """
+
+    def __init__(self, config: ModelConfig, dtype):
+        self._config, d = config, config.decoder
+        self._features = Decoder(config.network, d.features, dtype)
+        outputs = likelihoods.parameters(config.likelihood, config.channels)
+        self._pixels = GatedPixelCNN(d.layers, d.maps, outputs, dtype, name="decoder_pixels")
+        self._modules = (self._features, self._pixels)
+
+    def likelihood(self, z_q: tf.Tensor, images: tf.Tensor) -> Likelihood:
+        """p(x | z_q) at x = `images` uint8 [B, S, S, C]: each pixel's distribution given the pixels of x before it."""
+        return self._pixel(self._pixels(_centred(images), self._features(z_q)))
+
+    def image(self, z_q: tf.Tensor, seed) -> tf.Tensor:
+        """One draw from p(x | z_q), uint8 [B, S, S, C], the same for the same batch and `seed` (an int)."""
+        size, channels = self._config.image_size, self._config.channels
+
+        def draw(parameters, i, j):
+            place = tf.cast(i * size + j, tf.int64) * SEEDS_A_PIXEL
+            return _centred(self._pixel(parameters).sample(tf.stack([tf.cast(seed, tf.int64), place])))
+
+        pixels, _ = self._pixels.scan(self._features(z_q), channels, draw)
+        return to_uint8((pixels + 1.0) / 2.0)
+
+    def _pixel(self, parameters: tf.Tensor) -> Likelihood:
+        return likelihoods.from_parameters(self._config.likelihood, parameters, self._config.channels)
+
+
+def _centred(images: tf.Tensor) -> tf.Tensor:
+    """uint8 levels to float32 in -1..1."""
+    return tf.cast(images, tf.float32) * (2.0 / (LEVELS - 1.0)) - 1.0
+
+
+def make(config: ModelConfig, dtype):
+    """The decoder of a model: `likelihood(z_q, images)` and `image(z_q, seed)`."""
+    kind = Autoregressive if isinstance(config.decoder, AutoregressiveDecoder) else Factorised
+    return kind(config, dtype)
