@@ -9,6 +9,13 @@ from vq_estimator_launch.common import FLAGS, Group
 common.run_flags()
 EVALUATION = Group("Evaluation")
 EVALUATION.enum("split", "test", ("train", "validation", "test"), "which examples")
+EVALUATION.enum(
+    "codes",
+    "own",
+    ("own", "another"),
+    "whose codes an image is decoded from; another: those of the image before it, to see what codes are worth; "
+    "written to eval/<split>-another.json",
+)
 
 
 def main() -> None:
@@ -16,7 +23,8 @@ def main() -> None:
 
     config, checkpoint = common.open_run()
     source = common.locate_data(config.dataset, wanted=config.dataset_source)
-    print(evaluation.table([evaluation.evaluate(config, checkpoint, source, FLAGS.model_dir, FLAGS.split)]))
+    result = evaluation.evaluate(config, checkpoint, source, FLAGS.model_dir, FLAGS.split, FLAGS.codes)
+    print(evaluation.table([result]))
 
 
 def run() -> None:

@@ -67,3 +67,14 @@ def small_run(digits, tmp_path_factory):
     config = small_config(digits)
     trainer.train(config, digits, model_dir)
     return config, model_dir
+
+
+@pytest.fixture(scope="session")
+def autoregressive_run(digits, tmp_path_factory):
+    """(config, model_dir) of a VQ-VAE with an autoregressive decoder, on images of 8 x 8, trained for 40 steps."""
+    model_dir = str(tmp_path_factory.mktemp("runs") / "autoregressive")
+    given = dict(decoder="autoregressive", decoder_layers=1, decoder_maps=8, decoder_features=8, image_size=8)
+    given.update(likelihood="logistic_mixture", objective="elbo", codebook="ema", initializer="he", L=2)
+    config = small_config(digits, max_steps=40, learning_rate=2e-3, average_decay=0.9, **given)
+    trainer.train(config, digits, model_dir)
+    return config, model_dir

@@ -25,11 +25,12 @@ def check(log_p_given_z, codes):
     assert len(set(codes)) > 1
 
 
-def test_all_binary_2x2_images_under_the_vqvae():
+@pytest.mark.parametrize("decoder", [c.FactorisedDecoder(), c.AutoregressiveDecoder(2, 4, 3)])
+def test_all_binary_2x2_images_under_the_vqvae(decoder):
     network = c.NetworkConfig(widths=(4,), initializer="he")
     model = VQVAE(
         c.ModelConfig(
-            2, 1, network, c.make_config("mnist", K=K, D=4).model.quantizer, c.BernoulliPixels(), binarize=True
+            2, 1, network, c.make_config("mnist", K=K, D=4).model.quantizer, c.BernoulliPixels(), decoder, binarize=True
         )
     )
     every = np.array(list(itertools.product([0, 255], repeat=4)), np.uint8).reshape(16, 2, 2, 1)

@@ -295,3 +295,55 @@ def test_reconstructions_are_originals_beside_their_decodings(small_run, digits,
     np.testing.assert_array_equal(picture[:24, :24], images[0])
     got = picture[25:49, side + 8 : side + 8 + 24].astype(float)  # second row, first column: image 10
     assert np.abs(got - mean[10] * 255).max() <= 0.51
+
+
+def test_an_autoregressive_run_has_the_same_keys_no_reconstruction_and_a_seeded_draw(autoregressive_run, digits):
+    config, model_dir = autoregressive_run
+    checkpoint = run_folder.find_checkpoint(model_dir)
+    result = evaluation.evaluate(config, checkpoint, digits, model_dir, "test")
+    again = evaluation.evaluate(config, checkpoint, digits, model_dir, "test")
+    assert result == again and set(result) == KEYS
+    assert result["reconstruction"] == "draw" and result["original_nll"] is None
+    with open(os.path.join(model_dir, "eval", "test.json")) as f:
+        assert "NaN" not in f.read()
+    assert "mse of a draw" in evaluation.table([result])
+    assert evaluation.reconstructions(config, checkpoint, digits, rows=2).dtype == np.uint8
+
+    def build(model):
+        images = session_lib.images_of(config, digits, "test", 500)
+        codes = model.encode(images)
+        return images, model.decode(codes, 0), model.likelihood(codes, images).log_prob(images)
+
+    with restored(config, checkpoint.path, build) as (session, tensors):
+        images, drawn, log_p = session.run(tensors)
+    mse = np.square((drawn.astype(np.float64) - images) / 255).mean()
+    assert result["mse"] == pytest.approx(mse, rel=1e-4)
+    assert result["bits_per_dim"]["distortion"] == pytest.approx(-log_p.mean() / 64 / math.log(2), rel=1e-5)
+
+
+def test_the_codes_of_another_image_explain_less_and_are_kept_apart(digits, tmp_path):
+    config, model_dir = small_config(digits, preset="tuned", max_steps=100), str(tmp_path / "run")
+    trainer.train(config, digits, model_dir)
+    checkpoint = run_folder.find_checkpoint(model_dir)
+    own = evaluation.evaluate(config, checkpoint, digits, model_dir, "test")
+    another = evaluation.evaluate(config, checkpoint, digits, model_dir, "test", evaluation.ANOTHER)
+    assert (own["codes"], another["codes"]) == ("own", "another")
+    assert another["bits_per_dim"]["rate_uniform"] == own["bits_per_dim"]["rate_uniform"]
+    assert another["bits_per_dim"]["distortion"] > 1.01 * own["bits_per_dim"]["distortion"]
+    with open(os.path.join(model_dir, "eval", "test.json")) as f:
+        assert json.load(f) == own
+    with open(os.path.join(model_dir, "eval", "test-another.json")) as f:
+        assert json.load(f) == another
+    a, b = (np.load(os.path.join(model_dir, "eval", name + ".npz"))["codes"] for name in ("test", "test-another"))
+    np.testing.assert_array_equal(np.roll(a, 1, 0), b)
+
+
+def test_likelihoods_that_are_no_numbers_are_said(small_run, digits, monkeypatch):
+    config, model_dir = small_run
+
+    def broken(*args):
+        yield np.zeros([1, 24, 24, 1], np.uint8), (np.zeros(1), np.array([np.nan]), np.zeros(1), np.zeros([1, 3, 3, 1]))
+
+    monkeypatch.setattr(evaluation, "batches", broken)
+    with pytest.raises(VQError, match="likelihoods that are no numbers"):
+        evaluation.run_split(config, run_folder.find_checkpoint(model_dir), digits, "test", None)

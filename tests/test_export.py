@@ -13,7 +13,7 @@ import tensorflow.compat.v1 as tf
 from vq_estimator.data import pipeline
 from vq_estimator.errors import VQError
 from vq_estimator.inference import export
-from vq_estimator.inference.session import restored
+from vq_estimator.inference.session import images_of, restored
 from vq_estimator.training import run_folder
 
 TF1_PYTHON = os.environ.get("VQ_TF1_PYTHON")
@@ -170,7 +170,9 @@ def test_runs_by_saved_model_cli(exported, expected, tmp_path):
     np.testing.assert_array_equal(np.load(str(tmp_path / "codes.npy")), expected[1][:5])
 
 
-def test_the_graph_has_no_variable_and_no_op_that_tensorflow_1_15_lacks(exported):
+@pytest.mark.parametrize("model", ["exported", "exported_draws"])
+def test_the_graph_has_no_variable_and_no_op_that_tensorflow_1_15_lacks(model, request):
+    exported = request.getfixturevalue(model)
     with open(os.path.join(os.path.dirname(__file__), "tf_1_15_ops.json")) as f:
         known = set(json.load(f))
     with tf.Graph().as_default() as graph, tf.Session() as session:
@@ -199,3 +201,74 @@ def test_a_failed_export_leaves_nothing(small_run, tmp_path, monkeypatch):
     with pytest.raises(VQError, match="No space left on device"):
         export.export(config, run_folder.find_checkpoint(model_dir), str(tmp_path / "out"))
     assert os.listdir(str(tmp_path)) == []
+
+
+LOAD_DRAWS_TF2 = """
+    import sys, numpy as np, tensorflow as tf
+    model = tf.saved_model.load(sys.argv[1])
+    data = np.load(sys.argv[2])
+    decode, codes = model.signatures["decode"], tf.constant(data["codes"])
+    for seed in (0, 0, 5):
+        drawn = decode(codes=codes, seed=tf.constant(seed, tf.int64))["images"].numpy()
+        assert (drawn == data["pixels"]).all() == (seed == 0), seed
+    print("same", len(data["codes"]))
+"""
+
+LOAD_DRAWS_TF1 = """
+    import sys, numpy as np, tensorflow as tf
+    assert tf.__version__.startswith("1.15"), tf.__version__
+    data = np.load(sys.argv[2])
+    with tf.Session() as session:
+        s = tf.saved_model.load(session, ["serve"], sys.argv[1]).signature_def["decode"]
+        drawn = session.run(s.outputs["images"].name, {s.inputs["codes"].name: data["codes"]})
+        # Another release computes with other kernels; one level that is drawn otherwise changes those after it.
+        assert (abs(drawn.astype(int) - data["pixels"]).max((1, 2, 3)) <= 1).mean() > 0.9
+    print("same", len(data["codes"]))
+"""
+
+
+@pytest.fixture(scope="module")
+def exported_draws(autoregressive_run, tmp_path_factory):
+    config, model_dir = autoregressive_run
+    checkpoint = run_folder.find_checkpoint(model_dir)
+    return export.export(config, checkpoint, str(tmp_path_factory.mktemp("export") / "1"))
+
+
+@pytest.fixture(scope="module")
+def expected_draws(autoregressive_run, digits):
+    config, model_dir = autoregressive_run
+
+    def build(model):
+        codes = model.encode(images_of(config, digits, "test", 500))
+        return codes, codes, model.decode(codes)
+
+    with restored(config, run_folder.find_checkpoint(model_dir).path, build) as (session, tensors):
+        return session.run(tensors)
+
+
+def test_draws_take_a_seed_which_is_0_where_it_is_not_fed(exported_draws, expected_draws):
+    codes, _, pixels = expected_draws
+    with tf.Session() as session:
+        signatures = tf.saved_model.load(session, ["serve"], exported_draws).signature_def
+        assert set(signatures["encode"].inputs) == {"images"}
+        for name in ("reconstruct", "serving_default"):
+            assert set(signatures[name].inputs) == {"images", "seed"}
+        decode = signatures["decode"]
+        assert decode.inputs["seed"].dtype == tf.int64.as_datatype_enum
+
+        def call(**given):
+            return session.run(decode.outputs["images"].name, {decode.inputs[k].name: v for k, v in given.items()})
+
+        np.testing.assert_array_equal(call(codes=codes), pixels)
+        np.testing.assert_array_equal(call(codes=codes, seed=0), pixels)
+        assert (call(codes=codes, seed=5) != pixels).any()
+
+
+@pytest.mark.skipif(tf.__version__.startswith("1."), reason="tf.saved_model.load of TensorFlow 2")
+def test_draws_load_in_an_eager_tensorflow_2_process(exported_draws, expected_draws, tmp_path):
+    in_a_process(sys.executable, LOAD_DRAWS_TF2, exported_draws, expected_draws, tmp_path)
+
+
+@pytest.mark.skipif(not TF1_PYTHON, reason="VQ_TF1_PYTHON names no Python with TensorFlow 1.15")
+def test_draws_load_in_a_tensorflow_1_15_process(exported_draws, expected_draws, tmp_path):
+    in_a_process(TF1_PYTHON, LOAD_DRAWS_TF1, exported_draws, expected_draws, tmp_path)

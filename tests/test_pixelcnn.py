@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.nn.pixelcnn import GatedPixelCNN
+from vq_estimator.nn.pixelcnn import GatedPixelCNN, gate
 
 H, W, C, D, OUT = 5, 6, 2, 3, 4
 
@@ -66,3 +66,22 @@ def test_scan_takes_any_batch_size():
         session.run(tf.global_variables_initializer())
         for n in (1, 4):
             assert session.run(pixels, {condition: data(1, n, H, W, D)}).shape == (n, H, W, C)
+
+
+def test_the_gate_and_its_gradient_are_tensorflows():
+    x, dy = tf.constant(data(0, 4, 10), tf.float32), tf.constant(data(1, 4, 5))
+    a, b = tf.split(x, 2, -1)
+    want = tf.tanh(a) * tf.sigmoid(b)
+    got = gate(x)
+    tensors = [got, want, tf.gradients(got, x, dy)[0], tf.gradients(want, x, dy)[0]]
+    with tf.Session() as session:
+        got, want, by_hand, by_tensorflow = session.run(tensors)
+    np.testing.assert_allclose(got, want, atol=1e-6)
+    np.testing.assert_allclose(by_hand, by_tensorflow, atol=1e-6)
+
+
+def test_loops_leave_the_kind_of_control_flow_as_it_was():
+    before = tf.control_flow_v2_enabled()
+    GatedPixelCNN(1, 4, C).scan(tf.zeros([1, H, W, D]), C, lambda out, i, j: out)
+    assert tf.control_flow_v2_enabled() == before
+    assert not [op.type for op in tf.get_default_graph().get_operations() if op.type in ("While", "StatelessWhile")]

@@ -40,8 +40,8 @@ def make_config(dataset: str, preset: str = "original", **given) -> Config:
       preset: one of PRESETS. "original" is tf-vqvae's set-up to the letter; "tuned" keeps its code grid, image size, K
         and D.
       **given: `K`, `D`, `L`, `quantizer` (one of QUANTIZERS), its `gradient` (vq) or `levels` (fsq, "8,5,5,5"),
-        any field of the network (`widths`: "64,128"), `image_size`, `precision`, `codebook` ("gradient" or "ema"), and any field of the codebook
-        (`codebook_decay`, `kmeans_steps`, `restart_below`), `decoder` (one of DECODERS), the autoregressive one's
+        any field of the network (`widths`: "64,128"), `image_size`, `precision`, `codebook` ("gradient" or "ema"), any
+        field of the codebook (`codebook_decay`, `kmeans_steps`, `restart_below`), `decoder` (one of DECODERS), its
         `decoder_layers`, `decoder_maps` and `decoder_features`, the objective (`reconstruction_loss`, `beta`), the
         optimizer and the training; None is the preset's value.
 

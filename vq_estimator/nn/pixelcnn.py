@@ -97,7 +97,10 @@ class _Layer:
         return gate(seen + self._condition_v(condition)), self._across(seen)
 
     def horizontal(self, columns, here, across, condition) -> tf.Tensor:
-        """columns [B, n, m + 1, maps], the one to the left first, `here` the others -> the next layer's [B, n, m, maps]."""
+        """columns [B, n, m + 1, maps], the one to the left first -> the next layer's [B, n, m, maps].
+
+        `here` is the columns without that one, which the caller has.
+        """
         h = gate(self._horizontal(columns) + across + self._condition_h(condition))
         return here + self._residual(h)
 
