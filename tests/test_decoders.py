@@ -1,4 +1,4 @@
-"""The autoregressive decoder inside the VQ-VAE: causal, drawn one pixel at a time as the full pass has it, repeatable."""
+"""The autoregressive decoder inside the VQ-VAE: causal, its draws those of the full pass, repeatable."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,10 @@ LIKELIHOODS = {
 }
 
 
-def vqvae(likelihood="logistic_mixture", decoder=c.AutoregressiveDecoder(3, 8, 6)):
+SMALL = c.AutoregressiveDecoder(3, 8, 6)
+
+
+def vqvae(likelihood="logistic_mixture", decoder=SMALL):
     network = c.NetworkConfig(widths=(8,), residual_blocks=1, initializer="he")
     codebook = c.VectorQuantizerConfig(5, 8, 2, c.EMACodebook())
     return VQVAE(c.ModelConfig(S, 3, network, codebook, LIKELIHOODS[likelihood], decoder))
