@@ -36,7 +36,12 @@ def test_a_scan_over_given_pixels_equals_the_full_pass(layers):
     net = GatedPixelCNN(layers, 8, OUT)
     full = net(tf.constant(x), tf.constant(condition))
     given = tf.constant(x)
-    pixels, outputs = net.scan(tf.constant(condition), C, lambda out, i, j: given[:, i : i + 1, j : j + 1])
+
+    def choose(out, i, j):
+        pixel = given[:, i, j]
+        return pixel, tf.concat([pixel, out], -1)
+
+    pixels, outputs = tf.split(net.scan(tf.constant(condition), C, (C + OUT, tf.float32), choose), [C, OUT], -1)
     assert len({v.op.name for v in tf.global_variables()}) == len(tf.global_variables()) == len(net.trainable_variables)
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
@@ -48,7 +53,12 @@ def test_a_scan_over_given_pixels_equals_the_full_pass(layers):
 def test_chosen_pixels_feed_the_next_ones():
     condition = data(1, 2, H, W, D)
     net = GatedPixelCNN(2, 8, C)
-    pixels, outputs = net.scan(tf.constant(condition), C, lambda out, i, j: tf.sin(30.0 * out + 1.0))
+
+    def choose(out, i, j):
+        pixel = tf.sin(30.0 * out + 1.0)
+        return pixel, tf.concat([pixel, out], -1)
+
+    pixels, outputs = tf.split(net.scan(tf.constant(condition), C, (2 * C, tf.float32), choose), 2, -1)
     again = net(pixels, tf.constant(condition))
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
@@ -61,7 +71,7 @@ def test_chosen_pixels_feed_the_next_ones():
 def test_scan_takes_any_batch_size():
     net = GatedPixelCNN(1, 4, C)
     condition = tf.placeholder(tf.float32, [None, H, W, D])
-    pixels, _ = net.scan(condition, C, lambda out, i, j: out)
+    pixels = net.scan(condition, C, (C, tf.float32), lambda out, i, j: (out, out))
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
         for n in (1, 4):
@@ -82,6 +92,6 @@ def test_the_gate_and_its_gradient_are_tensorflows():
 
 def test_loops_leave_the_kind_of_control_flow_as_it_was():
     before = tf.control_flow_v2_enabled()
-    GatedPixelCNN(1, 4, C).scan(tf.zeros([1, H, W, D]), C, lambda out, i, j: out)
+    GatedPixelCNN(1, 4, C).scan(tf.zeros([1, H, W, D]), C, (C, tf.float32), lambda out, i, j: (out, out))
     assert tf.control_flow_v2_enabled() == before
     assert not [op.type for op in tf.get_default_graph().get_operations() if op.type in ("While", "StatelessWhile")]

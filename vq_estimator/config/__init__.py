@@ -23,6 +23,7 @@ from vq_estimator.config.model import (
     NetworkConfig,
 )
 from vq_estimator.config.presets import default_model_dir, make_config
+from vq_estimator.config.prior import CodesConfig, PriorConfig, PriorNetworkConfig, make_prior_config
 from vq_estimator.config.quantizer import (
     CODEBOOKS,
     GRADIENTS,
@@ -66,6 +67,7 @@ __all__ = [
     "BernoulliPixels",
     "CategoricalPixels",
     "CodebookConfig",
+    "CodesConfig",
     "Config",
     "DecoderConfig",
     "EMACodebook",
@@ -80,6 +82,8 @@ __all__ = [
     "NetworkConfig",
     "ObjectiveConfig",
     "OptimizerConfig",
+    "PriorConfig",
+    "PriorNetworkConfig",
     "QuantizerConfig",
     "ResidualQuantizerConfig",
     "TrainConfig",
@@ -88,6 +92,7 @@ __all__ = [
     "differences",
     "from_json",
     "make_config",
+    "make_prior_config",
     "to_dict",
     "to_json",
     "type_name",

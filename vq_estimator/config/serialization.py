@@ -33,17 +33,20 @@ def to_dict(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def to_json(config: Config) -> str:
+def to_json(config: Any) -> str:
     return json.dumps(to_dict(config), indent=2, allow_nan=False) + "\n"
 
 
-def from_json(text: str, where: str = "config.json") -> Config:
-    """Reads what `to_json` wrote. Unknown, missing or impossible entries raise VQError with their path."""
+def from_json(text: str, where: str = "config.json", kind: Any = Config) -> Any:
+    """Reads what `to_json` wrote of a `kind`, Config or PriorConfig.
+
+    Unknown, missing or impossible entries raise VQError with their path.
+    """
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as e:
         raise VQError(f"{where}: not JSON: {e}") from None
-    return _parse(Config, data, where)
+    return _parse(kind, data, where)
 
 
 def _parse(kind: Any, data: Any, where: str) -> Any:
@@ -78,7 +81,7 @@ def _parse(kind: Any, data: Any, where: str) -> Any:
     return data
 
 
-def differences(old: Config, new: Config) -> List[str]:
+def differences(old: Any, new: Any) -> List[str]:
     """One line for each field that matters and differs: `model.quantizer.K: 20 in the run, 5 asked for`."""
     lines = []
 

@@ -64,10 +64,11 @@ class Autoregressive(_OfModules):
 
         def draw(parameters, i, j):
             place = tf.cast(i * size + j, tf.int64) * SEEDS_A_PIXEL
-            return _centred(self._pixel(parameters).sample(tf.stack([tf.cast(seed, tf.int64), place])))
+            drawn = self._pixel(parameters[:, tf.newaxis, tf.newaxis]).sample(tf.stack([first, place]))[:, 0, 0]
+            return _centred(drawn), drawn
 
-        pixels, _ = self._pixels.scan(self._features(z_q), channels, draw)
-        return to_uint8((pixels + 1.0) / 2.0)
+        first = tf.cast(seed, tf.int64)
+        return self._pixels.scan(self._features(z_q), channels, (channels, tf.uint8), draw)
 
     def _pixel(self, parameters: tf.Tensor) -> Likelihood:
         return likelihoods.from_parameters(self._config.likelihood, parameters, self._config.channels)

@@ -29,11 +29,16 @@ class _Convolution(Module):
         self._maps, self._height, self._width, self._gain, self._bias = maps, height, width, gain, bias
 
     def _connect(self, x):
-        inputs = static_shape(x)[-1]
+        _, height, width, inputs = static_shape(x)
         shape = [self._height, self._width, inputs, self._maps]
-        deviation = self._gain / (self._height * self._width * inputs) ** 0.5
-        w = self.variable("w", shape, tf.truncated_normal_initializer(stddev=deviation))
-        y = tf.nn.conv2d(x, tf.cast(w, x.dtype), strides=1, padding="VALID")
+        fan_in = self._height * self._width * inputs
+        w = self.variable("w", shape, tf.truncated_normal_initializer(stddev=self._gain / fan_in**0.5))
+        w = tf.cast(w, x.dtype)
+        if (height, width) == (self._height, self._width):  # one place: a product, which costs less to begin
+            y = tf.matmul(tf.reshape(x, [-1, fan_in]), tf.reshape(w, [fan_in, self._maps]))
+            y = tf.reshape(y, [-1, 1, 1, self._maps])
+        else:
+            y = tf.nn.conv2d(x, w, strides=1, padding="VALID")
         if not self._bias:
             return y
         b = self.variable("b", [self._maps], tf.zeros_initializer())
@@ -92,16 +97,19 @@ class _Layer:
         self._residual = _Convolution(maps, 1, 1, name + "residual", gain=0.5)
 
     def vertical(self, rows, condition) -> Tuple[tf.Tensor, tf.Tensor]:
-        """rows [B, n + 1, W, maps], the row above first -> the next layer's [B, n, W, maps], and what goes across."""
-        seen = self._vertical(tf.pad(rows, [[0, 0], [0, 0], [1, 1], [0, 0]]))
-        return gate(seen + self._condition_v(condition)), self._across(seen)
+        """rows [B, n + 1, W, maps], the row above first -> the next layer's [B, n, W, maps], and what goes across.
 
-    def horizontal(self, columns, here, across, condition) -> tf.Tensor:
+        What goes across to the horizontal stack, [B, n, W, 2 maps], has its condition in it.
+        """
+        seen = self._vertical(tf.pad(rows, [[0, 0], [0, 0], [1, 1], [0, 0]]))
+        return gate(seen + self._condition_v(condition)), self._across(seen) + self._condition_h(condition)
+
+    def horizontal(self, columns, here, across) -> tf.Tensor:
         """columns [B, n, m + 1, maps], the one to the left first -> the next layer's [B, n, m, maps].
 
         `here` is the columns without that one, which the caller has.
         """
-        h = gate(self._horizontal(columns) + across + self._condition_h(condition))
+        h = gate(self._horizontal(columns) + across)
         return here + self._residual(h)
 
 
@@ -135,20 +143,21 @@ class GatedPixelCNN(Module):
         """x float32 [B, H, W, C], condition [B, H, W, D] -> [B, H, W, outputs], each from the pixels before it."""
         return self._template(self._full, x, condition)
 
-    def scan(self, condition: tf.Tensor, channels: int, choose: Callable) -> Tuple[tf.Tensor, tf.Tensor]:
+    def scan(self, condition: tf.Tensor, channels: int, kept: Tuple[int, tf.DType], choose: Callable) -> tf.Tensor:
         """One pixel after the other in raster order, inside the graph.
 
         Args:
           condition: [B, H, W, D].
           channels: C of the pixels.
-          choose: (outputs [B, 1, 1, outputs], i, j) -> the pixel at row i, column j, [B, 1, 1, C] float32, scaled as
-            the full pass takes it.
+          kept: n and type of what is kept of each pixel.
+          choose: (outputs [B, outputs], i, j) -> (the pixel at row i, column j, [B, C] float32, scaled as the full pass
+            takes it; what is kept of it, [B, n]).
 
         Returns:
-          The pixels [B, H, W, C], and the outputs [B, H, W, outputs] they were chosen by.
+          What was kept, [B, H, W, n].
         """
         with _classic_loops():
-            return self._template(self._scan, condition, channels, choose)
+            return self._template(self._scan, condition, channels, kept, choose)
 
     @staticmethod
     def _head(head, h):
@@ -163,19 +172,20 @@ class GatedPixelCNN(Module):
         h = v + first_h(tf.pad(x, [[0, 0], [0, 0], [ABOVE, 0], [0, 0]])[:, :, :-1])
         for layer in layers:
             v, across = layer.vertical(tf.pad(v, [[0, 0], [1, 0], [0, 0], [0, 0]]), condition)
-            h = layer.horizontal(tf.pad(h, [[0, 0], [0, 0], [1, 0], [0, 0]]), h, across, condition)
+            h = layer.horizontal(tf.pad(h, [[0, 0], [0, 0], [1, 0], [0, 0]]), h, across)
         return self._head(head, h)
 
-    def _scan(self, parts, condition, channels, choose):
+    def _scan(self, parts, condition, channels, kept, choose):
         first_v, first_h, layers, head = parts
         _, height, width, _ = static_shape(condition)
         batch = tf.shape(condition)[0]
         condition = tf.cast(condition, self._dtype)
+        n, kept_type = kept
 
         def blank(rows, columns, maps):
             return tf.zeros(tf.stack([batch, rows, columns, maps]), self._dtype)
 
-        def row_step(i, above, v_before, pixels, outputs):
+        def row_step(i, above, v_before, rows):
             """`above` [B, ABOVE, W, C]: the rows of pixels above; `v_before`: each layer's input in the row above."""
             here = _one(condition, i, 1)
             v = first_v(tf.pad(above, [[0, 0], [0, 0], [ABOVE, ABOVE], [0, 0]]))
@@ -185,33 +195,37 @@ class GatedPixelCNN(Module):
                 v_here.append(v)
                 across.append(a)
 
-            def column_step(j, left, h_before, row_pixels, row_outputs):
+            def column_step(j, left, h_before, pixels, row):
                 """`left` [B, 1, ABOVE, C]: the pixels to the left; `h_before`: each layer's input one column back."""
                 h, h_here = _one(v_here[0], j, 2) + first_h(left), []
                 for layer, before, a in zip(layers, h_before, across):
                     h_here.append(h)
-                    h = layer.horizontal(tf.concat([before, h], 2), h, _one(a, j, 2), _one(here, j, 2))
-                out = self._head(head, h)  # [B, 1, 1, outputs]
-                pixel = choose(out, i, j)
-                pixel.set_shape([None, 1, 1, channels])
-                left = tf.concat([left[:, :, 1:], tf.cast(pixel, self._dtype)], 2)
-                return j + 1, left, h_here, row_pixels.write(j, pixel[:, 0, 0]), row_outputs.write(j, out[:, 0, 0])
+                    h = layer.horizontal(tf.concat([before, h], 2), h, _one(a, j, 2))
+                pixel, keep = choose(self._head(head, h)[:, 0, 0], i, j)
+                pixel = tf.ensure_shape(pixel, [None, channels])
+                left = tf.concat([left[:, :, 1:], tf.cast(pixel[:, tf.newaxis, tf.newaxis], self._dtype)], 2)
+                return j + 1, left, h_here, pixels.write(j, pixel), row.write(j, keep)
 
-            arrays = [tf.TensorArray(tf.float32, width, element_shape=[None, n]) for n in (channels, self._outputs)]
             start = [blank(1, 1, self._maps) for _ in layers]
-            _, _, _, row_pixels, row_outputs = tf.while_loop(
+            arrays = [
+                tf.TensorArray(tf.float32, width, element_shape=[None, channels]),
+                tf.TensorArray(kept_type, width, element_shape=[None, n]),
+            ]
+            _, _, _, pixels, row = tf.while_loop(
                 lambda j, *_: j < width, column_step, [0, blank(1, ABOVE, channels), start] + arrays, back_prop=False
             )
-            row = tf.transpose(row_pixels.stack(), [1, 0, 2])  # [B, W, C]
-            row.set_shape([None, width, channels])
-            row_out = tf.transpose(row_outputs.stack(), [1, 0, 2])
-            above = tf.concat([above[:, 1:], tf.cast(row[:, tf.newaxis], self._dtype)], 1)
-            return i + 1, above, v_here[: len(layers)], pixels.write(i, row), outputs.write(i, row_out)
+            last = tf.transpose(pixels.stack(), [1, 0, 2])[:, tf.newaxis]  # [B, 1, W, C]
+            last.set_shape([None, 1, width, channels])
+            above = tf.concat([above[:, 1:], tf.cast(last, self._dtype)], 1)
+            row = row.stack()  # [W, B, n]
+            row.set_shape([width, None, n])
+            return i + 1, above, v_here[: len(layers)], rows.write(i, row)
 
-        arrays = [tf.TensorArray(tf.float32, height, element_shape=[None, width, n]) for n in (channels, self._outputs)]
         start = [blank(1, width, self._maps) for _ in layers]
-        above = blank(ABOVE, width, channels)
-        _, _, _, pixels, outputs = tf.while_loop(
-            lambda i, *_: i < height, row_step, [0, above, start] + arrays, back_prop=False
+        array = tf.TensorArray(kept_type, height, element_shape=[width, None, n])
+        _, _, _, rows = tf.while_loop(
+            lambda i, *_: i < height, row_step, [0, blank(ABOVE, width, channels), start, array], back_prop=False
         )
-        return tf.transpose(pixels.stack(), [1, 0, 2, 3]), tf.transpose(outputs.stack(), [1, 0, 2, 3])
+        found = tf.transpose(rows.stack(), [2, 0, 1, 3])
+        found.set_shape([None, height, width, n])
+        return found

@@ -1,0 +1,138 @@
+"""The prior over codes: normalised, causal, the same one code at a time, and drawn as it says."""
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from vq_estimator import config as c
+from vq_estimator.nn.prior import CodePrior, Sampling
+
+
+def prior(grid, K, classes=0, layers=2, maps=8, dropout=0.0):
+    codes = c.CodesConfig(grid, K, classes, "mnist", 0, "")
+    return CodePrior(c.PriorNetworkConfig(layers, maps, 6, dropout), codes)
+
+
+def start(session, seed=0, deviation=0.2):
+    """Weights under which the codes depend strongly on each other."""
+    session.run(tf.global_variables_initializer())
+    rng = np.random.RandomState(seed)
+    session.run([v.assign(v + deviation * rng.randn(*v.shape.as_list())) for v in tf.trainable_variables()])
+
+
+@pytest.mark.parametrize("grid, K", [((2, 2, 1), 4), ((2, 1, 3), 3), ((1, 2, 2), 4), ((2, 2, 2), 2), ((1, 1, 1), 5)])
+@pytest.mark.parametrize("classes", [0, 2])
+def test_probabilities_of_all_code_maps_sum_to_one(grid, K, classes):
+    every = np.array(list(itertools.product(range(K), repeat=int(np.prod(grid)))), np.int32).reshape((-1,) + grid)
+    labels = tf.ones([len(every)], tf.int32) if classes else None
+    log_p = tf.reduce_sum(prior(grid, K, classes).log_prob(tf.constant(every), labels), [1, 2, 3])
+    with tf.Session() as session:
+        start(session)
+        log_p = session.run(log_p)
+    assert np.exp(log_p.astype(np.float64)).sum() == pytest.approx(1.0, abs=1e-5)
+    assert np.ptp(log_p) > 0.5
+
+
+@pytest.mark.parametrize("grid, layers", [((4, 5, 1), 4), ((3, 3, 3), 2)])
+def test_a_code_matters_to_all_after_it_and_to_none_before(grid, layers):
+    K = 7
+    base = np.random.RandomState(1).randint(0, K, (1,) + grid).astype(np.int32)
+    flat = np.tile(base.reshape(1, -1), [base.size, 1])
+    flat[np.arange(base.size), np.arange(base.size)] = (flat[0] + 3) % K  # example n: code n changed
+    changed = flat.reshape((-1,) + grid)
+    model = prior(grid, K, layers=layers)
+    a, b = model.log_prob(tf.constant(base)), model.log_prob(tf.constant(changed))
+    with tf.Session() as session:
+        start(session)
+        a, b = session.run([a, b])
+    moved = np.abs(b - a).reshape(base.size, base.size)  # [changed, of]
+    order = np.arange(base.size)
+    assert moved[order[:, None] > order[None, :]].max(initial=0) == 0
+    assert moved[order[:, None] < order[None, :]].min() > 0  # all of the past: no blind spot
+
+
+@pytest.mark.parametrize(
+    "grid, K, classes, layers, maps",
+    [((3, 3, 1), 20, 0, 3, 16), ((3, 3, 1), 20, 10, 3, 16), ((8, 8, 1), 10, 0, 12, 8), ((4, 4, 10), 256, 3, 2, 16)],
+)
+def test_one_code_at_a_time_gives_the_probabilities_of_the_full_pass(grid, K, classes, layers, maps):
+    rng = np.random.RandomState(2)
+    codes = tf.constant(rng.randint(0, K, (3,) + grid).astype(np.int32))
+    labels = tf.constant([0, 1, 2]) if classes else None
+    model = prior(grid, K, classes, layers, maps)
+    full, incremental = model.log_prob(codes, labels), model.incremental_log_prob(codes, labels)
+    assert len({v.op.name for v in tf.global_variables()}) == len(tf.global_variables())
+    with tf.Session() as session:
+        start(session)
+        full, incremental = session.run([full, incremental])
+    np.testing.assert_allclose(incremental, full, atol=1e-5 * max(1.0, np.abs(full).max()))
+
+
+def test_32x32_of_512_codes_goes_through():
+    model = prior((32, 32, 1), 512, layers=1, maps=4)
+    drawn = model.sample(tf.constant(2), None, Sampling(0))
+    terms = model.log_prob(drawn)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        drawn, terms = session.run([drawn, terms])
+    assert drawn.shape == (2, 32, 32, 1) and drawn.max() < 512 and np.isfinite(terms).all()
+
+
+def test_codes_are_drawn_as_often_as_their_probability_says():
+    model = prior((1, 2, 2), 3)
+    every = np.array(list(itertools.product(range(3), repeat=4)), np.int32).reshape(-1, 1, 2, 2)
+    log_p = tf.reduce_sum(model.log_prob(tf.constant(every)), [1, 2, 3])
+    drawn = model.sample(tf.constant(40000), None, Sampling(5))
+    with tf.Session() as session:
+        start(session)
+        log_p, drawn = session.run([log_p, drawn])
+    index = drawn.reshape(-1, 4) @ np.array([27, 9, 3, 1])
+    seen, p = np.bincount(index, minlength=81) / 40000, np.exp(log_p)
+    assert np.abs(seen - p).max() < 5 * np.sqrt(p.max() / 40000)
+    chi = (40000 * (seen - p) ** 2 / p)[p > 2e-4].sum()
+    assert chi < 160  # 80 degrees of freedom, six sigma
+
+
+def test_seed_temperature_and_top_k():
+    model = prior((3, 3, 2), 6)
+    t = tf.placeholder_with_default(1.0, [])
+    seed = tf.placeholder_with_default(tf.constant(1, tf.int64), [])
+    drawn = model.sample(tf.constant(200), None, Sampling(seed, t))
+    greedy = model.sample(tf.constant(200), None, Sampling(seed, 1.0, top_k=1))
+    one_or_two = model.sample(tf.constant(2000), None, Sampling(seed, 1.0, top_k=2))
+    with tf.Session() as session:
+        start(session)
+        a, b, other = session.run(drawn), session.run(drawn), session.run(drawn, {seed: 2})
+        cold, best, two = session.run(drawn, {t: 1e-4}), session.run(greedy), session.run(one_or_two)
+    np.testing.assert_array_equal(a, b)
+    assert (a != other).any()
+    assert (best == best[0]).all()
+    np.testing.assert_array_equal(cold, best)
+    assert len(np.unique(two[:, 0, 0, 0])) == 2  # the first code has nothing before it
+
+
+def test_the_class_decides_what_is_drawn_and_is_asked_for():
+    model = prior((2, 2, 1), 5, classes=3)
+    labels = tf.constant([0] * 500 + [2] * 500)
+    drawn = model.sample(tf.constant(1000), labels, Sampling(0))
+    with tf.Session() as session:
+        start(session, deviation=0.5)
+        drawn = session.run(drawn).reshape(2, -1)
+    counts = np.stack([np.bincount(d, minlength=5) for d in drawn])
+    assert np.abs(counts[0] - counts[1]).max() > 60  # 2,000 codes each, deviation below 32
+    with pytest.raises(ValueError, match="labels: got none"):
+        model.log_prob(tf.zeros([1, 2, 2, 1], tf.int32))
+
+
+def test_dropout_is_of_training_alone_and_decided_by_its_seed():
+    model = prior((3, 3, 1), 5, dropout=0.5)
+    codes = tf.zeros([4, 3, 3, 1], tf.int32)
+    terms = [model.log_prob(codes, None, s) for s in (None, None, [0, 1], [0, 1], [0, 2])]
+    with tf.Session() as session:
+        start(session)
+        a, b, c1, c2, d = session.run(terms)
+    np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(c1, c2)
+    assert (a != c1).any() and (c1 != d).any()

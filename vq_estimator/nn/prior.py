@@ -1,0 +1,160 @@
+"""The prior p(z) over code maps: a gated PixelCNN over the positions, and over the L codes within each.
+
+    p(z) = product of p(z_il | z_j for positions j < i, z_i1 .. z_i,l-1) over positions i in raster order and l = 1 .. L
+
+Each factor is a softmax over K values, so p(z) is normalised over all code maps.
+
+#### References
+van den Oord et al. (2016), arXiv 1606.05328; van den Oord et al. (2017), arXiv 1711.00937, section 3.3.
+"""
+
+from typing import Dict, NamedTuple, Optional
+
+import tensorflow.compat.v1 as tf
+
+from vq_estimator.config import CodesConfig, PriorNetworkConfig
+from vq_estimator.nn.likelihoods.pixels import uniform
+from vq_estimator.nn.module import Module
+from vq_estimator.nn.pixelcnn import GatedPixelCNN
+
+NAME = "prior"
+
+
+class Sampling(NamedTuple):
+    """How codes are drawn.
+
+    Attributes:
+      seed: int, decides every draw.
+      temperature: above 0; the logits are divided by it.
+      top_k: draws are from the likeliest `top_k` values of each code; 0: from all.
+    """
+
+    seed: tf.Tensor
+    temperature: tf.Tensor = 1.0
+    top_k: int = 0
+
+
+class CodePrior(Module):
+    """p(z), or p(z | class).
+
+    Args:
+      config: the network's sizes.
+      codes: grid [h, w, L], K, and the number of classes (0: none).
+    """
+
+    def __init__(self, config: PriorNetworkConfig, codes: CodesConfig, name: str = NAME):
+        super().__init__(name)
+        self._config, self._codes = config, codes
+        self._pixelcnn = GatedPixelCNN(config.layers, config.maps, config.maps, name="positions")
+
+    def _connect(self, function, *args):
+        return function(*args)
+
+    def log_prob(self, codes: tf.Tensor, labels: Optional[tf.Tensor] = None, training_seed=None) -> tf.Tensor:
+        """ln p of each code given those before it, [B, h, w, L]; their sum is ln p(z).
+
+        Args:
+          codes: int32 [B, h, w, L].
+          labels: int32 [B], where the prior is conditional.
+          training_seed: int [2] that decides what dropout drops; None: it drops nothing.
+        """
+        return self._template(self._log_prob, codes, labels, training_seed)
+
+    def sample(self, batch: tf.Tensor, labels: Optional[tf.Tensor], how: Sampling) -> tf.Tensor:
+        """Draws code maps int32 [batch, h, w, L], one code after the other inside the graph."""
+        c, first = self._codes, tf.cast(how.seed, tf.int64)
+        _, width, L = c.grid
+
+        def draw(logits, i, j, level):
+            place = tf.cast((i * width + j) * L + level, tf.int64)
+            noise = -tf.log(-tf.log(uniform(tf.shape(logits), tf.stack([first, place]))))
+            if 0 < how.top_k < c.K:
+                lowest = tf.nn.top_k(logits, how.top_k).values[:, -1:]
+                logits = tf.where(logits < lowest, tf.fill(tf.shape(logits), -1e9), logits)
+            return tf.argmax(logits / how.temperature + noise, -1, output_type=tf.int32)
+
+        return self._template(self._scan, batch, labels, draw, False)
+
+    def incremental_log_prob(self, codes: tf.Tensor, labels: Optional[tf.Tensor] = None) -> tf.Tensor:
+        """What `log_prob` gives, by the steps of `sample`: one code after the other."""
+
+        def given(logits, i, j, level):
+            return codes[:, i, j, level]
+
+        return self._template(self._scan, tf.shape(codes)[0], labels, given, True)
+
+    def _weights(self) -> Dict[str, tf.Tensor]:
+        """The values of the variables that are not the PixelCNN's, read once, outside of any loop."""
+        c, maps, n = self._codes, self._config.maps, self._config.embedding
+        height, width, L = c.grid
+        shapes = {"position": ([1, height, width, maps], 0.1)}  # shape, deviation of the start
+        if c.classes:
+            shapes["class"] = ([c.classes, maps], 0.3)
+        for i in range(L):
+            shapes[f"embedding_{i}"] = ([c.K, n], 1.0)
+            shapes[f"code_{i}_w1"] = ([maps, maps], maps**-0.5)
+            shapes[f"code_{i}_b1"] = ([maps], 0.0)
+            shapes[f"code_{i}_w2"] = ([maps, c.K], maps**-0.5)
+            shapes[f"code_{i}_b2"] = ([c.K], 0.0)
+            if i:
+                shapes[f"code_{i}_before"] = ([i * n, maps], (i * n) ** -0.5)
+        values = {}
+        for name, (shape, deviation) in shapes.items():
+            start = tf.random_normal_initializer(stddev=deviation) if deviation else tf.zeros_initializer()
+            values[name] = self.variable(name, shape, start).read_value()
+        return values
+
+    def _condition(self, weights, batch, labels):
+        """[B, h, w, maps]: a vector for each position, and one for the class."""
+        height, width, _ = self._codes.grid
+        condition = weights["position"]
+        if self._codes.classes:
+            if labels is None:
+                raise ValueError("labels: got none, expected one for each example of a class-conditional prior")
+            condition += tf.gather(weights["class"], labels)[:, tf.newaxis, tf.newaxis]
+        condition += tf.zeros(tf.stack([batch, 1, 1, 1]))
+        condition.set_shape([None, height, width, self._config.maps])
+        return condition
+
+    @staticmethod
+    def _logits(weights, features, embedded):
+        """Logits [..., K] of the next code: `features` [..., maps], `embedded` the codes before it at this position."""
+        name = f"code_{len(embedded)}_"
+        h = tf.tensordot(features, weights[name + "w1"], 1) + weights[name + "b1"]
+        if embedded:
+            h += tf.tensordot(tf.concat(embedded, -1), weights[name + "before"], 1)
+        return tf.tensordot(tf.nn.relu(h), weights[name + "w2"], 1) + weights[name + "b2"]
+
+    def _log_prob(self, codes, labels, training_seed):
+        L, weights = self._codes.grid[-1], self._weights()
+        embedded = [tf.gather(weights[f"embedding_{level}"], codes[..., level]) for level in range(L)]
+        features = self._pixelcnn(tf.concat(embedded, -1), self._condition(weights, tf.shape(codes)[0], labels))
+        if training_seed is not None and self._config.dropout:
+            keep = 1.0 - self._config.dropout
+            kept = tf.cast(uniform(tf.shape(features), training_seed) < keep, tf.float32)
+            features *= kept / keep
+        terms = [
+            -tf.nn.sparse_softmax_cross_entropy_with_logits(
+                labels=codes[..., level], logits=self._logits(weights, features, embedded[:level])
+            )
+            for level in range(L)
+        ]
+        return tf.stack(terms, -1)
+
+    def _scan(self, batch, labels, choose, probabilities):
+        """Codes, or ln p of each, by the position's features and `choose(logits, i, j, level)` -> codes [B]."""
+        L, weights = self._codes.grid[-1], self._weights()
+
+        def position(features, i, j):
+            codes, terms, embedded = [], [], []
+            for level in range(L):
+                logits = self._logits(weights, features, embedded)
+                code = choose(logits, i, j, level)
+                if probabilities:
+                    terms.append(-tf.nn.sparse_softmax_cross_entropy_with_logits(labels=code, logits=logits))
+                codes.append(code)
+                embedded.append(tf.gather(weights[f"embedding_{level}"], code))
+            return tf.concat(embedded, -1), tf.stack(terms if probabilities else codes, -1)
+
+        kept = (L, tf.float32 if probabilities else tf.int32)
+        return self._pixelcnn.scan(self._condition(weights, batch, labels), L * self._config.embedding, kept, position)
