@@ -54,6 +54,8 @@ setup(
     entry_points={
         "console_scripts": [
             "vq-train = vq_estimator_launch.train:run",
+            "vq-train-prior = vq_estimator_launch.train_prior:run",
+            "vq-sample = vq_estimator_launch.sample:run",
             "vq-evaluate = vq_estimator_launch.evaluate:run",
             "vq-export = vq_estimator_launch.export:run",
         ]

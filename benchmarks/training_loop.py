@@ -33,7 +33,7 @@ def main(argv):
 
     from vq_estimator import config as config_lib
     from vq_estimator.data import pipeline, sources
-    from vq_estimator.training import model_fns, trainer
+    from vq_estimator.training import loop, model_fns, trainer
 
     tf.disable_eager_execution()
     tf.logging.set_verbosity(tf.logging.ERROR)
@@ -42,7 +42,7 @@ def main(argv):
     config = config_lib.make_config(FLAGS.dataset)
 
     with tempfile.TemporaryDirectory() as folder:
-        run_config = trainer.make_estimator(config, os.path.join(folder, "bare")).config
+        run_config = loop.make_estimator(trainer.job(config, source, os.path.join(folder, "bare"))).config
         with tf.Graph().as_default():
             tf.set_random_seed(0)
             dataset = pipeline.training_dataset(source, config.model.image_size, config.train.batch_size, 0)

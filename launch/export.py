@@ -1,5 +1,7 @@
 """Exports a trained run as a SavedModel with the signatures encode, decode, reconstruct and serving_default.
 
+Where a prior was trained there is `sample` too.
+
 python launch/export.py --model_dir=log/mnist-original-K20-D64 --export_dir=export/mnist/1
 """
 
@@ -13,12 +15,14 @@ EXPORT.string("export_dir", None, "the folder to make; TensorFlow Serving wants 
 
 
 def main() -> None:
-    from vq_estimator.inference import export
+    from vq_estimator.inference import evaluation, export
 
     if not FLAGS.export_dir:
         raise VQError("export_dir: got none, expected --export_dir=FOLDER, a folder to make")
     config, checkpoint = common.open_run()
-    print(f"step {checkpoint.step} exported to {export.export(config, checkpoint, FLAGS.export_dir)}")
+    prior = evaluation.find_prior(FLAGS.model_dir, checkpoint)
+    folder = export.export(config, checkpoint, FLAGS.export_dir, prior)
+    print(f"step {checkpoint.step} exported to {folder}, signatures " + ", ".join(export.signatures(config, prior)))
 
 
 def run() -> None:

@@ -34,6 +34,7 @@ KEYS = {
     "codebook",
     "original_nll",
     "bits_per_dim",
+    "prior",
 }
 
 
@@ -70,6 +71,8 @@ def test_the_file_has_its_keys_and_is_what_was_returned(small_run, evaluated):
         "rate_unigram",
         "total_uniform",
         "total_unigram",
+        "rate_prior",
+        "total_prior",
     }
     assert (evaluated["split"], evaluated["examples"], evaluated["dims_per_example"]) == ("test", 500, 576)
     assert (evaluated["dataset_source"], evaluated["global_step"]) == ("mnist-5k", 60)
@@ -310,7 +313,7 @@ def test_an_autoregressive_run_has_the_same_keys_no_reconstruction_and_a_seeded_
     assert evaluation.reconstructions(config, checkpoint, digits, rows=2).dtype == np.uint8
 
     def build(model):
-        images = session_lib.images_of(config, digits, "test", 500)
+        images = session_lib.features_of(config, digits, "test", 500)["image"]
         codes = model.encode(images)
         return images, model.decode(codes, 0), model.likelihood(codes, images).log_prob(images)
 

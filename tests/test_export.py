@@ -13,7 +13,7 @@ import tensorflow.compat.v1 as tf
 from vq_estimator.data import pipeline
 from vq_estimator.errors import VQError
 from vq_estimator.inference import export
-from vq_estimator.inference.session import images_of, restored
+from vq_estimator.inference.session import features_of, restored
 from vq_estimator.training import run_folder
 
 TF1_PYTHON = os.environ.get("VQ_TF1_PYTHON")
@@ -239,7 +239,7 @@ def expected_draws(autoregressive_run, digits):
     config, model_dir = autoregressive_run
 
     def build(model):
-        codes = model.encode(images_of(config, digits, "test", 500))
+        codes = model.encode(features_of(config, digits, "test", 500)["image"])
         return codes, codes, model.decode(codes)
 
     with restored(config, run_folder.find_checkpoint(model_dir).path, build) as (session, tensors):

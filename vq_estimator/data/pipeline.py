@@ -90,7 +90,7 @@ def evaluation_dataset(
     return examples(source, split, image_size, binarize).batch(batch_size).map(_features).prefetch(2)
 
 
-def _stream(n: int, seed: int, start: int) -> tf.data.Dataset:
+def example_numbers(n: int, seed: int, start: int) -> tf.data.Dataset:
     """The endless stream of example numbers, from position `start` on."""
 
     def epoch(e):
@@ -117,7 +117,7 @@ def training_dataset(
     """
     n = split_size(source, "train")
     whole = examples(source, "train", image_size, binarize).batch(n).cache().repeat()
-    rows = _stream(n, seed, start_step * batch_size).batch(batch_size, drop_remainder=True)
+    rows = example_numbers(n, seed, start_step * batch_size).batch(batch_size, drop_remainder=True)
 
     steps = tf.data.Dataset.range(start_step, 2**62)
 

@@ -102,7 +102,8 @@ def calibrate(config: Config, checkpoint: Checkpoint, source: Source, model_dir:
 def _fit(config: Config, checkpoint: Checkpoint, source: Source) -> Calibration:
     q, scaled = config.model.quantizer, isinstance(config.model.likelihood, MSE)
 
-    def fetch(images, model):
+    def fetch(features, model):
+        images = features["image"]
         if not scaled:
             return {"codes": model.encode(images)}
         out = model(images)

@@ -1,5 +1,6 @@
 """Numbers over a whole split, from a checkpoint: errors, codebook use, bits per dimension and their parts."""
 
+import logging
 import math
 import os
 from typing import NamedTuple, Optional
@@ -9,14 +10,18 @@ import tensorflow.compat.v1 as tf
 
 from vq_estimator import drawing
 from vq_estimator.config import AutoregressiveDecoder, Config, type_name
+from vq_estimator.data.codes import Codes
 from vq_estimator.data.files import atomic_path, write_json
 from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError
+from vq_estimator.inference import prior as prior_lib
 from vq_estimator.inference.calibration import Calibration, calibrate
-from vq_estimator.inference.session import batches, images_of, restored
+from vq_estimator.inference.session import TrainedPrior, batches, features_of, restored
 from vq_estimator.nn.likelihoods import to_unit
 from vq_estimator.training import precision
 from vq_estimator.training.run_folder import Checkpoint
+
+log = logging.getLogger("vq_estimator")
 
 OWN, ANOTHER = "own", "another"  # whose codes an image is decoded from
 FITTED = "discretized_gaussian"  # the likelihood "mse" when it is evaluated
@@ -29,6 +34,7 @@ class PerExample(NamedTuple):
     distortion: np.ndarray  # [N]
     original_nll: np.ndarray  # [N], NaN where there is no reconstruction in 0..1
     codes: np.ndarray  # [N, h, w, L] int32
+    labels: np.ndarray  # [N] int32
     pixel_variance: float
 
 
@@ -52,7 +58,8 @@ def run_split(
     """
     K = config.model.quantizer.K
 
-    def fetch(images, model):
+    def fetch(features, model):
+        images = features["image"]
         codes = model.encode(images)
         if codes_of == ANOTHER:
             codes = tf.roll(codes, 1, 0)
@@ -63,7 +70,7 @@ def run_split(
             original = tf.fill(tf.shape(mse), float("nan"))
         else:
             mse, original = p.squared_error(to_unit(images)), p.original_nll(K)
-        return mse, -(p if scale is None else p.with_scale(scale)).log_prob(images), original, codes
+        return mse, -(p if scale is None else p.with_scale(scale)).log_prob(images), original, codes, features["label"]
 
     parts, pixels, pixel_sum, pixel_squares = [], 0, 0, 0
     for images, values in batches(config, checkpoint.path, source, split, fetch, "evaluate " + split):
@@ -74,11 +81,10 @@ def run_split(
         pixel_sum += int(levels.sum())
         pixel_squares += int(np.square(levels).sum())
         parts.append(values)
-    mse, distortion, original, codes = (np.concatenate(p) for p in zip(*parts))
+    mse, distortion, original, codes, labels = (np.concatenate(p) for p in zip(*parts))
     variance = (pixel_squares / pixels - (pixel_sum / pixels) ** 2) / 255.0**2
-    return PerExample(
-        mse.astype(np.float64), distortion.astype(np.float64), original.astype(np.float64), codes, variance
-    )
+    mse, distortion, original = (v.astype(np.float64) for v in (mse, distortion, original))
+    return PerExample(mse, distortion, original, codes, labels, variance)
 
 
 def codebook_usage(codes: np.ndarray, K: int) -> dict:
@@ -97,11 +103,13 @@ def codebook_usage(codes: np.ndarray, K: int) -> dict:
     }
 
 
-def bits_per_dim(examples: PerExample, config: Config, calibration: Calibration) -> dict:
-    """Distortion, and the rate under the uniform and the unigram prior, in bits per dimension.
+def bits_per_dim(
+    examples: PerExample, config: Config, calibration: Calibration, cost: Optional[prior_lib.CodeCost] = None
+) -> dict:
+    """Distortion, and the rate under the uniform, the unigram and the trained prior, in bits per dimension.
 
     The totals bound -log2 p(x) / dims from above, since the encoder is deterministic (van den Oord et al. 2017,
-    section 3.2).
+    section 3.2). Without a trained prior its figures are None.
     """
     dims = config.model.dims
     L = config.model.grid[-1]
@@ -112,10 +120,34 @@ def bits_per_dim(examples: PerExample, config: Config, calibration: Calibration)
         "distortion": float(examples.distortion.mean()) * to_bits,
         "rate_uniform": uniform_rate(config) * to_bits,
         "rate_unigram": float(rate_unigram) * to_bits,
+        "rate_prior": None if cost is None else float(cost.nats.mean()) * to_bits,
     }
-    bits["total_uniform"] = bits["distortion"] + bits["rate_uniform"]
-    bits["total_unigram"] = bits["distortion"] + bits["rate_unigram"]
+    for prior in ("uniform", "unigram", "prior"):
+        rate = bits["rate_" + prior]
+        bits["total_" + prior] = None if rate is None else bits["distortion"] + rate
     return bits
+
+
+def find_prior(model_dir: str, checkpoint: Checkpoint) -> Optional[TrainedPrior]:
+    """The run's prior, where it is of this checkpoint's codes."""
+    try:
+        return prior_lib.find(model_dir, checkpoint)
+    except VQError as e:
+        log.warning("evaluated without the trained prior: %s", e)
+        return None
+
+
+def prior_figures(config: Config, prior: Optional[TrainedPrior], cost: Optional[prior_lib.CodeCost]) -> Optional[dict]:
+    """Bits of an image's codes under the prior, its mixture over classes where it has some, and given the class."""
+    if prior is None:
+        return None
+    given = None if cost.given_class is None else float(cost.given_class.mean() / math.log(2.0))
+    return {
+        "bits_per_image": float(cost.nats.mean() / math.log(2.0)),
+        "bits_per_image_given_class": given,
+        "bits_per_image_uniform": uniform_rate(config) / math.log(2.0),
+        "global_step": prior.checkpoint.step,
+    }
 
 
 def evaluate(
@@ -123,7 +155,8 @@ def evaluate(
 ) -> dict:
     """Evaluates a split and writes its results to the run folder; returns what `eval/<split>.json` holds.
 
-    `eval/<split>.npz` holds, of each example in the split's order, `distortion` and `rate_uniform` in nats and `codes`.
+    `eval/<split>.npz` holds, of each example in the split's order, `distortion` and `rate_uniform` in nats and `codes`;
+    with a trained prior of this checkpoint's codes `rate_prior` too.
 
     Args:
       config, checkpoint, source, model_dir: the run.
@@ -134,6 +167,8 @@ def evaluate(
     precision.check(config.model.precision)
     calibration = calibrate(config, checkpoint, source, model_dir)
     examples = run_split(config, checkpoint, source, split, calibration.scale, codes_of)
+    prior = find_prior(model_dir, checkpoint) if codes_of == OWN else None
+    cost = prior_lib.cost(config, checkpoint, prior, Codes(examples.codes, examples.labels)) if prior else None
     mse = float(examples.mse.mean())
     result = {
         "split": split,
@@ -150,7 +185,8 @@ def evaluate(
         "normalized_mse": mse / examples.pixel_variance,
         "codebook": codebook_usage(examples.codes, config.model.quantizer.K),
         "original_nll": None if draws(config) else float(examples.original_nll.mean()),
-        "bits_per_dim": bits_per_dim(examples, config, calibration),
+        "bits_per_dim": bits_per_dim(examples, config, calibration, cost),
+        "prior": prior_figures(config, prior, cost),
     }
     name = os.path.join(model_dir, "eval", split + ("" if codes_of == OWN else "-" + codes_of))
     write_json(name + ".json", result)
@@ -160,6 +196,7 @@ def evaluate(
             distortion=examples.distortion,
             rate_uniform=np.full(len(examples.mse), uniform_rate(config)),
             codes=examples.codes,
+            **({} if cost is None else {"rate_prior": cost.nats}),
         )
     return result
 
@@ -181,14 +218,18 @@ def table(results) -> str:
         ("bits/dim, distortion", "{:.4f}", lambda r: r["bits_per_dim"]["distortion"]),
         ("bits/dim, rate (uniform prior)", "{:.4f}", lambda r: r["bits_per_dim"]["rate_uniform"]),
         ("bits/dim, rate (unigram prior)", "{:.4f}", lambda r: r["bits_per_dim"]["rate_unigram"]),
+        ("bits/dim, rate (trained prior)", "{:.4f}", lambda r: r["bits_per_dim"]["rate_prior"]),
         ("bits/dim, total (uniform prior)", "{:.4f}", lambda r: r["bits_per_dim"]["total_uniform"]),
         ("bits/dim, total (unigram prior)", "{:.4f}", lambda r: r["bits_per_dim"]["total_unigram"]),
+        ("bits/dim, total (trained prior)", "{:.4f}", lambda r: r["bits_per_dim"]["total_prior"]),
         ("tf-vqvae's nll (no likelihood)", "{:.3f}", lambda r: r["original_nll"]),
     ]
     head = "step {global_step}, {dataset_source}".format(**results[0])
     lines = [f"{head:<34}" + "".join("{:>14}".format(r["split"]) for r in results)]
     for name, form, value in rows:
         values = [value(r) for r in results]
+        if "trained prior" in name and None in values:
+            continue
         lines.append(f"{name:<34}" + "".join("{:>14}".format("-" if v is None else form.format(v)) for v in values))
     return "\n".join(lines)
 
@@ -199,7 +240,7 @@ def reconstructions(
     """The first rows * rows images of a split and their reconstructions, as two grids side by side: uint8 [H, W, C]."""
 
     def build(model):
-        images = images_of(config, source, split, rows * rows)
+        images = features_of(config, source, split, rows * rows)["image"]
         return images, model.decode(model.encode(images))
 
     with restored(config, checkpoint.path, build) as (session, tensors):

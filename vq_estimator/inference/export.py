@@ -8,7 +8,7 @@ signature of it unloadable.
 import os
 import shutil
 import tempfile
-from typing import Dict, NamedTuple, Tuple
+from typing import Dict, NamedTuple, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 from tensorflow.core.framework import graph_pb2
@@ -16,7 +16,8 @@ from tensorflow.core.framework import graph_pb2
 from vq_estimator.config import Config
 from vq_estimator.errors import VQError
 from vq_estimator.inference import evaluation
-from vq_estimator.inference.session import restored
+from vq_estimator.inference.session import TrainedPrior, restored
+from vq_estimator.nn.prior import Sampling
 from vq_estimator.training.run_folder import Checkpoint
 
 SEED = "seed"
@@ -30,45 +31,61 @@ class Signature(NamedTuple):
     output: str
 
 
-def signatures(config: Config) -> Dict[str, Signature]:
+def signatures(config: Config, prior: Optional[TrainedPrior] = None) -> Dict[str, Signature]:
     """The signatures by name. Where an image is a draw, those that give images take a seed, 0 where it is not fed."""
     seed = (SEED,) if evaluation.draws(config) else ()
+    sample = {}
+    if prior is not None:
+        number = "labels" if prior.config.codes.classes else "num"
+        sample = {"sample": Signature((number, "temperature", SEED), "images")}
     return {
+        **sample,
         "encode": Signature(("images",), "codes"),
         "decode": Signature(("codes",) + seed, "images"),
         "reconstruct": Signature(("images",) + seed, "images"),
     }
 
 
-def freeze(config: Config, checkpoint: Checkpoint) -> graph_pb2.GraphDef:
+def freeze(config: Config, checkpoint: Checkpoint, prior: Optional[TrainedPrior] = None) -> graph_pb2.GraphDef:
     """The graph with its weights as constants; its tensors have the names of `signatures` and their inputs."""
     m = config.model
 
-    def build(model):
+    def build(model, code_prior=None):
         images = tf.placeholder(tf.uint8, [None, m.image_size, m.image_size, m.channels], "images")
         codes = tf.placeholder(tf.int32, (None,) + m.grid, "codes")
         encoded = tf.identity(model.encode(images), "encode")
-        seed = tf.placeholder_with_default(tf.constant(0, tf.int64), [], SEED) if evaluation.draws(config) else 0
+        seed = 0
+        if evaluation.draws(config) or prior is not None:
+            seed = tf.placeholder_with_default(tf.constant(0, tf.int64), [], SEED)
         tf.identity(model.decode(codes, seed), "decode")
         tf.identity(model.decode(encoded, seed), "reconstruct")
+        if prior is not None:
+            temperature = tf.placeholder_with_default(tf.constant(1.0), [], "temperature")
+            labels = tf.placeholder(tf.int32, [None], "labels") if prior.config.codes.classes else None
+            num = tf.placeholder(tf.int32, [], "num") if labels is None else tf.shape(labels)[0]
+            drawn = code_prior.sample(num, labels, Sampling(seed, temperature))
+            tf.identity(model.decode(drawn, seed), "sample")
 
-    with restored(config, checkpoint.path, build) as (session, _):
-        return tf.graph_util.convert_variables_to_constants(session, session.graph_def, list(signatures(config)))
+    with restored(config, checkpoint.path, build, prior) as (session, _):
+        outputs = list(signatures(config, prior))
+        return tf.graph_util.convert_variables_to_constants(session, session.graph_def, outputs)
 
 
-def export(config: Config, checkpoint: Checkpoint, export_dir: str) -> str:
+def export(config: Config, checkpoint: Checkpoint, export_dir: str, prior: Optional[TrainedPrior] = None) -> str:
     """Writes the SavedModel to `export_dir`, whole or not at all; returns the folder.
 
     Signatures, for any batch size: `encode` (images uint8 [B, S, S, C] -> codes int32 [B, h, w, L]), `decode`
     (codes -> images uint8), `reconstruct` (images -> images), and `serving_default`, which is `reconstruct`. Under an
     autoregressive decoder the images are draws, and the last three take a `seed` too (int64 scalar, default 0).
+    With a prior there is `sample` (`num`, or `labels` int32 [B] of a class-conditional one; `temperature` float32,
+    default 1, and `seed` -> images).
 
     Raises:
       VQError: the folder exists, or can't be written.
     """
     if os.path.exists(export_dir):
         raise VQError(f"export_dir: {export_dir!r} exists; give the name of a folder to make")
-    frozen = freeze(config, checkpoint)
+    frozen = freeze(config, checkpoint, prior)
     parent = os.path.dirname(os.path.abspath(export_dir))
     try:
         os.makedirs(parent, exist_ok=True)
@@ -77,7 +94,7 @@ def export(config: Config, checkpoint: Checkpoint, export_dir: str) -> str:
         raise VQError(f"export_dir: can't write {export_dir!r}: {e.strerror or e}") from None
     try:
         target = os.path.join(temporary, "model")
-        _write(frozen, signatures(config), target)
+        _write(frozen, signatures(config, prior), target)
         os.rename(target, export_dir)
     except OSError as e:
         raise VQError(f"export_dir: can't write {export_dir!r}: {e.strerror or e}") from None

@@ -1,18 +1,21 @@
 """A trained model in one graph and one session."""
 
 import contextlib
-from typing import Any, Callable, Iterator, NamedTuple, Tuple
+from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
-from vq_estimator.config import Config
+from vq_estimator.config import Config, PriorConfig
 from vq_estimator.data import pipeline
 from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError
 from vq_estimator.models.vqvae import VQVAE
 from vq_estimator.nn.module import static_shape
+from vq_estimator.nn.prior import NAME as PRIOR
+from vq_estimator.nn.prior import CodePrior
 from vq_estimator.training import averaging
+from vq_estimator.training.run_folder import Checkpoint
 
 BATCH = 500
 
@@ -24,24 +27,51 @@ class Restored(NamedTuple):
     tensors: Any
 
 
+class TrainedPrior(NamedTuple):
+    """A prior over a run's codes: its configuration and its checkpoint."""
+
+    config: PriorConfig
+    checkpoint: Checkpoint
+
+
 @contextlib.contextmanager
-def restored(config: Config, checkpoint: str, build: Callable[[VQVAE], Any]) -> Iterator[Restored]:
+def restored(
+    config: Config, checkpoint: str, build: Callable, prior: Optional[TrainedPrior] = None
+) -> Iterator[Restored]:
     """Builds `build(model)` in a graph of its own and restores the model's variables from `checkpoint`.
 
+    With a prior it is `build(model, its CodePrior)`, and the prior's variables are restored from its own checkpoint.
+
     Raises:
-      VQError: the checkpoint does not fit the configuration.
+      VQError: a checkpoint does not fit its configuration.
     """
     with tf.Graph().as_default() as graph:
-        tensors = build(VQVAE(config.model, config.train.seed))
-        decay = config.optimizer.average_decay
-        variables = averaging.restore_map(tf.global_variables(), tf.trainable_variables(), decay)
-        _check_fits(checkpoint, variables)
+        model = VQVAE(config.model, config.train.seed)
+        if prior is None:
+            tensors, parts = build(model), []
+        else:
+            tensors = build(model, CodePrior(prior.config.network, prior.config.codes))
+            parts = [(prior.checkpoint.path, prior.config.optimizer, True)]
+        parts.append((checkpoint, config.optimizer, False))
         with tf.Session(graph=graph) as session:
-            try:
-                tf.train.Saver(variables).restore(session, checkpoint)
-            except (tf.errors.OpError, ValueError, IndexError) as e:
-                raise _unreadable(checkpoint, e) from None
+            for path, optimizer, of_prior in parts:
+                variables = averaging.restore_map(
+                    [v for v in tf.global_variables() if _of_prior(v) == of_prior],
+                    tf.trainable_variables(),
+                    optimizer.average_decay,
+                )
+                if not variables:
+                    continue
+                _check_fits(path, variables)
+                try:
+                    tf.train.Saver(variables).restore(session, path)
+                except (tf.errors.OpError, ValueError, IndexError) as e:
+                    raise _unreadable(path, e) from None
             yield Restored(session, tensors)
+
+
+def _of_prior(variable: tf.Variable) -> bool:
+    return variable.op.name.startswith(PRIOR + "/")
 
 
 def _check_fits(checkpoint: str, variables) -> None:
@@ -62,20 +92,20 @@ def _unreadable(checkpoint: str, error: Exception) -> VQError:
     return VQError(f"checkpoint: {checkpoint!r} can't be read ({reason}); name another one with --checkpoint")
 
 
-def images_of(config: Config, source: Source, split: str, batch_size: int) -> tf.Tensor:
-    """The images of a split as the run sees them, uint8 [B, S, S, C], the next batch at each run of the graph."""
+def features_of(config: Config, source: Source, split: str, batch_size: int) -> Dict[str, tf.Tensor]:
+    """A split as the run sees it, the next batch at each run of the graph: `image` uint8 [B, S, S, C], `label` [B]."""
     dataset = pipeline.evaluation_dataset(source, split, config.model.image_size, batch_size, config.model.binarize)
-    return tf.data.make_one_shot_iterator(dataset).get_next()["image"]
+    return tf.data.make_one_shot_iterator(dataset).get_next()
 
 
 def batches(
     config: Config, checkpoint: str, source: Source, split: str, fetch: Callable, title: str
 ) -> Iterator[Tuple[Any, Any]]:
-    """One pass over a split with a progress bar: (images, values of `fetch(images, model)`) a batch."""
+    """One pass over a split with a progress bar: (images, values of `fetch(features, model)`) a batch."""
 
     def build(model):
-        images = images_of(config, source, split, BATCH)
-        return images, fetch(images, model)
+        features = features_of(config, source, split, BATCH)
+        return features["image"], fetch(features, model)
 
     total = pipeline.split_size(source, split)
     with restored(config, checkpoint, build) as (session, tensors), tqdm(total=total, unit="image", desc=title) as bar:

@@ -1,5 +1,6 @@
-"""The model_fn: the one place where graphs depend on the Estimator's mode."""
+"""The model_fns: the one place where graphs depend on the Estimator's mode."""
 
+import math
 import os
 
 import tensorflow.compat.v1 as tf
@@ -8,9 +9,9 @@ from tensorflow import estimator as tf_estimator
 from vq_estimator.config import MSE
 from vq_estimator.models import objectives
 from vq_estimator.models.vqvae import VQVAE
+from vq_estimator.nn.prior import CodePrior
 from vq_estimator.training import averaging, hooks, metrics, optimization, summaries
-
-EVAL_NAME = "validation"
+from vq_estimator.training.run_folder import EVAL_NAME
 
 
 def vqvae_model_fn(features, labels, mode, params, config):
@@ -61,3 +62,44 @@ def vqvae_model_fn(features, labels, mode, params, config):
     o = run.optimizer
     train_op = optimization.minimize(loss, rate, step, out.quantized.update, o.clip_norm, o.average_decay)
     return tf_estimator.EstimatorSpec(mode, loss=loss, train_op=train_op, training_hooks=training_hooks)
+
+
+def prior_model_fn(features, labels, mode, params, config):
+    """The prior over the codes of a trained VQ-VAE.
+
+    Args:
+      features: {"codes": int32 [B, h, w, L], "label": int32 [B]}.
+      labels: not used.
+      mode: an Estimator's mode.
+      params: {"config": PriorConfig, "start_step": int}.
+      config: the RunConfig.
+    """
+    del labels, config
+    run, o, schedule = params["config"], params["config"].optimizer, params["config"].train
+    step = tf.train.get_or_create_global_step()
+    label = features["label"] if run.codes.classes else None
+    seed = None
+    if mode == tf_estimator.ModeKeys.TRAIN:
+        seed = tf.stack([tf.constant(schedule.seed, tf.int64), tf.identity(step)])
+    log_p = CodePrior(run.network, run.codes).log_prob(features["codes"], label, seed)
+    if mode == tf_estimator.ModeKeys.PREDICT:
+        return tf_estimator.EstimatorSpec(mode, predictions={"log_prob": log_p})
+    bits = -tf.reduce_sum(log_p, [1, 2, 3]) / math.log(2.0)  # [B]
+    loss = -tf.reduce_mean(log_p)
+    if mode == tf_estimator.ModeKeys.EVAL:
+        restored_from = averaging.restore_map(tf.global_variables(), tf.trainable_variables(), o.average_decay)
+        return tf_estimator.EstimatorSpec(
+            mode,
+            loss=loss,
+            eval_metric_ops={"bits_per_image": tf.metrics.mean(bits)},
+            scaffold=tf.train.Scaffold(saver=tf.train.Saver(restored_from)),
+        )
+    rate = optimization.learning_rate(o, step, schedule.max_steps)
+    mean_bits = tf.reduce_mean(bits)
+    tf.summary.scalar("loss/total", loss)
+    tf.summary.scalar("bits_per_image", mean_bits)
+    tf.summary.scalar("learning_rate", rate)
+    figures = {"loss": loss, "bits": mean_bits}
+    progress = hooks.ProgressHook(figures, params["start_step"], schedule.max_steps, schedule.log_steps)
+    train_op = optimization.minimize(loss, rate, step, tf.no_op, o.clip_norm, o.average_decay)
+    return tf_estimator.EstimatorSpec(mode, loss=loss, train_op=train_op, training_hooks=[progress])

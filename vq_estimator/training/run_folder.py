@@ -1,10 +1,11 @@
 """A run's folder: its configuration, its checkpoints, and the best of them by validation."""
 
+import dataclasses
 import fnmatch
 import json
 import os
 import shutil
-from typing import List, NamedTuple, Optional
+from typing import Any, List, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 
@@ -15,6 +16,7 @@ from vq_estimator.errors import VQError
 
 CONFIG = "config.json"
 BEST = "best"
+EVAL_NAME = "validation"  # of the Estimator's evaluations, whose events are in eval_validation/
 OF_A_RUN = (
     CONFIG,
     "checkpoint",
@@ -23,6 +25,8 @@ OF_A_RUN = (
     "events.out.tfevents.*",
     BEST,
     "calibration",
+    "codes",
+    "prior",
     "eval",
     "eval_*",
     "reconstructions.png",
@@ -36,8 +40,8 @@ class Checkpoint(NamedTuple):
     step: int
 
 
-def load_config(model_dir: str) -> Config:
-    """The configuration that a run was trained with."""
+def load_config(model_dir: str, kind: Any = Config) -> Any:
+    """The configuration, a `kind`, that a run was trained with."""
     path = os.path.join(model_dir, CONFIG)
     try:
         with open(path, encoding="utf-8") as f:
@@ -45,11 +49,11 @@ def load_config(model_dir: str) -> Config:
     except (OSError, UnicodeDecodeError) as e:
         reason = getattr(e, "strerror", None) or str(e)
         raise VQError(f"model_dir: got {model_dir!r}, expected a run folder with a {CONFIG} ({reason})") from None
-    return config_lib.from_json(text, path)
+    return config_lib.from_json(text, path, kind)
 
 
-def prepare(model_dir: str, config: Config, overwrite: bool = False) -> int:
-    """Makes the folder ready to train in; returns the step that training starts from.
+def prepare(model_dir: str, config: Any, overwrite: bool = False) -> int:
+    """Makes the folder ready to train `config`, a Config or PriorConfig, in; returns the step that it starts from.
 
     A new or empty folder gets `config.json`. A run with the same configuration is resumed. Anything else is refused,
     with the difference shown, unless `overwrite` allows to remove a run.
@@ -63,9 +67,9 @@ def prepare(model_dir: str, config: Config, overwrite: bool = False) -> int:
     try:
         if os.path.isfile(path):
             if overwrite:
-                _remove_run(model_dir)
+                _remove_run(model_dir, type(config))
             else:
-                changed = config_lib.differences(load_config(model_dir), config)
+                changed = config_lib.differences(load_config(model_dir, type(config)), config)
                 if changed:
                     hint = "choose another --model_dir, or --overwrite to remove the run and start anew"
                     raise VQError("{} holds a run that differs: {}; {}".format(model_dir, "; ".join(changed), hint))
@@ -79,11 +83,11 @@ def prepare(model_dir: str, config: Config, overwrite: bool = False) -> int:
     return latest.step if latest else 0
 
 
-def _remove_run(model_dir: str) -> None:
+def _remove_run(model_dir: str, kind: Any) -> None:
     """Removes what a run wrote, and nothing else; a `config.json` of some other program is no run."""
     try:
         with open(os.path.join(model_dir, CONFIG), encoding="utf-8") as f:
-            ours = set(json.load(f)) >= {"dataset", "preset", "model", "train"}
+            ours = set(json.load(f)) >= {field.name for field in dataclasses.fields(kind)}
     except (ValueError, TypeError):
         ours = False
     if not ours:

@@ -1,0 +1,56 @@
+"""Draws new images from a trained VQ-VAE and its prior.
+
+python launch/sample.py --model_dir=log/mnist-tuned-K20-D64 --num=100 --out=samples.png
+"""
+
+from vq_estimator.errors import VQError
+from vq_estimator_launch import common
+from vq_estimator_launch.common import FLAGS, Group
+
+common.run_flags()
+SAMPLES = Group("Samples")
+SAMPLES.integer("num", 100, "how many, a multiple of the number of classes")
+SAMPLES.integer("label", None, "of which class, where the prior is class-conditional")
+SAMPLES.string("labels", None, "of which classes, such as 0,1,2, in equal numbers, each from a new row [all]")
+SAMPLES.float("temperature", 1.0, "above 0; below 1 the codes drawn are likelier ones")
+SAMPLES.integer("top_k", 0, "draw each code from the likeliest so many; 0: from all")
+SAMPLES.integer("seed", 0, "decides every draw")
+SAMPLES.string("out", "samples.png", "the picture to write")
+
+
+def _labels():
+    if FLAGS.label is not None and FLAGS.labels is not None:
+        raise VQError("label: got --labels beside it, expected one of the two")
+    if FLAGS.label is not None:
+        return [FLAGS.label]
+    if FLAGS.labels is None:
+        return None
+    try:
+        return [int(label) for label in FLAGS.labels.split(",")]
+    except ValueError:
+        raise VQError(f"labels: got {FLAGS.labels!r}, expected integers such as 0,1,2") from None
+
+
+def main() -> None:
+    from vq_estimator import drawing
+    from vq_estimator.inference import prior as prior_lib
+    from vq_estimator.inference import sampling
+
+    config, checkpoint = common.open_run()
+    prior = prior_lib.find(FLAGS.model_dir, checkpoint)
+    if prior is None:
+        raise VQError(
+            f"prior: {FLAGS.model_dir!r} has none; train it with train_prior.py --model_dir={FLAGS.model_dir}"
+        )
+    labels = sampling.labels_for(prior.config.codes.classes, FLAGS.num, _labels())
+    samples = sampling.sample(config, checkpoint, prior, FLAGS.num, labels, FLAGS.temperature, FLAGS.top_k, FLAGS.seed)
+    drawing.save_png(FLAGS.out, sampling.picture(samples), zoom=2)
+    print(f"{FLAGS.num} samples in {FLAGS.out}")
+
+
+def run() -> None:
+    common.run(main, __doc__)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,93 @@
+"""Trains a prior over the codes of a trained VQ-VAE, in its run folder.
+
+  python launch/train_prior.py --model_dir=log/mnist-tuned-K20-D64 --class_conditional
+
+The same command resumes a training that was stopped. Afterwards evaluate.py counts the codes' bits with it, sample.py
+makes new images, and export.py adds the signature `sample`.
+"""
+
+import os
+import sys
+
+from vq_estimator import config as config_lib
+from vq_estimator_launch import common
+from vq_estimator_launch.common import FLAGS, Group
+
+common.run_flags()
+PRIOR = Group("Prior")
+PRIOR.bool("class_conditional", False, "p(codes | class) instead of p(codes)")
+PRIOR.integer("layers", None, "gated layers after the first [8]")
+PRIOR.integer("maps", None, "feature maps of each stack [64]")
+PRIOR.integer("embedding", None, "numbers that stand for a code in the input [32]")
+PRIOR.float("dropout", None, "share of the last features that training drops [0]")
+
+TRAINING = Group("Training")
+TRAINING.integer("max_steps", None, "steps in all, unless validation stops getting better before [10,000]")
+TRAINING.integer("batch_size", None, "images in a step [128]")
+TRAINING.float("learning_rate", None, "of Adam [0.001]")
+TRAINING.float("final_decay", None, "last share of max_steps, in which the learning rate falls to 1 % [0.3]")
+TRAINING.integer("warmup_steps", None, "first steps, in which the learning rate rises from 0 [0]")
+TRAINING.float("clip_norm", None, "cuts the gradients' global norm; 0: never [1]")
+TRAINING.float("average_decay", None, "of the moving average of the weights that is used in their place; 0: none [0]")
+TRAINING.integer("patience", None, "evaluations without a better validation after which it stops; 0: never [10]")
+TRAINING.integer("seed", None, "of the initial weights, the order of the data and every draw [0]")
+
+OUTPUT = Group("Output")
+OUTPUT.bool("overwrite", False, "remove a prior that is there and start anew")
+OUTPUT.integer("save_checkpoints_steps", None, "steps between checkpoints, of which five are kept [500]")
+OUTPUT.integer("save_summary_steps", None, "steps between summaries for TensorBoard [1,000]")
+OUTPUT.integer("eval_steps", None, "steps between evaluations on validation, at checkpoints [500]")
+OUTPUT.integer("log_steps", None, "steps between updates of the figures beside the progress bar [100]")
+
+SETTINGS = [
+    *("layers", "maps", "embedding", "dropout", "max_steps", "batch_size", "learning_rate", "final_decay"),
+    *("warmup_steps", "clip_norm", "average_decay", "patience", "seed"),
+    *("save_checkpoints_steps", "save_summary_steps", "eval_steps", "log_steps"),
+]
+PICTURE = 100  # samples in TensorBoard's picture
+
+
+def main() -> None:
+    from vq_estimator import drawing
+    from vq_estimator.inference import evaluation, extraction, sampling
+    from vq_estimator.inference import prior as prior_lib
+    from vq_estimator.inference.session import TrainedPrior
+    from vq_estimator.training import prior_trainer, run_folder
+
+    config, checkpoint = common.open_run()
+    source = common.locate_data(config.dataset, wanted=config.dataset_source)
+    of = extraction.origin(config, checkpoint, source)
+    of.update(grid=config.model.grid, classes=source.spec.classes if FLAGS.class_conditional else 0)
+    settings = {name: FLAGS[name].value for name in SETTINGS}
+    prior_config = config_lib.make_prior_config(config_lib.CodesConfig(**of), **settings)
+    codes = extraction.extract(config, checkpoint, source, FLAGS.model_dir)
+    folder = prior_trainer.folder(FLAGS.model_dir)
+
+    def draw(prior, num):
+        labels = sampling.labels_for(prior_config.codes.classes, num)
+        return sampling.picture(sampling.sample(config, checkpoint, prior, num, labels))
+
+    def evaluated(at):
+        events = os.path.join(folder, "eval_" + run_folder.EVAL_NAME)
+        sampling.write_summary(events, at.step, draw(TrainedPrior(prior_config, at), PICTURE))
+
+    result = prior_trainer.train(
+        prior_config, codes["train"], codes["validation"], FLAGS.model_dir, FLAGS.overwrite, evaluated
+    )
+    if result.stopped_by is not None:
+        print(f"stopped at step {result.step}; run the same command (without --overwrite) to resume", file=sys.stderr)
+        sys.exit(128 + result.stopped_by)
+    splits = ("validation", "test")
+    results = [evaluation.evaluate(config, checkpoint, source, FLAGS.model_dir, split) for split in splits]
+    picture = os.path.join(folder, "samples.png")
+    drawing.save_png(picture, draw(prior_lib.find(FLAGS.model_dir, checkpoint), PICTURE), zoom=2)
+    print(evaluation.table(results))
+    print(f"\nprior            {folder}\nsamples          {picture}\nTensorBoard      tensorboard --logdir {folder}")
+
+
+def run() -> None:
+    common.run(main, __doc__)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,263 @@
+"""From a trained VQ-VAE to a trained prior: training, bits, samples, SavedModel."""
+
+import dataclasses
+import json
+import math
+import os
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+from conftest import small_config
+from test_export import LOAD_TF1, TF1_PYTHON, in_a_process
+
+from vq_estimator import config as c
+from vq_estimator.errors import VQError
+from vq_estimator.inference import evaluation, export, extraction, sampling
+from vq_estimator.inference import prior as prior_lib
+from vq_estimator.inference.session import TrainedPrior, restored
+from vq_estimator.training import loop, prior_trainer, run_folder, trainer
+
+
+@pytest.fixture(scope="module")
+def vqvae_run(digits, tmp_path_factory):
+    """(config, model_dir, codes by split) of a VQ-VAE that uses its codes."""
+    model_dir = str(tmp_path_factory.mktemp("runs") / "vqvae")
+    config = small_config(digits, preset="tuned", max_steps=150)
+    trainer.train(config, digits, model_dir)
+    codes = extraction.extract(config, run_folder.find_checkpoint(model_dir), digits, model_dir)
+    return config, model_dir, codes
+
+
+def prior_config(vqvae_run, digits, classes=0, **settings):
+    config, model_dir, _ = vqvae_run
+    of = extraction.origin(config, run_folder.find_checkpoint(model_dir), digits)
+    of.update(grid=config.model.grid, classes=classes)
+    given = dict(layers=2, maps=16, max_steps=150, save_checkpoints_steps=50, eval_steps=50, learning_rate=5e-3)
+    given.update(settings)
+    return c.make_prior_config(c.CodesConfig(**of), **given)
+
+
+def copy_of(vqvae_run, tmp_path_factory):
+    config, model_dir, codes = vqvae_run
+    copy = str(tmp_path_factory.mktemp("copies") / "run")
+    shutil.copytree(model_dir, copy)
+    return config, copy, codes
+
+
+@pytest.fixture(scope="module", params=[0, 10], ids=["unconditional", "conditional"])
+def trained(request, vqvae_run, digits, tmp_path_factory):
+    """(config, model_dir, codes, prior) with the prior trained."""
+    config, model_dir, codes = copy_of(vqvae_run, tmp_path_factory)
+    prior_trainer.train(prior_config(vqvae_run, digits, request.param), codes["train"], codes["validation"], model_dir)
+    checkpoint = run_folder.find_checkpoint(model_dir)
+    return config, model_dir, codes, prior_lib.find(model_dir, checkpoint)
+
+
+def test_it_learns_and_evaluate_counts_its_bits(trained, digits):
+    config, model_dir, codes, prior = trained
+    checkpoint = run_folder.find_checkpoint(model_dir)
+    result = evaluation.evaluate(config, checkpoint, digits, model_dir, "test")
+    bits = result["bits_per_dim"]
+    assert bits["rate_prior"] < 0.97 * bits["rate_unigram"]
+    assert bits["total_prior"] == bits["distortion"] + bits["rate_prior"]
+    figures = result["prior"]
+    assert set(figures) == {"bits_per_image", "bits_per_image_given_class", "bits_per_image_uniform", "global_step"}
+    assert figures["bits_per_image"] == pytest.approx(bits["rate_prior"] * config.model.dims)
+    assert figures["bits_per_image_uniform"] == pytest.approx(9 * math.log2(8))
+    assert figures["global_step"] == prior.checkpoint.step
+    assert "rate (trained prior)" in evaluation.table([result])
+    rates = np.load(os.path.join(model_dir, "eval", "test.npz"))["rate_prior"]
+    assert rates.mean() / math.log(2) == pytest.approx(figures["bits_per_image"])
+
+    def build(model, code_prior):
+        z = tf.constant(codes["test"].codes)
+        labels = tf.constant(codes["test"].labels) if prior.config.codes.classes else None
+        return tf.reduce_sum(code_prior.log_prob(z, labels), [1, 2, 3])
+
+    with restored(config, checkpoint.path, build, prior) as (session, tensors):
+        plain = -session.run(tensors)
+    if prior.config.codes.classes:
+        assert figures["bits_per_image_given_class"] == pytest.approx(plain.mean() / math.log(2), rel=1e-5)
+        # p(z | its class) / 10 is one term of p(z)
+        assert (rates <= plain + math.log(10) + 1e-4).all() and (rates != plain).any()
+    else:
+        assert figures["bits_per_image_given_class"] is None
+        np.testing.assert_allclose(rates, plain, rtol=1e-5)
+
+
+def test_validation_bits_are_kept_with_the_best_checkpoint(trained):
+    model_dir = trained[1]
+    best = run_folder.load_best(prior_trainer.folder(model_dir))
+    assert best["metric"] == "bits_per_image" and 5 < best["value"] < 27
+
+
+def test_samples_repeat_and_do_not_depend_on_their_number(trained):
+    config, model_dir, _, prior = trained
+    checkpoint = run_folder.find_checkpoint(model_dir)
+
+    def draw(num, **how):
+        labels = sampling.labels_for(prior.config.codes.classes, num)
+        if labels is not None:
+            labels = np.full(num, 3, np.int32)
+        return sampling.sample(config, checkpoint, prior, num, labels, **how)
+
+    a, b, few, other = draw(120), draw(120), draw(20), draw(20, seed=1)
+    np.testing.assert_array_equal(a.images, b.images)
+    np.testing.assert_array_equal(a.images[:20], few.images)
+    assert (other.codes != few.codes).any()
+    assert (a.codes[:20] != a.codes[100:]).any()
+    assert a.images.shape == (120, 24, 24, 1) and a.images.dtype == np.uint8
+
+    def build(model):
+        return model.decode(tf.constant(few.codes))
+
+    with restored(config, checkpoint.path, build) as (session, tensors):
+        np.testing.assert_array_equal(session.run(tensors), few.images)
+    assert sampling.picture(a).ndim == 3
+
+
+def test_what_can_not_be_sampled_is_said(trained):
+    config, model_dir, _, prior = trained
+    checkpoint = run_folder.find_checkpoint(model_dir)
+    labels = sampling.labels_for(prior.config.codes.classes, 10)
+    cases = [
+        (dict(temperature=0.0), "temperature: got 0.0, expected a number above 0"),
+        (dict(temperature=float("nan")), "temperature: got nan"),
+        (dict(top_k=9), "top_k: got 9, expected 0"),
+        (dict(seed=-1), "seed: got -1"),
+    ]
+    for given, message in cases:
+        with pytest.raises(VQError, match=message):
+            sampling.sample(config, checkpoint, prior, 10, labels, **given)
+
+
+def test_labels():
+    assert sampling.labels_for(0, 5) is None
+    assert sampling.labels_for(3, 6).tolist() == [0, 0, 1, 1, 2, 2]
+    assert sampling.labels_for(10, 4, [7, 1]).tolist() == [7, 7, 1, 1]
+    cases = [
+        ((0, 5, [1]), "expected none: the prior is not conditional"),
+        ((10, 100, [10]), "labels: got 10, expected classes from 0 to 9"),
+        ((10, 15), "num: got 15, expected a multiple of 10"),
+        ((10, 0), "num: got 0, expected 1 or more"),
+    ]
+    for args, message in cases:
+        with pytest.raises(VQError, match=message):
+            sampling.labels_for(*args)
+
+
+def test_resuming_gives_what_one_run_gives(vqvae_run, digits, tmp_path_factory):
+    values = []
+    for stops in ([100], [50, 100]):
+        _, model_dir, codes = copy_of(vqvae_run, tmp_path_factory)
+        for stop in stops:
+            config = prior_config(vqvae_run, digits, max_steps=stop, final_decay=0.0, dropout=0.2)
+            result = prior_trainer.train(config, codes["train"], codes["validation"], model_dir)
+            assert result.step == stop
+        path = run_folder.find_checkpoint(prior_trainer.folder(model_dir)).path
+        values.append({name: tf.train.load_variable(path, name) for name, _ in tf.train.list_variables(path)})
+    for name in values[0]:
+        np.testing.assert_allclose(values[0][name], values[1][name], atol=1e-5, err_msg=name)
+
+
+def test_it_stops_when_validation_gets_no_better(vqvae_run, digits, tmp_path_factory, monkeypatch):
+    _, model_dir, codes = copy_of(vqvae_run, tmp_path_factory)
+    config = prior_config(vqvae_run, digits, max_steps=500, save_checkpoints_steps=10, eval_steps=10, patience=3)
+    config = dataclasses.replace(config, optimizer=dataclasses.replace(config.optimizer, learning_rate=1e-12))
+    keep = run_folder.keep_best
+    monkeypatch.setattr(
+        loop.run_folder, "keep_best", lambda d, p, s, m, v: keep(d, p, s, m, 1.0 + s)
+    )  # each is worse than the one before
+    result = prior_trainer.train(config, codes["train"], codes["validation"], model_dir)
+    assert result.step == 40 and result.stopped_by is None  # the best is of step 10
+    evaluated = []
+    result = prior_trainer.train(
+        config, codes["train"], codes["validation"], model_dir, evaluated=lambda at: evaluated.append(at.step)
+    )
+    assert result.step == 40  # and stays stopped
+
+
+def test_another_checkpoint_another_prior(trained, digits):
+    _, model_dir, _, prior = trained
+    other = run_folder.read_checkpoint(os.path.join(model_dir, "model.ckpt-120"))
+    with pytest.raises(VQError, match="is of the codes of another checkpoint .step 150., expected one of step 120"):
+        prior_lib.find(model_dir, other)
+    assert evaluation.find_prior(model_dir, other) is None
+    changed = dataclasses.replace(prior.config, codes=dataclasses.replace(prior.config.codes, fingerprint="x"))
+    with pytest.raises(VQError, match="holds a run that differs: codes.fingerprint"):
+        run_folder.prepare(prior_trainer.folder(model_dir), changed)
+
+
+def test_a_run_without_a_prior_has_nulls(small_run, digits):
+    config, model_dir = small_run
+    checkpoint = run_folder.find_checkpoint(model_dir)
+    assert prior_lib.find(model_dir, checkpoint) is None
+    result = evaluation.evaluate(config, checkpoint, digits, model_dir, "test")
+    assert result["prior"] is None
+    assert result["bits_per_dim"]["rate_prior"] is None and result["bits_per_dim"]["total_prior"] is None
+    assert "trained prior" not in evaluation.table([result])
+
+
+def test_the_saved_model_samples(trained, tmp_path):
+    config, model_dir, _, prior = trained
+    checkpoint = run_folder.find_checkpoint(model_dir)
+    folder = export.export(config, checkpoint, str(tmp_path / "1"), prior)
+    classes = prior.config.codes.classes
+    labels = np.array([1, 1, 7], np.int32)
+    with open(os.path.join(os.path.dirname(__file__), "tf_1_15_ops.json")) as f:
+        known = set(json.load(f))
+    with tf.Graph().as_default() as graph, tf.Session() as session:
+        signature = tf.saved_model.load(session, ["serve"], folder).signature_def["sample"]
+        assert set(signature.inputs) == {"labels" if classes else "num", "temperature", "seed"}
+        assert {op.type for op in graph.get_operations()} <= known
+
+        def call(**given):
+            given.update({"labels": labels} if classes else {"num": 3})
+            feed = {signature.inputs[name].name: value for name, value in given.items()}
+            return session.run(signature.outputs["images"].name, feed)
+
+        images = call()
+        assert images.shape == (3, 24, 24, 1) and images.dtype == np.uint8
+        np.testing.assert_array_equal(call(seed=0, temperature=1.0), images)
+        assert (call(seed=9) != images).any()
+        encode = tf.saved_model.load(session, ["serve"], folder).signature_def["encode"]
+        assert set(encode.inputs) == {"images"}
+
+
+@pytest.mark.skipif(not TF1_PYTHON, reason="VQ_TF1_PYTHON names no Python with TensorFlow 1.15")
+def test_a_saved_model_with_a_prior_loads_in_a_tensorflow_1_15_process(trained, digits, tmp_path):
+    config, model_dir, _, prior = trained
+    checkpoint = run_folder.find_checkpoint(model_dir)
+    folder = export.export(config, checkpoint, str(tmp_path / "1"), prior)
+
+    def build(model):
+        from vq_estimator.inference.session import features_of
+
+        images = features_of(config, digits, "test", 500)["image"]
+        codes = model.encode(images)
+        return images, codes, model.decode(codes)
+
+    with restored(config, checkpoint.path, build) as (session, tensors):
+        expected = session.run(tensors)
+    number = "labels" if prior.config.codes.classes else "num"
+    value = "np.arange(5, dtype=np.int32)" if prior.config.codes.classes else "5"
+    sample = f"""
+        drawn = session.run(s["sample"].outputs["images"].name, {{s["sample"].inputs["{number}"].name: {value}}})
+        assert drawn.shape == (5, 24, 24, 1)
+    """
+    code = LOAD_TF1.replace(
+        "        # Another release", sample.lstrip("\n").rstrip(" ") + "        # Another release", 1
+    )
+    in_a_process(TF1_PYTHON, code, folder, expected, tmp_path)
+
+
+def test_the_trained_prior_of_a_step_can_be_named(trained):
+    config, model_dir, _, prior = trained
+    folder = prior_trainer.folder(model_dir)
+    at = TrainedPrior(prior.config, run_folder.find_checkpoint(folder))
+    labels = sampling.labels_for(prior.config.codes.classes, 10)
+    samples = sampling.sample(config, run_folder.find_checkpoint(model_dir), at, 10, labels)
+    sampling.write_summary(os.path.join(folder, "eval_validation"), at.checkpoint.step, sampling.picture(samples))
+    assert any("tfevents" in name for name in os.listdir(os.path.join(folder, "eval_validation")))

@@ -1,0 +1,77 @@
+"""The codes of a split, as arrays: kept in a file that says what they are of, and as tf.data."""
+
+import hashlib
+import json
+import os
+import zipfile
+from typing import NamedTuple, Optional
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from vq_estimator.data.files import atomic_path
+from vq_estimator.data.pipeline import example_numbers
+
+
+class Codes(NamedTuple):
+    """The codes int32 [N, h, w, L] and labels int32 [N] of a split, in its order."""
+
+    codes: np.ndarray
+    labels: np.ndarray
+
+
+def _checksum(codes: Codes) -> str:
+    digest = hashlib.sha256()
+    for array in codes:
+        digest.update(np.ascontiguousarray(array, "<i4").tobytes())
+    return digest.hexdigest()
+
+
+def save(path: str, codes: Codes, origin: dict) -> None:
+    """Writes `path`, an .npz with `codes`, `labels` and `origin` (JSON: what they are of, and their SHA-256)."""
+    kept = json.dumps(dict(origin, sha256=_checksum(codes)))
+    small = np.uint16 if codes.codes.max(initial=0) < 2**16 else np.int32
+    with atomic_path(path) as temporary, open(temporary, "wb") as f:
+        np.savez_compressed(f, codes=codes.codes.astype(small), labels=codes.labels, origin=np.array(kept))
+
+
+def load(path: str, origin: dict) -> Optional[Codes]:
+    """What `save` wrote; None where nothing is, or it is damaged, or of another origin."""
+    try:
+        with np.load(path) as f:
+            codes = Codes(f["codes"].astype(np.int32), f["labels"].astype(np.int32))
+            kept = json.loads(str(f["origin"]))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    return codes if kept == dict(origin, sha256=_checksum(codes)) else None
+
+
+def split_path(model_dir: str, split: str) -> str:
+    return os.path.join(model_dir, "codes", split + ".npz")
+
+
+def training_dataset(codes: Codes, batch_size: int, seed: int, start_step: int = 0) -> tf.data.Dataset:
+    """Endless shuffled batches of {"codes": int32 [B, h, w, L], "label": int32 [B]}.
+
+    The order depends on (seed, step) alone, as that of the images. The arrays stay outside of the graph.
+    """
+
+    def rows(numbers):
+        found = tf.numpy_function(lambda n: (codes.codes[n], codes.labels[n]), [numbers], [tf.int32, tf.int32])
+        found[0].set_shape((batch_size,) + codes.codes.shape[1:])
+        found[1].set_shape([batch_size])
+        return {"codes": found[0], "label": found[1]}
+
+    numbers = example_numbers(len(codes.codes), seed, start_step * batch_size)
+    return numbers.batch(batch_size, drop_remainder=True).map(rows).prefetch(4)
+
+
+def evaluation_dataset(codes: Codes, batch_size: int) -> tf.data.Dataset:
+    """One pass in order; the last batch may be smaller."""
+
+    def batches():
+        for i in range(0, len(codes.codes), batch_size):
+            yield {"codes": codes.codes[i : i + batch_size], "label": codes.labels[i : i + batch_size]}
+
+    shapes = {"codes": (None,) + codes.codes.shape[1:], "label": [None]}
+    return tf.data.Dataset.from_generator(batches, {"codes": tf.int32, "label": tf.int32}, shapes).prefetch(2)

@@ -1,0 +1,54 @@
+"""The codes of whole splits by a trained VQ-VAE, made once for each checkpoint."""
+
+import logging
+from typing import Dict
+
+import numpy as np
+
+from vq_estimator.config import Config
+from vq_estimator.data import codes as codes_lib
+from vq_estimator.data import pipeline
+from vq_estimator.data.codes import Codes
+from vq_estimator.data.sources import Source
+from vq_estimator.inference.calibration import fingerprint
+from vq_estimator.inference.session import batches
+from vq_estimator.training.run_folder import Checkpoint
+
+log = logging.getLogger("vq_estimator")
+
+
+def origin(config: Config, checkpoint: Checkpoint, source: Source) -> dict:
+    """What codes are of: the files, the grid, K and the checkpoint."""
+    return {
+        "dataset_source": source.spec.name,
+        "grid": list(config.model.grid),
+        "K": config.model.quantizer.K,
+        "global_step": checkpoint.step,
+        "fingerprint": fingerprint(checkpoint.path),
+    }
+
+
+def extract(
+    config: Config, checkpoint: Checkpoint, source: Source, model_dir: str, splits=pipeline.SPLITS
+) -> Dict[str, Codes]:
+    """The codes of each split, from `codes/<split>.npz` in the run folder or made now and kept there.
+
+    A file that is damaged, or of another checkpoint or data, is made anew.
+    """
+    of = origin(config, checkpoint, source)
+    found = {}
+    for split in splits:
+        path = codes_lib.split_path(model_dir, split)
+        found[split] = codes_lib.load(path, of)
+        if found[split] is None:
+            found[split] = _encode(config, checkpoint, source, split)
+            codes_lib.save(path, found[split], of)
+    return found
+
+
+def _encode(config: Config, checkpoint: Checkpoint, source: Source, split: str) -> Codes:
+    def fetch(features, model):
+        return model.encode(features["image"]), features["label"]
+
+    values = [v for _, v in batches(config, checkpoint.path, source, split, fetch, "encode " + split)]
+    return Codes(*(np.concatenate(part).astype(np.int32) for part in zip(*values)))

@@ -1,0 +1,74 @@
+"""The trained prior of a run: where it is, and what the codes of images cost under it."""
+
+import os
+from typing import NamedTuple, Optional
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+from tqdm import tqdm
+
+from vq_estimator.config import Config, PriorConfig
+from vq_estimator.data.codes import Codes
+from vq_estimator.errors import VQError
+from vq_estimator.inference.calibration import fingerprint
+from vq_estimator.inference.session import TrainedPrior, restored
+from vq_estimator.training import prior_trainer, run_folder
+from vq_estimator.training.run_folder import Checkpoint
+
+BATCH = 100
+
+
+class CodeCost(NamedTuple):
+    """Of each example, in nats.
+
+    Attributes:
+      nats: [N], -ln p(z). Of a class-conditional prior p(z) is the mean of p(z | class) over the classes.
+      given_class: [N], -ln p(z | its own class), or None where the prior has no classes.
+    """
+
+    nats: np.ndarray
+    given_class: Optional[np.ndarray]
+
+
+def find(model_dir: str, checkpoint: Checkpoint) -> Optional[TrainedPrior]:
+    """The best checkpoint, by validation, of the prior of a run, or None where there is none.
+
+    Raises:
+      VQError: the prior is of the codes of another checkpoint than `checkpoint`.
+    """
+    folder = prior_trainer.folder(model_dir)
+    if not os.path.isfile(os.path.join(folder, run_folder.CONFIG)) or run_folder.load_best(folder) is None:
+        return None
+    config = run_folder.load_config(folder, PriorConfig)
+    if config.codes.fingerprint != fingerprint(checkpoint.path):
+        raise VQError(
+            f"prior: that of {model_dir} is of the codes of another checkpoint (step {config.codes.global_step}), "
+            f"expected one of step {checkpoint.step}'s; run train_prior.py --overwrite, or name its --checkpoint"
+        )
+    return TrainedPrior(config, run_folder.find_checkpoint(folder, run_folder.BEST))
+
+
+def cost(config: Config, checkpoint: Checkpoint, prior: TrainedPrior, codes: Codes) -> CodeCost:
+    """What the codes of a split cost under the prior."""
+    classes = prior.config.codes.classes
+
+    def build(model, code_prior):
+        del model
+        z = tf.placeholder(tf.int32, (None,) + prior.config.codes.grid)
+        label = tf.placeholder(tf.int32, [])
+        labels = tf.fill([tf.shape(z)[0]], label) if classes else None
+        return z, label, tf.reduce_sum(code_prior.log_prob(z, labels), [1, 2, 3])
+
+    n, parts = len(codes.codes), []
+    with restored(config, checkpoint.path, build, prior) as (session, (z, label, log_p)):
+        with tqdm(total=n, unit="image", desc="prior") as bar:
+            for i in range(0, n, BATCH):
+                batch = codes.codes[i : i + BATCH]
+                by_class = [session.run(log_p, {z: batch, label: k}) for k in range(max(classes, 1))]
+                parts.append(np.stack(by_class, 1).astype(np.float64))
+                bar.update(len(batch))
+    log_p = np.concatenate(parts)  # [N, classes or 1]
+    if not classes:
+        return CodeCost(-log_p[:, 0], None)
+    mixture = np.logaddexp.reduce(log_p, 1) - np.log(classes)
+    return CodeCost(-mixture, -log_p[np.arange(n), codes.labels])

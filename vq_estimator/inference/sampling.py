@@ -1,0 +1,109 @@
+"""New images: codes drawn from the prior, decoded."""
+
+from typing import NamedTuple, Optional, Sequence
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from vq_estimator import drawing
+from vq_estimator.config import Config
+from vq_estimator.errors import VQError
+from vq_estimator.inference.session import TrainedPrior, restored
+from vq_estimator.nn.prior import Sampling
+from vq_estimator.training.run_folder import Checkpoint
+
+BATCH = 100  # always drawn whole, so that the first images do not depend on how many are asked for
+
+
+class Samples(NamedTuple):
+    """Codes int32 [N, h, w, L], images uint8 [N, S, S, C], and labels int32 [N] (None without classes)."""
+
+    codes: np.ndarray
+    images: np.ndarray
+    labels: Optional[np.ndarray]
+
+
+def labels_for(classes: int, num: int, asked: Optional[Sequence[int]] = None) -> Optional[np.ndarray]:
+    """The label of each of `num` samples, in equal runs of the classes asked for (None: all); None without classes.
+
+    Raises:
+      VQError: a class is asked for that there is not, or `num` is no multiple of their number.
+    """
+    if num < 1:
+        raise VQError(f"num: got {num}, expected 1 or more")
+    if not classes:
+        if asked is not None:
+            raise VQError("labels: got some, expected none: the prior is not conditional on classes")
+        return None
+    asked = list(range(classes) if asked is None else asked)
+    for label in asked:
+        if not 0 <= label < classes:
+            raise VQError(f"labels: got {label}, expected classes from 0 to {classes - 1}")
+    if not asked or num % len(asked):
+        raise VQError(f"num: got {num}, expected a multiple of {len(asked)}, the number of classes to sample")
+    return np.repeat(np.array(asked, np.int32), num // len(asked))
+
+
+def sample(
+    config: Config,
+    checkpoint: Checkpoint,
+    prior: TrainedPrior,
+    num: int,
+    labels: Optional[np.ndarray] = None,
+    temperature: float = 1.0,
+    top_k: int = 0,
+    seed: int = 0,
+) -> Samples:
+    """Draws `num` code maps and decodes them; the same arguments give the same samples.
+
+    Args:
+      config, checkpoint, prior: the run.
+      num: how many.
+      labels: int32 [num] where the prior has classes.
+      temperature, top_k, seed: see `nn.prior.Sampling`.
+
+    Raises:
+      VQError: a value that can't be.
+    """
+    K = prior.config.codes.K
+    if not 0 < temperature < float("inf"):
+        raise VQError(f"temperature: got {temperature}, expected a number above 0")
+    if not 0 <= top_k <= K:
+        raise VQError(f"top_k: got {top_k}, expected 0 (all) to {K}")
+    if not 0 <= seed < 2**31:
+        raise VQError(f"seed: got {seed}, expected an integer from 0 to 2147483647")
+
+    def build(model, code_prior):
+        of = tf.placeholder(tf.int32, [BATCH])
+        draw = tf.placeholder(tf.int64, [])
+        codes = code_prior.sample(
+            tf.constant(BATCH), None if labels is None else of, Sampling(draw, temperature, top_k)
+        )
+        return of, draw, [codes, model.decode(codes, draw)]
+
+    parts = []
+    with restored(config, checkpoint.path, build, prior) as (session, (of, draw, tensors)):
+        for start in range(0, num, BATCH):
+            given = np.zeros(BATCH, np.int32)
+            if labels is not None:
+                given[: len(labels[start : start + BATCH])] = labels[start : start + BATCH]
+            parts.append(session.run(tensors, {of: given, draw: seed + ((start // BATCH) << 32)}))
+    codes, images = (np.concatenate(p)[:num] for p in zip(*parts))
+    return Samples(codes, images, labels)
+
+
+def picture(samples: Samples, columns: int = 10) -> np.ndarray:
+    """The images as one, uint8 [H, W, C]; with classes each begins a row."""
+    if samples.labels is None:
+        return drawing.grid(samples.images, columns)
+    n = len(samples.images) // len(dict.fromkeys(samples.labels.tolist()))  # images of each class
+    return drawing.grid(samples.images, columns if n % columns == 0 else n)
+
+
+def write_summary(folder: str, step: int, image: np.ndarray) -> None:
+    """Adds the picture to TensorBoard's events in `folder`."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        summary = session.run(tf.summary.image("samples", tf.constant(image[np.newaxis])))
+    writer = tf.summary.FileWriterCache.get(folder)
+    writer.add_summary(summary, step)
+    writer.flush()

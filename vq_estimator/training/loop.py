@@ -1,0 +1,149 @@
+"""One training through an Estimator: evaluation at fixed steps, the best checkpoint kept, early and asked-for stops."""
+
+import logging
+import math
+from typing import Any, Callable, NamedTuple, Optional
+
+import tensorflow.compat.v1 as tf
+from tensorflow import estimator as tf_estimator
+
+from vq_estimator import config as config_lib
+from vq_estimator.errors import VQError
+from vq_estimator.training import run_folder, summaries
+from vq_estimator.training.hooks import CheckpointHook, StopRequest
+from vq_estimator.training.run_folder import Checkpoint
+
+log = logging.getLogger("vq_estimator")
+
+KEEP = 5
+
+
+class TrainResult(NamedTuple):
+    """How training ended: the step of the last checkpoint, and the signal that stopped it, if one did."""
+
+    step: int
+    stopped_by: Optional[int]
+
+
+class Job(NamedTuple):
+    """What is trained.
+
+    Attributes:
+      config: dataclass whose `train` is a TrainConfig; kept as `config.json`.
+      model_dir: the folder; checkpoints directly in it.
+      model_fn: gets params {"config": config, "start_step": int}.
+      train_input: start step -> Dataset.
+      validation_input: () -> Dataset, one pass.
+      metric: the evaluation's metric that the best checkpoint has the lowest of; a mean over examples.
+      describe: metrics of an evaluation -> what the log says of it.
+      patience: evaluations without a better metric after which training stops; 0: never.
+      evaluated: called with the checkpoint after each evaluation.
+    """
+
+    config: Any
+    model_dir: str
+    model_fn: Callable
+    train_input: Callable
+    validation_input: Callable
+    metric: str
+    describe: Callable
+    patience: int = 0
+    evaluated: Callable = lambda checkpoint: None
+
+
+def make_estimator(job: Job, start_step: int = 0) -> tf_estimator.Estimator:
+    """The Estimator of a run: checkpoints directly in its folder, the newest five kept."""
+    train = job.config.train
+    session = tf.ConfigProto(allow_soft_placement=True)
+    session.gpu_options.allow_growth = True
+    run_config = tf_estimator.RunConfig(
+        model_dir=job.model_dir,
+        tf_random_seed=train.seed,
+        save_summary_steps=train.save_summary_steps,
+        save_checkpoints_steps=train.save_checkpoints_steps,
+        keep_checkpoint_max=KEEP,
+        log_step_count_steps=train.save_summary_steps,
+        session_config=session,
+    )
+    params = {"config": job.config, "start_step": start_step}
+    return tf_estimator.Estimator(job.model_fn, config=run_config, params=params)
+
+
+class EvaluateAtSteps(tf.train.CheckpointSaverListener):
+    """Evaluates the whole validation split when a checkpoint is saved at a step that is due, and keeps the best one."""
+
+    def __init__(self, job: Job, estimator: tf_estimator.Estimator, start_step: int):
+        every = job.config.train.eval_steps
+        self._job, self._estimator, self._every = job, estimator, every
+        self._due = start_step - start_step % every + every
+        self.evaluated = None  # the last step that was
+
+    def after_save(self, session, global_step_value):
+        if global_step_value < self._due:
+            return False
+        self._due = global_step_value - global_step_value % self._every + self._every
+        self.evaluated = global_step_value
+        evaluate_and_keep_best(self._job, self._estimator)
+        if out_of_patience(self._job, global_step_value):
+            log.info("no better %s in %d evaluations: stopping", self._job.metric, self._job.patience)
+            return True
+        return False
+
+
+def evaluate_and_keep_best(job: Job, estimator: tf_estimator.Estimator) -> None:
+    """One evaluation of the newest checkpoint; its metrics are means over examples (the Estimator's `loss` is not)."""
+    path = estimator.latest_checkpoint()
+    metrics = estimator.evaluate(job.validation_input, steps=None, checkpoint_path=path, name=run_folder.EVAL_NAME)
+    step, value = int(metrics["global_step"]), float(metrics[job.metric])
+    if math.isfinite(value):
+        run_folder.keep_best(job.model_dir, path, step, job.metric, value)
+    log.info("step %d: validation %s", step, job.describe(metrics))
+    job.evaluated(Checkpoint(path, step))
+
+
+def out_of_patience(job: Job, step: int) -> bool:
+    """Whether the best checkpoint is `patience` evaluations old; the folder alone tells, so resuming knows it too."""
+    best = run_folder.load_best(job.model_dir)
+    return bool(job.patience and best and step - best["global_step"] >= job.patience * job.config.train.eval_steps)
+
+
+def run(job: Job, overwrite: bool = False, hooks=()) -> TrainResult:
+    """Trains to `config.train.max_steps`, from the newest checkpoint where there is one.
+
+    Args:
+      job: what.
+      overwrite: remove a run that is in the folder.
+      hooks: more session hooks for training.
+
+    Raises:
+      VQError: the folder holds another run, or the loss is no number.
+    """
+    schedule, model_dir = job.config.train, job.model_dir
+    start = run_folder.prepare(model_dir, job.config, overwrite)
+    estimator = make_estimator(job, start)
+    listener = EvaluateAtSteps(job, estimator, start)
+    saver, stop = CheckpointHook(model_dir, save_steps=schedule.save_checkpoints_steps), StopRequest()
+    if start >= schedule.max_steps:
+        log.info("%s is at step %d of %d already", model_dir, start, schedule.max_steps)
+    elif out_of_patience(job, start):
+        log.info("%s was stopped at step %d, since its validation was no longer getting better", model_dir, start)
+    else:
+        if start:
+            log.info("resuming %s at step %d", model_dir, start)
+        text = config_lib.to_json(job.config)
+        for folder in (model_dir, estimator.eval_dir(run_folder.EVAL_NAME)):
+            summaries.write_text(folder, "config", text)
+        every = [saver, stop, *hooks]
+        try:
+            with stop.listening():
+                estimator.train(
+                    lambda: job.train_input(start), every, max_steps=schedule.max_steps, saving_listeners=[listener]
+                )
+        except tf.train.NanLossDuringTrainingError:
+            step = run_folder.find_checkpoint(model_dir).step
+            advice = f"lower --learning_rate; the last checkpoint is of step {step}"
+            raise VQError(f"the loss became NaN: got no number, expected one; {advice}") from None
+    step = run_folder.find_checkpoint(model_dir).step
+    if stop.signal is None and step != listener.evaluated:
+        evaluate_and_keep_best(job, estimator)
+    return TrainResult(step, stop.signal)

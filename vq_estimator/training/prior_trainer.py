@@ -1,0 +1,54 @@
+"""The training of a prior over codes."""
+
+import os
+from typing import Callable
+
+from vq_estimator.config import PriorConfig
+from vq_estimator.data import codes as codes_lib
+from vq_estimator.data.codes import Codes
+from vq_estimator.training import loop
+from vq_estimator.training.loop import TrainResult
+from vq_estimator.training.model_fns import prior_model_fn
+
+EVAL_BATCH = 500
+METRIC = "bits_per_image"
+
+
+def folder(model_dir: str) -> str:
+    """Where the prior of a run lies."""
+    return os.path.join(model_dir, "prior")
+
+
+def train(
+    config: PriorConfig,
+    train_codes: Codes,
+    validation_codes: Codes,
+    model_dir: str,
+    overwrite: bool = False,
+    evaluated: Callable = lambda checkpoint: None,
+) -> TrainResult:
+    """Trains to `config.train.max_steps` or until validation gets no better, from the newest checkpoint on.
+
+    Args:
+      config: the prior.
+      train_codes, validation_codes: what it is of.
+      model_dir: the VQ-VAE's run folder; the prior's is `prior/` in it.
+      overwrite: remove a prior that is there.
+      evaluated: called with the checkpoint after each evaluation.
+
+    Raises:
+      VQError: the folder holds another prior, or the loss is no number.
+    """
+    schedule = config.train
+    job = loop.Job(
+        config=config,
+        model_dir=folder(model_dir),
+        model_fn=prior_model_fn,
+        train_input=lambda start: codes_lib.training_dataset(train_codes, schedule.batch_size, schedule.seed, start),
+        validation_input=lambda: codes_lib.evaluation_dataset(validation_codes, EVAL_BATCH),
+        metric=METRIC,
+        describe=lambda metrics: "{bits_per_image:.3f} bits/image".format(**metrics),
+        patience=config.patience,
+        evaluated=evaluated,
+    )
+    return loop.run(job, overwrite)
