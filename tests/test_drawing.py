@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from PIL import Image
 
 from vq_estimator import drawing
@@ -23,3 +24,16 @@ def test_png_of_grey_and_colour(tmp_path):
         drawing.save_png(str(tmp_path / "a.png"), picture, zoom=2)
         back = np.asarray(Image.open(str(tmp_path / "a.png"))).reshape(8, 10, channels)
         np.testing.assert_array_equal(back[::2, ::2], picture)
+
+
+def test_bars_are_drawn_whole_or_not_at_all(tmp_path):
+    path = str(tmp_path / "bars.png")
+    drawing.stacked_bars(path, ["a", "b"], {"x": [1.0, 2.0], "y": [0.5, 0.1]}, "bits")
+    with Image.open(path) as picture:
+        width, height = picture.size
+        assert width > 500 and height > 100
+        colors = {color for _, color in picture.convert("RGB").getcolors(1 << 20)}
+    assert {(0x44, 0x77, 0xAA), (0xEE, 0x88, 0x66)} <= colors
+    with pytest.raises(ValueError):
+        drawing.stacked_bars(str(tmp_path / "bad.png"), ["a", "b"], {"x": [1.0]}, "bits")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bars.png"]

@@ -22,7 +22,7 @@ from vq_estimator.config.model import (
     ModelConfig,
     NetworkConfig,
 )
-from vq_estimator.config.presets import default_model_dir, make_config
+from vq_estimator.config.presets import PRESETS_OF, default_model_dir, make_config
 from vq_estimator.config.prior import CodesConfig, PriorConfig, PriorNetworkConfig, make_prior_config
 from vq_estimator.config.quantizer import (
     CODEBOOKS,
@@ -60,6 +60,7 @@ __all__ = [
     "OBJECTIVES",
     "PRECISIONS",
     "PRESETS",
+    "PRESETS_OF",
     "QUANTIZERS",
     "RECONSTRUCTION_LOSSES",
     "RESUMABLE",

@@ -8,6 +8,7 @@ from vq_estimator.config.model import (
     DECODERS,
     LIKELIHOODS,
     AutoregressiveDecoder,
+    CategoricalPixels,
     DecoderConfig,
     LogisticMixturePixels,
     ModelConfig,
@@ -20,6 +21,7 @@ from vq_estimator.config.quantizer import (
     EMACodebook,
     FiniteScalarConfig,
     QuantizerConfig,
+    ResidualQuantizerConfig,
     VectorQuantizerConfig,
 )
 from vq_estimator.config.run import DATASETS, PRESETS, Config, ObjectiveConfig, OptimizerConfig, TrainConfig
@@ -37,8 +39,8 @@ def make_config(dataset: str, preset: str = "original", **given) -> Config:
 
     Args:
       dataset: one of DATASETS.
-      preset: one of PRESETS. "original" is tf-vqvae's set-up to the letter; "tuned" keeps its code grid, image size, K
-        and D.
+      preset: one of PRESETS that the data set has (PRESETS_OF). "original" is tf-vqvae's set-up to the letter; "tuned"
+        keeps its code grid, image size, K and D.
       **given: `K`, `D`, `L`, `quantizer` (one of QUANTIZERS), its `gradient` (vq) or `levels` (fsq, "8,5,5,5"),
         any field of the network (`widths`: "64,128"), `image_size`, `precision`, `codebook` ("gradient" or "ema"), any
         field of the codebook (`codebook_decay`, `kmeans_steps`, `restart_below`), `decoder` (one of DECODERS), its
@@ -51,15 +53,14 @@ def make_config(dataset: str, preset: str = "original", **given) -> Config:
     check(dataset in DATASETS, "dataset", dataset, "one of " + ", ".join(DATASETS))
     check(preset in PRESETS, "preset", preset, "one of " + ", ".join(PRESETS))
     given = {k: v for k, v in given.items() if v is not None}
-    kind = _pick(given, "quantizer", "vq")
-    check(kind in QUANTIZERS, "quantizer", kind, "one of " + ", ".join(QUANTIZERS))
-    K, D = given.pop("K", None), given.pop("D", None)
+    kind, K, D = (given.pop(name, None) for name in ("quantizer", "K", "D"))
+    check(kind in (None,) + tuple(QUANTIZERS), "quantizer", kind, "one of " + ", ".join(QUANTIZERS))
     if kind == "fsq":  # its D is that of no network: the preset's widths stay
         base = _preset(dataset, preset, None, None)
         quantizer = _finite_scalar(given, K, D)
     else:
         base = _preset(dataset, preset, K, D)
-        quantizer = _with_codebook(kind, base.model.quantizer, given)
+        quantizer = _with_codebook(kind or type_name(base.model.quantizer), base.model.quantizer, given)
 
     likelihood = base.model.likelihood
     kind = given.pop("likelihood", None)
@@ -99,7 +100,7 @@ def make_config(dataset: str, preset: str = "original", **given) -> Config:
     return dataclasses.replace(base, model=model, objective=objective, optimizer=optimizer, train=train)
 
 
-def _with_codebook(kind: str, base: VectorQuantizerConfig, given: Dict[str, Any]) -> QuantizerConfig:
+def _with_codebook(kind: str, base: QuantizerConfig, given: Dict[str, Any]) -> QuantizerConfig:
     """The preset's quantizer as one of `kind`, "vq" or "residual", with what was given in its place."""
     check("levels" not in given, "levels", given.get("levels"), f"no value: {kind} has no levels, fsq has")
     codebook = base.codebook
@@ -117,7 +118,7 @@ def _with_codebook(kind: str, base: VectorQuantizerConfig, given: Dict[str, Any]
     codebook = dataclasses.replace(codebook, **changes)
     gradient, L = given.pop("gradient", None), _pick(given, "L", base.L)
     if kind == "vq":
-        return dataclasses.replace(base, codebook=codebook, L=L, gradient=gradient or base.gradient)
+        return VectorQuantizerConfig(base.K, base.D, L, codebook, gradient or "straight_through")
     _straight_through(kind, gradient)
     return QUANTIZERS[kind](base.K, base.D, L, codebook)
 
@@ -172,33 +173,130 @@ def _replace_known(part, given: Dict[str, Any]):
 
 
 def _preset(dataset: str, preset: str, K: Optional[int], D: Optional[int]) -> Config:
-    cifar = dataset == "cifar10"
-    K = (10 if cifar else 20) if K is None else K
-    D = (256 if cifar else 64) if D is None else D
-    if cifar:
-        network = NetworkConfig(widths=(_positive(D), D), residual_blocks=2)
-        train = TrainConfig(batch_size=128, max_steps=250000, save_checkpoints_steps=500, eval_steps=2500, log_steps=10)
-        size, channels = 32, 3
-    else:
-        check(_positive(D) % 4 == 0, "D", D, "a multiple of 4 (the network's layers have D/4, D/2 and D maps)")
-        network = NetworkConfig(widths=(D // 4, D // 2, D))
-        train = TrainConfig()
-        size, channels = 24, 1
-    quantizer = VectorQuantizerConfig(K=K, D=D)
-    optimizer, objective = OptimizerConfig(), ObjectiveConfig()
-    if preset == "tuned":
-        quantizer = dataclasses.replace(quantizer, codebook=EMACodebook())
-        objective = ObjectiveConfig(reconstruction="cross_entropy")
-        if cifar:
-            network = dataclasses.replace(network, initializer="he")
-            optimizer = OptimizerConfig(learning_rate=5e-4)
-        else:
-            # Most of the gain is the residual blocks, on a 3x3 grid nearly free, and an initialisation they train from.
-            network = NetworkConfig(widths=(D // 2, D, D), residual_blocks=2, initializer="he")
-            optimizer = OptimizerConfig(learning_rate=2e-3, decay_steps=1500)
-            train = dataclasses.replace(train, max_steps=10000, eval_steps=2000)
-    model = ModelConfig(size, channels, network, quantizer)
+    known = PRESETS_OF[dataset]
+    check(preset in known, "preset", preset, f"for {dataset} one of " + ", ".join(known))
+    model, objective, optimizer, train = known[preset](K, D)
     return Config(dataset, preset, model, objective, optimizer, train)
+
+
+_CIFAR_TRAIN = TrainConfig(batch_size=128, max_steps=250000, save_checkpoints_steps=500, eval_steps=2500, log_steps=10)
+# For likelihoods: a high rate and small batches, by a clipped gradient, a decay at the end and averaged weights.
+_LIKELIHOOD_OPTIMIZER = OptimizerConfig(
+    learning_rate=1.2e-3, warmup_steps=200, final_decay=0.3, clip_norm=1.0, average_decay=0.999
+)
+_LIKELIHOOD_TRAIN = TrainConfig(batch_size=32, flip=True, save_checkpoints_steps=500, eval_steps=2500, log_steps=50)
+
+
+def _digits_original(K, D):
+    """tf-vqvae's MNIST: 3 x 3 codes of 20."""
+    K, D = _or(K, 20), _positive(_or(D, 64))
+    check(D % 4 == 0, "D", D, "a multiple of 4 (the network's layers have D/4, D/2 and D maps)")
+    model = ModelConfig(24, 1, NetworkConfig(widths=(D // 4, D // 2, D)), VectorQuantizerConfig(K, D))
+    return model, ObjectiveConfig(), OptimizerConfig(), TrainConfig()
+
+
+def _digits_tuned(K, D):
+    """The same code grid. Most of the gain is the residual blocks, on a 3x3 grid nearly free, and their initialiser."""
+    original, _, _, train = _digits_original(K, D)
+    D = original.quantizer.D
+    model = dataclasses.replace(
+        original,
+        network=NetworkConfig(widths=(D // 2, D, D), residual_blocks=2, initializer="he"),
+        quantizer=dataclasses.replace(original.quantizer, codebook=EMACodebook()),
+    )
+    optimizer = OptimizerConfig(learning_rate=2e-3, decay_steps=1500)
+    train = dataclasses.replace(train, max_steps=10000, eval_steps=2000)
+    return model, ObjectiveConfig(reconstruction="cross_entropy"), optimizer, train
+
+
+def _digits_autoregressive(K, D):
+    """The tuned codes, and pixels that depend on those before them."""
+    tuned, _, _, train = _digits_tuned(K, D)
+    model = dataclasses.replace(
+        tuned, likelihood=LogisticMixturePixels(3), decoder=AutoregressiveDecoder(layers=2, maps=32, features=16)
+    )
+    train = dataclasses.replace(train, max_steps=5000, eval_steps=1000)
+    return model, ObjectiveConfig("elbo"), _LIKELIHOOD_OPTIMIZER, train
+
+
+def _cifar_original(K, D):
+    """tf-vqvae's CIFAR-10: 8 x 8 codes of 10."""
+    K, D = _or(K, 10), _positive(_or(D, 256))
+    model = ModelConfig(32, 3, NetworkConfig(widths=(D, D), residual_blocks=2), VectorQuantizerConfig(K, D))
+    return model, ObjectiveConfig(), OptimizerConfig(), _CIFAR_TRAIN
+
+
+def _cifar_tuned(K, D):
+    """The same code grid, with an EMA codebook and a gradient that does not saturate."""
+    original, _, _, train = _cifar_original(K, D)
+    model = dataclasses.replace(
+        original,
+        network=dataclasses.replace(original.network, initializer="he"),
+        quantizer=dataclasses.replace(original.quantizer, codebook=EMACodebook()),
+    )
+    return model, ObjectiveConfig(reconstruction="cross_entropy"), OptimizerConfig(learning_rate=5e-4), train
+
+
+def _cifar_paper(K, D):
+    """The grid of van den Oord et al. (2017), section 4.1: 8 x 8 x 10 codes and a 256-way softmax; our optimiser."""
+    network = NetworkConfig(widths=(64, 128), residual_blocks=2, output_width=64, initializer="he")
+    quantizer = VectorQuantizerConfig(_or(K, 256), _or(D, 8), 10, EMACodebook(decay=0.95))
+    model = ModelConfig(32, 3, network, quantizer, CategoricalPixels(), precision="bfloat16")
+    return model, ObjectiveConfig("elbo"), _LIKELIHOOD_OPTIMIZER, _LIKELIHOOD_TRAIN
+
+
+def _cifar_sonnet(K, D):
+    """The setting of Sonnet's CIFAR-10 notebook: 8 x 8 codes of 512, 10,000 steps of 32 images."""
+    network = NetworkConfig(widths=(64, 128), residual_blocks=2, residual_width=32, initializer="he")
+    quantizer = VectorQuantizerConfig(_or(K, 512), _or(D, 64), codebook=EMACodebook())
+    train = TrainConfig(batch_size=32, max_steps=10000, eval_steps=2500, log_steps=50)
+    # There the error is divided by the variance (0.063) and the commitment is a mean over D.
+    objective = ObjectiveConfig(beta=2.5e-4)
+    return (
+        ModelConfig(32, 3, network, quantizer),
+        objective,
+        OptimizerConfig(learning_rate=1e-3, final_decay=0.3),
+        train,
+    )
+
+
+def _cifar_factorised(K, D):
+    """Pixels independent given the codes: a fine grid, each code refined by a second one."""
+    network = NetworkConfig(widths=(128,), residual_blocks=4, initializer="he")
+    quantizer = ResidualQuantizerConfig(_or(K, 256), _or(D, 16), 2, EMACodebook(decay=0.95))
+    model = ModelConfig(32, 3, network, quantizer, LogisticMixturePixels(3), precision="bfloat16")
+    train = dataclasses.replace(_LIKELIHOOD_TRAIN, max_steps=25000)
+    return model, ObjectiveConfig("elbo", beta=1.0), _LIKELIHOOD_OPTIMIZER, train
+
+
+def _cifar_autoregressive(K, D):
+    """Few codes, and pixels that depend on those before them."""
+    network = NetworkConfig(widths=(64, 64), residual_blocks=2, initializer="he")
+    quantizer = VectorQuantizerConfig(_or(K, 128), _or(D, 64), codebook=EMACodebook())
+    decoder = AutoregressiveDecoder(layers=4, maps=64, features=32)
+    model = ModelConfig(32, 3, network, quantizer, LogisticMixturePixels(3), decoder, precision="bfloat16")
+    train = dataclasses.replace(_LIKELIHOOD_TRAIN, max_steps=15000)
+    return model, ObjectiveConfig("elbo"), _LIKELIHOOD_OPTIMIZER, train
+
+
+_DIGITS = {"original": _digits_original, "tuned": _digits_tuned, "autoregressive": _digits_autoregressive}
+# data set: preset: (K, D or None) -> model, objective, optimizer, training
+PRESETS_OF = {
+    "mnist": _DIGITS,
+    "fashion_mnist": _DIGITS,
+    "cifar10": {
+        "original": _cifar_original,
+        "tuned": _cifar_tuned,
+        "paper": _cifar_paper,
+        "sonnet": _cifar_sonnet,
+        "factorised": _cifar_factorised,
+        "autoregressive": _cifar_autoregressive,
+    },
+}
+
+
+def _or(value: Optional[int], default: int) -> int:
+    return default if value is None else value
 
 
 def _positive(D: int) -> int:

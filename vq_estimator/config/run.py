@@ -7,7 +7,7 @@ from vq_estimator.config.checks import check, natural, number, positive_int
 from vq_estimator.config.model import MSE, ModelConfig
 
 DATASETS = ("mnist", "fashion_mnist", "cifar10")
-PRESETS = ("original", "tuned")
+PRESETS = ("original", "tuned", "paper", "sonnet", "factorised", "autoregressive")
 RECONSTRUCTION_LOSSES = ("squared_error", "cross_entropy")
 OBJECTIVES = ("original", "elbo")
 

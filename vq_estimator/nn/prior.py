@@ -34,6 +34,11 @@ class Sampling(NamedTuple):
     top_k: int = 0
 
 
+def gumbel(shape, seed: tf.Tensor) -> tf.Tensor:
+    """Gumbel noise decided by `seed` (int [2]): the index of the largest logit + noise is a draw from the softmax."""
+    return -tf.log(-tf.log(uniform(shape, seed)))
+
+
 class CodePrior(Module):
     """p(z), or p(z | class).
 
@@ -60,6 +65,10 @@ class CodePrior(Module):
         """
         return self._template(self._log_prob, codes, labels, training_seed)
 
+    def logits(self, codes: tf.Tensor, labels: Optional[tf.Tensor] = None) -> tf.Tensor:
+        """Logits of each code given those before it, [B, h, w, L, K]; arguments as of `log_prob`."""
+        return self._template(self._all_logits, codes, labels)
+
     def sample(self, batch: tf.Tensor, labels: Optional[tf.Tensor], how: Sampling) -> tf.Tensor:
         """Draws code maps int32 [batch, h, w, L], one code after the other inside the graph."""
         c, first = self._codes, tf.cast(how.seed, tf.int64)
@@ -67,7 +76,7 @@ class CodePrior(Module):
 
         def draw(logits, i, j, level):
             place = tf.cast((i * width + j) * L + level, tf.int64)
-            noise = -tf.log(-tf.log(uniform(tf.shape(logits), tf.stack([first, place]))))
+            noise = gumbel(tf.shape(logits), tf.stack([first, place]))
             if 0 < how.top_k < c.K:
                 lowest = tf.nn.top_k(logits, how.top_k).values[:, -1:]
                 logits = tf.where(logits < lowest, tf.fill(tf.shape(logits), -1e9), logits)
@@ -125,7 +134,7 @@ class CodePrior(Module):
             h += tf.tensordot(tf.concat(embedded, -1), weights[name + "before"], 1)
         return tf.tensordot(tf.nn.relu(h), weights[name + "w2"], 1) + weights[name + "b2"]
 
-    def _log_prob(self, codes, labels, training_seed):
+    def _all_logits(self, codes, labels, training_seed=None):
         L, weights = self._codes.grid[-1], self._weights()
         embedded = [tf.gather(weights[f"embedding_{level}"], codes[..., level]) for level in range(L)]
         features = self._pixelcnn(tf.concat(embedded, -1), self._condition(weights, tf.shape(codes)[0], labels))
@@ -133,13 +142,11 @@ class CodePrior(Module):
             keep = 1.0 - self._config.dropout
             kept = tf.cast(uniform(tf.shape(features), training_seed) < keep, tf.float32)
             features *= kept / keep
-        terms = [
-            -tf.nn.sparse_softmax_cross_entropy_with_logits(
-                labels=codes[..., level], logits=self._logits(weights, features, embedded[:level])
-            )
-            for level in range(L)
-        ]
-        return tf.stack(terms, -1)
+        return tf.stack([self._logits(weights, features, embedded[:level]) for level in range(L)], -2)
+
+    def _log_prob(self, codes, labels, training_seed):
+        logits = self._all_logits(codes, labels, training_seed)
+        return -tf.nn.sparse_softmax_cross_entropy_with_logits(labels=codes, logits=logits)
 
     def _scan(self, batch, labels, choose, probabilities):
         """Codes, or ln p of each, by the position's features and `choose(logits, i, j, level)` -> codes [B]."""

@@ -1,0 +1,41 @@
+"""Compares evaluated runs: a table of bits/dim, and a chart of rate and distortion.
+
+python launch/compare.py --model_dirs=log/a,log/b --out=rate_distortion.png
+"""
+
+from vq_estimator.errors import VQError
+from vq_estimator_launch import common
+from vq_estimator_launch.common import FLAGS, Group
+
+COMPARISON = Group("Comparison")
+COMPARISON.string("model_dirs", None, "run folders, or patterns of them, with commas between")
+COMPARISON.enum("split", "test", ("train", "validation", "test"), "the split that the runs were evaluated on")
+COMPARISON.string("out", None, "the chart to write, a PNG; without it only the table is printed")
+
+
+def main() -> None:
+    from vq_estimator import drawing
+    from vq_estimator.inference import comparison
+
+    if not FLAGS.model_dirs:
+        raise VQError("model_dirs: got none, expected --model_dirs=RUN,RUN, evaluated run folders")
+    rows = comparison.load(FLAGS.model_dirs.split(","), FLAGS.split)
+    print(comparison.table(rows))
+    if FLAGS.out:
+        names = [f"{row.name}\n{comparison.describe(row.config)}" for row in rows]
+        bits = [row.result["bits_per_dim"] for row in rows]
+        parts = {
+            "distortion, -log2 p(x | z)": [b["distortion"] for b in bits],
+            "rate of the codes, uniform prior": [b["rate_uniform"] for b in bits],
+        }
+        source = rows[0].result["dataset_source"]
+        drawing.stacked_bars(FLAGS.out, names, parts, f"bits per dimension of {source}'s {FLAGS.split} split")
+        print(f"\nchart  {FLAGS.out}")
+
+
+def run() -> None:
+    common.run(main, __doc__)
+
+
+if __name__ == "__main__":
+    run()

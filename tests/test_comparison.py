@@ -1,0 +1,40 @@
+"""Runs beside each other: the table, and what is said of folders that are no evaluated run."""
+
+import os
+
+import pytest
+
+from vq_estimator.errors import VQError
+from vq_estimator.inference import comparison, evaluation
+from vq_estimator.training import run_folder
+
+
+@pytest.fixture(scope="module")
+def runs(small_run, autoregressive_run, digits):
+    for config, model_dir in (small_run, autoregressive_run):
+        evaluation.evaluate(config, run_folder.find_checkpoint(model_dir), digits, model_dir, "test")
+    return [small_run[1], autoregressive_run[1]]
+
+
+def test_rows_are_sorted_by_their_total_and_say_what_the_runs_are(runs):
+    rows = comparison.load(runs)
+    totals = [comparison.total(row.result) for row in rows]
+    assert totals == sorted(totals) and len(rows) == 2
+    text = comparison.table(rows)
+    assert "1x1x2 codes of 8, autoregressive" in text and "3x3x1 codes of 8, factorised" in text
+    for row in rows:
+        assert "{:.3f}".format(row.result["bits_per_dim"]["distortion"]) in text
+
+
+def test_patterns_find_folders(runs):
+    rows = comparison.load([os.path.join(os.path.dirname(runs[0]), "sm*")])
+    assert [row.name for row in rows] == ["small"]
+
+
+def test_what_is_no_evaluated_run_is_said(runs, tmp_path):
+    with pytest.raises(VQError, match="which is no folder; expected run folders"):
+        comparison.load([str(tmp_path / "nothing*")])
+    with pytest.raises(VQError, match="expected a run folder with a config.json"):
+        comparison.load([str(tmp_path)])
+    with pytest.raises(VQError, match="run evaluate.py --split=train"):
+        comparison.load(runs, "train")

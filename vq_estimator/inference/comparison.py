@@ -1,0 +1,75 @@
+"""Runs beside each other, by what evaluation wrote in their folders."""
+
+import glob
+import json
+import os
+from typing import List, NamedTuple, Sequence
+
+from vq_estimator.config import AutoregressiveDecoder, Config, type_name
+from vq_estimator.errors import VQError
+from vq_estimator.training import run_folder
+
+
+class Row(NamedTuple):
+    """A run: the last part of its folder's path, its configuration, and `eval/<split>.json`."""
+
+    name: str
+    config: Config
+    result: dict
+
+
+def load(patterns: Sequence[str], split: str = "test") -> List[Row]:
+    """The runs in the folders that the patterns match, the lowest total of bits first.
+
+    Raises:
+      VQError: a pattern that matches nothing, a folder that is no run, or one that was not evaluated on the split.
+    """
+    rows = []
+    for pattern in patterns:
+        folders = [f for f in sorted(glob.glob(pattern)) if os.path.isdir(f)]
+        if not folders:
+            raise VQError(f"model_dirs: got {pattern!r}, which is no folder; expected run folders")
+        rows += [_row(folder.rstrip("/"), split) for folder in folders]
+    return sorted(rows, key=lambda row: total(row.result))
+
+
+def _row(folder: str, split: str) -> Row:
+    config = run_folder.load_config(folder)
+    path = os.path.join(folder, "eval", split + ".json")
+    try:
+        with open(path, encoding="utf-8") as f:
+            result = json.load(f)
+        total(result)
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        reason = getattr(e, "strerror", None) or "damaged"
+        raise VQError(f"model_dirs: {folder!r} has no {path} ({reason}); run evaluate.py --split={split}") from None
+    return Row(os.path.basename(folder), config, result)
+
+
+def total(result: dict) -> float:
+    """Bits per dimension under the uniform prior, which every run has."""
+    return result["bits_per_dim"]["distortion"] + result["bits_per_dim"]["rate_uniform"]
+
+
+def describe(config: Config) -> str:
+    """Grid, K and decoder: "8x8x2 codes of 256, autoregressive"."""
+    m = config.model
+    kind = "" if type_name(m.quantizer) == "vq" else ", " + type_name(m.quantizer)
+    decoder = "autoregressive" if isinstance(m.decoder, AutoregressiveDecoder) else "factorised"
+    return "{} codes of {}{}, {}".format("x".join(map(str, m.grid)), m.quantizer.K, kind, decoder)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """One line a run: bits/dim under each prior, and their parts."""
+    head = "{:<24}{:<44}{:>10}{:>12}{:>9}{:>9}{:>9}{:>9}{:>8}"
+    titles = ("run", "model", "steps", "distortion", "uniform", "unigram", "prior", "total", "used")
+    lines = [head.format(*titles)]
+    for name, config, result in rows:
+        bits, book = result["bits_per_dim"], result["codebook"]
+        rates = [bits.get("rate_" + prior) for prior in ("uniform", "unigram", "prior")]
+        shown = ["-" if rate is None else f"{rate:.3f}" for rate in rates]
+        used = "{:.0%}".format(book["used"] / book["size"])
+        steps = "{:,}".format(result["global_step"])
+        values = (name, describe(config), steps, "{:.3f}".format(bits["distortion"]), *shown)
+        lines.append(head.format(*values, f"{total(result):.3f}", used))
+    return "\n".join(lines)
