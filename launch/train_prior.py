@@ -16,10 +16,10 @@ from vq_estimator_launch.common import FLAGS, Group
 common.run_flags()
 PRIOR = Group("Prior")
 PRIOR.bool("class_conditional", False, "p(codes | class) instead of p(codes)")
-PRIOR.integer("layers", None, "gated layers after the first [8]")
+PRIOR.integer("layers", None, "gated layers after the first [6]")
 PRIOR.integer("maps", None, "feature maps of each stack [64]")
 PRIOR.integer("embedding", None, "numbers that stand for a code in the input [32]")
-PRIOR.float("dropout", None, "share of the last features that training drops [0]")
+PRIOR.float("dropout", None, "share of the last features that training drops [0.1]")
 
 TRAINING = Group("Training")
 TRAINING.integer("max_steps", None, "steps in all, unless validation stops getting better before [10,000]")
@@ -28,8 +28,10 @@ TRAINING.float("learning_rate", None, "of Adam [0.001]")
 TRAINING.float("final_decay", None, "last share of max_steps, in which the learning rate falls to 1 % [0.3]")
 TRAINING.integer("warmup_steps", None, "first steps, in which the learning rate rises from 0 [0]")
 TRAINING.float("clip_norm", None, "cuts the gradients' global norm; 0: never [1]")
-TRAINING.float("average_decay", None, "of the moving average of the weights that is used in their place; 0: none [0]")
-TRAINING.integer("patience", None, "evaluations without a better validation after which it stops; 0: never [10]")
+TRAINING.float(
+    "average_decay", None, "of the moving average of the weights that is used in their place; 0: none [0.999]"
+)
+TRAINING.integer("patience", None, "evaluations without a better validation after which it stops; 0: never [6]")
 TRAINING.integer("seed", None, "of the initial weights, the order of the data and every draw [0]")
 
 OUTPUT = Group("Output")

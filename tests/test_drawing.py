@@ -35,5 +35,5 @@ def test_bars_are_drawn_whole_or_not_at_all(tmp_path):
         colors = {color for _, color in picture.convert("RGB").getcolors(1 << 20)}
     assert {(0x44, 0x77, 0xAA), (0xEE, 0x88, 0x66)} <= colors
     with pytest.raises(ValueError):
-        drawing.stacked_bars(str(tmp_path / "bad.png"), ["a", "b"], {"x": [1.0]}, "bits")
+        drawing.stacked_bars(str(tmp_path / "bad.png"), ["a", "b"], {"x": [1.0, 2.0, 3.0]}, "bits")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["bars.png"]

@@ -17,10 +17,10 @@ class PriorNetworkConfig:
       dropout: share of the stacks' last features that training drops.
     """
 
-    layers: int = 8
+    layers: int = 6
     maps: int = 64
     embedding: int = 32
-    dropout: float = 0.0
+    dropout: float = 0.1
 
     def __post_init__(self):
         natural("layers", self.layers)
@@ -64,9 +64,11 @@ class PriorConfig:
 
     codes: CodesConfig
     network: PriorNetworkConfig = PriorNetworkConfig()
-    optimizer: OptimizerConfig = OptimizerConfig(learning_rate=1e-3, clip_norm=1.0, final_decay=0.3)
+    optimizer: OptimizerConfig = OptimizerConfig(
+        learning_rate=1e-3, final_decay=0.3, clip_norm=1.0, average_decay=0.999
+    )
     train: TrainConfig = TrainConfig(batch_size=128, max_steps=10000, save_checkpoints_steps=500, eval_steps=500)
-    patience: int = 10
+    patience: int = 6
 
     def __post_init__(self):
         natural("patience", self.patience)
