@@ -11,7 +11,7 @@ import time
 import pytest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-SCRIPTS = ("train", "evaluate", "export")
+SCRIPTS = ("train", "evaluate", "export", "train_prior", "sample", "compare")
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,8 @@ def test_help_groups_the_flags_and_shows_defaults(environment, name):
     done = run(environment, name, "--help")
     assert done.returncode == 0 and done.stderr == ""
     assert f"python launch/{name}.py" in done.stdout
-    assert "--data_dir=STRING" in done.stdout and "\n  Data\n" in done.stdout and "[default:" in done.stdout
+    assert "\n  Data\n" in done.stdout or name == "compare"
+    assert re.search(r"\n    --[a-z_]+=[A-Z]+\n", done.stdout) and "[default:" in done.stdout
 
 
 def test_version(environment):
@@ -67,6 +68,12 @@ BAD = [
         "model_dir: got '/no/such/run', expected a run folder with a config.json",
     ),
     ("evaluate", ["--split=all"], 2, "flag --split=all"),
+    ("train", ["--preset=sonnet"], 1, "preset: got 'sonnet', expected for mnist one of original, tuned"),
+    ("train", ["--decoder=autoregressive"], 1, "likelihood: got 'mse', expected another with --decoder=autoregressive"),
+    ("train_prior", [], 1, "model_dir: got none, expected --model_dir=RUN"),
+    ("sample", ["--model_dir=/no/such/run"], 1, "model_dir: got '/no/such/run', expected a run folder"),
+    ("compare", [], 1, "model_dirs: got none, expected --model_dirs=RUN,RUN"),
+    ("compare", ["--model_dirs=/no/such/run"], 1, "model_dirs: got '/no/such/run', which is no folder"),
     ("export", ["--model_dir=x"], 1, "export_dir: got none, expected --export_dir=FOLDER"),
 ]
 
@@ -138,6 +145,42 @@ def test_evaluate_and_export(trained, offline, tmp_path):
         assert json.load(f)["examples"] == 4000
     done = run(offline, "export", "--model_dir=" + folder, "--export_dir=" + str(tmp_path / "m" / "1"))
     assert done.returncode == 0 and os.path.isfile(str(tmp_path / "m" / "1" / "saved_model.pb")), done.stderr
+
+
+def test_prior_samples_and_comparison(trained, offline, tmp_path):
+    folder, _ = trained
+    done = run(offline, "sample", "--model_dir=" + folder)
+    assert done.returncode == 1 and "has none; train it with train_prior.py" in done.stderr
+    flags = ["--model_dir=" + folder, "--class_conditional", "--layers=1", "--maps=8", "--eval_steps=20"]
+    done = run(offline, "train_prior", *flags, "--save_checkpoints_steps=20", "--max_steps=40")
+    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+    assert "step 40: validation" in done.stderr and "bits/dim, rate (trained prior)" in done.stdout
+    assert os.path.getsize(os.path.join(folder, "prior", "samples.png")) > 500
+    for split in ("validation", "test"):
+        with open(os.path.join(folder, "eval", split + ".json")) as f:
+            assert json.load(f)["prior"]["bits_per_image"] > 0
+    again = run(offline, "train_prior", *flags, "--save_checkpoints_steps=20", "--max_steps=40")
+    assert again.returncode == 0 and "is at step 40 of 40 already" in again.stderr
+    other = run(offline, "train_prior", *flags[:1], "--layers=1", "--maps=8")
+    assert other.returncode == 1 and "codes.classes: 10 in the run, 0 asked for" in other.stderr
+
+    out = str(tmp_path / "samples.png")
+    done = run(offline, "sample", "--model_dir=" + folder, "--num=20", "--labels=3,4", "--out=" + out)
+    assert done.returncode == 0 and os.path.getsize(out) > 300, done.stderr
+    for bad, message in (
+        ("--label=10", "labels: got 10, expected classes from 0 to 9"),
+        ("--labels=a", "labels: got 'a', expected integers such as 0,1,2"),
+        ("--temperature=0", "temperature: got 0.0, expected a number above 0"),
+    ):
+        done = run(offline, "sample", "--model_dir=" + folder, bad)
+        assert done.returncode == 1 and done.stderr.strip().endswith(message), done.stderr
+
+    chart = str(tmp_path / "chart.png")
+    done = run(offline, "compare", "--model_dirs=" + folder, "--out=" + chart)
+    assert done.returncode == 0 and "3x3x1 codes of 8, factorised" in done.stdout, done.stderr
+    assert os.path.getsize(chart) > 3000
+    done = run(offline, "export", "--model_dir=" + folder, "--export_dir=" + str(tmp_path / "1"))
+    assert "signatures sample, encode, decode, reconstruct" in done.stdout, done.stderr
 
 
 def test_ctrl_c_saves_and_says_how_to_resume(offline, tmp_path):
