@@ -58,6 +58,7 @@ setup(
             "vq-train-prior = vq_estimator_launch.train_prior:run",
             "vq-sample = vq_estimator_launch.sample:run",
             "vq-evaluate = vq_estimator_launch.evaluate:run",
+            "vq-explore = vq_estimator_launch.explore:run",
             "vq-compare = vq_estimator_launch.compare:run",
             "vq-export = vq_estimator_launch.export:run",
         ]

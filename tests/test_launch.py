@@ -11,7 +11,7 @@ import time
 import pytest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-SCRIPTS = ("train", "evaluate", "export", "train_prior", "sample", "compare")
+SCRIPTS = ("train", "evaluate", "export", "train_prior", "sample", "compare", "explore")
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,15 @@
-"""Pictures from arrays; knows nothing of models or runs."""
+"""Pictures from arrays; knows nothing of models or runs. No window is ever opened."""
 
+import shutil
+import subprocess
 from typing import Dict, Sequence
 
 import numpy as np
 from PIL import Image
 
 from vq_estimator.data.files import atomic_path
+
+FRAMES_A_SECOND = 20
 
 
 def grid(images: np.ndarray, columns: int, gap: int = 1) -> np.ndarray:
@@ -33,9 +37,7 @@ def save_png(path: str, picture: np.ndarray, zoom: int = 1) -> None:
 
 def stacked_bars(path: str, names: Sequence[str], parts: Dict[str, Sequence[float]], unit: str) -> None:
     """Writes a chart, one horizontal bar a name, of its parts one after the other, with their sum at its end."""
-    from matplotlib.figure import Figure  # not pyplot: no window, no global state
-
-    figure = Figure(figsize=(9, 1.2 + 0.45 * len(names)), tight_layout=True)
+    figure = _figure(9.0, 1.2 + 0.45 * len(names))
     axes = figure.add_subplot()
     rows, left = np.arange(len(names))[::-1], np.zeros(len(names))
     for (part, values), color in zip(parts.items(), ("#4477aa", "#ee8866", "#228833")):
@@ -50,5 +52,127 @@ def stacked_bars(path: str, names: Sequence[str], parts: Dict[str, Sequence[floa
     axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncol=len(parts), frameon=False)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
+    _save_figure(figure, path)
+
+
+def _enlarged(frames: np.ndarray, zoom: int) -> np.ndarray:
+    """[N, H, W, 1 or 3] to [N, zoom H, zoom W, 3]."""
+    frames = np.broadcast_to(frames, frames.shape[:3] + (3,))
+    return frames.repeat(zoom, 1).repeat(zoom, 2)
+
+
+def save_gif(path: str, frames: np.ndarray, zoom: int = 4) -> None:
+    """Writes uint8 [N, H, W, C] as an endless animation; whole or not at all."""
+    grey = frames.shape[-1] == 1
+    large = frames.repeat(zoom, 1).repeat(zoom, 2)
+    pictures = [Image.fromarray(f[..., 0] if grey else f) for f in large]
+    with atomic_path(path) as temporary:
+        pictures[0].save(
+            temporary,
+            format="GIF",
+            save_all=True,
+            append_images=pictures[1:],
+            duration=1000 // FRAMES_A_SECOND,
+            loop=0,
+        )
+
+
+def save_mp4(path: str, frames: np.ndarray, zoom: int = 4) -> bool:
+    """The same as MP4, where the program ffmpeg is found and can; returns whether it was written."""
+    ffmpeg = shutil.which("ffmpeg")
+    if ffmpeg is None:
+        return False
+    large = _enlarged(frames, zoom)
+    large = large[:, : large.shape[1] // 2 * 2, : large.shape[2] // 2 * 2]  # the codec wants even sides
+    size = f"{large.shape[2]}x{large.shape[1]}"
+    raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", str(FRAMES_A_SECOND), "-i", "-"]
+    with atomic_path(path) as temporary:
+        command = [ffmpeg, "-y", "-loglevel", "error", *raw, "-pix_fmt", "yuv420p", "-f", "mp4", temporary]
+        done = subprocess.run(command, input=np.ascontiguousarray(large).tobytes(), capture_output=True, check=False)
+        if done.returncode:
+            raise OSError(done.returncode, "ffmpeg: " + done.stderr.decode(errors="replace").strip()[-200:], path)
+    return True
+
+
+def _figure(width: float, height: float):
+    from matplotlib.figure import Figure  # not pyplot: no window, no global state
+
+    return Figure(figsize=(width, height), tight_layout=True)
+
+
+def _save_figure(figure, path: str) -> None:
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120)
+
+
+def code_maps(path: str, images: np.ndarray, codes: np.ndarray, K: int, most: int = 4) -> None:
+    """Writes images with the maps of their codes over them: a row an image, a column a codebook (the first `most`).
+
+    Args:
+      path: the PNG.
+      images: uint8 [N, S, S, C].
+      codes: int32 [N, h, w, L].
+      K: values of a code; few are told apart by colour, and maps up to 8 x 8 carry the numbers.
+      most: columns, beside that of the images.
+    """
+    n, height, width, L = codes.shape
+    columns = 1 + min(L, most)
+    figure = _figure(2.6 * columns, 2.7 * n)
+    size = images.shape[1]
+    for row in range(n):
+        picture = np.broadcast_to(images[row], images[row].shape[:2] + (3,))
+        for column in range(columns):
+            axes = figure.add_subplot(n, columns, row * columns + column + 1)
+            axes.imshow(picture, interpolation="nearest")
+            axes.set_xticks([])
+            axes.set_yticks([])
+            if column == 0:
+                continue
+            level = codes[row, :, :, column - 1]
+            extent = (-0.5, size - 0.5, size - 0.5, -0.5)
+            axes.imshow(level, cmap="turbo", vmin=0, vmax=max(K - 1, 1), alpha=0.55, extent=extent)
+            if row == 0:
+                axes.set_title("codes" if L == 1 else f"codebook {column} of {L}", fontsize=9)
+            if max(height, width) <= 8:
+                step_y, step_x = size / height, size / width
+                for i in range(height):
+                    for j in range(width):
+                        at = ((j + 0.5) * step_x - 0.5, (i + 0.5) * step_y - 0.5)
+                        axes.text(*at, str(level[i, j]), ha="center", va="center", fontsize=7, color="white")
+    _save_figure(figure, path)
+
+
+def codebooks(path: str, usage: np.ndarray, distances: np.ndarray, plane: np.ndarray, most: int = 4) -> None:
+    """Writes a row a codebook (the first `most`): use of the entries, their distances, and where they lie.
+
+    Args:
+      path: the PNG.
+      usage: [L, K] shares.
+      distances: [L, K, K].
+      plane: [L, K, 2].
+      most: rows.
+    """
+    rows = min(len(usage), most)
+    figure = _figure(11.0, 3.2 * rows)
+    for row in range(rows):
+        K = usage.shape[1]
+        title = "" if len(usage) == 1 else f"codebook {row + 1} of {len(usage)}: "
+        axes = figure.add_subplot(rows, 3, 3 * row + 1)
+        axes.bar(np.arange(K), usage[row], width=1.0 if K > 40 else 0.8, color="#4477aa")
+        axes.axhline(1.0 / K, color="#888888", linewidth=0.8, linestyle="--")
+        axes.set_title(title + "share of each entry", fontsize=9)
+        axes.set_xlabel("entry")
+        axes = figure.add_subplot(rows, 3, 3 * row + 2)
+        shown = axes.imshow(distances[row], cmap="viridis", interpolation="nearest")
+        axes.set_title("distance between entries", fontsize=9)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.get_major_locator().set_params(integer=True)
+        figure.colorbar(shown, ax=axes, fraction=0.046)
+        axes = figure.add_subplot(rows, 3, 3 * row + 3)
+        sizes = 8.0 + 60.0 * usage[row] / max(usage[row].max(), 1e-9)
+        axes.scatter(plane[row, :, 0], plane[row, :, 1], s=sizes, alpha=0.7, color="#ee8866")
+        if K <= 40:
+            for entry in range(K):
+                axes.annotate(str(entry), plane[row, entry], fontsize=7)
+        axes.set_title("first two principal axes, size: use", fontsize=9)
+    _save_figure(figure, path)

@@ -37,6 +37,11 @@ class FiniteScalarQuantizer:
         codes = tf.gather(tf.range(self._config.K), codes)  # refuses a code of K or more, as a codebook does
         return self._values(codes[..., tf.newaxis] // self._basis % self._levels)
 
+    def entries(self) -> tf.Tensor:
+        """The vector that each code stands for, float32 [L, K, D], the same for each of the L."""
+        c = self._config
+        return tf.tile(self.lookup(tf.range(c.K)[:, tf.newaxis])[tf.newaxis, :, 0], [c.L, 1, 1])
+
     def _values(self, digits):
         """Digits 0..n-1, int32 [..., D], to the values that they stand for."""
         return tf.cast(digits - self._half, tf.float32) / self._half.astype(np.float32)

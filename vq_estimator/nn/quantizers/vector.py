@@ -30,6 +30,10 @@ class VectorQuantizer:
         """The variable [L, K, D]."""
         return self._codebooks.variable
 
+    def entries(self) -> tf.Tensor:
+        """The vector that each code stands for, float32 [L, K, D]."""
+        return self.codebook.read_value()
+
     def lookup(self, codes: tf.Tensor) -> tf.Tensor:
         """codes int32 [B, h, w, L] -> z_q [B, h, w, L, D]."""
         return clustering.gather_entries(self.codebook.read_value(), codes)

@@ -1,0 +1,80 @@
+"""Pictures of what a trained run's codes mean, from a split of its data.
+
+  python launch/explore.py --model_dir=log/mnist-tuned-K20-D64 --out=explore
+
+Writes reconstructions.png, single_code.png, random_walk.gif, random_walk_near.gif (as MP4 too, where ffmpeg is found),
+interpolation.png, codebook.png and code_map.png.
+"""
+
+import os
+
+from vq_estimator.errors import VQError
+from vq_estimator_launch import common
+from vq_estimator_launch.common import FLAGS, Group
+
+common.run_flags()
+EXPLORE = Group("Exploration")
+EXPLORE.string("out", "explore", "the folder to write to")
+EXPLORE.enum("split", "test", ("train", "validation", "test"), "which examples")
+EXPLORE.integer("image", 0, "number of the image whose codes are changed and walked from, below 100")
+EXPLORE.integer("other", 1, "number of the image that is interpolated to, below 100")
+EXPLORE.integer("frames", 1000, "images of each random walk")
+EXPLORE.integer("seed", 0, "of the walks, and of draws where the decoder is autoregressive")
+
+SHOWN = 100  # images of the split that are looked at
+GRID = 8  # images with their code maps
+
+
+def main() -> None:
+    from vq_estimator import drawing
+    from vq_estimator.inference import exploration as explore
+    from vq_estimator.inference.calibration import calibrate
+
+    config, checkpoint = common.open_run()
+    for name in ("image", "other"):
+        if not 0 <= FLAGS[name].value < SHOWN:
+            raise VQError(f"{name}: got {FLAGS[name].value}, expected a number from 0 to {SHOWN - 1}")
+    if FLAGS.frames < 1:
+        raise VQError(f"frames: got {FLAGS.frames}, expected 1 or more")
+    source = common.locate_data(config.dataset, wanted=config.dataset_source)
+    K, seed = config.model.quantizer.K, FLAGS.seed
+    found = explore.encode_first(config, checkpoint, source, SHOWN, FLAGS.split)
+
+    def at(name):
+        path = os.path.join(FLAGS.out, name)
+        print(path, flush=True)
+        return path
+
+    def decode(codes):
+        return explore.decode(config, checkpoint, codes, seed)
+
+    decoded = decode(found.codes)
+    both = drawing.side_by_side(drawing.grid(found.images, 10), drawing.grid(decoded, 10))
+    drawing.save_png(at("reconstructions.png"), both, zoom=2)
+
+    first = found.codes[FLAGS.image]
+    changed = explore.single_code(first, K)
+    images = explore.single_code_images(config, checkpoint, changed, seed)
+    flat = images.reshape((-1,) + images.shape[2:])
+    drawing.save_png(at("single_code.png"), drawing.grid(flat, images.shape[1]), zoom=2)
+
+    view = explore.codebook(config, checkpoint, calibrate(config, checkpoint, source, FLAGS.model_dir))
+    for name, near in (("random_walk", None), ("random_walk_near", explore.neighbours(view.entries))):
+        walk = decode(explore.random_walk(first, FLAGS.frames, K, seed, near))
+        drawing.save_gif(at(name + ".gif"), walk)
+        if drawing.save_mp4(os.path.join(FLAGS.out, name + ".mp4"), walk):
+            print(os.path.join(FLAGS.out, name + ".mp4"))
+
+    between = explore.interpolate(config, checkpoint, found.images[FLAGS.image], found.images[FLAGS.other])
+    rows = drawing.grid(explore.stacked(between), len(between.continuous))
+    drawing.save_png(at("interpolation.png"), rows, zoom=3)
+    drawing.codebooks(at("codebook.png"), view.usage, view.distances, view.plane)
+    drawing.code_maps(at("code_map.png"), found.images[:GRID:2], found.codes[:GRID:2], K)
+
+
+def run() -> None:
+    common.run(main, __doc__)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,203 @@
+"""Looking at what the codes mean: arrays of images and codes, for pictures, notebooks and questions of one's own.
+
+Code maps are int32 [h, w, L] and images uint8 [N, S, S, C]. Under an autoregressive decoder an image is a draw, and all
+those of one call have one seed.
+"""
+
+from typing import NamedTuple, Optional
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from vq_estimator.config import Config
+from vq_estimator.data.sources import Source
+from vq_estimator.inference.calibration import Calibration
+from vq_estimator.inference.session import features_of, restored
+from vq_estimator.training.run_folder import Checkpoint
+
+BATCH = 100
+
+
+class Encoded(NamedTuple):
+    """Images uint8 [N, S, S, C], their labels int32 [N] and their codes int32 [N, h, w, L]."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    codes: np.ndarray
+
+
+def encode_first(config: Config, checkpoint: Checkpoint, source: Source, num: int, split: str = "test") -> Encoded:
+    """The first images of a split and their codes."""
+
+    def build(model):
+        features = features_of(config, source, split, num)
+        return features["image"], features["label"], model.encode(features["image"])
+
+    with restored(config, checkpoint.path, build) as (session, tensors):
+        return Encoded(*session.run(tensors))
+
+
+def decode(config: Config, checkpoint: Checkpoint, codes: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Codes int32 [N, h, w, L] to images, in batches."""
+
+    def build(model):
+        given = tf.placeholder(tf.int32, (None,) + config.model.grid)
+        return given, model.decode(given, seed)
+
+    parts = []
+    with restored(config, checkpoint.path, build) as (session, (given, images)):
+        for start in range(0, len(codes), BATCH):
+            parts.append(session.run(images, {given: codes[start : start + BATCH]}))
+    return np.concatenate(parts)
+
+
+def evenly(n: int, most: int) -> np.ndarray:
+    """At most `most` numbers of 0..n-1, the first and the last among them, evenly spread."""
+    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
+
+
+class SingleCode(NamedTuple):
+    """Code maps that differ from one in a single code.
+
+    Attributes:
+      codes: int32 [P, V, h, w, L].
+      positions: [P, 3], row, column and codebook of the code that is changed.
+      values: [V], what it is changed to.
+    """
+
+    codes: np.ndarray
+    positions: np.ndarray
+    values: np.ndarray
+
+
+def single_code(code_map: np.ndarray, K: int, most_positions: int = 64, most_values: int = 32) -> SingleCode:
+    """Each code of one map [h, w, L] set to every value in turn; of many positions or values some, evenly spread."""
+    every = np.stack(np.unravel_index(np.arange(code_map.size), code_map.shape), 1)
+    positions, values = every[evenly(len(every), most_positions)], evenly(K, most_values)
+    codes = np.tile(code_map, (len(positions), len(values), 1, 1, 1))
+    for p, (i, j, level) in enumerate(positions):
+        codes[p, :, i, j, level] = values
+    return SingleCode(codes, positions, values)
+
+
+def distances(entries: np.ndarray) -> np.ndarray:
+    """Between the entries of each codebook: [L, K, D] -> [L, K, K]."""
+    entries = entries.astype(np.float64)
+    squares = np.square(entries).sum(-1)
+    inner = np.matmul(entries, entries.transpose(0, 2, 1))
+    return np.sqrt(np.maximum(squares[:, :, np.newaxis] + squares[:, np.newaxis] - 2.0 * inner, 0.0))
+
+
+def neighbours(entries: np.ndarray, number: int = 4) -> np.ndarray:
+    """The nearest other entries of each: entries [L, K, D] -> numbers int32 [L, K, at most `number`], nearest first."""
+    distance = distances(entries)
+    distance[:, np.arange(entries.shape[1]), np.arange(entries.shape[1])] = np.inf
+    return np.argsort(distance, -1, kind="stable")[:, :, : min(number, entries.shape[1] - 1)].astype(np.int32)
+
+
+def random_walk(
+    code_map: np.ndarray, steps: int, K: int, seed: int = 0, near: Optional[np.ndarray] = None
+) -> np.ndarray:
+    """Code maps [steps, h, w, L] from `code_map` on, each with one code changed, at a random place.
+
+    Args:
+      code_map: int32 [h, w, L], the first.
+      steps: how many, the first included.
+      K: values of a code.
+      seed: of the choices.
+      near: numbers [L, K, n] of the entries that each may step to (`neighbours`); None: to the number below or above,
+        turning round at 0 and K - 1. Numbers have no geometry: only the first walk of tf-vqvae's kind needs them.
+    """
+    rng = np.random.RandomState(seed)
+    walk = np.empty((steps,) + code_map.shape, np.int32)
+    current = code_map.astype(np.int32)
+    for step in range(steps):
+        walk[step] = current
+        place = np.unravel_index(rng.randint(current.size), current.shape)
+        code, draw = current[place], rng.randint(1 << 30)
+        current = current.copy()
+        if K == 1:
+            continue
+        if near is None:
+            to = code + (1 if draw % 2 else -1)
+            current[place] = 1 if to < 0 else K - 2 if to >= K else to
+        else:
+            choices = near[place[-1], code]
+            current[place] = choices[draw % len(choices)]
+    return walk
+
+
+class Interpolation(NamedTuple):
+    """Between two images, from the first to the second; each uint8 [N, S, S, C].
+
+    Attributes:
+      continuous: decoded from z_e itself, which no code stands for.
+      quantized: decoded from the entries nearest to it.
+    """
+
+    continuous: np.ndarray
+    quantized: np.ndarray
+
+
+def interpolate(
+    config: Config, checkpoint: Checkpoint, first: np.ndarray, second: np.ndarray, steps: int = 10
+) -> Interpolation:
+    """Straight lines between the z_e of two images uint8 [S, S, C]."""
+
+    def build(model):
+        z = model.encode_continuous(tf.constant(np.stack([first, second])))
+        share = tf.reshape(tf.linspace(0.0, 1.0, steps), [-1, 1, 1, 1, 1])
+        line = z[0] * (1.0 - share) + z[1] * share
+        return model.decode_vectors(line), model.decode_vectors(model.quantizer(line, False).z_q)
+
+    with restored(config, checkpoint.path, build) as (session, tensors):
+        return Interpolation(*session.run(tensors))
+
+
+class CodebookView(NamedTuple):
+    """The codebooks and how they are used.
+
+    Attributes:
+      entries: float32 [L, K, D].
+      usage: [L, K], the share of each entry among the codes of its codebook, in the training split.
+      distances: [L, K, K], between the entries.
+      plane: [L, K, 2], the entries on their two principal axes.
+    """
+
+    entries: np.ndarray
+    usage: np.ndarray
+    distances: np.ndarray
+    plane: np.ndarray
+
+
+def codebook(config: Config, checkpoint: Checkpoint, calibration: Calibration) -> CodebookView:
+    """The codebooks of a run."""
+    with restored(config, checkpoint.path, lambda model: model.quantizer.entries()) as (session, entries):
+        entries = session.run(entries)
+    usage = calibration.counts / np.maximum(calibration.counts.sum(-1, keepdims=True), 1)
+    plane = np.stack([principal_plane(book) for book in entries])
+    return CodebookView(entries, usage, distances(entries), plane)
+
+
+def principal_plane(vectors: np.ndarray) -> np.ndarray:
+    """Vectors [N, D] on their first two principal axes, [N, 2]."""
+    centred = vectors - vectors.mean(0)
+    axes = np.linalg.svd(centred, full_matrices=False)[2][:2]
+    plane = centred @ axes.T
+    return np.pad(plane, [(0, 0), (0, 2 - plane.shape[1])])
+
+
+def distinct_maps(codes: np.ndarray) -> int:
+    """How many different code maps there are among codes [N, h, w, L]."""
+    return len(np.unique(codes.reshape(len(codes), -1), axis=0))
+
+
+def single_code_images(config: Config, checkpoint: Checkpoint, changed: SingleCode, seed: int = 0) -> np.ndarray:
+    """The images of `single_code`, [P, V, S, S, C]."""
+    flat = decode(config, checkpoint, changed.codes.reshape((-1,) + changed.codes.shape[2:]), seed)
+    return flat.reshape(changed.codes.shape[:2] + flat.shape[1:])
+
+
+def stacked(between: Interpolation) -> np.ndarray:
+    """Both lines of an interpolation as images [2 N, S, S, C], the continuous one first."""
+    return np.concatenate([between.continuous, between.quantized])
