@@ -59,6 +59,7 @@ setup(
             "vq-sample = vq_estimator_launch.sample:run",
             "vq-evaluate = vq_estimator_launch.evaluate:run",
             "vq-explore = vq_estimator_launch.explore:run",
+            "vq-import-checkpoint = vq_estimator_launch.import_checkpoint:run",
             "vq-compare = vq_estimator_launch.compare:run",
             "vq-export = vq_estimator_launch.export:run",
         ]

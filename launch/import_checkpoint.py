@@ -1,0 +1,36 @@
+"""Makes a run folder of a tf-vqvae checkpoint, which every command here accepts.
+
+python launch/import_checkpoint.py --checkpoint=models/mnist/last.ckpt --dataset=mnist --model_dir=log/imported
+"""
+
+from vq_estimator.errors import VQError
+from vq_estimator_launch import common
+from vq_estimator_launch.common import FLAGS, Group
+
+IMPORT = Group("Import")
+IMPORT.string("checkpoint", None, "tf-vqvae's checkpoint, such as models/mnist/last.ckpt")
+IMPORT.string("prior_checkpoint", None, "its PixelCNN, last-pixelcnn.ckpt: not imported, the reason is printed")
+IMPORT.enum("dataset", "mnist", ("mnist", "fashion_mnist", "cifar10"), "the data set that it was trained on")
+IMPORT.string("model_dir", None, "the run folder to make")
+
+
+def main() -> None:
+    from vq_estimator.inference import tf_vqvae
+
+    for name in ("checkpoint", "model_dir"):
+        if not FLAGS[name].value:
+            raise VQError(f"{name}: got none, expected --{name}=...")
+    reason = tf_vqvae.why_no_prior(FLAGS.prior_checkpoint) if FLAGS.prior_checkpoint else None
+    config = tf_vqvae.import_checkpoint(FLAGS.checkpoint, FLAGS.dataset, FLAGS.dataset, FLAGS.model_dir)
+    q = config.model.quantizer
+    print(f"{FLAGS.model_dir}: {FLAGS.dataset}, K={q.K}, D={q.D}; evaluate.py --model_dir={FLAGS.model_dir} is next")
+    if reason:
+        print("no prior: " + reason)
+
+
+def run() -> None:
+    common.run(main, __doc__)
+
+
+if __name__ == "__main__":
+    run()

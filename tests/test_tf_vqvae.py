@@ -1,0 +1,134 @@
+"""tf-vqvae's checkpoints as run folders: by its names, whole or not at all."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+from test_reference import REFERENCE
+
+from vq_estimator.errors import VQError
+from vq_estimator.inference import evaluation, tf_vqvae
+from vq_estimator.inference.exploration import encode_first
+from vq_estimator.inference.session import features_of, restored
+from vq_estimator.training import run_folder, trainer
+
+
+def names_of(dataset, D):
+    """tf-vqvae's variables and shapes for a data set."""
+    shapes = {"embed/embed": [7, D]}
+
+    def conv(name, kernel, inputs, maps, transposed=False):
+        shapes[name + "/w"] = [kernel, kernel] + ([maps, inputs] if transposed else [inputs, maps])
+        shapes[name + "/b"] = [maps]
+
+    if dataset == "mnist":
+        widths = [1, D // 4, D // 2, D]
+        for i in range(3):
+            conv(f"enc/conv2d_{i + 1}", 4, widths[i], widths[i + 1])
+            conv(f"dec/tconv2d_{i + 1}", 4, widths[3 - i], widths[2 - i], True)
+    else:
+        conv("enc/conv2d_1", 4, 3, D)
+        conv("enc/conv2d_2", 4, D, D)
+        conv("dec/tconv2d_1", 4, D, D, True)
+        conv("dec/tconv2d_2", 4, D, 3, True)
+        for side in ("enc", "dec"):
+            for block in (1, 2):
+                conv(f"{side}/res_{block}_3", 3, D, D)
+                conv(f"{side}/res_{block}_1", 1, D, D)
+    return {"train/params/" + name: shape for name, shape in shapes.items()}
+
+
+def write(path, shapes):
+    rng = np.random.RandomState(0)
+    with tf.Graph().as_default(), tf.Session() as session:
+        variables = [tf.Variable(0.1 * rng.randn(*s).astype(np.float32), name=n) for n, s in shapes.items()]
+        session.run(tf.global_variables_initializer())
+        tf.train.Saver({v.op.name: v for v in variables}).save(session, path, write_meta_graph=False)
+        return {v.op.name: session.run(v) for v in variables}
+
+
+@pytest.mark.parametrize("dataset, D", [("mnist", 16), ("mnist", 8), ("cifar10", 12)])
+def test_every_variable_finds_its_place(dataset, D, tmp_path):
+    path, model_dir = str(tmp_path / "last.ckpt"), str(tmp_path / "run")
+    values = write(path, names_of(dataset, D))
+    config = tf_vqvae.import_checkpoint(path, dataset, dataset, model_dir)
+    assert (config.model.quantizer.K, config.model.quantizer.D, config.preset) == (7, D, "original")
+    assert run_folder.load_config(model_dir) == config
+    checkpoint = run_folder.find_checkpoint(model_dir)
+    assert checkpoint.step == 0
+    ours = [n for n, _ in tf.train.list_variables(checkpoint.path) if "Adam" not in n and "/" in n]
+    assert len(ours) == len(values)
+    for name in ours:
+        theirs = values[tf_vqvae.their_name(name)]
+        np.testing.assert_array_equal(tf.train.load_variable(checkpoint.path, name).reshape(theirs.shape), theirs)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (
+            lambda s: s.pop("train/params/enc/conv2d_2/w"),
+            "train/params/enc/conv2d_2/w of .*: got nothing, expected shape",
+        ),
+        (
+            lambda s: s.update({"train/params/dec/tconv2d_1/w": [4, 4, 9, 16]}),
+            r"train/params/dec/tconv2d_1/w of .*: got shape \[4, 4, 9, 16\], expected shape \[4, 4, 8, 16\]",
+        ),
+        (lambda s: s.update({"train/params/enc/res_1_3/w": [3, 3, 16, 16]}), "enc/res_1_3/w of .* belongs to no layer"),
+        (lambda s: s.pop("train/params/embed/embed"), "is none of tf-vqvae: got no train/params/embed/embed"),
+    ],
+)
+def test_what_does_not_fit_is_named_and_leaves_nothing(change, message, tmp_path):
+    shapes = names_of("mnist", 16)
+    change(shapes)
+    (tmp_path / "there").mkdir()
+    write(str(tmp_path / "there" / "last.ckpt"), shapes)
+    with pytest.raises(VQError, match=message):
+        tf_vqvae.import_checkpoint(str(tmp_path / "there" / "last.ckpt"), "mnist", "mnist", str(tmp_path / "run"))
+    assert [p.name for p in tmp_path.iterdir()] == ["there"]
+
+
+def test_no_checkpoint_and_an_existing_folder_are_refused(tmp_path):
+    with pytest.raises(VQError, match="can't be read"):
+        tf_vqvae.import_checkpoint(str(tmp_path / "no.ckpt"), "mnist", "mnist", str(tmp_path / "run"))
+    with pytest.raises(VQError, match="exists; give the name of a folder to make"):
+        tf_vqvae.import_checkpoint(str(tmp_path / "no.ckpt"), "mnist", "mnist", str(tmp_path))
+
+
+def test_an_imported_run_trains_on_and_is_evaluated(digits, tmp_path):
+    import dataclasses
+
+    path, model_dir = str(tmp_path / "last.ckpt"), str(tmp_path / "run")
+    write(path, names_of("mnist", 8))
+    config = tf_vqvae.import_checkpoint(path, "mnist", digits.spec.name, model_dir)
+    result = evaluation.evaluate(config, run_folder.find_checkpoint(model_dir), digits, model_dir, "test")
+    assert result["global_step"] == 0
+    longer = dataclasses.replace(config, train=dataclasses.replace(config.train, max_steps=5))
+    assert trainer.train(longer, digits, model_dir).step == 5
+
+
+@pytest.mark.skipif(not os.path.isdir(REFERENCE), reason="no reference checkpoint here")
+def test_tf_vqvaes_own_mnist_model_by_the_path_of_evaluation(full_data, tmp_path):
+    source, model_dir = full_data("mnist"), str(tmp_path / "run")
+    path = os.path.join(REFERENCE, "tf_vqvae_mnist", "last.ckpt")
+    config = tf_vqvae.import_checkpoint(path, "mnist", "mnist", model_dir)
+    checkpoint = run_folder.find_checkpoint(model_dir)
+    want = np.load(os.path.join(REFERENCE, "first100.npz"))
+    np.testing.assert_array_equal(encode_first(config, checkpoint, source, 100).codes[..., 0], want["codes"])
+
+    def build(model):
+        return model(features_of(config, source, "test", 100)["image"]).likelihood.mean()
+
+    with restored(config, checkpoint.path, build) as (session, mean):
+        np.testing.assert_allclose(session.run(mean), want["recon"], atol=1e-5)
+    evaluation.evaluate(config, checkpoint, source, model_dir, "test")
+    with open(os.path.join(model_dir, "eval", "test.json")) as f:
+        result = json.load(f)
+    assert result["mse"] < 0.04 and result["codebook"]["size"] == 5
+    np.testing.assert_array_equal(
+        np.load(os.path.join(model_dir, "eval", "test.npz"))["codes"][:100, :, :, 0], want["codes"]
+    )
+    prior = os.path.join(REFERENCE, "tf_vqvae_mnist", "last-pixelcnn.ckpt")
+    assert "a PixelCNN of 12 layers" in tf_vqvae.why_no_prior(prior)
