@@ -8,6 +8,7 @@ sample_recognition.json.
 """
 
 import os
+import sys
 import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -56,14 +57,18 @@ def main(argv):
     tf.disable_eager_execution()
     tf.logging.set_verbosity(tf.logging.ERROR)
     config, checkpoint = run_folder.load_config(FLAGS.model_dir), run_folder.find_checkpoint(FLAGS.model_dir)
-    source = sources.locate(config.dataset, FLAGS.data_dir, str(pooch.os_cache("vq_estimator")))
+    source = sources.locate(
+        config.dataset, FLAGS.data_dir, str(pooch.os_cache("vq_estimator")), wanted=config.dataset_source
+    )
+    prior = prior_lib.find(FLAGS.model_dir, checkpoint)
+    if prior is None or not prior.config.codes.classes:
+        sys.exit(f"{FLAGS.model_dir} has no class-conditional prior: train_prior.py --class_conditional makes one")
     begin = time.time()
     judge = MLPClassifier((256,), batch_size=128, max_iter=15, random_state=0)
     judge.fit(*images_and_labels(config, source, "train"))
     accuracy = judge.score(*images_and_labels(config, source, "test"))
     print(f"judge: {accuracy:.4f} of the real test images right ({time.time() - begin:.0f} s)")
 
-    prior = prior_lib.find(FLAGS.model_dir, checkpoint)
     labels = sampling.labels_for(prior.config.codes.classes, FLAGS.num)
     drawn = sampling.sample(
         config, checkpoint, prior, FLAGS.num, labels, temperature=FLAGS.temperature, seed=FLAGS.seed

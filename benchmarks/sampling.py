@@ -31,7 +31,8 @@ def measure(grid, K):
     import tensorflow.compat.v1 as tf
 
     from vq_estimator import config as c
-    from vq_estimator.nn.prior import CodePrior, Sampling, gumbel
+    from vq_estimator.nn.likelihoods.pixels import gumbel
+    from vq_estimator.nn.prior import CodePrior, Sampling, noise_seed
 
     height, width, L = grid
     n = height * width * L
@@ -43,7 +44,7 @@ def measure(grid, K):
         codes = tf.placeholder(tf.int32, (FLAGS.batch,) + grid)
         place = tf.placeholder(tf.int32, [])
         logits = tf.gather(tf.reshape(prior.logits(codes), [FLAGS.batch, n, K]), place, axis=1)
-        noise = gumbel(tf.shape(logits), tf.stack([tf.constant(SEED, tf.int64), tf.cast(place, tf.int64)]))
+        noise = gumbel(tf.shape(logits), noise_seed(SEED, place))
         drawn = tf.argmax(logits + noise, -1, output_type=tf.int32)
         with tf.Session() as session:
             session.run(tf.global_variables_initializer())

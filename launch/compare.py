@@ -20,6 +20,7 @@ def main() -> None:
     if not FLAGS.model_dirs:
         raise VQError("model_dirs: got none, expected --model_dirs=RUN,RUN, evaluated run folders")
     rows = comparison.load(FLAGS.model_dirs.split(","), FLAGS.split)
+    source = comparison.source(rows)
     print(comparison.table(rows))
     if FLAGS.out:
         names = [f"{row.name}\n{comparison.describe(row.config)}" for row in rows]
@@ -28,7 +29,6 @@ def main() -> None:
             "distortion, -log2 p(x | z)": [b["distortion"] for b in bits],
             "rate of the codes, uniform prior": [b["rate_uniform"] for b in bits],
         }
-        source = rows[0].result["dataset_source"]
         drawing.stacked_bars(FLAGS.out, names, parts, f"bits per dimension of {source}'s {FLAGS.split} split")
         print(f"\nchart  {FLAGS.out}")
 

@@ -27,6 +27,7 @@ GRID = 8  # images with their code maps
 
 def main() -> None:
     from vq_estimator import drawing
+    from vq_estimator.inference import evaluation, sampling
     from vq_estimator.inference import exploration as explore
     from vq_estimator.inference.calibration import calibrate
 
@@ -34,6 +35,7 @@ def main() -> None:
     for name in ("image", "other"):
         if not 0 <= FLAGS[name].value < SHOWN:
             raise VQError(f"{name}: got {FLAGS[name].value}, expected a number from 0 to {SHOWN - 1}")
+    sampling.check_seed(FLAGS.seed)
     if FLAGS.frames < 1:
         raise VQError(f"frames: got {FLAGS.frames}, expected 1 or more")
     source = common.locate_data(config.dataset, wanted=config.dataset_source)
@@ -48,8 +50,7 @@ def main() -> None:
     def decode(codes):
         return explore.decode(config, checkpoint, codes, seed)
 
-    decoded = decode(found.codes)
-    both = drawing.side_by_side(drawing.grid(found.images, 10), drawing.grid(decoded, 10))
+    both = evaluation.reconstructions(config, checkpoint, source, FLAGS.split)
     drawing.save_png(at("reconstructions.png"), both, zoom=2)
 
     first = found.codes[FLAGS.image]
@@ -65,7 +66,7 @@ def main() -> None:
         if drawing.save_mp4(os.path.join(FLAGS.out, name + ".mp4"), walk):
             print(os.path.join(FLAGS.out, name + ".mp4"))
 
-    between = explore.interpolate(config, checkpoint, found.images[FLAGS.image], found.images[FLAGS.other])
+    between = explore.interpolate(config, checkpoint, found.images[FLAGS.image], found.images[FLAGS.other], seed=seed)
     rows = drawing.grid(explore.stacked(between), len(between.continuous))
     drawing.save_png(at("interpolation.png"), rows, zoom=3)
     drawing.codebooks(at("codebook.png"), view.usage, view.distances, view.plane)

@@ -15,12 +15,13 @@ EXPORT.string("export_dir", None, "the folder to make; TensorFlow Serving wants 
 
 
 def main() -> None:
-    from vq_estimator.inference import evaluation, export
+    from vq_estimator.inference import export
+    from vq_estimator.inference import prior as prior_lib
 
     if not FLAGS.export_dir:
         raise VQError("export_dir: got none, expected --export_dir=FOLDER, a folder to make")
     config, checkpoint = common.open_run()
-    prior = evaluation.find_prior(FLAGS.model_dir, checkpoint)
+    prior = prior_lib.find_or_warn(FLAGS.model_dir, checkpoint)
     folder = export.export(config, checkpoint, FLAGS.export_dir, prior)
     print(f"step {checkpoint.step} exported to {folder}, signatures " + ", ".join(export.signatures(config, prior)))
 

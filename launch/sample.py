@@ -9,7 +9,7 @@ from vq_estimator_launch.common import FLAGS, Group
 
 common.run_flags()
 SAMPLES = Group("Samples")
-SAMPLES.integer("num", 100, "how many, a multiple of the number of classes")
+SAMPLES.integer("num", None, "how many, a multiple of the number of classes [100, or 10 for each of --labels]")
 SAMPLES.integer("label", None, "of which class, where the prior is class-conditional")
 SAMPLES.string("labels", None, "of which classes, such as 0,1,2, in equal numbers, each from a new row [all]")
 SAMPLES.float("temperature", 1.0, "above 0; below 1 the codes drawn are likelier ones")
@@ -42,10 +42,13 @@ def main() -> None:
         raise VQError(
             f"prior: {FLAGS.model_dir!r} has none; train it with train_prior.py --model_dir={FLAGS.model_dir}"
         )
-    labels = sampling.labels_for(prior.config.codes.classes, FLAGS.num, _labels())
-    samples = sampling.sample(config, checkpoint, prior, FLAGS.num, labels, FLAGS.temperature, FLAGS.top_k, FLAGS.seed)
+    asked, num = _labels(), FLAGS.num
+    if num is None:
+        num = 10 * len(asked) if FLAGS.labels else 100
+    labels = sampling.labels_for(prior.config.codes.classes, num, asked)
+    samples = sampling.sample(config, checkpoint, prior, num, labels, FLAGS.temperature, FLAGS.top_k, FLAGS.seed)
     drawing.save_png(FLAGS.out, sampling.picture(samples), zoom=2)
-    print(f"{FLAGS.num} samples in {FLAGS.out}")
+    print(f"{num} samples in {FLAGS.out}")
 
 
 def run() -> None:

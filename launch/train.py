@@ -13,7 +13,7 @@ from vq_estimator import config as config_lib
 from vq_estimator_launch import common
 from vq_estimator_launch.common import FLAGS, Group
 
-MODEL = Group("Model (without a value: the preset's)")
+MODEL = Group("Model (without a value: the preset's; in brackets that of original and tuned)")
 MODEL.enum("dataset", "mnist", config_lib.DATASETS, "what to train on")
 MODEL.enum(
     "preset",
@@ -74,7 +74,7 @@ MODEL.integer("components", None, "components of the logistic_mixture [3]")
 MODEL.bool("binarize", None, "pixels of 128 and more white, the others black: for the bernoulli likelihood [no]")
 MODEL.enum("precision", None, config_lib.PRECISIONS, "of the layers; quantizer and likelihood are float32 [float32]")
 
-TRAINING = Group("Training (without a value: the preset's)")
+TRAINING = Group("Training (without a value: the preset's; in brackets that of original and tuned)")
 TRAINING.enum("objective", None, config_lib.OBJECTIVES, "original: means as tf-vqvae; elbo: nats per dimension")
 TRAINING.enum(
     "reconstruction_loss",
@@ -85,7 +85,7 @@ TRAINING.enum(
 TRAINING.float("beta", None, "weight of the commitment term [0.25]")
 TRAINING.integer("max_steps", None, "steps in all [original: 60,000, tuned: 10,000, CIFAR-10 250,000]")
 TRAINING.integer("batch_size", None, "images in a step [32, CIFAR-10 128]")
-TRAINING.float("learning_rate", None, "of Adam [original: 0.0002, tuned: 0.002, CIFAR-10 0.0005]")
+TRAINING.float("learning_rate", None, "of Adam [original: 0.0002, tuned: 0.002, of CIFAR-10 0.0005]")
 TRAINING.integer(
     "decay_steps",
     None,

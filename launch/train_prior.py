@@ -54,14 +54,15 @@ def main() -> None:
     from vq_estimator.inference import evaluation, extraction, sampling
     from vq_estimator.inference import prior as prior_lib
     from vq_estimator.inference.session import TrainedPrior
-    from vq_estimator.training import prior_trainer, run_folder
+    from vq_estimator.training import precision, prior_trainer, run_folder
 
     config, checkpoint = common.open_run()
     source = common.locate_data(config.dataset, wanted=config.dataset_source)
-    of = extraction.origin(config, checkpoint, source)
-    of.update(grid=config.model.grid, classes=source.spec.classes if FLAGS.class_conditional else 0)
+    of = extraction.codes_config(config, checkpoint, source, FLAGS.class_conditional)
     settings = {name: FLAGS[name].value for name in SETTINGS}
-    prior_config = config_lib.make_prior_config(config_lib.CodesConfig(**of), **settings)
+    prior_config = config_lib.make_prior_config(of, **settings)
+    precision.check(config.model.precision)
+    prior_trainer.check(prior_config, FLAGS.model_dir, FLAGS.overwrite)
     codes = extraction.extract(config, checkpoint, source, FLAGS.model_dir)
     folder = prior_trainer.folder(FLAGS.model_dir)
 

@@ -38,3 +38,11 @@ def test_what_is_no_evaluated_run_is_said(runs, tmp_path):
         comparison.load([str(tmp_path)])
     with pytest.raises(VQError, match="run evaluate.py --split=train"):
         comparison.load(runs, "train")
+
+
+def test_runs_of_different_data_are_not_compared(runs):
+    rows = comparison.load(runs)
+    assert comparison.source(rows) == "mnist-5k"
+    other = rows[1]._replace(result=dict(rows[1].result, dataset_source="cifar10"))
+    with pytest.raises(VQError, match="got runs of cifar10 and of mnist-5k, expected runs of one data set"):
+        comparison.source([rows[0], other])

@@ -1,12 +1,17 @@
 """The autoregressive decoder inside the VQ-VAE: causal, its draws those of the full pass, repeatable."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
 from vq_estimator import config as c
+from vq_estimator.errors import VQError
 from vq_estimator.models.vqvae import VQVAE
 from vq_estimator.nn.decoders import SEEDS_A_PIXEL
+from vq_estimator.nn.prior import noise_seed
+from vq_estimator.training import precision
 
 S = 8
 LIKELIHOODS = {
@@ -18,6 +23,14 @@ LIKELIHOODS = {
 
 
 SMALL = c.AutoregressiveDecoder(3, 8, 6)
+
+
+def bfloat16_here():
+    try:
+        precision.check("bfloat16")
+    except VQError:
+        return False
+    return True
 
 
 def vqvae(likelihood="logistic_mixture", decoder=SMALL):
@@ -114,3 +127,43 @@ def test_both_decoders_name_their_trainable_variables():
             model(tf.constant(images(1)))
             ours = model.encoder.trainable_variables + model.decoder.trainable_variables
             assert {v.op.name for v in ours} == {v.op.name for v in tf.trainable_variables()}
+
+
+@pytest.mark.parametrize("likelihood", sorted(LIKELIHOODS))
+def test_with_shared_noise_equal_codes_give_equal_images(likelihood):
+    model = vqvae(likelihood)
+    given = codes(4)
+    given[2] = given[0]
+    apart, shared = model.decode(tf.constant(given), 5), model.decode(tf.constant(given), 5, shared=True)
+    apart, shared = run([apart, shared])
+    assert (apart[0] != apart[2]).mean() > 0.5
+    np.testing.assert_array_equal(shared[0], shared[2])
+    assert (shared[0] != shared[1]).any() or likelihood == "categorical"  # whose untrained logits are all alike
+
+
+@pytest.mark.skipif(not bfloat16_here(), reason="no bfloat16 on this machine")
+def test_in_bfloat16_a_draw_is_close_to_what_the_full_pass_says_and_training_has_a_gradient():
+    config = vqvae("logistic").config
+    model = VQVAE(dataclasses.replace(config, precision="bfloat16"))
+    given, x = tf.constant(codes(2)), tf.constant(images(2))
+    z_q = model._flat(model.quantizer.lookup(given))
+    features = model.decoder._features(z_q)
+    full = model.decoder._pixels(tf.cast(x, tf.float32) / 127.5 - 1.0, features)
+    n = full.shape.as_list()[-1]
+    pixels = tf.cast(x, tf.float32) / 127.5 - 1.0
+    scanned = model.decoder._pixels.scan(features, 3, (n, tf.float32), lambda out, i, j: (pixels[:, i, j], out))
+    loss = tf.reduce_mean(model.likelihood(given, x).log_prob(x))
+    gradients = tf.gradients(loss, model.decoder.trainable_variables)
+    gradients = [g for g in gradients if g is not None]  # the last layer's vertical stack has nothing above it
+    full, scanned, gradients = run([full, scanned, gradients])
+    assert np.abs(full - scanned).max() < 0.02 * np.abs(full).max() + 0.02
+    assert all(np.isfinite(g).all() and np.abs(g).max() > 0 for g in gradients)
+
+
+def test_no_code_is_drawn_with_the_noise_of_a_pixel():
+    places = tf.constant([0, 5, 1023])
+    code_seeds = tf.stack([noise_seed(7, place) for place in tf.unstack(places)])
+    with tf.Session() as session:
+        code_seeds = session.run(code_seeds)
+    assert (code_seeds[:, 0] == 7).all() and (code_seeds[:, 1] < 0).all()  # pixels: place * SEEDS_A_PIXEL >= 0
+    assert len(set(code_seeds[:, 1])) == 3

@@ -72,6 +72,7 @@ BAD = [
     ("train", ["--decoder=autoregressive"], 1, "likelihood: got 'mse', expected another with --decoder=autoregressive"),
     ("train_prior", [], 1, "model_dir: got none, expected --model_dir=RUN"),
     ("sample", ["--model_dir=/no/such/run"], 1, "model_dir: got '/no/such/run', expected a run folder"),
+    ("sample", ["--num=ten"], 2, "flag --num=ten"),
     ("compare", [], 1, "model_dirs: got none, expected --model_dirs=RUN,RUN"),
     ("compare", ["--model_dirs=/no/such/run"], 1, "model_dirs: got '/no/such/run', which is no folder"),
     ("export", ["--model_dir=x"], 1, "export_dir: got none, expected --export_dir=FOLDER"),
@@ -168,6 +169,7 @@ def test_prior_samples_and_comparison(trained, offline, tmp_path):
     done = run(offline, "sample", "--model_dir=" + folder, "--num=20", "--labels=3,4", "--out=" + out)
     assert done.returncode == 0 and os.path.getsize(out) > 300, done.stderr
     for bad, message in (
+        ("--seed=-1", "seed: got -1, expected an integer from 0 to 2147483647"),
         ("--label=10", "labels: got 10, expected classes from 0 to 9"),
         ("--labels=a", "labels: got 'a', expected integers such as 0,1,2"),
         ("--temperature=0", "temperature: got 0.0, expected a number above 0"),

@@ -64,7 +64,16 @@ def test_console_commands_work_outside_the_repository(wheel, tmp_path):
     target = tmp_path / "site"
     call([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(target), str(wheel)], tmp_path)
     environment = dict(os.environ, PYTHONPATH=str(target))
-    for name in ("vq-train", "vq-evaluate", "vq-export", "vq-train-prior", "vq-sample", "vq-compare", "vq-explore", "vq-import-checkpoint"):
+    for name in (
+        "vq-train",
+        "vq-evaluate",
+        "vq-export",
+        "vq-train-prior",
+        "vq-sample",
+        "vq-compare",
+        "vq-explore",
+        "vq-import-checkpoint",
+    ):
         out = call([sys.executable, str(target / "bin" / name), "--help"], tmp_path, env=environment)
         assert "--model_dir" in out
     code = "import vq_estimator, vq_estimator_launch.common as c; print(vq_estimator.__file__, c.__file__)"

@@ -32,11 +32,10 @@ def vqvae_run(digits, tmp_path_factory):
 
 def prior_config(vqvae_run, digits, classes=0, **settings):
     config, model_dir, _ = vqvae_run
-    of = extraction.origin(config, run_folder.find_checkpoint(model_dir), digits)
-    of.update(grid=config.model.grid, classes=classes)
+    of = extraction.codes_config(config, run_folder.find_checkpoint(model_dir), digits, classes > 0)
     given = dict(layers=2, maps=16, max_steps=150, save_checkpoints_steps=50, eval_steps=50, learning_rate=5e-3)
     given.update(settings)
-    return c.make_prior_config(c.CodesConfig(**of), **given)
+    return c.make_prior_config(of, **given)
 
 
 def copy_of(vqvae_run, tmp_path_factory):
@@ -141,6 +140,7 @@ def test_labels():
         ((0, 5, [1]), "expected none: the prior is not conditional"),
         ((10, 100, [10]), "labels: got 10, expected classes from 0 to 9"),
         ((10, 15), "num: got 15, expected a multiple of 10"),
+        ((10, 4, [3, 3]), "labels: got 3 twice, expected each class once"),
         ((10, 0), "num: got 0, expected 1 or more"),
     ]
     for args, message in cases:
@@ -179,13 +179,31 @@ def test_it_stops_when_validation_gets_no_better(vqvae_run, digits, tmp_path_fac
     assert result.step == 40  # and stays stopped
 
 
+def test_patience_counts_evaluations_which_happen_at_checkpoints(vqvae_run, digits, tmp_path):
+    config = prior_config(vqvae_run, digits, save_checkpoints_steps=20, eval_steps=5, patience=3)
+    job = loop.Job(config, str(tmp_path), None, None, None, "bits", str, config.patience)
+    assert not loop.out_of_patience(job, 1000)  # nothing evaluated yet
+    (tmp_path / "best").mkdir()
+    (tmp_path / "best" / "best.json").write_text('{"global_step": 100, "value": 1.0}')
+    assert [loop.out_of_patience(job, step) for step in (120, 140, 159, 160)] == [False, False, False, True]
+    assert not loop.out_of_patience(job._replace(patience=0), 1000)
+    longer = dataclasses.replace(config, patience=9)
+    assert c.differences(config, longer) == []  # a run goes on with more patience
+
+
 def test_another_checkpoint_another_prior(trained, digits):
     _, model_dir, _, prior = trained
     other = run_folder.read_checkpoint(os.path.join(model_dir, "model.ckpt-120"))
     with pytest.raises(VQError, match="is of the codes of another checkpoint .step 150., expected one of step 120"):
         prior_lib.find(model_dir, other)
-    assert evaluation.find_prior(model_dir, other) is None
+    assert prior_lib.find_or_warn(model_dir, other) is None
     changed = dataclasses.replace(prior.config, codes=dataclasses.replace(prior.config.codes, fingerprint="x"))
+    with pytest.raises(
+        VQError, match="codes of the checkpoint of step 150.*--overwrite removes that prior, and only it"
+    ):
+        prior_trainer.check(changed, model_dir, overwrite=False)
+    prior_trainer.check(changed, model_dir, overwrite=True)
+    prior_trainer.check(prior.config, model_dir, overwrite=False)
     with pytest.raises(VQError, match="holds a run that differs: codes.fingerprint"):
         run_folder.prepare(prior_trainer.folder(model_dir), changed)
 

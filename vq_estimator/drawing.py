@@ -1,5 +1,6 @@
 """Pictures from arrays; knows nothing of models or runs. No window is ever opened."""
 
+import logging
 import shutil
 import subprocess
 from typing import Dict, Sequence
@@ -8,6 +9,8 @@ import numpy as np
 from PIL import Image
 
 from vq_estimator.data.files import atomic_path
+
+log = logging.getLogger("vq_estimator")
 
 FRAMES_A_SECOND = 20
 
@@ -86,11 +89,13 @@ def save_mp4(path: str, frames: np.ndarray, zoom: int = 4) -> bool:
     large = large[:, : large.shape[1] // 2 * 2, : large.shape[2] // 2 * 2]  # the codec wants even sides
     size = f"{large.shape[2]}x{large.shape[1]}"
     raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", str(FRAMES_A_SECOND), "-i", "-"]
-    with atomic_path(path) as temporary:
-        command = [ffmpeg, "-y", "-loglevel", "error", *raw, "-pix_fmt", "yuv420p", "-f", "mp4", temporary]
-        done = subprocess.run(command, input=np.ascontiguousarray(large).tobytes(), capture_output=True, check=False)
-        if done.returncode:
-            raise OSError(done.returncode, "ffmpeg: " + done.stderr.decode(errors="replace").strip()[-200:], path)
+    try:
+        with atomic_path(path) as temporary:
+            command = [ffmpeg, "-y", "-loglevel", "error", *raw, "-pix_fmt", "yuv420p", "-f", "mp4", temporary]
+            subprocess.run(command, input=np.ascontiguousarray(large).tobytes(), stderr=subprocess.PIPE, check=True)
+    except subprocess.CalledProcessError as e:
+        log.warning("no %s: ffmpeg: %s", path, e.stderr.decode(errors="replace").strip()[-200:])
+        return False
     return True
 
 

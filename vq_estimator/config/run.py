@@ -115,4 +115,5 @@ RESUMABLE = (
     "train.save_summary_steps",
     "train.eval_steps",
     "train.log_steps",
+    "patience",
 )

@@ -51,6 +51,20 @@ def total(result: dict) -> float:
     return result["bits_per_dim"]["distortion"] + result["bits_per_dim"]["rate_uniform"]
 
 
+def source(rows: Sequence[Row]) -> str:
+    """The data that all runs were evaluated on.
+
+    Raises:
+      VQError: they differ.
+    """
+    sources = {row.result["dataset_source"]: row.name for row in rows}
+    if len(sources) > 1:
+        raise VQError(
+            "model_dirs: got runs of {}, expected runs of one data set".format(" and of ".join(sorted(sources)))
+        )
+    return rows[0].result["dataset_source"]
+
+
 def describe(config: Config) -> str:
     """Grid, K and decoder: "8x8x2 codes of 256, autoregressive"."""
     m = config.model
@@ -60,7 +74,7 @@ def describe(config: Config) -> str:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """One line a run: bits/dim under each prior, and their parts."""
+    """One line a run: distortion, rate under each prior, the total under the uniform one, the share of codes used."""
     head = "{:<24}{:<44}{:>10}{:>12}{:>9}{:>9}{:>9}{:>9}{:>8}"
     titles = ("run", "model", "steps", "distortion", "uniform", "unigram", "prior", "total", "used")
     lines = [head.format(*titles)]

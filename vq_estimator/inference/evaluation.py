@@ -1,6 +1,5 @@
 """Numbers over a whole split, from a checkpoint: errors, codebook use, bits per dimension and their parts."""
 
-import logging
 import math
 import os
 from typing import NamedTuple, Optional
@@ -18,10 +17,7 @@ from vq_estimator.inference import prior as prior_lib
 from vq_estimator.inference.calibration import Calibration, calibrate
 from vq_estimator.inference.session import TrainedPrior, batches, features_of, restored
 from vq_estimator.nn.likelihoods import to_unit
-from vq_estimator.training import precision
 from vq_estimator.training.run_folder import Checkpoint
-
-log = logging.getLogger("vq_estimator")
 
 OWN, ANOTHER = "own", "another"  # whose codes an image is decoded from
 FITTED = "discretized_gaussian"  # the likelihood "mse" when it is evaluated
@@ -128,15 +124,6 @@ def bits_per_dim(
     return bits
 
 
-def find_prior(model_dir: str, checkpoint: Checkpoint) -> Optional[TrainedPrior]:
-    """The run's prior, where it is of this checkpoint's codes."""
-    try:
-        return prior_lib.find(model_dir, checkpoint)
-    except VQError as e:
-        log.warning("evaluated without the trained prior: %s", e)
-        return None
-
-
 def prior_figures(config: Config, prior: Optional[TrainedPrior], cost: Optional[prior_lib.CodeCost]) -> Optional[dict]:
     """Bits of an image's codes under the prior, its mixture over classes where it has some, and given the class."""
     if prior is None:
@@ -164,10 +151,9 @@ def evaluate(
       codes_of: OWN, or ANOTHER: each image is given the codes of the one before it in its batch of 500, to see what
         the codes are worth; the results are then in `eval/<split>-another.json` and `.npz`.
     """
-    precision.check(config.model.precision)
     calibration = calibrate(config, checkpoint, source, model_dir)
     examples = run_split(config, checkpoint, source, split, calibration.scale, codes_of)
-    prior = find_prior(model_dir, checkpoint) if codes_of == OWN else None
+    prior = prior_lib.find_or_warn(model_dir, checkpoint) if codes_of == OWN else None
     cost = prior_lib.cost(config, checkpoint, prior, Codes(examples.codes, examples.labels)) if prior else None
     mse = float(examples.mse.mean())
     result = {

@@ -1,7 +1,7 @@
 """Looking at what the codes mean: arrays of images and codes, for pictures, notebooks and questions of one's own.
 
 Code maps are int32 [h, w, L] and images uint8 [N, S, S, C]. Under an autoregressive decoder an image is a draw, and all
-those of one call have one seed.
+those of one call are drawn with the same noise: what differs between them is due to the codes.
 """
 
 from typing import NamedTuple, Optional
@@ -16,6 +16,8 @@ from vq_estimator.inference.session import features_of, restored
 from vq_estimator.training.run_folder import Checkpoint
 
 BATCH = 100
+BLOCK = 1024  # entries at a time whose neighbours are looked for
+MOST = 512  # entries of a codebook whose distances are shown
 
 
 class Encoded(NamedTuple):
@@ -42,7 +44,7 @@ def decode(config: Config, checkpoint: Checkpoint, codes: np.ndarray, seed: int 
 
     def build(model):
         given = tf.placeholder(tf.int32, (None,) + config.model.grid)
-        return given, model.decode(given, seed)
+        return given, model.decode(given, seed, shared=True)
 
     parts = []
     with restored(config, checkpoint.path, build) as (session, (given, images)):
@@ -80,19 +82,24 @@ def single_code(code_map: np.ndarray, K: int, most_positions: int = 64, most_val
     return SingleCode(codes, positions, values)
 
 
-def distances(entries: np.ndarray) -> np.ndarray:
-    """Between the entries of each codebook: [L, K, D] -> [L, K, K]."""
-    entries = entries.astype(np.float64)
-    squares = np.square(entries).sum(-1)
-    inner = np.matmul(entries, entries.transpose(0, 2, 1))
-    return np.sqrt(np.maximum(squares[:, :, np.newaxis] + squares[:, np.newaxis] - 2.0 * inner, 0.0))
+def distances(some: np.ndarray, entries: np.ndarray) -> np.ndarray:
+    """From some entries of each codebook [L, M, D] to others [L, K, D]: [L, M, K]."""
+    some, entries = some.astype(np.float64), entries.astype(np.float64)
+    inner = np.matmul(some, entries.transpose(0, 2, 1))
+    squares = np.square(some).sum(-1)[:, :, np.newaxis] + np.square(entries).sum(-1)[:, np.newaxis]
+    return np.sqrt(np.maximum(squares - 2.0 * inner, 0.0))
 
 
 def neighbours(entries: np.ndarray, number: int = 4) -> np.ndarray:
     """The nearest other entries of each: entries [L, K, D] -> numbers int32 [L, K, at most `number`], nearest first."""
-    distance = distances(entries)
-    distance[:, np.arange(entries.shape[1]), np.arange(entries.shape[1])] = np.inf
-    return np.argsort(distance, -1, kind="stable")[:, :, : min(number, entries.shape[1] - 1)].astype(np.int32)
+    K = entries.shape[1]
+    found = np.empty(entries.shape[:2] + (min(number, K - 1),), np.int32)
+    for start in range(0, K, BLOCK):
+        block = np.arange(start, min(start + BLOCK, K))
+        distance = distances(entries[:, block], entries)
+        distance[:, np.arange(len(block)), block] = np.inf
+        found[:, block] = np.argsort(distance, -1, kind="stable")[:, :, : found.shape[-1]]
+    return found
 
 
 def random_walk(
@@ -140,7 +147,7 @@ class Interpolation(NamedTuple):
 
 
 def interpolate(
-    config: Config, checkpoint: Checkpoint, first: np.ndarray, second: np.ndarray, steps: int = 10
+    config: Config, checkpoint: Checkpoint, first: np.ndarray, second: np.ndarray, steps: int = 10, seed: int = 0
 ) -> Interpolation:
     """Straight lines between the z_e of two images uint8 [S, S, C]."""
 
@@ -148,7 +155,8 @@ def interpolate(
         z = model.encode_continuous(tf.constant(np.stack([first, second])))
         share = tf.reshape(tf.linspace(0.0, 1.0, steps), [-1, 1, 1, 1, 1])
         line = z[0] * (1.0 - share) + z[1] * share
-        return model.decode_vectors(line), model.decode_vectors(model.quantizer(line, False).z_q)
+        nearest = model.quantizer(line, False).z_q
+        return tuple(model.decode_vectors(z_q, seed, shared=True) for z_q in (line, nearest))
 
     with restored(config, checkpoint.path, build) as (session, tensors):
         return Interpolation(*session.run(tensors))
@@ -160,7 +168,7 @@ class CodebookView(NamedTuple):
     Attributes:
       entries: float32 [L, K, D].
       usage: [L, K], the share of each entry among the codes of its codebook, in the training split.
-      distances: [L, K, K], between the entries.
+      distances: [L, M, M], between the entries, or between MOST of them, evenly spread.
       plane: [L, K, 2], the entries on their two principal axes.
     """
 
@@ -176,7 +184,8 @@ def codebook(config: Config, checkpoint: Checkpoint, calibration: Calibration) -
         entries = session.run(entries)
     usage = calibration.counts / np.maximum(calibration.counts.sum(-1, keepdims=True), 1)
     plane = np.stack([principal_plane(book) for book in entries])
-    return CodebookView(entries, usage, distances(entries), plane)
+    some = entries[:, evenly(entries.shape[1], MOST)]
+    return CodebookView(entries, usage, distances(some, some), plane)
 
 
 def principal_plane(vectors: np.ndarray) -> np.ndarray:

@@ -21,33 +21,39 @@ from vq_estimator.nn.prior import Sampling
 from vq_estimator.training.run_folder import Checkpoint
 
 SEED = "seed"
-DEFAULT = "reconstruct"
+DEFAULT = tf.saved_model.signature_constants.DEFAULT_SERVING_SIGNATURE_DEF_KEY
 
 
 class Signature(NamedTuple):
-    """Inputs by name, which are the tensors' names too, and the name of the output, whose tensor is the signature's."""
+    """Inputs by name, which are the tensors' names too; the output's name, and its tensor."""
 
     inputs: Tuple[str, ...]
     output: str
+    tensor: str
 
 
 def signatures(config: Config, prior: Optional[TrainedPrior] = None) -> Dict[str, Signature]:
-    """The signatures by name. Where an image is a draw, those that give images take a seed, 0 where it is not fed."""
+    """The signatures by name.
+
+    Where an image is a draw, those that give images take a seed. It is 0 where a session does not feed it; who calls a
+    signature as a function (TensorFlow 2) has to give every input of it, so the default one has none but the images.
+    """
     seed = (SEED,) if evaluation.draws(config) else ()
     sample = {}
     if prior is not None:
         number = "labels" if prior.config.codes.classes else "num"
-        sample = {"sample": Signature((number, "temperature", SEED), "images")}
+        sample = {"sample": Signature((number, "temperature", SEED), "images", "sample")}
     return {
         **sample,
-        "encode": Signature(("images",), "codes"),
-        "decode": Signature(("codes",) + seed, "images"),
-        "reconstruct": Signature(("images",) + seed, "images"),
+        "encode": Signature(("images",), "codes", "encode"),
+        "decode": Signature(("codes",) + seed, "images", "decode"),
+        "reconstruct": Signature(("images",) + seed, "images", "reconstruct"),
+        DEFAULT: Signature(("images",), "images", "reconstruct"),
     }
 
 
 def freeze(config: Config, checkpoint: Checkpoint, prior: Optional[TrainedPrior] = None) -> graph_pb2.GraphDef:
-    """The graph with its weights as constants; its tensors have the names of `signatures` and their inputs."""
+    """The graph with its weights as constants; `signatures` names its tensors."""
     m = config.model
 
     def build(model, code_prior=None):
@@ -67,7 +73,7 @@ def freeze(config: Config, checkpoint: Checkpoint, prior: Optional[TrainedPrior]
             tf.identity(model.decode(drawn, seed), "sample")
 
     with restored(config, checkpoint.path, build, prior) as (session, _):
-        outputs = list(signatures(config, prior))
+        outputs = sorted({s.tensor for s in signatures(config, prior).values()})
         return tf.graph_util.convert_variables_to_constants(session, session.graph_def, outputs)
 
 
@@ -76,7 +82,7 @@ def export(config: Config, checkpoint: Checkpoint, export_dir: str, prior: Optio
 
     Signatures, for any batch size: `encode` (images uint8 [B, S, S, C] -> codes int32 [B, h, w, L]), `decode`
     (codes -> images uint8), `reconstruct` (images -> images), and `serving_default`, which is `reconstruct`. Under an
-    autoregressive decoder the images are draws, and the last three take a `seed` too (int64 scalar, default 0).
+    autoregressive decoder the images are draws, and `decode` and `reconstruct` take a `seed` too (int64 scalar).
     With a prior there is `sample` (`num`, or `labels` int32 [B] of a class-conditional one; `temperature` float32,
     default 1, and `seed` -> images).
 
@@ -114,10 +120,9 @@ def _write(frozen: graph_pb2.GraphDef, parts: Dict[str, Signature], target: str)
         for name, part in parts.items():
             built[name] = tf.saved_model.signature_def_utils.build_signature_def(
                 {i: info(i) for i in part.inputs},
-                {part.output: info(name)},
+                {part.output: info(part.tensor)},
                 tf.saved_model.signature_constants.PREDICT_METHOD_NAME,
             )
-        built[tf.saved_model.signature_constants.DEFAULT_SERVING_SIGNATURE_DEF_KEY] = built[DEFAULT]
         with tf.Session(graph=graph) as session:
             builder = tf.saved_model.Builder(target)
             builder.add_meta_graph_and_variables(

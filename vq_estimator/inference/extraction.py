@@ -1,11 +1,10 @@
 """The codes of whole splits by a trained VQ-VAE, made once for each checkpoint."""
 
-import logging
 from typing import Dict
 
 import numpy as np
 
-from vq_estimator.config import Config
+from vq_estimator.config import CodesConfig, Config
 from vq_estimator.data import codes as codes_lib
 from vq_estimator.data import pipeline
 from vq_estimator.data.codes import Codes
@@ -13,8 +12,6 @@ from vq_estimator.data.sources import Source
 from vq_estimator.inference.calibration import fingerprint
 from vq_estimator.inference.session import batches
 from vq_estimator.training.run_folder import Checkpoint
-
-log = logging.getLogger("vq_estimator")
 
 
 def origin(config: Config, checkpoint: Checkpoint, source: Source) -> dict:
@@ -26,6 +23,12 @@ def origin(config: Config, checkpoint: Checkpoint, source: Source) -> dict:
         "global_step": checkpoint.step,
         "fingerprint": fingerprint(checkpoint.path),
     }
+
+
+def codes_config(config: Config, checkpoint: Checkpoint, source: Source, class_conditional: bool) -> CodesConfig:
+    """What a prior of a run's codes is of."""
+    of = dict(origin(config, checkpoint, source), grid=config.model.grid)
+    return CodesConfig(classes=source.spec.classes if class_conditional else 0, **of)
 
 
 def extract(

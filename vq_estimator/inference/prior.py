@@ -1,5 +1,6 @@
 """The trained prior of a run: where it is, and what the codes of images cost under it."""
 
+import logging
 import os
 from typing import NamedTuple, Optional
 
@@ -14,6 +15,8 @@ from vq_estimator.inference.calibration import fingerprint
 from vq_estimator.inference.session import TrainedPrior, restored
 from vq_estimator.training import prior_trainer, run_folder
 from vq_estimator.training.run_folder import Checkpoint
+
+log = logging.getLogger("vq_estimator")
 
 BATCH = 100
 
@@ -46,6 +49,15 @@ def find(model_dir: str, checkpoint: Checkpoint) -> Optional[TrainedPrior]:
             f"expected one of step {checkpoint.step}'s; run train_prior.py --overwrite, or name its --checkpoint"
         )
     return TrainedPrior(config, run_folder.find_checkpoint(folder, run_folder.BEST))
+
+
+def find_or_warn(model_dir: str, checkpoint: Checkpoint) -> Optional[TrainedPrior]:
+    """The same, but a prior of another checkpoint is a warning, and as good as none."""
+    try:
+        return find(model_dir, checkpoint)
+    except VQError as e:
+        log.warning("going on without the trained prior: %s", e)
+        return None
 
 
 def cost(config: Config, checkpoint: Checkpoint, prior: TrainedPrior, codes: Codes) -> CodeCost:

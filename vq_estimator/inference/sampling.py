@@ -27,7 +27,7 @@ def labels_for(classes: int, num: int, asked: Optional[Sequence[int]] = None) ->
     """The label of each of `num` samples, in equal runs of the classes asked for (None: all); None without classes.
 
     Raises:
-      VQError: a class is asked for that there is not, or `num` is no multiple of their number.
+      VQError: a class is asked for that there is not, or twice, or `num` is no multiple of their number.
     """
     if num < 1:
         raise VQError(f"num: got {num}, expected 1 or more")
@@ -39,9 +39,16 @@ def labels_for(classes: int, num: int, asked: Optional[Sequence[int]] = None) ->
     for label in asked:
         if not 0 <= label < classes:
             raise VQError(f"labels: got {label}, expected classes from 0 to {classes - 1}")
+        if asked.count(label) > 1:
+            raise VQError(f"labels: got {label} twice, expected each class once")
     if not asked or num % len(asked):
         raise VQError(f"num: got {num}, expected a multiple of {len(asked)}, the number of classes to sample")
     return np.repeat(np.array(asked, np.int32), num // len(asked))
+
+
+def check_seed(seed: int) -> None:
+    if not 0 <= seed < 2**31:
+        raise VQError(f"seed: got {seed}, expected an integer from 0 to 2147483647")
 
 
 def sample(
@@ -70,8 +77,7 @@ def sample(
         raise VQError(f"temperature: got {temperature}, expected a number above 0")
     if not 0 <= top_k <= K:
         raise VQError(f"top_k: got {top_k}, expected 0 (all) to {K}")
-    if not 0 <= seed < 2**31:
-        raise VQError(f"seed: got {seed}, expected an integer from 0 to 2147483647")
+    check_seed(seed)
 
     def build(model, code_prior):
         of = tf.placeholder(tf.int32, [BATCH])

@@ -12,9 +12,8 @@ from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError
 from vq_estimator.models.vqvae import VQVAE
 from vq_estimator.nn.module import static_shape
-from vq_estimator.nn.prior import NAME as PRIOR
 from vq_estimator.nn.prior import CodePrior
-from vq_estimator.training import averaging
+from vq_estimator.training import averaging, precision
 from vq_estimator.training.run_folder import Checkpoint
 
 BATCH = 500
@@ -43,35 +42,30 @@ def restored(
     With a prior it is `build(model, its CodePrior)`, and the prior's variables are restored from its own checkpoint.
 
     Raises:
-      VQError: a checkpoint does not fit its configuration.
+      VQError: a checkpoint does not fit its configuration, or the precision can't be had here.
     """
+    precision.check(config.model.precision)
     with tf.Graph().as_default() as graph:
-        model = VQVAE(config.model, config.train.seed)
+        model, parts, of_prior = VQVAE(config.model, config.train.seed), [], set()
         if prior is None:
-            tensors, parts = build(model), []
+            tensors = build(model)
         else:
-            tensors = build(model, CodePrior(prior.config.network, prior.config.codes))
-            parts = [(prior.checkpoint.path, prior.config.optimizer, True)]
-        parts.append((checkpoint, config.optimizer, False))
+            code_prior = CodePrior(prior.config.network, prior.config.codes)
+            tensors = build(model, code_prior)
+            of_prior = {v.op.name for v in code_prior.variables}
+            parts.append((prior.checkpoint.path, prior.config.optimizer, code_prior.variables))
+        rest = [v for v in tf.global_variables() if v.op.name not in of_prior]
+        if rest:
+            parts.append((checkpoint, config.optimizer, rest))
         with tf.Session(graph=graph) as session:
-            for path, optimizer, of_prior in parts:
-                variables = averaging.restore_map(
-                    [v for v in tf.global_variables() if _of_prior(v) == of_prior],
-                    tf.trainable_variables(),
-                    optimizer.average_decay,
-                )
-                if not variables:
-                    continue
+            for path, optimizer, own in parts:
+                variables = averaging.restore_map(own, tf.trainable_variables(), optimizer.average_decay)
                 _check_fits(path, variables)
                 try:
                     tf.train.Saver(variables).restore(session, path)
                 except (tf.errors.OpError, ValueError, IndexError) as e:
                     raise _unreadable(path, e) from None
             yield Restored(session, tensors)
-
-
-def _of_prior(variable: tf.Variable) -> bool:
-    return variable.op.name.startswith(PRIOR + "/")
 
 
 def _check_fits(checkpoint: str, variables) -> None:

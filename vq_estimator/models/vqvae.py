@@ -65,16 +65,17 @@ class VQVAE:
         """The same from z_q float32 [B, h, w, P, D]."""
         return self.decoder.likelihood(self._flat(z_q), images)
 
-    def decode(self, codes: tf.Tensor, seed=0) -> tf.Tensor:
+    def decode(self, codes: tf.Tensor, seed=0, shared: bool = False) -> tf.Tensor:
         """Codes int32 [B, h, w, L] to images uint8 [B, S, S, C].
 
-        Of a factorised decoder the mean; of an autoregressive one a draw, which `seed` (an int) decides.
+        Of a factorised decoder the mean; of an autoregressive one a draw, which `seed` (an int) decides; `shared`: all
+        examples are drawn with the same noise.
         """
-        return self.decode_vectors(self.quantizer.lookup(codes), seed)
+        return self.decode_vectors(self.quantizer.lookup(codes), seed, shared)
 
-    def decode_vectors(self, z_q: tf.Tensor, seed=0) -> tf.Tensor:
+    def decode_vectors(self, z_q: tf.Tensor, seed=0, shared: bool = False) -> tf.Tensor:
         """The same from z_q float32 [B, h, w, P, D]."""
-        return self.decoder.image(self._flat(z_q), seed)
+        return self.decoder.image(self._flat(z_q), seed, shared)
 
     def _flat(self, z_q: tf.Tensor) -> tf.Tensor:
         height, width, _ = self.config.grid

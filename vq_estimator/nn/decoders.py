@@ -32,12 +32,16 @@ class Factorised(_OfModules):
     def likelihood(self, z_q: tf.Tensor, images: tf.Tensor) -> Likelihood:
         """p(x | z_q) from z_q float32 [B, h, w, features]; the images are not looked at."""
         del images
+        return self._likelihood(z_q)
+
+    def _likelihood(self, z_q):
         c = self._config
         return likelihoods.from_parameters(c.likelihood, self._network(z_q), c.channels)
 
-    def image(self, z_q: tf.Tensor, seed) -> tf.Tensor:
+    def image(self, z_q: tf.Tensor, seed, shared: bool = False) -> tf.Tensor:
         """The mean of p(x | z_q), uint8 [B, S, S, C]; nothing is drawn."""
-        return to_uint8(self.likelihood(z_q, seed).mean())
+        del seed, shared
+        return to_uint8(self._likelihood(z_q).mean())
 
 
 class Autoregressive(_OfModules):
@@ -58,13 +62,17 @@ class Autoregressive(_OfModules):
         """p(x | z_q) at x = `images` uint8 [B, S, S, C]: each pixel's distribution given the pixels of x before it."""
         return self._pixel(self._pixels(_centred(images), self._features(z_q)))
 
-    def image(self, z_q: tf.Tensor, seed) -> tf.Tensor:
-        """One draw from p(x | z_q), uint8 [B, S, S, C], the same for the same batch and `seed` (an int)."""
+    def image(self, z_q: tf.Tensor, seed, shared: bool = False) -> tf.Tensor:
+        """One draw from p(x | z_q), uint8 [B, S, S, C], the same for the same batch and `seed` (an int).
+
+        `shared`: the examples are drawn with the same noise, so that equal z_q give equal images.
+        """
         size, channels = self._config.image_size, self._config.channels
 
         def draw(parameters, i, j):
             place = tf.cast(i * size + j, tf.int64) * SEEDS_A_PIXEL
-            drawn = self._pixel(parameters[:, tf.newaxis, tf.newaxis]).sample(tf.stack([first, place]))[:, 0, 0]
+            p = self._pixel(parameters[:, tf.newaxis, tf.newaxis])
+            drawn = p.sample(tf.stack([first, place]), shared)[:, 0, 0]
             return _centred(drawn), drawn
 
         first = tf.cast(seed, tf.int64)

@@ -27,6 +27,11 @@ class Module:
         """Its trainable variables, once it has been called."""
         return list(self._template.trainable_variables)
 
+    @property
+    def variables(self) -> List[tf.Variable]:
+        """All its variables, once it has been called."""
+        return list(self._template.variables)
+
     @staticmethod
     def variable(name: str, shape, initializer, trainable: bool = True) -> tf.Variable:
         """A float32 resource variable; TF 1.15 would make a reference variable by itself.

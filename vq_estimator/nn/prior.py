@@ -13,11 +13,9 @@ from typing import Dict, NamedTuple, Optional
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.config import CodesConfig, PriorNetworkConfig
-from vq_estimator.nn.likelihoods.pixels import uniform
+from vq_estimator.nn.likelihoods.pixels import gumbel, uniform
 from vq_estimator.nn.module import Module
 from vq_estimator.nn.pixelcnn import GatedPixelCNN
-
-NAME = "prior"
 
 
 class Sampling(NamedTuple):
@@ -34,9 +32,9 @@ class Sampling(NamedTuple):
     top_k: int = 0
 
 
-def gumbel(shape, seed: tf.Tensor) -> tf.Tensor:
-    """Gumbel noise decided by `seed` (int [2]): the index of the largest logit + noise is a draw from the softmax."""
-    return -tf.log(-tf.log(uniform(shape, seed)))
+def noise_seed(seed: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
+    """Of the code number `place` of a map, [2] int64; negative, since pixels are drawn with numbers from 0 on."""
+    return tf.stack([tf.cast(seed, tf.int64), -1 - tf.cast(place, tf.int64)])
 
 
 class CodePrior(Module):
@@ -47,7 +45,7 @@ class CodePrior(Module):
       codes: grid [h, w, L], K, and the number of classes (0: none).
     """
 
-    def __init__(self, config: PriorNetworkConfig, codes: CodesConfig, name: str = NAME):
+    def __init__(self, config: PriorNetworkConfig, codes: CodesConfig, name: str = "prior"):
         super().__init__(name)
         self._config, self._codes = config, codes
         self._pixelcnn = GatedPixelCNN(config.layers, config.maps, config.maps, name="positions")
@@ -71,12 +69,11 @@ class CodePrior(Module):
 
     def sample(self, batch: tf.Tensor, labels: Optional[tf.Tensor], how: Sampling) -> tf.Tensor:
         """Draws code maps int32 [batch, h, w, L], one code after the other inside the graph."""
-        c, first = self._codes, tf.cast(how.seed, tf.int64)
+        c = self._codes
         _, width, L = c.grid
 
         def draw(logits, i, j, level):
-            place = tf.cast((i * width + j) * L + level, tf.int64)
-            noise = gumbel(tf.shape(logits), tf.stack([first, place]))
+            noise = gumbel(tf.shape(logits), noise_seed(how.seed, (i * width + j) * L + level))
             if 0 < how.top_k < c.K:
                 lowest = tf.nn.top_k(logits, how.top_k).values[:, -1:]
                 logits = tf.where(logits < lowest, tf.fill(tf.shape(logits), -1e9), logits)

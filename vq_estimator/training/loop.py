@@ -103,8 +103,10 @@ def evaluate_and_keep_best(job: Job, estimator: tf_estimator.Estimator) -> None:
 
 def out_of_patience(job: Job, step: int) -> bool:
     """Whether the best checkpoint is `patience` evaluations old; the folder alone tells, so resuming knows it too."""
-    best = run_folder.load_best(job.model_dir)
-    return bool(job.patience and best and step - best["global_step"] >= job.patience * job.config.train.eval_steps)
+    train, best = job.config.train, run_folder.load_best(job.model_dir)
+    # Evaluations happen at checkpoints alone.
+    every = -(-train.eval_steps // train.save_checkpoints_steps) * train.save_checkpoints_steps
+    return bool(job.patience and best and step - best["global_step"] >= job.patience * every)
 
 
 def run(job: Job, overwrite: bool = False, hooks=()) -> TrainResult:

@@ -80,7 +80,7 @@ def prior_model_fn(features, labels, mode, params, config):
     label = features["label"] if run.codes.classes else None
     seed = None
     if mode == tf_estimator.ModeKeys.TRAIN:
-        seed = tf.stack([tf.constant(schedule.seed, tf.int64), tf.identity(step)])
+        seed = tf.stack([tf.constant(~schedule.seed, tf.int64), tf.identity(step)])  # (seed, epoch) orders the data
     log_p = CodePrior(run.network, run.codes).log_prob(features["codes"], label, seed)
     if mode == tf_estimator.ModeKeys.PREDICT:
         return tf_estimator.EstimatorSpec(mode, predictions={"log_prob": log_p})

@@ -6,7 +6,8 @@ from typing import Callable
 from vq_estimator.config import PriorConfig
 from vq_estimator.data import codes as codes_lib
 from vq_estimator.data.codes import Codes
-from vq_estimator.training import loop
+from vq_estimator.errors import VQError
+from vq_estimator.training import loop, run_folder
 from vq_estimator.training.loop import TrainResult
 from vq_estimator.training.model_fns import prior_model_fn
 
@@ -17,6 +18,23 @@ METRIC = "bits_per_image"
 def folder(model_dir: str) -> str:
     """Where the prior of a run lies."""
     return os.path.join(model_dir, "prior")
+
+
+def check(config: PriorConfig, model_dir: str, overwrite: bool) -> None:
+    """Refuses, before anything is computed, what `train` would refuse.
+
+    Raises:
+      VQError: the run has a prior of another checkpoint's codes.
+    """
+    path = folder(model_dir)
+    if overwrite or not os.path.isfile(os.path.join(path, run_folder.CONFIG)):
+        return
+    old = run_folder.load_config(path, PriorConfig).codes
+    if old.fingerprint != config.codes.fingerprint:
+        raise VQError(
+            f"prior: {path} is of the codes of the checkpoint of step {old.global_step}, expected the one of step "
+            f"{config.codes.global_step} that is asked for; --overwrite removes that prior, and only it"
+        )
 
 
 def train(

@@ -30,6 +30,7 @@ OF_A_RUN = (
     "eval",
     "eval_*",
     "reconstructions.png",
+    "samples.png",
 )
 
 

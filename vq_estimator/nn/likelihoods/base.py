@@ -66,8 +66,11 @@ class Likelihood:
         """The likeliest levels, uint8 [B, H, W, C]; channel by channel, given the ones before, where they depend."""
         raise TypeError(f"{type(self).__name__}: define mode")
 
-    def sample(self, seed: tf.Tensor) -> tf.Tensor:
-        """One draw, uint8 [B, H, W, C], decided by `seed`, an int tensor of shape [2]."""
+    def sample(self, seed: tf.Tensor, shared: bool = False) -> tf.Tensor:
+        """One draw, uint8 [B, H, W, C], decided by `seed`, an int tensor of shape [2].
+
+        `shared`: the examples are drawn with the same noise, so that equal distributions give equal draws.
+        """
         raise TypeError(f"{type(self).__name__}: define sample")
 
 

@@ -3,7 +3,7 @@
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.nn.likelihoods.base import Likelihood
-from vq_estimator.nn.likelihoods.pixels import LEVELS, uniform
+from vq_estimator.nn.likelihoods.pixels import LEVELS, noise_shape, uniform
 
 IMPOSSIBLE = -1e9  # ln of the probability of the levels between; finite, so that no table holds an infinity
 
@@ -45,6 +45,6 @@ class Bernoulli(Likelihood):
     def mode(self) -> tf.Tensor:
         return tf.cast(self._logits > 0.0, tf.uint8) * tf.constant(LEVELS - 1, tf.uint8)
 
-    def sample(self, seed: tf.Tensor) -> tf.Tensor:
-        ones = uniform(tf.shape(self._logits), seed) < tf.sigmoid(self._logits)
+    def sample(self, seed: tf.Tensor, shared: bool = False) -> tf.Tensor:
+        ones = uniform(noise_shape(self._logits, shared), seed) < tf.sigmoid(self._logits)
         return tf.cast(ones, tf.uint8) * tf.constant(LEVELS - 1, tf.uint8)

@@ -3,7 +3,7 @@
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.nn.likelihoods.base import Likelihood
-from vq_estimator.nn.likelihoods.pixels import LEVELS, uniform
+from vq_estimator.nn.likelihoods.pixels import LEVELS, gumbel, noise_shape
 from vq_estimator.nn.module import static_shape
 
 
@@ -41,6 +41,6 @@ class Categorical(Likelihood):
     def mode(self) -> tf.Tensor:
         return tf.cast(tf.argmax(self._logits, -1), tf.uint8)
 
-    def sample(self, seed: tf.Tensor) -> tf.Tensor:
-        gumbel = -tf.log(-tf.log(uniform(tf.shape(self._logits), seed)))
-        return tf.cast(tf.argmax(self._logits + gumbel, -1), tf.uint8)
+    def sample(self, seed: tf.Tensor, shared: bool = False) -> tf.Tensor:
+        noise = gumbel(noise_shape(self._logits, shared), seed)
+        return tf.cast(tf.argmax(self._logits + noise, -1), tf.uint8)

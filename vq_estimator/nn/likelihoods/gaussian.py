@@ -5,7 +5,7 @@ import math
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.nn.likelihoods.base import Likelihood, argmax_by_channel, clipped_log_scale, clipped_mean
-from vq_estimator.nn.likelihoods.pixels import LEVELS, normal, to_uint8
+from vq_estimator.nn.likelihoods.pixels import LEVELS, noise_shape, normal, to_uint8
 from vq_estimator.nn.module import static_shape
 
 _LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
@@ -95,5 +95,5 @@ class DiscretizedGaussian(Likelihood):
     def mode(self) -> tf.Tensor:
         return argmax_by_channel(self, static_shape(self._mean)[-1])
 
-    def sample(self, seed) -> tf.Tensor:
-        return to_uint8((self._mean + self._scale * normal(tf.shape(self._mean), seed)) / (LEVELS - 1.0))
+    def sample(self, seed: tf.Tensor, shared: bool = False) -> tf.Tensor:
+        return to_uint8((self._mean + self._scale * normal(noise_shape(self._mean, shared), seed)) / (LEVELS - 1.0))

@@ -13,7 +13,7 @@ Salimans, Karpathy, Chen, Kingma (2017), PixelCNN++, arXiv 1701.05517, sections 
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.nn.likelihoods.base import Likelihood, argmax_by_channel, clipped_log_scale, clipped_mean
-from vq_estimator.nn.likelihoods.pixels import LEVELS, to_uint8, uniform
+from vq_estimator.nn.likelihoods.pixels import LEVELS, gumbel, noise_shape, to_uint8, uniform
 from vq_estimator.nn.module import static_shape
 
 
@@ -67,8 +67,8 @@ class DiscretizedLogistic(Likelihood):
     def mode(self) -> tf.Tensor:
         return argmax_by_channel(self, static_shape(self._mean)[-1])
 
-    def sample(self, seed: tf.Tensor) -> tf.Tensor:
-        noise = logistic_noise(tf.shape(self._mean), seed)
+    def sample(self, seed: tf.Tensor, shared: bool = False) -> tf.Tensor:
+        noise = logistic_noise(noise_shape(self._mean, shared), seed)
         return to_uint8((self._mean + tf.exp(self._log_scale) * noise) / (LEVELS - 1.0))
 
 
@@ -154,16 +154,16 @@ class LogisticMixture(Likelihood):
     def mode(self) -> tf.Tensor:
         return argmax_by_channel(self, self._channels)
 
-    def sample(self, seed: tf.Tensor) -> tf.Tensor:
+    def sample(self, seed: tf.Tensor, shared: bool = False) -> tf.Tensor:
         seed = tf.cast(seed, tf.int64)
-        gumbel = -tf.log(-tf.log(uniform(tf.shape(self._log_weights), seed)))
+        noise = gumbel(noise_shape(self._log_weights, shared), seed)
         M = static_shape(self._log_weights)[-1]
-        picked = tf.one_hot(tf.argmax(self._log_weights + gumbel, -1), M)  # [B, H, W, M]
+        picked = tf.one_hot(tf.argmax(self._log_weights + noise, -1), M)  # [B, H, W, M]
         x = []
         for channel in range(self._channels):
             before = tf.stack(x, -1) if x else None
             mean = tf.reduce_sum(picked * self._mean_given(channel, before), -1)
             log_scale = tf.reduce_sum(picked * self._log_scale[..., channel, :], -1)
-            noise = logistic_noise(tf.shape(mean), seed + tf.constant([0, 1 + channel], tf.int64))
+            noise = logistic_noise(noise_shape(mean, shared), seed + tf.constant([0, 1 + channel], tf.int64))
             x.append(tf.round(tf.clip_by_value(mean + tf.exp(log_scale) * noise, 0.0, LEVELS - 1.0)))
         return tf.cast(tf.stack(x, -1), tf.uint8)

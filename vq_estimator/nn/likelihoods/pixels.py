@@ -24,6 +24,17 @@ def uniform(shape, seed) -> tf.Tensor:
     return tf.clip_by_value(u, 1e-7, 1.0 - 1e-7)
 
 
+def gumbel(shape, seed) -> tf.Tensor:
+    """Gumbel noise decided by `seed` (int tensor [2]): the index of the largest logit + noise is a softmax's draw."""
+    return -tf.log(-tf.log(uniform(shape, seed)))
+
+
+def noise_shape(x: tf.Tensor, shared: bool) -> tf.Tensor:
+    """The shape of the noise for x [B, ...]: its own, or with 1 for B where the examples share it."""
+    shape = tf.shape(x)
+    return tf.concat([[1], shape[1:]], 0) if shared else shape
+
+
 def normal(shape, seed) -> tf.Tensor:
     """Standard normal float32, decided by `seed` (int tensor [2])."""
     return tf.raw_ops.StatelessRandomNormal(shape=shape, seed=tf.cast(seed, tf.int64), dtype=tf.float32)
