@@ -66,7 +66,10 @@ MODEL.enum(
     config_lib.DECODERS,
     "factorised: pixels independent given the codes; autoregressive: each given those before it too [factorised]",
 )
-MODEL.integer("decoder_layers", None, "gated layers of the autoregressive decoder [4]")
+MODEL.enum(
+    "decoder_kind", None, config_lib.PIXEL_LAYERS, "of the autoregressive decoder's layers; residual: faster [residual]"
+)
+MODEL.integer("decoder_layers", None, "layers of the autoregressive decoder [6]")
 MODEL.integer("decoder_maps", None, "feature maps of each [64]")
 MODEL.integer("decoder_features", None, "feature maps of the codes at each pixel that it is given [32]")
 MODEL.enum("likelihood", None, config_lib.LIKELIHOODS, "p(x | z_q) [mse: squared error, evaluated as a Gaussian]")
@@ -138,6 +141,7 @@ SETTINGS = [
     "output_width",
     "initializer",
     "decoder",
+    "decoder_kind",
     "decoder_layers",
     "decoder_maps",
     "decoder_features",

@@ -25,7 +25,7 @@ def check(log_p_given_z, codes):
     assert len(set(codes)) > 1
 
 
-@pytest.mark.parametrize("decoder", [c.FactorisedDecoder(), c.AutoregressiveDecoder(2, 4, 3)])
+@pytest.mark.parametrize("decoder", [c.FactorisedDecoder(), c.AutoregressiveDecoder("residual", 2, 4, 3)])
 def test_all_binary_2x2_images_under_the_vqvae(decoder):
     network = c.NetworkConfig(widths=(4,), initializer="he")
     model = VQVAE(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.nn.pixelcnn import GatedPixelCNN, gate
+from vq_estimator.nn.pixelcnn import PixelCNN, gate
 
 H, W, C, D, OUT = 5, 6, 2, 3, 4
 
@@ -13,10 +13,11 @@ def data(seed, *shape):
     return np.random.RandomState(seed).randn(*shape).astype(np.float32)
 
 
+@pytest.mark.parametrize("kind", ["gated", "residual"])
 @pytest.mark.parametrize("at", [(0, 0), (0, 3), (2, 0), (2, 3), (4, 5)])
-def test_zero_ahead_and_nonzero_in_all_of_the_past(at):
+def test_zero_ahead_and_nonzero_in_all_of_the_past(at, kind):
     x, condition = tf.constant(data(0, 1, H, W, C)), tf.constant(data(1, 1, H, W, D))
-    out = GatedPixelCNN(6, 8, OUT)(x, condition)
+    out = PixelCNN(6, 8, OUT, kind)(x, condition)
     i, j = at
     by_x, by_condition = tf.gradients(tf.reduce_sum(out[0, i, j] * data(2, OUT)), [x, condition])
     with tf.Session() as session:
@@ -30,10 +31,11 @@ def test_zero_ahead_and_nonzero_in_all_of_the_past(at):
     assert np.abs(by_condition[0, i, j]).max() > 0 and not by_condition[0, i + 1 :].any()
 
 
+@pytest.mark.parametrize("kind", ["gated", "residual"])
 @pytest.mark.parametrize("layers", [0, 1, 4])
-def test_a_scan_over_given_pixels_equals_the_full_pass(layers):
+def test_a_scan_over_given_pixels_equals_the_full_pass(layers, kind):
     x, condition = data(0, 3, H, W, C), data(1, 3, H, W, D)
-    net = GatedPixelCNN(layers, 8, OUT)
+    net = PixelCNN(layers, 8, OUT, kind)
     full = net(tf.constant(x), tf.constant(condition))
     given = tf.constant(x)
 
@@ -52,7 +54,7 @@ def test_a_scan_over_given_pixels_equals_the_full_pass(layers):
 
 def test_chosen_pixels_feed_the_next_ones():
     condition = data(1, 2, H, W, D)
-    net = GatedPixelCNN(2, 8, C)
+    net = PixelCNN(2, 8, C)
 
     def choose(out, i, j):
         pixel = tf.sin(30.0 * out + 1.0)
@@ -69,7 +71,7 @@ def test_chosen_pixels_feed_the_next_ones():
 
 
 def test_scan_takes_any_batch_size():
-    net = GatedPixelCNN(1, 4, C)
+    net = PixelCNN(1, 4, C)
     condition = tf.placeholder(tf.float32, [None, H, W, D])
     pixels = net.scan(condition, C, (C, tf.float32), lambda out, i, j: (out, out))
     with tf.Session() as session:
@@ -92,6 +94,6 @@ def test_the_gate_and_its_gradient_are_tensorflows():
 
 def test_loops_leave_the_kind_of_control_flow_as_it_was():
     before = tf.control_flow_v2_enabled()
-    GatedPixelCNN(1, 4, C).scan(tf.zeros([1, H, W, D]), C, (C, tf.float32), lambda out, i, j: (out, out))
+    PixelCNN(1, 4, C).scan(tf.zeros([1, H, W, D]), C, (C, tf.float32), lambda out, i, j: (out, out))
     assert tf.control_flow_v2_enabled() == before
     assert not [op.type for op in tf.get_default_graph().get_operations() if op.type in ("While", "StatelessWhile")]

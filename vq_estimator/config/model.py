@@ -8,6 +8,7 @@ from vq_estimator.config.quantizer import QuantizerConfig
 
 PRECISIONS = ("float32", "bfloat16")
 INITIALIZERS = ("normal", "he")
+PIXEL_LAYERS = ("residual", "gated")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,19 +96,22 @@ class FactorisedDecoder:
 
 @dataclasses.dataclass(frozen=True)
 class AutoregressiveDecoder:
-    """Each pixel depends on z_q and on those above it and to its left, by a gated PixelCNN over the pixels.
+    """Each pixel depends on z_q and on those above it and to its left, by a PixelCNN over the pixels.
 
     Attributes:
-      layers: gated layers after the first, which sees three rows up and three columns to the left.
+      kind: of its layers, one of PIXEL_LAYERS.
+      layers: after the first one, which sees three rows up and three columns to the left.
       maps: feature maps of each of its two stacks.
       features: feature maps of z_q at each pixel, which every layer is given.
     """
 
-    layers: int = 4
+    kind: str = "residual"
+    layers: int = 6
     maps: int = 64
     features: int = 32
 
     def __post_init__(self):
+        check(self.kind in PIXEL_LAYERS, "decoder_kind", self.kind, "one of " + ", ".join(PIXEL_LAYERS))
         natural("decoder_layers", self.layers)
         positive_int("decoder_maps", self.maps)
         positive_int("decoder_features", self.features)

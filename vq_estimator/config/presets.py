@@ -44,8 +44,8 @@ def make_config(dataset: str, preset: str = "original", **given) -> Config:
       **given: `K`, `D`, `L`, `quantizer` (one of QUANTIZERS), its `gradient` (vq) or `levels` (fsq, "8,5,5,5"),
         any field of the network (`widths`: "64,128"), `image_size`, `precision`, `codebook` ("gradient" or "ema"), any
         field of the codebook (`codebook_decay`, `kmeans_steps`, `restart_below`), `decoder` (one of DECODERS), its
-        `decoder_layers`, `decoder_maps` and `decoder_features`, the objective (`reconstruction_loss`, `beta`), the
-        optimizer and the training; None is the preset's value.
+        `decoder_kind`, `decoder_layers`, `decoder_maps` and `decoder_features`, the objective (`reconstruction_loss`,
+        `beta`), the optimizer and the training; None is the preset's value.
 
     Raises:
       VQError: an unknown name, or a value that can't be.
@@ -123,7 +123,12 @@ def _with_codebook(kind: str, base: QuantizerConfig, given: Dict[str, Any]) -> Q
     return QUANTIZERS[kind](base.K, base.D, L, codebook)
 
 
-DECODER_SETTINGS = {"decoder_layers": "layers", "decoder_maps": "maps", "decoder_features": "features"}
+DECODER_SETTINGS = {
+    "decoder_kind": "kind",
+    "decoder_layers": "layers",
+    "decoder_maps": "maps",
+    "decoder_features": "features",
+}
 
 
 def _decoder(decoder: DecoderConfig, given: Dict[str, Any]) -> DecoderConfig:
@@ -273,7 +278,7 @@ def _cifar_autoregressive(K, D):
     """Few codes, and pixels that depend on those before them."""
     network = NetworkConfig(widths=(64, 64), residual_blocks=2, initializer="he")
     quantizer = VectorQuantizerConfig(_or(K, 128), _or(D, 64), codebook=EMACodebook())
-    decoder = AutoregressiveDecoder(layers=4, maps=64, features=32)
+    decoder = AutoregressiveDecoder(layers=6, maps=64, features=32)
     model = ModelConfig(32, 3, network, quantizer, LogisticMixturePixels(3), decoder, precision="bfloat16")
     train = dataclasses.replace(_LIKELIHOOD_TRAIN, max_steps=15000)
     return model, ObjectiveConfig("elbo"), _LIKELIHOOD_OPTIMIZER, train

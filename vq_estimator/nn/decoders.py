@@ -6,7 +6,7 @@ from vq_estimator.config import AutoregressiveDecoder, ModelConfig
 from vq_estimator.nn import likelihoods
 from vq_estimator.nn.likelihoods import LEVELS, Likelihood, to_uint8
 from vq_estimator.nn.networks import Decoder
-from vq_estimator.nn.pixelcnn import GatedPixelCNN
+from vq_estimator.nn.pixelcnn import PixelCNN
 
 SEEDS_A_PIXEL = 256  # numbers a likelihood may use for the draws of one pixel
 
@@ -55,7 +55,7 @@ class Autoregressive(_OfModules):
         self._config, d = config, config.decoder
         self._features = Decoder(config.network, d.features, dtype)
         outputs = likelihoods.parameters(config.likelihood, config.channels)
-        self._pixels = GatedPixelCNN(d.layers, d.maps, outputs, dtype, name="decoder_pixels")
+        self._pixels = PixelCNN(d.layers, d.maps, outputs, d.kind, dtype, name="decoder_pixels")
         self._modules = (self._features, self._pixels)
 
     def likelihood(self, z_q: tf.Tensor, images: tf.Tensor) -> Likelihood:

@@ -1,4 +1,4 @@
-"""Gated PixelCNN: a vertical and a horizontal stack, without blind spot, and one pixel at a time by the same layers.
+"""PixelCNN: a vertical and a horizontal stack, without blind spot, and one pixel at a time by the same layers.
 
 The vertical stack at row i sees the rows above i, the horizontal one at (i, j) those and the pixels left of j in row i.
 So the output at (i, j) depends on every earlier pixel in raster order (as far as the layers reach) and on none from
@@ -18,6 +18,7 @@ import tensorflow.compat.v1 as tf
 
 from vq_estimator.nn.module import Module, static_shape
 
+RELU = 2.0**0.5  # gain of a convolution of rectified maps
 ABOVE = 3  # rows above, and columns to the left, that the first layer sees
 
 
@@ -85,47 +86,91 @@ def _one(x: tf.Tensor, index: tf.Tensor, axis: int) -> tf.Tensor:
 
 
 class _Layer:
-    """One gated layer of both stacks; the condition enters both before the gate."""
+    """One layer of both stacks; the condition enters both. `top`: no vertical stack goes on above it."""
 
-    def __init__(self, maps: int, number: int):
-        name = f"layer_{number}_"
-        self._vertical = _Convolution(2 * maps, 2, 3, name + "vertical")
-        self._across = _Convolution(2 * maps, 1, 1, name + "across", bias=False)
-        self._horizontal = _Convolution(2 * maps, 1, 2, name + "horizontal")
-        self._condition_v = _Convolution(2 * maps, 1, 1, name + "condition_v", bias=False)
-        self._condition_h = _Convolution(2 * maps, 1, 1, name + "condition_h", bias=False)
-        self._residual = _Convolution(maps, 1, 1, name + "residual", gain=0.5)
+    def __init__(self, maps: int, number: int, top: bool):
+        self._maps, self._name, self._top = maps, f"layer_{number}_", top
 
-    def vertical(self, rows, condition) -> Tuple[tf.Tensor, tf.Tensor]:
+    def _convolution(self, maps: int, height: int, width: int, name: str, **given) -> _Convolution:
+        return _Convolution(maps, height, width, self._name + name, **given)
+
+    def vertical(self, rows, here, condition) -> Tuple[tf.Tensor, tf.Tensor]:
         """rows [B, n + 1, W, maps], the row above first -> the next layer's [B, n, W, maps], and what goes across.
 
-        What goes across to the horizontal stack, [B, n, W, 2 maps], has its condition in it.
+        `here` is the rows without that one, which the caller has. What goes across to the horizontal stack,
+        [B, n, W, m], has its condition in it.
         """
-        seen = self._vertical(tf.pad(rows, [[0, 0], [0, 0], [1, 1], [0, 0]]))
-        return gate(seen + self._condition_v(condition)), self._across(seen) + self._condition_h(condition)
+        raise TypeError(f"{type(self).__name__}: define vertical")
 
     def horizontal(self, columns, here, across) -> tf.Tensor:
         """columns [B, n, m + 1, maps], the one to the left first -> the next layer's [B, n, m, maps].
 
         `here` is the columns without that one, which the caller has.
         """
-        h = gate(self._horizontal(columns) + across)
-        return here + self._residual(h)
+        raise TypeError(f"{type(self).__name__}: define horizontal")
 
 
-class GatedPixelCNN(Module):
+class _GatedLayer(_Layer):
+    """tanh(a) sigmoid(b), as van den Oord et al. (2016), equation 2 and figure 2."""
+
+    def __init__(self, maps: int, number: int, top: bool):
+        super().__init__(maps, number, top)
+        self._vertical = self._convolution(2 * maps, 2, 3, "vertical")
+        self._across = self._convolution(2 * maps, 1, 1, "across", bias=False)
+        self._horizontal = self._convolution(2 * maps, 1, 2, "horizontal")
+        self._condition_v = self._convolution(2 * maps, 1, 1, "condition_v", bias=False)
+        self._condition_h = self._convolution(2 * maps, 1, 1, "condition_h", bias=False)
+        self._residual = self._convolution(maps, 1, 1, "residual", gain=0.5)
+
+    def vertical(self, rows, here, condition):
+        seen = self._vertical(tf.pad(rows, [[0, 0], [0, 0], [1, 1], [0, 0]]))
+        across = self._across(seen) + self._condition_h(condition)
+        return here if self._top else gate(seen + self._condition_v(condition)), across
+
+    def horizontal(self, columns, here, across):
+        return here + self._residual(gate(self._horizontal(columns) + across))
+
+
+class _ResidualLayer(_Layer):
+    """ReLU, convolution, ReLU, 1x1 convolution, and the skip, in both stacks: half the arithmetic of a gated layer."""
+
+    def __init__(self, maps: int, number: int, top: bool):
+        super().__init__(maps, number, top)
+        self._vertical = self._convolution(maps, 2, 3, "vertical", gain=RELU)
+        self._vertical_residual = self._convolution(maps, 1, 1, "vertical_residual", gain=0.5)
+        self._across = self._convolution(maps, 1, 1, "across", bias=False)
+        self._horizontal = self._convolution(maps, 1, 2, "horizontal", gain=RELU)
+        self._condition = self._convolution(maps, 1, 1, "condition", bias=False)
+        self._residual = self._convolution(maps, 1, 1, "residual", gain=0.5)
+
+    def vertical(self, rows, here, condition):
+        seen = self._vertical(tf.pad(tf.nn.relu(rows), [[0, 0], [0, 0], [1, 1], [0, 0]]))
+        seen = tf.nn.relu(seen + self._condition(condition))
+        return here if self._top else here + self._vertical_residual(seen), self._across(seen)
+
+    def horizontal(self, columns, here, across):
+        return here + self._residual(tf.nn.relu(self._horizontal(tf.nn.relu(columns)) + across))
+
+
+LAYERS = {"gated": _GatedLayer, "residual": _ResidualLayer}
+
+
+class PixelCNN(Module):
     """Numbers for each pixel from the pixels before it and from a condition.
 
     Args:
-      layers: gated layers after the first convolutions.
+      layers: layers after the first convolutions.
       maps: feature maps of each stack.
       outputs: numbers for each pixel.
+      kind: of the layers, one of LAYERS.
       dtype: of the arithmetic of the layers; the outputs are float32.
     """
 
-    def __init__(self, layers: int, maps: int, outputs: int, dtype=tf.float32, name: str = "pixelcnn"):
+    def __init__(
+        self, layers: int, maps: int, outputs: int, kind: str = "gated", dtype=tf.float32, name: str = "pixelcnn"
+    ):
         super().__init__(name)
-        self._layers, self._maps, self._outputs, self._dtype = layers, maps, outputs, dtype
+        self._layers, self._maps, self._outputs, self._kind, self._dtype = layers, maps, outputs, kind, dtype
 
     def _connect(self, function: Callable, *args):
         return function(self._parts(), *args)
@@ -135,7 +180,7 @@ class GatedPixelCNN(Module):
         return (
             _Convolution(maps, ABOVE, 2 * ABOVE + 1, "first_vertical"),
             _Convolution(maps, 1, ABOVE, "first_horizontal"),
-            [_Layer(maps, i + 1) for i in range(self._layers)],
+            [LAYERS[self._kind](maps, i + 1, i == self._layers - 1) for i in range(self._layers)],
             [_Convolution(maps, 1, 1, "head_1"), _Convolution(self._outputs, 1, 1, "head_2", gain=0.1)],
         )
 
@@ -171,7 +216,7 @@ class GatedPixelCNN(Module):
         v = first_v(tf.pad(x, [[0, 0], [ABOVE, 0], [ABOVE, ABOVE], [0, 0]])[:, :-1])
         h = v + first_h(tf.pad(x, [[0, 0], [0, 0], [ABOVE, 0], [0, 0]])[:, :, :-1])
         for layer in layers:
-            v, across = layer.vertical(tf.pad(v, [[0, 0], [1, 0], [0, 0], [0, 0]]), condition)
+            v, across = layer.vertical(tf.pad(v, [[0, 0], [1, 0], [0, 0], [0, 0]]), v, condition)
             h = layer.horizontal(tf.pad(h, [[0, 0], [0, 0], [1, 0], [0, 0]]), h, across)
         return self._head(head, h)
 
@@ -191,7 +236,7 @@ class GatedPixelCNN(Module):
             v = first_v(tf.pad(above, [[0, 0], [0, 0], [ABOVE, ABOVE], [0, 0]]))
             v_here, across = [v], []
             for layer, before in zip(layers, v_before):
-                v, a = layer.vertical(tf.concat([before, v], 1), here)
+                v, a = layer.vertical(tf.concat([before, v], 1), v, here)
                 v_here.append(v)
                 across.append(a)
 

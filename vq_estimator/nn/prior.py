@@ -15,7 +15,7 @@ import tensorflow.compat.v1 as tf
 from vq_estimator.config import CodesConfig, PriorNetworkConfig
 from vq_estimator.nn.likelihoods.pixels import gumbel, uniform
 from vq_estimator.nn.module import Module
-from vq_estimator.nn.pixelcnn import GatedPixelCNN
+from vq_estimator.nn.pixelcnn import PixelCNN
 
 
 class Sampling(NamedTuple):
@@ -48,7 +48,7 @@ class CodePrior(Module):
     def __init__(self, config: PriorNetworkConfig, codes: CodesConfig, name: str = "prior"):
         super().__init__(name)
         self._config, self._codes = config, codes
-        self._pixelcnn = GatedPixelCNN(config.layers, config.maps, config.maps, name="positions")
+        self._pixelcnn = PixelCNN(config.layers, config.maps, config.maps, name="positions")
 
     def _connect(self, function, *args):
         return function(*args)
