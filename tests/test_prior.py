@@ -49,8 +49,9 @@ def test_a_code_matters_to_all_after_it_and_to_none_before(grid, layers):
         a, b = session.run([a, b])
     moved = np.abs(b - a).reshape(base.size, base.size)  # [changed, of]
     order = np.arange(base.size)
-    assert moved[order[:, None] > order[None, :]].max(initial=0) == 0
-    assert moved[order[:, None] < order[None, :]].min() > 0  # all of the past: no blind spot
+    noise = 5e-6  # one code map and many are not multiplied in the same order
+    assert moved[order[:, None] > order[None, :]].max(initial=0) < noise
+    assert moved[order[:, None] < order[None, :]].min() > noise  # all of the past: no blind spot
 
 
 @pytest.mark.parametrize(
