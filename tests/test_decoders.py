@@ -82,7 +82,7 @@ def test_a_draw_is_what_the_full_pass_would_draw_at_every_pixel(likelihood):
     again = []
     for place in range(S * S):
         i, j = divmod(place, S)
-        pixel = model.decoder._pixel(parameters[:, i : i + 1, j : j + 1])
+        pixel = model.decoder._given(parameters[:, i : i + 1, j : j + 1])
         again.append(pixel.sample(tf.constant([11, place * SEEDS_A_PIXEL], tf.int64))[:, 0, 0])
     drawn, again = run([drawn, tf.stack(again, 1)])
     different = (drawn.reshape(3, S * S, 3) != again).mean()

@@ -33,7 +33,7 @@ def side_by_side(left: np.ndarray, right: np.ndarray, gap: int = 8) -> np.ndarra
 
 def save_png(path: str, picture: np.ndarray, zoom: int = 1) -> None:
     """Writes uint8 [H, W, 1 or 3], every pixel `zoom` times as wide and high; whole or not at all."""
-    picture = picture.repeat(zoom, 0).repeat(zoom, 1)
+    (picture,) = _enlarged(picture[np.newaxis], zoom)
     with atomic_path(path) as temporary:
         Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(temporary, format="PNG")
 
@@ -59,15 +59,14 @@ def stacked_bars(path: str, names: Sequence[str], parts: Dict[str, Sequence[floa
 
 
 def _enlarged(frames: np.ndarray, zoom: int) -> np.ndarray:
-    """[N, H, W, 1 or 3] to [N, zoom H, zoom W, 3]."""
-    frames = np.broadcast_to(frames, frames.shape[:3] + (3,))
+    """[N, H, W, C] to [N, zoom H, zoom W, C]."""
     return frames.repeat(zoom, 1).repeat(zoom, 2)
 
 
 def save_gif(path: str, frames: np.ndarray, zoom: int = 4) -> None:
     """Writes uint8 [N, H, W, C] as an endless animation; whole or not at all."""
     grey = frames.shape[-1] == 1
-    large = frames.repeat(zoom, 1).repeat(zoom, 2)
+    large = _enlarged(frames, zoom)
     pictures = [Image.fromarray(f[..., 0] if grey else f) for f in large]
     with atomic_path(path) as temporary:
         pictures[0].save(
@@ -85,7 +84,7 @@ def save_mp4(path: str, frames: np.ndarray, zoom: int = 4) -> bool:
     ffmpeg = shutil.which("ffmpeg")
     if ffmpeg is None:
         return False
-    large = _enlarged(frames, zoom)
+    large = _enlarged(np.broadcast_to(frames, frames.shape[:3] + (3,)), zoom)
     large = large[:, : large.shape[1] // 2 * 2, : large.shape[2] // 2 * 2]  # the codec wants even sides
     size = f"{large.shape[2]}x{large.shape[1]}"
     raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", str(FRAMES_A_SECOND), "-i", "-"]

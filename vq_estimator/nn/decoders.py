@@ -11,40 +11,45 @@ from vq_estimator.nn.pixelcnn import PixelCNN
 SEEDS_A_PIXEL = 256  # numbers a likelihood may use for the draws of one pixel
 
 
-class _OfModules:
-    """Has the trainable variables of its modules, once it has been connected."""
+class _Decoder:
+    """What both decoders share: the model's sizes, and networks whose last gives the likelihood's parameters."""
 
     _modules = ()
 
+    def __init__(self, config: ModelConfig):
+        self._config = config
+        self._outputs = likelihoods.parameters(config.likelihood, config.channels)
+
+    def _given(self, parameters: tf.Tensor) -> Likelihood:
+        """The likelihood that parameters [B, H, W, outputs] stand for."""
+        return likelihoods.from_parameters(self._config.likelihood, parameters, self._config.channels)
+
     @property
     def trainable_variables(self):
+        """Those of the networks, once they have been connected."""
         return [v for module in self._modules for v in module.trainable_variables]
 
 
-class Factorised(_OfModules):
+class Factorised(_Decoder):
     """Pixels independent of each other given z_q; its image is the mean."""
 
     def __init__(self, config: ModelConfig, dtype):
-        self._config = config
-        self._network = Decoder(config.network, likelihoods.parameters(config.likelihood, config.channels), dtype)
+        super().__init__(config)
+        self._network = Decoder(config.network, self._outputs, dtype)
         self._modules = (self._network,)
 
     def likelihood(self, z_q: tf.Tensor, images: tf.Tensor) -> Likelihood:
         """p(x | z_q) from z_q float32 [B, h, w, features]; the images are not looked at."""
         del images
-        return self._likelihood(z_q)
-
-    def _likelihood(self, z_q):
-        c = self._config
-        return likelihoods.from_parameters(c.likelihood, self._network(z_q), c.channels)
+        return self._given(self._network(z_q))
 
     def image(self, z_q: tf.Tensor, seed, shared: bool = False) -> tf.Tensor:
         """The mean of p(x | z_q), uint8 [B, S, S, C]; nothing is drawn."""
         del seed, shared
-        return to_uint8(self._likelihood(z_q).mean())
+        return to_uint8(self._given(self._network(z_q)).mean())
 
 
-class Autoregressive(_OfModules):
+class Autoregressive(_Decoder):
     """A pixel depends on z_q and on the pixels before it in raster order; its image is a draw.
 
     #### References
@@ -52,15 +57,15 @@ class Autoregressive(_OfModules):
     """
 
     def __init__(self, config: ModelConfig, dtype):
-        self._config, d = config, config.decoder
+        super().__init__(config)
+        d = config.decoder
         self._features = Decoder(config.network, d.features, dtype)
-        outputs = likelihoods.parameters(config.likelihood, config.channels)
-        self._pixels = PixelCNN(d.layers, d.maps, outputs, d.kind, dtype, name="decoder_pixels")
+        self._pixels = PixelCNN(d.layers, d.maps, self._outputs, d.kind, dtype, name="decoder_pixels")
         self._modules = (self._features, self._pixels)
 
     def likelihood(self, z_q: tf.Tensor, images: tf.Tensor) -> Likelihood:
         """p(x | z_q) at x = `images` uint8 [B, S, S, C]: each pixel's distribution given the pixels of x before it."""
-        return self._pixel(self._pixels(_centred(images), self._features(z_q)))
+        return self._given(self._pixels(_centred(images), self._features(z_q)))
 
     def image(self, z_q: tf.Tensor, seed, shared: bool = False) -> tf.Tensor:
         """One draw from p(x | z_q), uint8 [B, S, S, C], the same for the same batch and `seed` (an int).
@@ -71,15 +76,12 @@ class Autoregressive(_OfModules):
 
         def draw(parameters, i, j):
             place = tf.cast(i * size + j, tf.int64) * SEEDS_A_PIXEL
-            p = self._pixel(parameters[:, tf.newaxis, tf.newaxis])
+            p = self._given(parameters[:, tf.newaxis, tf.newaxis])
             drawn = p.sample(tf.stack([first, place]), shared)[:, 0, 0]
             return _centred(drawn), drawn
 
         first = tf.cast(seed, tf.int64)
         return self._pixels.scan(self._features(z_q), channels, (channels, tf.uint8), draw)
-
-    def _pixel(self, parameters: tf.Tensor) -> Likelihood:
-        return likelihoods.from_parameters(self._config.likelihood, parameters, self._config.channels)
 
 
 def _centred(images: tf.Tensor) -> tf.Tensor:

@@ -13,6 +13,30 @@ from vq_estimator.nn.quantizers import clustering
 USAGE_DECAY = 0.99  # of the usage count that finds dead entries of a codebook moved by gradient
 
 
+class WithCodebooks:
+    """A quantizer whose codes are entries of L codebooks.
+
+    Args:
+      config: K, D, L, how the codebooks move and what else the quantizer needs.
+      seed: of the random draws; with the step it decides each of them, so that a resumed run repeats them.
+    """
+
+    _residual = False
+
+    def __init__(self, config, seed: int = 0):
+        self._config = config
+        self._codebooks = Codebooks(config, seed, self._residual)
+
+    @property
+    def codebook(self) -> tf.Variable:
+        """The variable [L, K, D]."""
+        return self._codebooks.variable
+
+    def entries(self) -> tf.Tensor:
+        """The vector that each code stands for, float32 [L, K, D]."""
+        return self.codebook.read_value()
+
+
 class Codebooks:
     """L codebooks of K entries of D numbers.
 

@@ -7,36 +7,21 @@ gradient: Zeghidour et al. (2021), arXiv 2107.03312, section III.C.
 
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.config import EMACodebook, ResidualQuantizerConfig
+from vq_estimator.config import EMACodebook
 from vq_estimator.nn.quantizers import clustering
-from vq_estimator.nn.quantizers.codebooks import Codebooks
+from vq_estimator.nn.quantizers.codebooks import WithCodebooks
 from vq_estimator.nn.quantizers.gradients import straight_through
 from vq_estimator.nn.quantizers.quantized import Quantized, squared_distance, training_only
 
 
-class ResidualQuantizer:
+class ResidualQuantizer(WithCodebooks):
     """z_q = e_1 + ... + e_L, where e_l is the entry nearest to the residual r_l = z_e - e_1 - ... - e_(l-1).
 
     The terms are means over the stages: |r_l - sg(e_l)|^2, whose gradient reaches z_e alone, and |sg(r_l) - e_l|^2,
-    whose gradient reaches the entry of its own stage alone.
-
-    Args:
-      config: K, D, L and how the codebooks move.
-      seed: of the random draws; with the step it decides each of them, so that a resumed run repeats them.
+    whose gradient reaches the entry of its own stage alone. Its config is a ResidualQuantizerConfig.
     """
 
-    def __init__(self, config: ResidualQuantizerConfig, seed: int = 0):
-        self._config = config
-        self._codebooks = Codebooks(config, seed, residual=True)
-
-    @property
-    def codebook(self) -> tf.Variable:
-        """The variable [L, K, D]."""
-        return self._codebooks.variable
-
-    def entries(self) -> tf.Tensor:
-        """The vector that each code stands for, float32 [L, K, D]."""
-        return self.codebook.read_value()
+    _residual = True
 
     def lookup(self, codes: tf.Tensor) -> tf.Tensor:
         """codes int32 [B, h, w, L] -> z_q [B, h, w, 1, D]."""

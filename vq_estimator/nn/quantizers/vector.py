@@ -6,33 +6,15 @@ van den Oord, Vinyals, Kavukcuoglu (2017), arXiv 1711.00937, section 3.
 
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.config import EMACodebook, VectorQuantizerConfig
+from vq_estimator.config import EMACodebook
 from vq_estimator.nn.quantizers import clustering
-from vq_estimator.nn.quantizers.codebooks import Codebooks
+from vq_estimator.nn.quantizers.codebooks import WithCodebooks
 from vq_estimator.nn.quantizers.gradients import ESTIMATORS
 from vq_estimator.nn.quantizers.quantized import Quantized, squared_distance, training_only
 
 
-class VectorQuantizer:
-    """Nearest of K entries, at each position, in each of L codebooks.
-
-    Args:
-      config: K, D, L, how the codebook moves and how the gradient passes.
-      seed: of the random draws; with the step it decides each of them, so that a resumed run repeats them.
-    """
-
-    def __init__(self, config: VectorQuantizerConfig, seed: int = 0):
-        self._config = config
-        self._codebooks = Codebooks(config, seed)
-
-    @property
-    def codebook(self) -> tf.Variable:
-        """The variable [L, K, D]."""
-        return self._codebooks.variable
-
-    def entries(self) -> tf.Tensor:
-        """The vector that each code stands for, float32 [L, K, D]."""
-        return self.codebook.read_value()
+class VectorQuantizer(WithCodebooks):
+    """Nearest of K entries, at each position, in each of L codebooks; its config is a VectorQuantizerConfig."""
 
     def lookup(self, codes: tf.Tensor) -> tf.Tensor:
         """codes int32 [B, h, w, L] -> z_q [B, h, w, L, D]."""
