@@ -5,7 +5,7 @@ import os
 import re
 import sys
 import textwrap
-from typing import Any, Callable
+from typing import Any, Callable, NamedTuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
 
@@ -17,6 +17,8 @@ from vq_estimator import __version__
 from vq_estimator.errors import VQError
 
 FLAGS = flags.FLAGS
+# vq_estimator.pretrained.names(), here so that --help needs no TensorFlow; a test compares them.
+PROVIDED = ("cifar10", "cifar10-factorised", "fashion_mnist", "mnist", "mnist-original")
 _GROUPS = []  # type: List[Tuple[str, List[str]]]
 
 
@@ -62,7 +64,13 @@ def data_flags() -> None:
 def run_flags() -> None:
     """The flags of a script that works on a trained run."""
     group = Group("Run")
-    group.string("model_dir", None, "the run folder that train.py made")
+    group.string("model_dir", None, "the run folder that train.py made; with --pretrained the folder for results")
+    group.string(
+        "pretrained",
+        None,
+        "a model that comes with the package, in place of a run [results go to log/pretrained-<name>]: "
+        + ", ".join(PROVIDED),
+    )
     group.string("checkpoint", "latest", "latest, best (by validation), or the path of a checkpoint")
     data_flags()
 
@@ -78,13 +86,27 @@ def locate_data(dataset: str, wanted=None):
     return sources.locate(dataset, FLAGS.data_dir, cache_dir(), FLAGS.require_full_dataset, wanted)
 
 
-def open_run():
-    """Configuration and checkpoint of --model_dir, by the flags."""
+class Run(NamedTuple):
+    """A trained run: its Config, its Checkpoint, and its folder."""
+
+    config: Any
+    checkpoint: Any
+    model_dir: str
+
+
+def open_run() -> Run:
+    """The run of --model_dir, or the provided model of --pretrained, put there."""
     from vq_estimator.training import run_folder
 
-    if not FLAGS.model_dir:
-        raise VQError("model_dir: got none, expected --model_dir=RUN, the folder that train.py made")
-    return run_folder.load_config(FLAGS.model_dir), run_folder.find_checkpoint(FLAGS.model_dir, FLAGS.checkpoint)
+    model_dir = FLAGS.model_dir
+    if FLAGS.pretrained:
+        from vq_estimator import pretrained
+
+        model_dir = model_dir or os.path.join("log", "pretrained-" + FLAGS.pretrained)
+        pretrained.place(FLAGS.pretrained, model_dir)
+    if not model_dir:
+        raise VQError("model_dir: got none, expected --model_dir=RUN, the folder that train.py made, or --pretrained")
+    return Run(run_folder.load_config(model_dir), run_folder.find_checkpoint(model_dir, FLAGS.checkpoint), model_dir)
 
 
 def _print_help(doc: str) -> None:

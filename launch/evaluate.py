@@ -21,9 +21,9 @@ EVALUATION.enum(
 def main() -> None:
     from vq_estimator.inference import evaluation
 
-    config, checkpoint = common.open_run()
+    config, checkpoint, model_dir = common.open_run()
     source = common.locate_data(config.dataset, wanted=config.dataset_source)
-    result = evaluation.evaluate(config, checkpoint, source, FLAGS.model_dir, FLAGS.split, FLAGS.codes)
+    result = evaluation.evaluate(config, checkpoint, source, model_dir, FLAGS.split, FLAGS.codes)
     print(evaluation.table([result]))
 
 

@@ -31,7 +31,7 @@ def main() -> None:
     from vq_estimator.inference import exploration as explore
     from vq_estimator.inference.calibration import calibrate
 
-    config, checkpoint = common.open_run()
+    config, checkpoint, model_dir = common.open_run()
     for name in ("image", "other"):
         if not 0 <= FLAGS[name].value < SHOWN:
             raise VQError(f"{name}: got {FLAGS[name].value}, expected a number from 0 to {SHOWN - 1}")
@@ -59,7 +59,7 @@ def main() -> None:
     flat = images.reshape((-1,) + images.shape[2:])
     drawing.save_png(at("single_code.png"), drawing.grid(flat, images.shape[1]), zoom=2)
 
-    view = explore.codebook(config, checkpoint, calibrate(config, checkpoint, source, FLAGS.model_dir))
+    view = explore.codebook(config, checkpoint, calibrate(config, checkpoint, source, model_dir))
     for name, near in (("random_walk", None), ("random_walk_near", explore.neighbours(view.entries))):
         walk = decode(explore.random_walk(first, FLAGS.frames, K, seed, near))
         drawing.save_gif(at(name + ".gif"), walk)

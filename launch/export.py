@@ -20,8 +20,8 @@ def main() -> None:
 
     if not FLAGS.export_dir:
         raise VQError("export_dir: got none, expected --export_dir=FOLDER, a folder to make")
-    config, checkpoint = common.open_run()
-    prior = prior_lib.find_or_warn(FLAGS.model_dir, checkpoint)
+    config, checkpoint, model_dir = common.open_run()
+    prior = prior_lib.find_or_warn(model_dir, checkpoint)
     folder = export.export(config, checkpoint, FLAGS.export_dir, prior)
     print(f"step {checkpoint.step} exported to {folder}, signatures " + ", ".join(export.signatures(config, prior)))
 

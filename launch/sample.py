@@ -36,12 +36,10 @@ def main() -> None:
     from vq_estimator.inference import prior as prior_lib
     from vq_estimator.inference import sampling
 
-    config, checkpoint = common.open_run()
-    prior = prior_lib.find(FLAGS.model_dir, checkpoint)
+    config, checkpoint, model_dir = common.open_run()
+    prior = prior_lib.find(model_dir, checkpoint)
     if prior is None:
-        raise VQError(
-            f"prior: {FLAGS.model_dir!r} has none; train it with train_prior.py --model_dir={FLAGS.model_dir}"
-        )
+        raise VQError(f"prior: {model_dir!r} has none; train it with train_prior.py --model_dir={model_dir}")
     asked, num = _labels(), FLAGS.num
     if num is None:
         num = 10 * len(asked) if FLAGS.labels else 100

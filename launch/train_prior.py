@@ -56,15 +56,15 @@ def main() -> None:
     from vq_estimator.inference.session import TrainedPrior
     from vq_estimator.training import precision, prior_trainer, run_folder
 
-    config, checkpoint = common.open_run()
+    config, checkpoint, model_dir = common.open_run()
     source = common.locate_data(config.dataset, wanted=config.dataset_source)
     of = extraction.codes_config(config, checkpoint, source, FLAGS.class_conditional)
     settings = {name: FLAGS[name].value for name in SETTINGS}
     prior_config = config_lib.make_prior_config(of, **settings)
     precision.check(config.model.precision)
-    prior_trainer.check(prior_config, FLAGS.model_dir, FLAGS.overwrite)
-    codes = extraction.extract(config, checkpoint, source, FLAGS.model_dir)
-    folder = prior_trainer.folder(FLAGS.model_dir)
+    prior_trainer.check(prior_config, model_dir, FLAGS.overwrite)
+    codes = extraction.extract(config, checkpoint, source, model_dir)
+    folder = prior_trainer.folder(model_dir)
 
     def draw(prior, num):
         labels = sampling.labels_for(prior_config.codes.classes, num)
@@ -75,15 +75,15 @@ def main() -> None:
         sampling.write_summary(events, at.step, draw(TrainedPrior(prior_config, at), PICTURE))
 
     result = prior_trainer.train(
-        prior_config, codes["train"], codes["validation"], FLAGS.model_dir, FLAGS.overwrite, evaluated
+        prior_config, codes["train"], codes["validation"], model_dir, FLAGS.overwrite, evaluated
     )
     if result.stopped_by is not None:
         print(f"stopped at step {result.step}; run the same command (without --overwrite) to resume", file=sys.stderr)
         sys.exit(128 + result.stopped_by)
     splits = ("validation", "test")
-    results = [evaluation.evaluate(config, checkpoint, source, FLAGS.model_dir, split) for split in splits]
+    results = [evaluation.evaluate(config, checkpoint, source, model_dir, split) for split in splits]
     picture = os.path.join(folder, "samples.png")
-    drawing.save_png(picture, draw(prior_lib.find(FLAGS.model_dir, checkpoint), PICTURE), zoom=2)
+    drawing.save_png(picture, draw(prior_lib.find(model_dir, checkpoint), PICTURE), zoom=2)
     print(evaluation.table(results))
     print(f"\nprior            {folder}\nsamples          {picture}\nTensorBoard      tensorboard --logdir {folder}")
 

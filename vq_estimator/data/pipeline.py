@@ -59,23 +59,30 @@ def resize(images: tf.Tensor, size: int) -> tf.Tensor:
     return tf.image.resize_bilinear(tf.cast(images, tf.float32), [size, size], align_corners=False)
 
 
-def examples(source: Source, split: str, image_size: int, binarize: bool = False) -> tf.data.Dataset:
-    """Dataset of single (image uint8 [S, S, C], label int32 []) in the order of the files.
+def fit(images: tf.Tensor, size: int, binarize: bool = False) -> tf.Tensor:
+    """Images uint8 [B, H, W, C] as a model sees them, uint8 [B, size, size, C].
 
-    Resized images are rounded to uint8, so that a likelihood over 256 values means something. `binarize` makes levels
+    Resized ones are rounded to uint8, so that a likelihood over 256 values means something. `binarize` makes levels
     from 128 on 255 and the others 0.
     """
+    _, height, width, channels = images.shape.as_list()
+    if (height, width) != (size, size):
+        images = tf.cast(tf.round(resize(images, size)), tf.uint8)
+    if binarize:
+        images = tf.cast(images >= 128, tf.uint8) * tf.constant(255, tf.uint8)
+    images.set_shape([None, size, size, channels])
+    return images
+
+
+def examples(source: Source, split: str, image_size: int, binarize: bool = False) -> tf.data.Dataset:
+    """Dataset of single (image uint8 [S, S, C], label int32 []), made to `fit`, in the order of the files."""
     height, width, channels = source.spec.shape
 
-    def fit(image, label):
-        if (height, width) != (image_size, image_size):
-            image = tf.cast(tf.round(resize(image, image_size)), tf.uint8)
-        if binarize:
-            image = tf.cast(image >= 128, tf.uint8) * tf.constant(255, tf.uint8)
-        image.set_shape([None, image_size, image_size, channels])
-        return image, label
+    def fit_images(images, labels):
+        images.set_shape([None, height, width, channels])
+        return fit(images, image_size, binarize), labels
 
-    batches = _records(source, split).map(fit, num_parallel_calls=2)
+    batches = _records(source, split).map(fit_images, num_parallel_calls=2)
     return batches.apply(tf.data.experimental.unbatch())
 
 

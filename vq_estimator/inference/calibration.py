@@ -73,22 +73,34 @@ def fingerprint(checkpoint: str) -> str:
     return digest.hexdigest()
 
 
-def calibrate(config: Config, checkpoint: Checkpoint, source: Source, model_dir: str) -> Calibration:
-    """The calibration of a checkpoint, from the run folder's `calibration/` or fitted now."""
-    mark = fingerprint(checkpoint.path)
-    path = os.path.join(model_dir, "calibration", mark[:16] + ".json")
+def kept_path(checkpoint: Checkpoint, model_dir: str) -> str:
+    """The file of a checkpoint's calibration."""
+    return os.path.join(model_dir, "calibration", fingerprint(checkpoint.path)[:16] + ".json")
+
+
+def kept(checkpoint: Checkpoint, model_dir: str, dataset_source: Optional[str] = None) -> Optional[Calibration]:
+    """The calibration in the run folder, if there is one of this checkpoint, and of that data where it is given."""
     try:
-        with open(path, encoding="utf-8") as f:
-            kept = json.load(f)
-        if kept["fingerprint"] == mark and kept["dataset_source"] == source.spec.name:
-            return Calibration(kept["scale"], np.array(kept["code_counts"], np.int64))
+        with open(kept_path(checkpoint, model_dir), encoding="utf-8") as f:
+            found = json.load(f)
+        same = found["fingerprint"] == fingerprint(checkpoint.path)
+        if same and dataset_source in (None, found["dataset_source"]):
+            return Calibration(found["scale"], np.array(found["code_counts"], np.int64))
     except (OSError, ValueError, KeyError, TypeError):
         pass
+    return None
+
+
+def calibrate(config: Config, checkpoint: Checkpoint, source: Source, model_dir: str) -> Calibration:
+    """The calibration of a checkpoint, from the run folder's `calibration/` or fitted now."""
+    found = kept(checkpoint, model_dir, source.spec.name)
+    if found is not None:
+        return found
     fitted = _fit(config, checkpoint, source)
     write_json(
-        path,
+        kept_path(checkpoint, model_dir),
         {
-            "fingerprint": mark,
+            "fingerprint": fingerprint(checkpoint.path),
             "global_step": checkpoint.step,
             "dataset_source": source.spec.name,
             "split": "train",

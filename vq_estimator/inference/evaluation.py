@@ -107,15 +107,11 @@ def bits_per_dim(
     The totals bound -log2 p(x) / dims from above, since the encoder is deterministic (van den Oord et al. 2017,
     section 3.2). Without a trained prior its figures are None.
     """
-    dims = config.model.dims
-    L = config.model.grid[-1]
-    log_p = np.log(calibration.code_probabilities())  # [L, K]
-    rate_unigram = -log_p[np.arange(L), examples.codes].sum((1, 2, 3)).mean()
-    to_bits = 1.0 / (dims * math.log(2.0))
+    to_bits = 1.0 / (config.model.dims * math.log(2.0))
     bits = {
         "distortion": float(examples.distortion.mean()) * to_bits,
         "rate_uniform": uniform_rate(config) * to_bits,
-        "rate_unigram": float(rate_unigram) * to_bits,
+        "rate_unigram": float(unigram_cost(examples.codes, calibration).mean()) * to_bits,
         "rate_prior": None if cost is None else float(cost.nats.mean()) * to_bits,
     }
     for prior in ("uniform", "unigram", "prior"):
@@ -191,6 +187,12 @@ def uniform_rate(config: Config) -> float:
     """Nats of an image's codes under the uniform prior: h * w * L * ln K."""
     h, w, L = config.model.grid
     return h * w * L * math.log(config.model.quantizer.K)
+
+
+def unigram_cost(codes: np.ndarray, calibration: Calibration) -> np.ndarray:
+    """Nats [N] of codes [N, h, w, L] under the frequencies that they have in the training split."""
+    log_p = np.log(calibration.code_probabilities())  # [L, K]
+    return -log_p[np.arange(codes.shape[-1]), codes].sum((1, 2, 3))
 
 
 def table(results) -> str:

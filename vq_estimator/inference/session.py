@@ -59,26 +59,37 @@ def restored(
             parts.append((checkpoint, config.optimizer, rest))
         with tf.Session(graph=graph) as session:
             for path, optimizer, own in parts:
-                variables = averaging.restore_map(own, tf.trainable_variables(), optimizer.average_decay)
-                _check_fits(path, variables)
-                try:
-                    tf.train.Saver(variables).restore(session, path)
-                except (tf.errors.OpError, ValueError, IndexError) as e:
-                    raise _unreadable(path, e) from None
+                load_variables(
+                    session, path, averaging.restore_map(own, tf.trainable_variables(), optimizer.average_decay)
+                )
             yield Restored(session, tensors)
 
 
-def _check_fits(checkpoint: str, variables) -> None:
-    """TensorFlow restores a resource variable from a tensor of another shape without a word."""
+def load_variables(session: tf.Session, checkpoint: str, variables: Dict[str, tf.Variable]) -> None:
+    """Loads each variable from the tensor of its name; one stored as float16 becomes what the variable is.
+
+    A Saver would restore a resource variable from a tensor of another shape without a word.
+
+    Raises:
+      VQError: a tensor is missing, of another shape, or can't be read.
+    """
     try:
-        found = dict(tf.train.list_variables(checkpoint))
-    except (tf.errors.OpError, ValueError, IndexError) as e:
+        reader = tf.train.load_checkpoint(checkpoint)
+        found = reader.get_variable_to_shape_map()
+        values = [reader.get_tensor(name) if name in found else None for name in variables]
+    except (tf.errors.OpError, ValueError, IndexError, RuntimeError) as e:
         raise _unreadable(checkpoint, e) from None
-    for name, variable in variables.items():
+    assign, feed = [], {}
+    for (name, variable), value in zip(variables.items(), values):
         want = static_shape(variable)
         if found.get(name) != want:
             got = f"no {name}" if name not in found else f"{name} of shape {found[name]}"
             raise VQError(f"checkpoint: {checkpoint!r} does not fit config.json: got {got}, expected shape {want}")
+        # Not its initial value's tensor: an EMA codebook and its sums have one between them.
+        given = tf.placeholder(variable.dtype.base_dtype, want)
+        assign.append(variable.assign(given).op)
+        feed[given] = value.astype(variable.dtype.base_dtype.as_numpy_dtype)
+    session.run(assign, feed)
 
 
 def _unreadable(checkpoint: str, error: Exception) -> VQError:

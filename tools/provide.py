@@ -1,0 +1,122 @@
+"""Makes a trained run one of the models that come with the package.
+
+  python tools/provide.py --model_dir=log/mnist-tuned-K20-D64 --name=mnist --minutes=2.8 --commands="vq-train ..."
+
+Strips the run to what inference needs, evaluates what will be shipped on the test split, and writes the model card. For
+maintainers: `--model_dir` holds a run made by the commands that the card will name (one a line).
+"""
+
+import json
+import os
+import shutil
+
+from vq_estimator.errors import VQError
+from vq_estimator_launch import common
+from vq_estimator_launch.common import FLAGS, Group
+
+common.run_flags()
+PROVIDE = Group("Provided model")
+PROVIDE.string("name", None, "its name")
+PROVIDE.string("title", None, "what it is, in a few words")
+PROVIDE.string("commands", None, "what it was trained by, one command a line")
+PROVIDE.string("minutes", None, "how long each took on 2 cores, in words")
+PROVIDE.bool("half", False, "store the weights as float16")
+
+CARD = """# {name}
+
+{title}
+
+| | |
+|---|---|
+| data | {dataset_source}: the training split (all but the last 5,000 of its training examples); chosen on those 5,000 |
+| image | {size} x {size} x {channels}, uint8 |
+| codes | {grid}, K={K}, D={D} |
+| VQ-VAE | {steps:,} steps |
+| prior | {prior} |
+| time | {minutes} |
+| weights | {stored}, {megabytes:.1f} MB in all |
+
+Trained by
+
+{commands}
+
+Measured on the {examples:,} test images with these weights (`vq-evaluate --pretrained={name}`; all figures in
+`eval/test.json`):
+
+| | |
+|---|---|
+{figures}
+"""
+
+
+def _size(folder):
+    return sum(os.path.getsize(os.path.join(f, n)) for f, _, names in os.walk(folder) for n in names)
+
+
+def _figures(r):
+    bits = r["bits_per_dim"]
+    of_draw = " of a draw" if r["reconstruction"] == "draw" else ""
+    rows = [
+        ("mse" + of_draw, "{:.5f}".format(r["mse"])),
+        ("mse / variance", "{:.4f}".format(r["normalized_mse"])),
+        ("codes used", "{used} of {size}, perplexity {perplexity:.1f}".format(**r["codebook"])),
+    ]
+    for prior in ("uniform", "unigram", "prior"):
+        if bits["total_" + prior] is not None:
+            title = "bits/dim, " + ("trained prior" if prior == "prior" else prior + " prior")
+            parts = (bits["total_" + prior], bits["distortion"], bits["rate_" + prior])
+            rows.append((title, "{:.4f} = {:.4f} + {:.4f}".format(*parts)))
+    return "\n".join(f"| {name} | {value} |" for name, value in rows)
+
+
+def main() -> None:
+    from vq_estimator import pretrained
+    from vq_estimator.inference import evaluation, stripping
+    from vq_estimator.inference import prior as prior_lib
+    from vq_estimator.training import run_folder
+
+    for name in ("name", "title", "commands", "minutes"):
+        if not FLAGS[name].value:
+            raise VQError(f"{name}: got none, expected --{name}=...")
+    config, checkpoint, model_dir = common.open_run()
+    prior = prior_lib.find(model_dir, checkpoint)
+    target = os.path.join(os.path.dirname(os.path.abspath(pretrained.__file__)), FLAGS.name)
+    made = target + ".new"
+    shutil.rmtree(made, ignore_errors=True)
+    stripping.strip(config, checkpoint, made, prior, FLAGS.half)
+    config, at = run_folder.load_config(made), run_folder.find_checkpoint(made)
+    source = common.locate_data(config.dataset, wanted=config.dataset_source)
+    result = evaluation.evaluate(config, at, source, made, "test")
+    os.remove(os.path.join(made, "eval", "test.npz"))
+    q, steps = config.model.quantizer, "none"
+    if prior is not None:
+        kind = "class-conditional" if prior.config.codes.classes else "unconditional"
+        steps = f"{kind}, {prior.checkpoint.step:,} steps"
+    card = CARD.format(
+        name=FLAGS.name,
+        title=FLAGS.title,
+        dataset_source=config.dataset_source,
+        size=config.model.image_size,
+        channels=config.model.channels,
+        grid=" x ".join(str(n) for n in config.model.grid),
+        K=q.K,
+        D=q.D,
+        steps=checkpoint.step,
+        prior=steps,
+        minutes=FLAGS.minutes,
+        stored="float16 (codebooks float32)" if FLAGS.half else "float32",
+        megabytes=_size(made) / 1e6,
+        commands="\n".join("    " + line.strip() for line in FLAGS.commands.splitlines()),
+        examples=result["examples"],
+        figures=_figures(result),
+    )
+    with open(os.path.join(made, pretrained.CARD), "w", encoding="utf-8") as f:
+        f.write(card)
+    shutil.rmtree(target, ignore_errors=True)
+    os.rename(made, target)
+    print(evaluation.table([result]))
+    print(json.dumps({"folder": target, "megabytes": round(_size(target) / 1e6, 2)}))
+
+
+if __name__ == "__main__":
+    common.run(main, __doc__)

@@ -1,0 +1,194 @@
+"""A trained run in a Python program: images to codes and back, samples, and what images cost in bits."""
+
+import contextlib
+import math
+from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from vq_estimator.config import Config
+from vq_estimator.data import pipeline
+from vq_estimator.data.codes import Codes
+from vq_estimator.errors import VQError
+from vq_estimator.inference import calibration as calibration_lib
+from vq_estimator.inference import evaluation, sampling
+from vq_estimator.inference import prior as prior_lib
+from vq_estimator.inference.sampling import Samples
+from vq_estimator.inference.session import TrainedPrior, restored
+from vq_estimator.training import run_folder
+from vq_estimator.training.run_folder import Checkpoint
+
+BATCH = 100
+
+
+class Bits(NamedTuple):
+    """What each image costs, in bits per dimension; float64 [N]. `rate_prior` is None without a trained prior."""
+
+    distortion: np.ndarray
+    rate_uniform: np.ndarray
+    rate_unigram: np.ndarray
+    rate_prior: Optional[np.ndarray]
+
+
+class Model:
+    """A trained VQ-VAE, and its prior where it has one, in a graph and a session of their own.
+
+    It works beside eager TensorFlow 2 as it does in graph mode. Images are uint8 [N, S, S, C], codes int32
+    [N, h, w, L]; `close()`, or a `with` block, frees the session.
+
+    Attributes:
+      config: the run's configuration.
+      checkpoint: its checkpoint.
+      prior: its trained prior, or None.
+    """
+
+    def __init__(self, model_dir: str, which: str = "latest"):
+        """Opens the run in `model_dir`, at the checkpoint `which`: "latest", "best" or a path.
+
+        Raises:
+          VQError: there is no such run or checkpoint.
+        """
+        self.config: Config = run_folder.load_config(model_dir)
+        self.checkpoint: Checkpoint = run_folder.find_checkpoint(model_dir, which)
+        self.prior: Optional[TrainedPrior] = prior_lib.find_or_warn(model_dir, self.checkpoint)
+        self._calibration = calibration_lib.kept(self.checkpoint, model_dir)
+        m = self.config.model
+        self._shape = (m.image_size, m.image_size, m.channels)
+        self._ops: Dict[str, Any] = {}
+
+        def build(model):
+            images = tf.placeholder(tf.uint8, (None,) + self._shape)
+            return model, images, model.encode(images)
+
+        self._stack = contextlib.ExitStack()
+        self._session, (self._model, self._images, self._codes) = self._stack.enter_context(
+            restored(self.config, self.checkpoint.path, build)
+        )
+
+    def __enter__(self) -> "Model":
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Frees the session."""
+        self._stack.close()
+
+    def prepare(self, images: np.ndarray) -> np.ndarray:
+        """Images uint8 [N, H, W, C] of another size, resized as those that the model was trained on."""
+        images = np.asarray(images)
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != self._shape[-1]:
+            want = f"uint8 [N, H, W, {self._shape[-1]}]"
+            raise VQError(f"images: got {images.dtype} {list(images.shape)}, expected {want}")
+
+        def build():
+            given = tf.placeholder(tf.uint8, [None, None, None, self._shape[-1]])
+            return given, pipeline.fit(given, self.config.model.image_size, self.config.model.binarize)
+
+        given, fitted = self._op("prepare", build)
+        return self._batches(fitted, {given: images})
+
+    def encode(self, images: np.ndarray) -> np.ndarray:
+        """Images to codes."""
+        return self._batches(self._codes, {self._images: self._checked(images)})
+
+    def decode(self, codes: np.ndarray, seed: int = 0, shared: bool = False) -> np.ndarray:
+        """Codes to images.
+
+        Args:
+          codes: int32 [N, h, w, L].
+          seed: decides the draws where the decoder is autoregressive; unused elsewhere.
+          shared: draw all images with the same noise, so that what differs between them is due to the codes.
+        """
+        sampling.check_seed(seed)
+
+        def build():
+            given, draw = tf.placeholder(tf.int32, (None,) + self.config.model.grid), tf.placeholder(tf.int64, [])
+            return given, draw, self._model.decode(given, draw, shared)
+
+        given, draw, images = self._op(f"decode {shared}", build)
+        return self._batches(images, {given: self._checked_codes(codes)}, {draw: seed})
+
+    def reconstruct(self, images: np.ndarray, seed: int = 0) -> np.ndarray:
+        """Images to what their codes decode to."""
+        return self.decode(self.encode(images), seed)
+
+    def sample(
+        self, num: int, labels: Optional[Sequence[int]] = None, temperature: float = 1.0, top_k: int = 0, seed: int = 0
+    ) -> Samples:
+        """New images: codes drawn from the prior, decoded.
+
+        Args:
+          num: how many.
+          labels: the classes to sample, in equal numbers, where the prior is class-conditional; None: all.
+          temperature, top_k, seed: see `nn.prior.Sampling`.
+
+        Raises:
+          VQError: the run has no prior, or a value that can't be.
+        """
+        if self.prior is None:
+            raise VQError("prior: the run has none; train it with train_prior.py")
+        each = sampling.labels_for(self.prior.config.codes.classes, num, labels)
+        return sampling.sample(self.config, self.checkpoint, self.prior, num, each, temperature, top_k, seed)
+
+    def bits_per_dim(self, images: np.ndarray) -> Bits:
+        """What images cost: -log2 p(x | z_q), and their codes under each prior, over the dimensions.
+
+        The sum of the distortion and a rate bounds -log2 p(x) / dims from above.
+
+        Raises:
+          VQError: the run has not been evaluated (there is no calibration of this checkpoint in its folder).
+        """
+        if self._calibration is None:
+            raise VQError("calibration: the run has none of this checkpoint; evaluate it with evaluate.py first")
+
+        def build():
+            p, scale = self._model.likelihood(self._codes, self._images), self._calibration.scale
+            return -(p if scale is None else p.with_scale(scale)).log_prob(self._images)
+
+        images = self._checked(images)
+        nats = self._batches(self._op("distortion", build), {self._images: images}).astype(np.float64)
+        codes = self.encode(images)
+        to_bits = 1.0 / (self.config.model.dims * math.log(2.0))
+        rate_prior = None
+        if self.prior is not None:
+            labels = np.zeros(len(codes), np.int32)  # the mixture over the classes does not need them
+            rate_prior = prior_lib.cost(self.config, self.checkpoint, self.prior, Codes(codes, labels)).nats * to_bits
+        return Bits(
+            nats * to_bits,
+            np.full(len(codes), evaluation.uniform_rate(self.config) * to_bits),
+            evaluation.unigram_cost(codes, self._calibration) * to_bits,
+            rate_prior,
+        )
+
+    def _op(self, name: str, build: Callable[[], Any]) -> Any:
+        if name not in self._ops:
+            with self._session.graph.as_default():
+                self._ops[name] = build()
+        return self._ops[name]
+
+    def _batches(self, fetch: Any, arrays: Dict[Any, np.ndarray], rest: Optional[Dict[Any, Any]] = None) -> np.ndarray:
+        parts, n = [], len(next(iter(arrays.values())))
+        for start in range(0, n, BATCH):
+            batch = {key: array[start : start + BATCH] for key, array in arrays.items()}
+            parts.append(self._session.run(fetch, dict(batch, **(rest or {}))))
+        return np.concatenate(parts)
+
+    def _checked(self, images: np.ndarray) -> np.ndarray:
+        images, want = np.asarray(images), "uint8 [N, {}, {}, {}]".format(*self._shape)
+        if images.dtype != np.uint8 or images.shape[1:] != self._shape or not len(images):
+            raise VQError(
+                f"images: got {images.dtype} {list(images.shape)}, expected {want}; prepare(images) resizes them"
+            )
+        return images
+
+    def _checked_codes(self, codes: np.ndarray) -> np.ndarray:
+        codes, grid, K = np.asarray(codes), self.config.model.grid, self.config.model.quantizer.K
+        if not np.issubdtype(codes.dtype, np.integer) or codes.shape[1:] != grid or not len(codes):
+            want = "integers [N, {}, {}, {}]".format(*grid)
+            raise VQError(f"codes: got {codes.dtype} {list(codes.shape)}, expected {want}")
+        if codes.min() < 0 or codes.max() >= K:
+            raise VQError(f"codes: got {codes.min()} to {codes.max()}, expected codes from 0 to {K - 1}")
+        return codes.astype(np.int32)

@@ -1,0 +1,101 @@
+"""What inference needs of a run, as a small run folder: no optimizer, no graph, weights in float32 or float16."""
+
+import dataclasses
+import os
+import shutil
+import tempfile
+from typing import Dict, Optional
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from vq_estimator import config as config_lib
+from vq_estimator.config import Config
+from vq_estimator.data.files import write_json, write_text
+from vq_estimator.errors import VQError
+from vq_estimator.inference.calibration import fingerprint
+from vq_estimator.inference.session import TrainedPrior, restored
+from vq_estimator.training import averaging, prior_trainer, run_folder
+from vq_estimator.training.run_folder import Checkpoint
+
+KEPT = ("codebook",)  # in the names of variables that stay float32: a code is decided by small differences
+
+
+def strip(
+    config: Config, checkpoint: Checkpoint, target: str, prior: Optional[TrainedPrior] = None, half: bool = False
+) -> str:
+    """Writes the run folder `target`, whole or not at all; every command here accepts it.
+
+    The model works in float32 whatever it was trained in, so that any machine runs it. With `half` the weights are
+    stored as float16; codes and bits of the result may differ in the last digits, so evaluate what was written.
+
+    Raises:
+      VQError: `target` exists.
+    """
+    if os.path.exists(target):
+        raise VQError(f"target: {target!r} exists; give the name of a folder to make")
+    model = dataclasses.replace(config.model, precision="float32")
+    stripped = dataclasses.replace(config, model=model)
+    parent = os.path.dirname(os.path.abspath(target))
+    os.makedirs(parent, exist_ok=True)
+    temporary = tempfile.mkdtemp(dir=parent, prefix=".strip.")
+    try:
+        folder = os.path.join(temporary, "run")
+        write_text(os.path.join(folder, run_folder.CONFIG), config_lib.to_json(stripped))
+        own, of_prior = _names(stripped, checkpoint, prior)
+        path = _copy(checkpoint, own, folder, half)
+        if prior is not None:
+            codes = dataclasses.replace(prior.config.codes, fingerprint=fingerprint(path))
+            inner = prior_trainer.folder(folder)
+            text = config_lib.to_json(dataclasses.replace(prior.config, codes=codes))
+            write_text(os.path.join(inner, run_folder.CONFIG), text)
+            best = run_folder.load_best(os.path.dirname(os.path.dirname(prior.checkpoint.path)))
+            kept = _copy(prior.checkpoint, of_prior, os.path.join(inner, run_folder.BEST), half)
+            entry = dict(best, checkpoint=os.path.basename(kept))
+            os.remove(os.path.join(os.path.dirname(kept), "checkpoint"))
+            write_json(os.path.join(inner, run_folder.BEST, "best.json"), entry)
+        os.rename(folder, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return target
+
+
+def _names(config: Config, checkpoint: Checkpoint, prior: Optional[TrainedPrior]):
+    """The names in their checkpoints of the variables that the model and the prior restore."""
+    m = config.model
+
+    def build(model, code_prior=None):
+        codes = model.encode(tf.zeros([1, m.image_size, m.image_size, m.channels], tf.uint8))
+        model.decode(codes)
+        if code_prior is not None:
+            classes = prior.config.codes.classes
+            code_prior.log_prob(codes, tf.zeros([1], tf.int32) if classes else None)
+        of_prior = [] if code_prior is None else code_prior.variables
+        names = {v.op.name for v in of_prior}
+        return [v for v in tf.global_variables() if v.op.name not in names], of_prior, tf.trainable_variables()
+
+    with restored(config, checkpoint.path, build, prior) as (_, (own, of_prior, trainable)):
+        decay = 0.0 if prior is None else prior.config.optimizer.average_decay
+        return (
+            sorted(averaging.restore_map(own, trainable, config.optimizer.average_decay)),
+            sorted(averaging.restore_map(of_prior, trainable, decay)),
+        )
+
+
+def _copy(checkpoint: Checkpoint, names, folder: str, half: bool) -> str:
+    """Saves the named tensors, and the step, as a checkpoint in `folder`; returns its path."""
+    reader = tf.train.load_checkpoint(checkpoint.path)
+    values: Dict[str, np.ndarray] = {name: reader.get_tensor(name) for name in names}
+    with tf.Graph().as_default(), tf.Session() as session:
+        variables = []
+        for name, value in values.items():
+            smaller = half and value.dtype == np.float32 and not any(part in name for part in KEPT)
+            value = value.astype(np.float16) if smaller else value
+            variable = tf.get_variable(name, value.shape, value.dtype, tf.zeros_initializer(), use_resource=True)
+            variable.load(value, session)
+            variables.append(variable)
+        step = tf.train.get_or_create_global_step()
+        step.load(checkpoint.step, session)
+        saver = tf.train.Saver(variables + [step], save_relative_paths=True)
+        os.makedirs(folder, exist_ok=True)
+        return saver.save(session, os.path.join(folder, "model.ckpt"), checkpoint.step, write_meta_graph=False)

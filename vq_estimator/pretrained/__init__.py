@@ -1,0 +1,84 @@
+"""The models that come with the package: each a folder here that holds what is left of a run once it is trained.
+
+    from vq_estimator import pretrained
+    model = pretrained.load("mnist")
+    codes = model.encode(images)  # uint8 [N, 24, 24, 1] -> int32 [N, 3, 3, 1]
+
+`README.md` in each folder says what it was trained on, by which command, and what it measures (`card`).
+"""
+
+import os
+import shutil
+import tempfile
+from typing import Tuple
+
+from vq_estimator.errors import VQError
+from vq_estimator.inference.calibration import fingerprint
+from vq_estimator.inference.loaded import Model
+from vq_estimator.training import run_folder
+
+_HERE = os.path.dirname(os.path.abspath(__file__))
+CARD = "README.md"
+
+
+def names() -> Tuple[str, ...]:
+    """The provided models."""
+    return tuple(sorted(n for n in os.listdir(_HERE) if os.path.isfile(os.path.join(_HERE, n, run_folder.CONFIG))))
+
+
+def folder(name: str) -> str:
+    """The folder of a provided model, which is a run folder; not to be written to.
+
+    Raises:
+      VQError: there is no such model.
+    """
+    if name not in names():
+        raise VQError(f"pretrained: got {name!r}, expected one of " + ", ".join(names()))
+    return os.path.join(_HERE, name)
+
+
+def load(name: str) -> Model:
+    """Opens a provided model.
+
+    Raises:
+      VQError: there is no such model.
+    """
+    return Model(folder(name))
+
+
+def card(name: str) -> str:
+    """The model card, in Markdown."""
+    with open(os.path.join(folder(name), CARD), encoding="utf-8") as f:
+        return f.read()
+
+
+def place(name: str, model_dir: str) -> None:
+    """Makes `model_dir` a run folder of a provided model, for commands that write results to it; whole or not at all.
+
+    Its own evaluations stay where they are: those in `model_dir` are made there.
+
+    Raises:
+      VQError: there is no such model, or `model_dir` holds something else.
+    """
+    source = folder(name)
+    if os.path.isdir(model_dir) and os.listdir(model_dir):
+        ours, theirs = run_folder.find_checkpoint(source), run_folder.latest_checkpoint(model_dir)
+        if theirs is None or fingerprint(theirs.path) != fingerprint(ours.path):
+            raise VQError(
+                f"model_dir: got {model_dir!r}, which is not empty and not the provided model {name!r}; choose another"
+            )
+        return
+    parent = os.path.dirname(os.path.abspath(model_dir))
+    try:
+        os.makedirs(parent, exist_ok=True)
+        temporary = tempfile.mkdtemp(dir=parent, prefix=".pretrained.")
+    except OSError as e:
+        raise VQError(f"model_dir: can't write {model_dir!r}: {e.strerror or e}") from None
+    try:
+        target = os.path.join(temporary, "run")
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns(CARD, "eval", "__pycache__"))
+        if os.path.isdir(model_dir):
+            os.rmdir(model_dir)
+        os.rename(target, model_dir)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
