@@ -44,6 +44,7 @@ MODEL.string(
 )
 MODEL.integer("residual_blocks", None, "residual blocks of encoder and decoder [original: 0, tuned and CIFAR-10: 2]")
 MODEL.integer("residual_width", None, "feature maps inside a residual block; 0: as many as around it [0]")
+MODEL.bool("residual_relu", None, "a ReLU after the decoder's residual blocks [no, images: yes]")
 MODEL.integer(
     "output_width", None, "feature maps of the decoder at the image's size before the likelihood's; 0: none [0]"
 )
@@ -138,6 +139,7 @@ SETTINGS = [
     "widths",
     "residual_blocks",
     "residual_width",
+    "residual_relu",
     "output_width",
     "initializer",
     "decoder",

@@ -70,7 +70,10 @@ def prepare(model_dir: str, config: Any, overwrite: bool = False) -> int:
             if overwrite:
                 _remove_run(model_dir, type(config))
             else:
-                changed = config_lib.differences(load_config(model_dir, type(config)), config)
+                old = load_config(model_dir, type(config))
+                if getattr(old, "dataset_source", "") is None:  # imported, with no data: the first data becomes its own
+                    old = dataclasses.replace(old, dataset_source=config.dataset_source)
+                changed = config_lib.differences(old, config)
                 if changed:
                     hint = "choose another --model_dir, or --overwrite to remove the run and start anew"
                     raise VQError("{} holds a run that differs: {}; {}".format(model_dir, "; ".join(changed), hint))
