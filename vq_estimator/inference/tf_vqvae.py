@@ -8,8 +8,6 @@ CIFAR-10 and from 0 for ImageNet), and `embed/embed` [K, D].
 import dataclasses
 import os
 import re
-import shutil
-import tempfile
 from typing import Dict, List, Optional
 
 import numpy as np
@@ -17,7 +15,7 @@ import tensorflow.compat.v1 as tf
 
 from vq_estimator import config as config_lib
 from vq_estimator.config import IMAGES, Config, make_config
-from vq_estimator.data.files import write_text
+from vq_estimator.data.files import atomic_folder, write_text
 from vq_estimator.errors import VQError
 from vq_estimator.nn.module import static_shape
 from vq_estimator.training import run_folder
@@ -85,17 +83,9 @@ def import_checkpoint(checkpoint: str, dataset: str, dataset_source: Optional[st
     if os.path.exists(model_dir):
         raise VQError(f"model_dir: {model_dir!r} exists; give the name of a folder to make")
     config = configuration(checkpoint, dataset, dataset_source)
-    parent = os.path.dirname(os.path.abspath(model_dir))
-    os.makedirs(parent, exist_ok=True)
-    temporary = tempfile.mkdtemp(dir=parent, prefix=".import.")
-    try:
-        target = os.path.join(temporary, "run")
-        os.makedirs(target)
+    with atomic_folder(model_dir) as target:
         _convert(checkpoint, config, target)
         write_text(os.path.join(target, run_folder.CONFIG), config_lib.to_json(config))
-        os.rename(target, model_dir)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return config
 
 
