@@ -16,7 +16,7 @@ from vq_estimator.data import decoding, images, pipeline
 from vq_estimator.data import folder as folder_lib
 from vq_estimator.data.images import Wanted
 from vq_estimator.errors import VQError
-from vq_estimator.inference import evaluation
+from vq_estimator.inference import evaluation, sampling
 from vq_estimator.training import run_folder, trainer
 
 WANT = Wanted(16, 3, max_bad_files=2)
@@ -226,7 +226,7 @@ def test_unreadable_files_are_named_and_left_out_up_to_a_limit(animals, source, 
     assert "{{" not in warnings.text and "\n\t" not in warnings.text
     warnings.clear()
     assert images.locate(str(mine), cache, WANT) == found
-    assert "2 unreadable files are left out: " in warnings.text
+    assert "unreadable files left out: 2, named in " in warnings.text
     with pytest.raises(
         VQError, match="data_dir: got 2 or more files that can't be read, .* expected at most 1; --max_b"
     ):
@@ -309,3 +309,11 @@ def test_a_run_on_images_is_trained_resumed_and_evaluated(animals, cache, tmp_pa
         assert json.load(f)["dataset_source"] == source.spec.name
     run_folder.keep_class_names(model_dir, source.spec.class_names)
     assert run_folder.class_names(model_dir) == ["ant", "cat", "dog"]
+
+
+@pytest.mark.parametrize("classes, want", [(0, None), (3, [0, 1, 2]), (1000, list(range(10)))])
+def test_samples_are_shown_of_any_number_of_classes(classes, want):
+    shown = sampling.shown_classes(classes)
+    assert shown == want
+    labels = sampling.labels_for(classes, 10 * len(shown) if shown else 100, shown)
+    assert (labels is None) == (not classes) and (labels is None or len(labels) == 10 * len(want))

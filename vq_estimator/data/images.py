@@ -78,7 +78,7 @@ def locate(data_dir: str, cache_dir: str, want: Wanted, cache: str = "auto", sou
         if made is None:
             raise VQError(f"cache: {target!r} is damaged as soon as it is written; check the disk")
     elif made["unreadable"]:
-        log.warning("%d unreadable files are left out: %s names them", len(made["unreadable"]), _manifest(target))
+        log.warning("unreadable files left out: %d, named in %s", len(made["unreadable"]), _manifest(target))
     _check_bad(made["unreadable"], want.max_bad_files)
     if source not in (None, made["source"]):
         raise VQError(f"data_dir: got {data_dir!r} with {made['source']}, expected {source}, the run's own images")
@@ -140,14 +140,15 @@ def _make(target: str, data_dir: str, listing: Listing, want: Wanted) -> None:
         raise VQError(f"cache: got {got}, expected {needed / 1e9:.1f} GB for the images; set VQ_CACHE_DIR")
     try:
         with atomic_folder(target) as folder:
-            _write(folder, data_dir, listing, want)
+            number = _write(folder, data_dir, listing, want)
     except OSError as e:  # another process was faster: its records are as good
         if e.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
-    log.info("%d images of %dx%d in %s (%.2f GB)", len(listing.files), want.size, want.size, target, needed / 1e9)
+    log.info("%d images of %dx%d in %s (%.2f GB)", number, want.size, want.size, target, needed / 1e9)
 
 
-def _write(folder: str, data_dir: str, listing: Listing, want: Wanted) -> None:
+def _write(folder: str, data_dir: str, listing: Listing, want: Wanted) -> int:
+    """Fills the folder; returns how many images there are."""
     paths = [folder_lib.encoded(os.path.join(data_dir, *f.path.split("/"))) for f in listing.files]
     content, good, bad, small = hashlib.sha256(), [], [], 0
     with contextlib.ExitStack() as stack:
@@ -182,6 +183,7 @@ def _write(folder: str, data_dir: str, listing: Listing, want: Wanted) -> None:
             "files": {split: _size_and_hash(os.path.join(folder, split + ".tfrecord")) for split in SPLITS},
         },
     )
+    return len(good)
 
 
 def _size_and_hash(path: str) -> Tuple[int, str]:
