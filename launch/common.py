@@ -56,8 +56,9 @@ def data_flags() -> None:
         "data_dir",
         os.environ.get("VQ_DATA_DIR", "./datasets"),
         "folder of the data sets: mnist/*.gz, fashion_mnist/*.gz, cifar10/cifar-10-batches-bin/*.bin; "
-        "what is missing is downloaded",
+        "what is missing is downloaded. Of --dataset=images: the folder of the images",
     )
+    group.integer("max_bad_files", 100, "images: so many unreadable files are left out; more are an error")
     group.bool("require_full_dataset", False, "refuse the embedded 5,000 digits where MNIST can't be downloaded")
 
 
@@ -79,11 +80,20 @@ def cache_dir() -> str:
     return os.environ.get("VQ_CACHE_DIR") or str(pooch.os_cache("vq_estimator"))
 
 
-def locate_data(dataset: str, wanted=None):
-    """The files of a data set, by the flags."""
-    from vq_estimator.data import sources
+def locate_data(config, wanted=None, cache: str = "auto"):
+    """The files of a run's data set, by the flags; see `sources.locate` and `images.locate`."""
+    from vq_estimator.config import IMAGES
+    from vq_estimator.data import images, sources
 
-    return sources.locate(dataset, FLAGS.data_dir, cache_dir(), FLAGS.require_full_dataset, wanted)
+    if config.dataset == IMAGES:
+        want = images.Wanted(config.model.image_size, config.model.channels, FLAGS.max_bad_files)
+        return images.locate(FLAGS.data_dir, cache_dir(), want, cache, wanted)
+    return sources.locate(config.dataset, FLAGS.data_dir, cache_dir(), FLAGS.require_full_dataset, wanted)
+
+
+def data_of_run(config):
+    """The files that a trained run saw, by the flags."""
+    return locate_data(config, config.dataset_source)
 
 
 class Run(NamedTuple):

@@ -22,7 +22,7 @@ def main() -> None:
     from vq_estimator.inference import evaluation
 
     config, checkpoint, model_dir = common.open_run()
-    source = common.locate_data(config.dataset, wanted=config.dataset_source)
+    source = common.data_of_run(config)
     result = evaluation.evaluate(config, checkpoint, source, model_dir, FLAGS.split, FLAGS.codes)
     print(evaluation.table([result]))
 

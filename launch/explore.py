@@ -38,9 +38,14 @@ def main() -> None:
     sampling.check_seed(FLAGS.seed)
     if FLAGS.frames < 1:
         raise VQError(f"frames: got {FLAGS.frames}, expected 1 or more")
-    source = common.locate_data(config.dataset, wanted=config.dataset_source)
+    source = common.data_of_run(config)
     K, seed = config.model.quantizer.K, FLAGS.seed
     found = explore.encode_first(config, checkpoint, source, SHOWN, FLAGS.split)
+    n = len(found.images)
+    if max(FLAGS.image, FLAGS.other) >= n:
+        raise VQError(
+            f"image: got {FLAGS.image} and {FLAGS.other}, expected numbers below {n}, the images of {FLAGS.split}"
+        )
 
     def at(name):
         path = os.path.join(FLAGS.out, name)
@@ -54,7 +59,8 @@ def main() -> None:
     drawing.save_png(at("reconstructions.png"), both, zoom=2)
 
     first = found.codes[FLAGS.image]
-    changed = explore.single_code(first, K)
+    size = config.model.image_size  # of large images fewer
+    changed = explore.single_code(first, K, max(8, min(64, 2048 // size)), max(8, min(32, 1024 // size)))
     images = explore.single_code_images(config, checkpoint, changed, seed)
     flat = images.reshape((-1,) + images.shape[2:])
     drawing.save_png(at("single_code.png"), drawing.grid(flat, images.shape[1]), zoom=2)

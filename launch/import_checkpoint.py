@@ -1,8 +1,12 @@
 """Makes a run folder of a tf-vqvae checkpoint, which every command here accepts.
 
-python launch/import_checkpoint.py --checkpoint=models/mnist/last.ckpt --dataset=mnist --model_dir=log/imported
+  python launch/import_checkpoint.py --checkpoint=models/mnist/last.ckpt --dataset=mnist --model_dir=log/imported
+
+Its ImageNet model is imported by --dataset=images. It belongs to no folder of images: evaluate.py takes any, and
+train.py goes on with the first that it is given.
 """
 
+from vq_estimator import config as config_lib
 from vq_estimator.errors import VQError
 from vq_estimator_launch import common
 from vq_estimator_launch.common import FLAGS, Group
@@ -10,7 +14,7 @@ from vq_estimator_launch.common import FLAGS, Group
 IMPORT = Group("Import")
 IMPORT.string("checkpoint", None, "tf-vqvae's checkpoint, such as models/mnist/last.ckpt")
 IMPORT.string("prior_checkpoint", None, "its PixelCNN, last-pixelcnn.ckpt: not imported, the reason is printed")
-IMPORT.enum("dataset", "mnist", ("mnist", "fashion_mnist", "cifar10"), "the data set that it was trained on")
+IMPORT.enum("dataset", "mnist", config_lib.DATASETS, "the data set that it was trained on; images: ImageNet")
 IMPORT.string("model_dir", None, "the run folder to make")
 
 
@@ -21,7 +25,8 @@ def main() -> None:
         if not FLAGS[name].value:
             raise VQError(f"{name}: got none, expected --{name}=...")
     reason = tf_vqvae.why_no_prior(FLAGS.prior_checkpoint) if FLAGS.prior_checkpoint else None
-    config = tf_vqvae.import_checkpoint(FLAGS.checkpoint, FLAGS.dataset, FLAGS.dataset, FLAGS.model_dir)
+    dataset_source = None if FLAGS.dataset == config_lib.IMAGES else FLAGS.dataset
+    config = tf_vqvae.import_checkpoint(FLAGS.checkpoint, FLAGS.dataset, dataset_source, FLAGS.model_dir)
     q = config.model.quantizer
     print(f"{FLAGS.model_dir}: {FLAGS.dataset}, K={q.K}, D={q.D}; evaluate.py --model_dir={FLAGS.model_dir} is next")
     if reason:

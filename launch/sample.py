@@ -9,9 +9,13 @@ from vq_estimator_launch.common import FLAGS, Group
 
 common.run_flags()
 SAMPLES = Group("Samples")
-SAMPLES.integer("num", None, "how many, a multiple of the number of classes [100, or 10 for each of --labels]")
+SAMPLES.integer("num", None, "how many, a multiple of the number of classes [100, or 10 of each class]")
 SAMPLES.integer("label", None, "of which class, where the prior is class-conditional")
-SAMPLES.string("labels", None, "of which classes, such as 0,1,2, in equal numbers, each from a new row [all]")
+SAMPLES.string(
+    "labels",
+    None,
+    "of which classes, such as 0,1,2, in equal numbers, each from a new row [all; without --num the first 10]",
+)
 SAMPLES.float("temperature", 1.0, "above 0; below 1 the codes drawn are likelier ones")
 SAMPLES.integer("top_k", 0, "draw each code from the likeliest so many; 0: from all")
 SAMPLES.integer("seed", 0, "decides every draw")
@@ -35,18 +39,23 @@ def main() -> None:
     from vq_estimator import drawing
     from vq_estimator.inference import prior as prior_lib
     from vq_estimator.inference import sampling
+    from vq_estimator.training import run_folder
 
     config, checkpoint, model_dir = common.open_run()
     prior = prior_lib.find(model_dir, checkpoint)
     if prior is None:
         raise VQError(f"prior: {model_dir!r} has none; train it with train_prior.py --model_dir={model_dir}")
-    asked, num = _labels(), FLAGS.num
+    asked, num, classes = _labels(), FLAGS.num, prior.config.codes.classes
     if num is None:
-        num = 10 * len(asked) if FLAGS.labels else 100
-    labels = sampling.labels_for(prior.config.codes.classes, num, asked)
+        asked = sampling.shown_classes(classes) if asked is None else asked
+        num = 10 * len(asked) if asked and FLAGS.label is None else 100
+    labels = sampling.labels_for(classes, num, asked)
     samples = sampling.sample(config, checkpoint, prior, num, labels, FLAGS.temperature, FLAGS.top_k, FLAGS.seed)
     drawing.save_png(FLAGS.out, sampling.picture(samples), zoom=2)
     print(f"{num} samples in {FLAGS.out}")
+    names = run_folder.class_names(model_dir)
+    if labels is not None and names:
+        print("classes: " + ", ".join(f"{label} {names[label]}" for label in dict.fromkeys(labels.tolist())))
 
 
 def run() -> None:

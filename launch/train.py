@@ -14,16 +14,17 @@ from vq_estimator_launch import common
 from vq_estimator_launch.common import FLAGS, Group
 
 MODEL = Group("Model (without a value: the preset's; in brackets that of original and tuned)")
-MODEL.enum("dataset", "mnist", config_lib.DATASETS, "what to train on")
+MODEL.enum("dataset", "mnist", config_lib.DATASETS, "what to train on; images: your own, below --data_dir")
 MODEL.enum(
     "preset",
     "original",
     config_lib.PRESETS,
     "original: tf-vqvae's set-up to the letter; tuned: ours, on the same code grid; autoregressive: for the lowest "
-    "bits/dim; of CIFAR-10 also factorised (independent pixels), paper (8x8x10 codes) and sonnet (its notebook)",
+    "bits/dim; of CIFAR-10 also factorised (independent pixels), paper (8x8x10 codes) and sonnet (its notebook); "
+    "of images imagenet too, another name of original",
 )
-MODEL.integer("K", None, "entries of a codebook [20, CIFAR-10 10]")
-MODEL.integer("D", None, "numbers in an entry, which sets the widths of the network too [64, CIFAR-10 256]")
+MODEL.integer("K", None, "entries of a codebook [20, CIFAR-10 10, images 512]")
+MODEL.integer("D", None, "numbers in an entry, which sets the widths of the network too [64, CIFAR-10 256, images 128]")
 MODEL.integer("L", None, "codes at each position: codebooks, of residual its stages, of fsq its groups of numbers [1]")
 MODEL.enum(
     "quantizer",
@@ -36,14 +37,21 @@ MODEL.string("levels", None, "of fsq: the levels of each number; their product i
 MODEL.enum(
     "gradient", None, config_lib.GRADIENTS, "how it passes the quantizer; rotation: of vq alone [straight_through]"
 )
-MODEL.integer("image_size", None, "side of the images, a multiple of the network's stride [24, CIFAR-10 32]")
+MODEL.integer(
+    "image_size", None, "side of the images, a multiple of the network's stride [24, CIFAR-10 32, images 128]"
+)
+MODEL.integer("channels", None, "of images: 3 (colour) or 1 (grey) [3]")
 MODEL.string(
     "widths",
     None,
-    "feature maps of each layer that halves the image, first to last [D/4,D/2,D, tuned: D/2,D,D, CIFAR-10 D,D]",
+    "feature maps of each layer that halves the image, first to last [D/4,D/2,D, tuned: D/2,D,D, CIFAR-10 D,D, "
+    "images D/2,D]",
 )
-MODEL.integer("residual_blocks", None, "residual blocks of encoder and decoder [original: 0, tuned and CIFAR-10: 2]")
+MODEL.integer(
+    "residual_blocks", None, "residual blocks of encoder and decoder [original: 0, tuned and CIFAR-10: 2, images 4]"
+)
 MODEL.integer("residual_width", None, "feature maps inside a residual block; 0: as many as around it [0]")
+MODEL.bool("residual_relu", None, "a ReLU after the decoder's residual blocks [no, images: yes]")
 MODEL.integer(
     "output_width", None, "feature maps of the decoder at the image's size before the likelihood's; 0: none [0]"
 )
@@ -86,17 +94,20 @@ TRAINING.enum(
     "the reconstruction term [original: squared_error, tuned: cross_entropy]",
 )
 TRAINING.float("beta", None, "weight of the commitment term [0.25]")
-TRAINING.integer("max_steps", None, "steps in all [original: 60,000, tuned: 10,000, CIFAR-10 250,000]")
-TRAINING.integer("batch_size", None, "images in a step [32, CIFAR-10 128]")
-TRAINING.float("learning_rate", None, "of Adam [original: 0.0002, tuned: 0.002, of CIFAR-10 0.0005]")
+TRAINING.integer("max_steps", None, "steps in all [original: 60,000, tuned: 10,000, CIFAR-10 250,000, images 50,000]")
+TRAINING.integer("batch_size", None, "images in a step [32, CIFAR-10 128, images 16]")
+TRAINING.float("learning_rate", None, "of Adam [original: 0.0002, tuned: 0.002, of CIFAR-10 and images 0.0005]")
 TRAINING.integer(
     "decay_steps",
     None,
-    "steps in which the learning rate falls by decay_rate; 0: never [original: 0, tuned: 1,500, CIFAR-10 0]",
+    "steps in which the learning rate falls by decay_rate; 0: never [original: 0, of images 25,000; tuned: 1,500, "
+    "of CIFAR-10 and images 0]",
 )
 TRAINING.float("decay_rate", None, "see decay_steps [0.5]")
 TRAINING.integer("warmup_steps", None, "first steps, in which the learning rate rises from 0 [0]")
-TRAINING.float("final_decay", None, "last share of max_steps, in which the learning rate falls to 1 % [0]")
+TRAINING.float(
+    "final_decay", None, "last share of max_steps, in which the learning rate falls to 1 % [0, tuned of images 0.3]"
+)
 TRAINING.float("clip_norm", None, "cuts the gradients' global norm; 0: never [0]")
 TRAINING.float(
     "average_decay", None, "of the moving average of the weights that evaluation and export use; 0: none [0]"
@@ -113,10 +124,22 @@ OUTPUT.integer(
 )
 OUTPUT.integer("save_summary_steps", None, "steps between summaries for TensorBoard [1,000]")
 OUTPUT.integer(
-    "eval_steps", None, "steps between evaluations on validation, at checkpoints [5,000, tuned: 2,000, CIFAR-10 2,500]"
+    "eval_steps",
+    None,
+    "steps between evaluations on validation, at checkpoints [5,000, tuned: 2,000, CIFAR-10 and images 2,500]",
 )
-OUTPUT.integer("log_steps", None, "steps between updates of the figures beside the progress bar [100, CIFAR-10 10]")
+OUTPUT.integer(
+    "log_steps", None, "steps between updates of the figures beside the progress bar [100, CIFAR-10 and images 10]"
+)
 common.data_flags()
+CACHE = Group("Cache")
+CACHE.enum(
+    "cache",
+    "auto",
+    ("auto", "memory", "tfrecord"),
+    "images: where training has them, in memory or in a TFRecord file, of which each batch is read; the order is the "
+    "same; auto: in memory up to 1 GiB",
+)
 
 SETTINGS = [
     "warmup_steps",
@@ -135,9 +158,11 @@ SETTINGS = [
     "levels",
     "gradient",
     "image_size",
+    "channels",
     "widths",
     "residual_blocks",
     "residual_width",
+    "residual_relu",
     "output_width",
     "initializer",
     "decoder",
@@ -179,9 +204,13 @@ def main() -> None:
         run_folder.find_checkpoint(model_dir, FLAGS.checkpoint)  # a wrong path is said before training, not after
     # A run that is resumed goes on with the data that it began with.
     resumed = not FLAGS.overwrite and os.path.isfile(os.path.join(model_dir, run_folder.CONFIG))
-    source = common.locate_data(FLAGS.dataset, run_folder.load_config(model_dir).dataset_source if resumed else None)
+    wanted = run_folder.load_config(model_dir).dataset_source if resumed else None
+    if resumed:  # of what differs in a flag it is not the data's turn to complain
+        run_folder.refuse_other(model_dir, dataclasses.replace(config, dataset_source=wanted))
+    source = common.locate_data(config, wanted, FLAGS.cache)
     config = dataclasses.replace(config, dataset_source=source.spec.name)
     result = trainer.train(config, source, model_dir, FLAGS.overwrite)
+    run_folder.keep_class_names(model_dir, source.spec.class_names)
     if result.stopped_by is not None:
         same = "the same command without --overwrite" if FLAGS.overwrite else "the same command"
         print(f"stopped at step {result.step}; run {same} to resume", file=sys.stderr)

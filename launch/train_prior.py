@@ -46,7 +46,7 @@ SETTINGS = [
     *("warmup_steps", "clip_norm", "average_decay", "patience", "seed"),
     *("save_checkpoints_steps", "save_summary_steps", "eval_steps", "log_steps"),
 ]
-PICTURE = 100  # samples in TensorBoard's picture
+ROW = 10  # samples in a row of the picture, and rows, or fewer where there are fewer classes
 
 
 def main() -> None:
@@ -57,7 +57,7 @@ def main() -> None:
     from vq_estimator.training import precision, prior_trainer, run_folder
 
     config, checkpoint, model_dir = common.open_run()
-    source = common.locate_data(config.dataset, wanted=config.dataset_source)
+    source = common.data_of_run(config)
     of = extraction.codes_config(config, checkpoint, source, FLAGS.class_conditional)
     settings = {name: FLAGS[name].value for name in SETTINGS}
     prior_config = config_lib.make_prior_config(of, **settings)
@@ -66,13 +66,16 @@ def main() -> None:
     codes = extraction.extract(config, checkpoint, source, model_dir)
     folder = prior_trainer.folder(model_dir)
 
-    def draw(prior, num):
-        labels = sampling.labels_for(prior_config.codes.classes, num)
+    def draw(prior):
+        classes = prior_config.codes.classes
+        shown = sampling.shown_classes(classes)
+        num = ROW * len(shown) if shown else ROW * ROW
+        labels = sampling.labels_for(classes, num, shown)
         return sampling.picture(sampling.sample(config, checkpoint, prior, num, labels))
 
     def evaluated(at):
         events = os.path.join(folder, "eval_" + run_folder.EVAL_NAME)
-        sampling.write_summary(events, at.step, draw(TrainedPrior(prior_config, at), PICTURE))
+        sampling.write_summary(events, at.step, draw(TrainedPrior(prior_config, at)))
 
     result = prior_trainer.train(
         prior_config, codes["train"], codes["validation"], model_dir, FLAGS.overwrite, evaluated
@@ -83,7 +86,7 @@ def main() -> None:
     splits = ("validation", "test")
     results = [evaluation.evaluate(config, checkpoint, source, model_dir, split) for split in splits]
     picture = os.path.join(folder, "samples.png")
-    drawing.save_png(picture, draw(prior_lib.find(model_dir, checkpoint), PICTURE), zoom=2)
+    drawing.save_png(picture, draw(prior_lib.find(model_dir, checkpoint)), zoom=2)
     print(evaluation.table(results))
     print(f"\nprior            {folder}\nsamples          {picture}\nTensorBoard      tensorboard --logdir {folder}")
 

@@ -19,6 +19,13 @@ def test_original_presets_are_tf_vqvaes():
     assert (cifar.model.quantizer.K, cifar.model.quantizer.D, cifar.model.grid) == (10, 256, (8, 8, 1))
     assert cifar.model.network == c.NetworkConfig(widths=(256, 256), residual_blocks=2)
     assert (cifar.train.batch_size, cifar.train.max_steps) == (128, 250000)
+    for preset in ("original", "imagenet"):
+        images = c.make_config("images", preset)
+        assert (images.model.quantizer.K, images.model.quantizer.D, images.model.grid) == (512, 128, (32, 32, 1))
+        assert images.model.network == c.NetworkConfig((64, 128), residual_blocks=4, residual_relu=True)
+        assert images.optimizer == c.OptimizerConfig(learning_rate=2e-4, decay_steps=25000, decay_rate=0.5)
+        assert (images.model.image_size, images.train.batch_size, images.train.max_steps) == (128, 16, 50000)
+    assert c.make_config("images", image_size=64, channels=1).model.dims == 64 * 64
 
 
 @pytest.mark.parametrize("dataset", c.DATASETS)
@@ -125,6 +132,7 @@ def test_given_values_override_the_preset():
         (dict(quantizer="fsq", kmeans_steps=0), "kmeans_steps: got 0, expected no value: fsq has no codebook"),
         (dict(quantizer="fsq", restart_below=0.1), "restart_below: got 0.1, expected no value: fsq has no codebook"),
         (dict(quantizer="residual", L=0), "L: got 0"),
+        (dict(channels=3), "channels: got 3, expected 1 as mnist has, or no value"),
         (dict(colour=1), "unknown setting 'colour'"),
     ],
 )
@@ -213,6 +221,19 @@ def edited(change):
 def test_strict_json(text, message):
     with pytest.raises(VQError, match=message):
         c.from_json(text)
+
+
+def test_a_run_of_before_a_setting_was_there_has_its_default():
+    text = edited(lambda d: d["model"]["network"].pop("residual_relu"))
+    assert c.from_json(text) == c.make_config("mnist")
+    assert not c.make_config("cifar10").model.network.residual_relu
+
+
+def test_images_have_three_channels_or_one():
+    with pytest.raises(VQError, match="channels: got 2, expected 3 .colour. or 1 .grey."):
+        c.make_config("images", channels=2)
+    with pytest.raises(VQError, match="D: got 7, expected a multiple of 2"):
+        c.make_config("images", D=7)
 
 
 def test_differences_name_what_matters_and_only_that():

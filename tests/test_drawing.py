@@ -37,3 +37,9 @@ def test_bars_are_drawn_whole_or_not_at_all(tmp_path):
     with pytest.raises(ValueError):
         drawing.stacked_bars(str(tmp_path / "bad.png"), ["a", "b"], {"x": [1.0, 2.0, 3.0]}, "bits")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["bars.png"]
+
+
+def test_a_large_picture_is_not_enlarged(tmp_path):
+    for side, zoom in ((100, 2), (2600, 1)):
+        drawing.save_png(str(tmp_path / "a.png"), np.zeros([10, side, 1], np.uint8), zoom=2)
+        assert Image.open(str(tmp_path / "a.png")).size == (zoom * side, zoom * 10)

@@ -45,6 +45,22 @@ def test_cifar_network_has_two_residual_blocks_each_side():
     assert "decoder/residual_2/conv_1x1/w" in shapes(decoder.trainable_variables)
 
 
+def test_imagenet_network_has_four_residual_blocks_and_a_relu_after_the_decoders():
+    network = c.make_config("images", D=16).model.network
+    encoder, decoder = Encoder(network, 16), Decoder(network, 3)
+    z = encoder(tf.zeros([1, 32, 32, 3]))
+    assert z.shape.as_list() == [1, 8, 8, 16] and decoder(z).shape.as_list()[1:] == [32, 32, 3]
+    names = shapes(decoder.trainable_variables)
+    assert names["decoder/conv_transpose_1/w"] == (4, 4, 8, 16) and "decoder/residual_4/conv_1x1/w" in names
+
+    # Blocks of zero weights pass z on: the decoder then sees no number below 0.
+    negative, zero = (decoder(tf.fill([1, 8, 8, 16], value)) for value in (-1.0, 0.0))
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        session.run([v.assign(tf.zeros_like(v)) for v in decoder.trainable_variables if "residual" in v.op.name])
+        np.testing.assert_array_equal(*session.run([negative, zero]))
+
+
 def test_the_original_initialisation():
     network = c.make_config("mnist").model.network
     encoder, decoder = Encoder(network, 64), Decoder(network, 1)

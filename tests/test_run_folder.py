@@ -1,3 +1,4 @@
+import dataclasses
 import os
 
 import numpy as np
@@ -38,6 +39,16 @@ def test_another_run_is_refused_with_the_difference_shown_and_left_as_it_was(tmp
     assert before == {n: os.stat(os.path.join(folder, n)).st_mtime_ns for n in os.listdir(folder)}
     assert run_folder.prepare(folder, config_lib.make_config("mnist", K=5), overwrite=True) == 0
     assert run_folder.latest_checkpoint(folder) is None
+
+
+def test_a_run_without_data_gets_the_first_that_it_is_given_and_keeps_it(tmp_path):
+    without, folder = config_lib.make_config("images"), str(tmp_path)
+    first, other = (dataclasses.replace(without, dataset_source="images-" + name) for name in "ab")
+    run_folder.prepare(folder, without)
+    run_folder.prepare(folder, first)
+    assert run_folder.load_config(folder) == first
+    with pytest.raises(VQError, match="dataset_source: 'images-a' in the run, 'images-b' asked for"):
+        run_folder.prepare(folder, other)
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

@@ -29,12 +29,14 @@ def names_of(dataset, D):
             conv(f"enc/conv2d_{i + 1}", 4, widths[i], widths[i + 1])
             conv(f"dec/tconv2d_{i + 1}", 4, widths[3 - i], widths[2 - i], True)
     else:
-        conv("enc/conv2d_1", 4, 3, D)
-        conv("enc/conv2d_2", 4, D, D)
-        conv("dec/tconv2d_1", 4, D, D, True)
-        conv("dec/tconv2d_2", 4, D, 3, True)
+        imagenet = dataset == "images"
+        first = D // 2 if imagenet else D
+        conv("enc/conv2d_1", 4, 3, first)
+        conv("enc/conv2d_2", 4, first, D)
+        conv("dec/tconv2d_1", 4, D, first, True)
+        conv("dec/tconv2d_2", 4, first, 3, True)
         for side in ("enc", "dec"):
-            for block in (1, 2):
+            for block in (0, 1, 2, 3) if imagenet else (1, 2):
                 conv(f"{side}/res_{block}_3", 3, D, D)
                 conv(f"{side}/res_{block}_1", 1, D, D)
     return {"train/params/" + name: shape for name, shape in shapes.items()}
@@ -49,11 +51,11 @@ def write(path, shapes):
         return {v.op.name: session.run(v) for v in variables}
 
 
-@pytest.mark.parametrize("dataset, D", [("mnist", 16), ("mnist", 8), ("cifar10", 12)])
+@pytest.mark.parametrize("dataset, D", [("mnist", 16), ("mnist", 8), ("cifar10", 12), ("images", 6)])
 def test_every_variable_finds_its_place(dataset, D, tmp_path):
     path, model_dir = str(tmp_path / "last.ckpt"), str(tmp_path / "run")
     values = write(path, names_of(dataset, D))
-    config = tf_vqvae.import_checkpoint(path, dataset, dataset, model_dir)
+    config = tf_vqvae.import_checkpoint(path, dataset, None if dataset == "images" else dataset, model_dir)
     assert (config.model.quantizer.K, config.model.quantizer.D, config.preset) == (7, D, "original")
     assert run_folder.load_config(model_dir) == config
     checkpoint = run_folder.find_checkpoint(model_dir)
@@ -61,8 +63,53 @@ def test_every_variable_finds_its_place(dataset, D, tmp_path):
     ours = [n for n, _ in tf.train.list_variables(checkpoint.path) if "Adam" not in n and "/" in n]
     assert len(ours) == len(values)
     for name in ours:
-        theirs = values[tf_vqvae.their_name(name)]
+        theirs = values[tf_vqvae.their_name(name, dataset)]
         np.testing.assert_array_equal(tf.train.load_variable(checkpoint.path, name).reshape(theirs.shape), theirs)
+
+
+def imagenet_by_hand(values, images):
+    """tf-vqvae's ImageNet set-up from its variables by their names: codes, and the images that they are decoded to."""
+    v = {name[len("train/params/") :]: tf.constant(value) for name, value in values.items()}
+
+    def conv(x, name, stride=1):
+        return tf.nn.conv2d(x, v[name + "/w"], strides=[1, stride, stride, 1], padding="SAME") + v[name + "/b"]
+
+    def up(x, name):
+        w, shape = v[name + "/w"], tf.shape(x)
+        to = tf.stack([shape[0], 2 * shape[1], 2 * shape[2], int(w.shape[2])])
+        return tf.nn.conv2d_transpose(x, w, to, strides=[1, 2, 2, 1], padding="SAME") + v[name + "/b"]
+
+    def residual(x, side):
+        for i in range(4):
+            x += conv(tf.nn.relu(conv(tf.nn.relu(x), f"{side}/res_{i}_3")), f"{side}/res_{i}_1")
+        return x
+
+    z = tf.nn.relu(conv(tf.cast(images, tf.float32) / 255.0, "enc/conv2d_1", 2))
+    z = residual(tf.nn.relu(conv(z, "enc/conv2d_2", 2)), "enc")
+    embed = v["embed/embed"]
+    codes = tf.argmin(tf.reduce_sum(tf.squared_difference(z[..., tf.newaxis, :], embed), -1), -1)
+    x = tf.nn.relu(residual(tf.gather(embed, codes), "dec"))  # the ReLU that the other set-ups do not have
+    return codes, tf.nn.sigmoid(up(tf.nn.relu(up(x, "dec/tconv2d_1")), "dec/tconv2d_2"))
+
+
+def test_an_imported_imagenet_model_computes_what_tf_vqvae_would(tmp_path):
+    path, model_dir = str(tmp_path / "last.ckpt"), str(tmp_path / "run")
+    values = write(path, names_of("images", 8))
+    config = tf_vqvae.import_checkpoint(path, "images", None, model_dir)
+    assert config.dataset_source is None and config.model.grid == (32, 32, 1)
+    images = np.random.RandomState(1).randint(0, 256, [2, 128, 128, 3]).astype(np.uint8)
+
+    def build(model):
+        out = model(tf.constant(images))
+        return out.quantized.codes[..., 0], out.likelihood.mean()
+
+    with tf.Session() as session:
+        codes, decoded = session.run(imagenet_by_hand(values, images))
+    assert len(np.unique(codes)) > 1
+    with restored(config, run_folder.find_checkpoint(model_dir).path, build) as (session, tensors):
+        ours, mean = session.run(tensors)
+    np.testing.assert_array_equal(ours, codes)
+    np.testing.assert_allclose(mean, decoded, atol=1e-5)
 
 
 @pytest.mark.parametrize(

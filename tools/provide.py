@@ -85,7 +85,7 @@ def main() -> None:
     shutil.rmtree(made, ignore_errors=True)
     stripping.strip(config, checkpoint, made, prior, FLAGS.half)
     config, at = run_folder.load_config(made), run_folder.find_checkpoint(made)
-    source = common.locate_data(config.dataset, wanted=config.dataset_source)
+    source = common.data_of_run(config)
     result = evaluation.evaluate(config, at, source, made, "test")
     os.remove(os.path.join(made, "eval", "test.npz"))
     q, steps = config.model.quantizer, "none"

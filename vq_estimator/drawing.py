@@ -13,6 +13,7 @@ from vq_estimator.data.files import atomic_path
 log = logging.getLogger("vq_estimator")
 
 FRAMES_A_SECOND = 20
+MOST_PIXELS = 5000
 
 
 def grid(images: np.ndarray, columns: int, gap: int = 1) -> np.ndarray:
@@ -32,7 +33,11 @@ def side_by_side(left: np.ndarray, right: np.ndarray, gap: int = 8) -> np.ndarra
 
 
 def save_png(path: str, picture: np.ndarray, zoom: int = 1) -> None:
-    """Writes uint8 [H, W, 1 or 3], every pixel `zoom` times as wide and high; whole or not at all."""
+    """Writes uint8 [H, W, 1 or 3], whole or not at all.
+
+    Every pixel is `zoom` times as wide and high, or less often where the picture would be wider than MOST_PIXELS.
+    """
+    zoom = max(1, min(zoom, MOST_PIXELS // max(picture.shape[:2])))
     (picture,) = _enlarged(picture[np.newaxis], zoom)
     with atomic_path(path) as temporary:
         Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(temporary, format="PNG")

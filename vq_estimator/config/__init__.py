@@ -39,6 +39,7 @@ from vq_estimator.config.quantizer import (
 )
 from vq_estimator.config.run import (
     DATASETS,
+    IMAGES,
     OBJECTIVES,
     PRESETS,
     RECONSTRUCTION_LOSSES,
@@ -55,6 +56,7 @@ __all__ = [
     "DATASETS",
     "DECODERS",
     "GRADIENTS",
+    "IMAGES",
     "INITIALIZERS",
     "LIKELIHOODS",
     "MSE",

@@ -19,6 +19,7 @@ class NetworkConfig:
       widths: feature maps of each 4x4 stride-2 convolution; their number decides the code grid.
       residual_blocks: ReLU, 3x3, ReLU, 1x1, skip, at the resolution of the code grid.
       residual_width: feature maps between the two convolutions of a block; 0: as many as around it.
+      residual_relu: a ReLU after the decoder's last residual block (tf-vqvae's ImageNet network has it).
       output_width: feature maps that the decoder makes at the image's resolution before what the likelihood needs of
         each pixel; 0: none, its last transposed convolution makes the likelihood's parameters (as tf-vqvae).
       initializer: "normal" (tf-vqvae's 0.02) or "he" (He et al. 2015, gain by fan-in).
@@ -27,6 +28,7 @@ class NetworkConfig:
     widths: Tuple[int, ...]
     residual_blocks: int = 0
     residual_width: int = 0
+    residual_relu: bool = False
     output_width: int = 0
     initializer: str = "normal"
 

@@ -24,7 +24,7 @@ from vq_estimator.config.quantizer import (
     ResidualQuantizerConfig,
     VectorQuantizerConfig,
 )
-from vq_estimator.config.run import DATASETS, PRESETS, Config, ObjectiveConfig, OptimizerConfig, TrainConfig
+from vq_estimator.config.run import DATASETS, IMAGES, PRESETS, Config, ObjectiveConfig, OptimizerConfig, TrainConfig
 from vq_estimator.config.serialization import type_name
 from vq_estimator.errors import VQError
 
@@ -42,7 +42,8 @@ def make_config(dataset: str, preset: str = "original", **given) -> Config:
       preset: one of PRESETS that the data set has (PRESETS_OF). "original" is tf-vqvae's set-up to the letter; "tuned"
         keeps its code grid, image size, K and D.
       **given: `K`, `D`, `L`, `quantizer` (one of QUANTIZERS), its `gradient` (vq) or `levels` (fsq, "8,5,5,5"),
-        any field of the network (`widths`: "64,128"), `image_size`, `precision`, `codebook` ("gradient" or "ema"), any
+        any field of the network (`widths`: "64,128"), `image_size`, the `channels` of a user's own images (3, or 1:
+        grey), `precision`, `codebook` ("gradient" or "ema"), any
         field of the codebook (`codebook_decay`, `kmeans_steps`, `restart_below`), `decoder` (one of DECODERS), its
         `decoder_kind`, `decoder_layers`, `decoder_maps` and `decoder_features`, the objective (`reconstruction_loss`,
         `beta`), the optimizer and the training; None is the preset's value.
@@ -74,6 +75,11 @@ def make_config(dataset: str, preset: str = "original", **given) -> Config:
         check(mixture, "components", components, "no value: only the likelihood logistic_mixture has components")
         likelihood = dataclasses.replace(likelihood, components=components)
 
+    channels = _pick(given, "channels", base.model.channels)
+    free = dataset == IMAGES or channels == base.model.channels
+    check(free, "channels", channels, f"{base.model.channels} as {dataset} has, or no value")
+    check(channels in (1, 3), "channels", channels, "3 (colour) or 1 (grey)")
+
     if "widths" in given:
         given["widths"] = _integers("widths", given["widths"], "the feature maps of each layer, such as 64,128")
     network = _replace_known(base.model.network, given)
@@ -82,6 +88,7 @@ def make_config(dataset: str, preset: str = "original", **given) -> Config:
         quantizer=quantizer,
         network=network,
         image_size=_pick(given, "image_size", base.model.image_size),
+        channels=channels,
         likelihood=likelihood,
         decoder=_decoder(base.model.decoder, given),
         precision=_pick(given, "precision", base.model.precision),
@@ -231,15 +238,19 @@ def _cifar_original(K, D):
     return model, ObjectiveConfig(), OptimizerConfig(), _CIFAR_TRAIN
 
 
-def _cifar_tuned(K, D):
+def _tuned(original: ModelConfig) -> Tuple[ModelConfig, ObjectiveConfig]:
     """The same code grid, with an EMA codebook and a gradient that does not saturate."""
-    original, _, _, train = _cifar_original(K, D)
     model = dataclasses.replace(
         original,
         network=dataclasses.replace(original.network, initializer="he"),
         quantizer=dataclasses.replace(original.quantizer, codebook=EMACodebook()),
     )
-    return model, ObjectiveConfig(reconstruction="cross_entropy"), OptimizerConfig(learning_rate=5e-4), train
+    return model, ObjectiveConfig(reconstruction="cross_entropy")
+
+
+def _cifar_tuned(K, D):
+    original, _, _, train = _cifar_original(K, D)
+    return (*_tuned(original), OptimizerConfig(learning_rate=5e-4), train)
 
 
 def _cifar_paper(K, D):
@@ -284,6 +295,21 @@ def _cifar_autoregressive(K, D):
     return model, ObjectiveConfig("elbo"), _LIKELIHOOD_OPTIMIZER, train
 
 
+def _images_original(K, D):
+    """tf-vqvae's ImageNet: 128 x 128 pixels, 32 x 32 codes of 512."""
+    K, D = _or(K, 512), _positive(_or(D, 128))
+    check(D % 2 == 0, "D", D, "a multiple of 2 (the network's layers have D/2 and D maps)")
+    network = NetworkConfig(widths=(D // 2, D), residual_blocks=4, residual_relu=True)
+    train = TrainConfig(batch_size=16, max_steps=50000, eval_steps=2500, log_steps=10)
+    optimizer = OptimizerConfig(decay_steps=25000)
+    return ModelConfig(128, 3, network, VectorQuantizerConfig(K, D)), ObjectiveConfig(), optimizer, train
+
+
+def _images_tuned(K, D):
+    original, _, _, train = _images_original(K, D)
+    return (*_tuned(original), OptimizerConfig(learning_rate=5e-4, final_decay=0.3), train)
+
+
 _DIGITS = {"original": _digits_original, "tuned": _digits_tuned, "autoregressive": _digits_autoregressive}
 # data set: preset: (K, D or None) -> model, objective, optimizer, training
 PRESETS_OF = {
@@ -295,6 +321,12 @@ PRESETS_OF = {
         "paper": _cifar_paper,
         "sonnet": _cifar_sonnet,
         "factorised": _cifar_factorised,
+        "autoregressive": _cifar_autoregressive,
+    },
+    IMAGES: {
+        "original": _images_original,
+        "imagenet": _images_original,  # the same, by the name of tf-vqvae's third set-up
+        "tuned": _images_tuned,
         "autoregressive": _cifar_autoregressive,
     },
 }

@@ -6,8 +6,9 @@ from typing import Optional
 from vq_estimator.config.checks import check, natural, number, positive_int
 from vq_estimator.config.model import MSE, ModelConfig
 
-DATASETS = ("mnist", "fashion_mnist", "cifar10")
-PRESETS = ("original", "tuned", "paper", "sonnet", "factorised", "autoregressive")
+IMAGES = "images"  # the data set that is a folder of the user's own images
+DATASETS = ("mnist", "fashion_mnist", "cifar10", IMAGES)
+PRESETS = ("original", "tuned", "paper", "sonnet", "factorised", "autoregressive", "imagenet")
 RECONSTRUCTION_LOSSES = ("squared_error", "cross_entropy")
 OBJECTIVES = ("original", "elbo")
 
@@ -91,7 +92,11 @@ class TrainConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """One run. `dataset_source` is filled once the files are found: the data set's name, or "mnist-5k"."""
+    """One run.
+
+    `dataset_source` is filled once the files are found: the data set's name, "mnist-5k", or, of a folder of images,
+    "images-" and the first 12 digits of its content's hash. None: no data yet.
+    """
 
     dataset: str
     preset: str

@@ -40,7 +40,8 @@ def to_json(config: Any) -> str:
 def from_json(text: str, where: str = "config.json", kind: Any = Config) -> Any:
     """Reads what `to_json` wrote of a `kind`, Config or PriorConfig.
 
-    Unknown, missing or impossible entries raise VQError with their path.
+    Unknown, missing or impossible entries raise VQError with their path. Only an entry that has a default may be
+    missing: what the run did before there was that entry is its default.
     """
     try:
         data = json.loads(text)
@@ -59,11 +60,12 @@ def _parse(kind: Any, data: Any, where: str) -> Any:
         check(isinstance(data, dict), where, data, "an object")
         hints = get_type_hints(kind)
         fields = [f.name for f in dataclasses.fields(kind)]
+        needed = [f.name for f in dataclasses.fields(kind) if f.default is dataclasses.MISSING]
         for name in data:
             check(name in fields, where, name, "only " + ", ".join(fields))
-        for name in fields:
-            check(name in data, where, "no " + name, "all of " + ", ".join(fields))
-        parsed = {name: _parse(hints[name], data[name], where + "." + name) for name in fields}
+        for name in needed:
+            check(name in data, where, "no " + name, "all of " + ", ".join(needed))
+        parsed = {name: _parse(hints[name], data[name], where + "." + name) for name in fields if name in data}
         try:
             return kind(**parsed)
         except VQError as e:

@@ -12,12 +12,14 @@ class DatasetSpec(NamedTuple):
       name: the folder below `data_dir`.
       shape: height, width and channels of an image.
       classes: the number of classes.
-      layout: "idx" (four gzipped IDX files) or "cifar" (records of 1 label byte and 3,072 bytes in R, G, B planes).
+      layout: "idx" (four gzipped IDX files), "cifar" (records of 1 label byte and 3,072 bytes in R, G, B planes) or
+        "tfrecord" (a file for each split, see `data/records.py`).
       train, test: examples in each published half.
       validation: how many of the last training examples are the validation split.
       files: for "idx" train images and labels, test images and labels; for "cifar" training batches, then the test
         batch.
       mirrors: urls of the folder (idx) or of the archive (cifar), tried in turn.
+      class_names: where they are known.
     """
 
     name: str
@@ -29,6 +31,7 @@ class DatasetSpec(NamedTuple):
     validation: int
     files: Tuple[FileSpec, ...]
     mirrors: Tuple[str, ...]
+    class_names: Tuple[str, ...] = ()
 
 
 def _idx(folder: str, train: int, test: int, sums: Tuple[str, str, str, str]) -> Tuple[FileSpec, ...]:

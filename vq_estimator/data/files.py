@@ -43,6 +43,21 @@ def atomic_path(path: str) -> Iterator[str]:
             os.remove(temporary)
 
 
+@contextlib.contextmanager
+def atomic_folder(path: str) -> Iterator[str]:
+    """As `atomic_path`, a folder; `path` must not exist."""
+    parent = os.path.dirname(os.path.abspath(path))
+    os.makedirs(parent, exist_ok=True)
+    temporary = tempfile.mkdtemp(dir=parent, prefix="." + os.path.basename(path) + ".")
+    try:
+        made = os.path.join(temporary, "made")  # with the usual rights; mkdtemp's are its owner's only
+        os.mkdir(made)
+        yield made
+        os.rename(made, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def write_text(path: str, text: str) -> None:
     """Writes `text` in UTF-8, whole or not at all."""
     with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as f:

@@ -9,10 +9,12 @@ from typing import Tuple
 
 import tensorflow.compat.v1 as tf
 
+from vq_estimator.data import records
 from vq_estimator.data.sources import Source
 
 SPLITS = ("train", "validation", "test")
 DECODE_BATCH = 500
+EVALUATION_BATCH, OF_DIMS = 500, 32 * 32 * 3
 
 
 def split_size(source: Source, split: str) -> int:
@@ -21,9 +23,16 @@ def split_size(source: Source, split: str) -> int:
     return {"train": spec.train - spec.validation, "validation": spec.validation, "test": spec.test}[split]
 
 
+def evaluation_batch(dims: int) -> int:
+    """Images of `dims` numbers that are evaluated at once; of large ones fewer, or memory would not do."""
+    return max(1, min(EVALUATION_BATCH, EVALUATION_BATCH * OF_DIMS // dims))
+
+
 def _records(source: Source, split: str) -> tf.data.Dataset:
-    """Dataset of (image uint8 [H, W, C], label int32 []), in the order of the files."""
+    """Dataset of batches (image uint8 [n, H, W, C], label int32 [n]), in the order of the files."""
     spec = source.spec
+    if spec.layout == "tfrecord":
+        return records.in_order(source.paths[SPLITS.index(split)], spec.shape)
     height, width, channels = spec.shape
     pixels = height * width * channels
     test = split == "test"
@@ -69,7 +78,7 @@ def fit(images: tf.Tensor, size: int, binarize: bool = False) -> tf.Tensor:
     if (height, width) != (size, size):
         images = tf.cast(tf.round(resize(images, size)), tf.uint8)
     if binarize:
-        images = tf.cast(images >= 128, tf.uint8) * tf.constant(255, tf.uint8)
+        images = _binary(images)
     images.set_shape([None, size, size, channels])
     return images
 
@@ -84,6 +93,10 @@ def examples(source: Source, split: str, image_size: int, binarize: bool = False
 
     batches = _records(source, split).map(fit_images, num_parallel_calls=2)
     return batches.apply(tf.data.experimental.unbatch())
+
+
+def _binary(images: tf.Tensor) -> tf.Tensor:
+    return tf.cast(images >= 128, tf.uint8) * tf.constant(255, tf.uint8)
 
 
 def _features(image, label):
@@ -119,20 +132,30 @@ def training_dataset(
 ) -> tf.data.Dataset:
     """Endless shuffled batches of {"image": uint8 [B, S, S, C], "label": int32 [B]} from `start_step` on.
 
-    The split is decoded once and kept in memory as one tensor; a batch is a gather of its rows. `flip` mirrors each
-    image left to right with probability 1/2, as (seed, step) decide.
+    The split is decoded once and kept in memory as one tensor, of which a batch is some rows; or the batch is read from
+    the file (`source.in_memory`): its examples are the same. `flip` mirrors each image left to right with probability
+    1/2, as (seed, step) decide.
     """
     n = split_size(source, "train")
-    whole = examples(source, "train", image_size, binarize).batch(n).cache().repeat()
     rows = example_numbers(n, seed, start_step * batch_size).batch(batch_size, drop_remainder=True)
-
     steps = tf.data.Dataset.range(start_step, 2**62)
 
-    def gather(rows, whole: Tuple[tf.Tensor, tf.Tensor], step):
-        images, labels = (tf.gather(part, rows) for part in whole)
+    def finish(images, labels, step):
         if flip:
             draw = tf.random.stateless_uniform([batch_size], seed=tf.stack([tf.constant(~seed, tf.int64), step]))
             images = tf.where(draw < 0.5, images, tf.reverse(images, [2]))
         return _features(images, labels)
 
-    return tf.data.Dataset.zip((rows, whole, steps)).map(gather).prefetch(4)
+    def gather(rows, whole: Tuple[tf.Tensor, tf.Tensor], step):
+        images, labels = (tf.gather(part, rows) for part in whole)
+        return finish(images, labels, step)
+
+    def read(rows, step):
+        images, labels = file.tensors(rows)
+        return finish(_binary(images) if binarize else images, labels, step)
+
+    if source.in_memory:
+        whole = examples(source, "train", image_size, binarize).batch(n).cache().repeat()
+        return tf.data.Dataset.zip((rows, whole, steps)).map(gather).prefetch(4)
+    file = records.RandomAccess(source.paths[SPLITS.index("train")], source.spec.shape)
+    return tf.data.Dataset.zip((rows, steps)).map(read).prefetch(4)

@@ -19,11 +19,13 @@ class Source(NamedTuple):
 
     Attributes:
       spec: what the data set is; `spec.name` is the run's `dataset_source`.
-      paths: its files, in the order of `spec.files`.
+      paths: its files, in the order of `spec.files`; in the layout "tfrecord" those of train, validation and test.
+      in_memory: whether training holds the training split there; otherwise, in that layout, it reads each batch.
     """
 
     spec: DatasetSpec
     paths: Tuple[str, ...]
+    in_memory: bool = True
 
 
 def locate(

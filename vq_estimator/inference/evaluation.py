@@ -144,7 +144,7 @@ def evaluate(
     Args:
       config, checkpoint, source, model_dir: the run.
       split: one of SPLITS.
-      codes_of: OWN, or ANOTHER: each image is given the codes of the one before it in its batch of 500, to see what
+      codes_of: OWN, or ANOTHER: each image is given the codes of the one before it in its batch, to see what
         the codes are worth; the results are then in `eval/<split>-another.json` and `.npz`.
     """
     calibration = calibrate(config, checkpoint, source, model_dir)

@@ -9,6 +9,7 @@ from vq_estimator.data import codes as codes_lib
 from vq_estimator.data import pipeline
 from vq_estimator.data.codes import Codes
 from vq_estimator.data.sources import Source
+from vq_estimator.errors import VQError
 from vq_estimator.inference.calibration import fingerprint
 from vq_estimator.inference.session import batches
 from vq_estimator.training.run_folder import Checkpoint
@@ -26,7 +27,13 @@ def origin(config: Config, checkpoint: Checkpoint, source: Source) -> dict:
 
 
 def codes_config(config: Config, checkpoint: Checkpoint, source: Source, class_conditional: bool) -> CodesConfig:
-    """What a prior of a run's codes is of."""
+    """What a prior of a run's codes is of.
+
+    Raises:
+      VQError: it should be conditional on classes that the data does not have.
+    """
+    if class_conditional and not source.spec.classes:
+        raise VQError(f"class_conditional: got it for {source.spec.name}, expected a folder of images for each class")
     of = dict(origin(config, checkpoint, source), grid=config.model.grid)
     return CodesConfig(classes=source.spec.classes if class_conditional else 0, **of)
 

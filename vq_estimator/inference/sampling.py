@@ -1,6 +1,6 @@
 """New images: codes drawn from the prior, decoded."""
 
-from typing import NamedTuple, Optional, Sequence
+from typing import List, NamedTuple, Optional, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -44,6 +44,11 @@ def labels_for(classes: int, num: int, asked: Optional[Sequence[int]] = None) ->
     if not asked or num % len(asked):
         raise VQError(f"num: got {num}, expected a multiple of {len(asked)}, the number of classes to sample")
     return np.repeat(np.array(asked, np.int32), num // len(asked))
+
+
+def shown_classes(classes: int, most: int = 10) -> Optional[List[int]]:
+    """The classes that a picture shows where nobody says which: all, or the first `most`; None without classes."""
+    return list(range(min(classes, most))) if classes else None
 
 
 def check_seed(seed: int) -> None:

@@ -16,8 +16,6 @@ from vq_estimator.nn.prior import CodePrior
 from vq_estimator.training import averaging, precision
 from vq_estimator.training.run_folder import Checkpoint
 
-BATCH = 500
-
 
 class Restored(NamedTuple):
     """An open session and what `build` returned for it."""
@@ -109,7 +107,7 @@ def batches(
     """One pass over a split with a progress bar: (images, values of `fetch(features, model)`) a batch."""
 
     def build(model):
-        features = features_of(config, source, split, BATCH)
+        features = features_of(config, source, split, pipeline.evaluation_batch(config.model.dims))
         return features["image"], fetch(features, model)
 
     total = pipeline.split_size(source, split)

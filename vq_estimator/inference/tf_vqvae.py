@@ -1,22 +1,21 @@
 """Checkpoints of tf-vqvae as run folders of ours.
 
-Its variables lie under `train/params/`: `enc/conv2d_<n>/{w,b}`, `dec/tconv2d_<n>/{w,b}`, for CIFAR-10 residual blocks
-`enc/res_<n>_{3,1}` and `dec/res_<n>_{3,1}` (the 3x3 and the 1x1 convolution), and `embed/embed` [K, D].
+Its variables lie under `train/params/`: `enc/conv2d_<n>/{w,b}`, `dec/tconv2d_<n>/{w,b}`, for CIFAR-10 and ImageNet
+residual blocks `enc/res_<n>_{3,1}` and `dec/res_<n>_{3,1}` (the 3x3 and the 1x1 convolution; n is counted from 1 for
+CIFAR-10 and from 0 for ImageNet), and `embed/embed` [K, D].
 """
 
 import dataclasses
 import os
 import re
-import shutil
-import tempfile
-from typing import Dict, List
+from typing import Dict, List, Optional
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from vq_estimator import config as config_lib
-from vq_estimator.config import Config, make_config
-from vq_estimator.data.files import write_text
+from vq_estimator.config import IMAGES, Config, make_config
+from vq_estimator.data.files import atomic_folder, write_text
 from vq_estimator.errors import VQError
 from vq_estimator.nn.module import static_shape
 from vq_estimator.training import run_folder
@@ -24,18 +23,23 @@ from vq_estimator.training.model_fns import vqvae_model_fn
 
 PREFIX = "train/params/"
 CODEBOOK = PREFIX + "embed/embed"
-DATASETS = ("mnist", "fashion_mnist", "cifar10")
 # part of a variable's name here: what stands in its place there
 _NAMES = (
     (r"^encoder/conv_(\d+)/", r"enc/conv2d_\1/"),
     (r"^decoder/conv_transpose_(\d+)/", r"dec/tconv2d_\1/"),
-    (r"^(enc|dec)oder/residual_(\d+)/conv_(\d)x\d/", r"\1/res_\2_\3/"),
     (r"^quantizer/codebook$", "embed/embed"),
 )
 
 
-def their_name(ours: str) -> str:
-    """tf-vqvae's name of one of our variables."""
+_RESIDUAL = re.compile(r"^(enc|dec)oder/residual_(\d+)/conv_(\d)x\d/(.*)$")
+
+
+def their_name(ours: str, dataset: str) -> str:
+    """tf-vqvae's name of one of our variables, in its set-up for `dataset`."""
+    residual = _RESIDUAL.match(ours)
+    if residual:
+        side, number, kernel, rest = residual.groups()
+        return f"{PREFIX}{side}/res_{int(number) - (dataset == IMAGES)}_{kernel}/{rest}"
     for pattern, theirs in _NAMES:
         if re.match(pattern, ours):
             return PREFIX + re.sub(pattern, theirs, ours)
@@ -50,7 +54,7 @@ def _shapes(checkpoint: str) -> Dict[str, List[int]]:
         raise VQError(f"checkpoint: {checkpoint!r} can't be read ({reason}); expected the path of last.ckpt") from None
 
 
-def configuration(checkpoint: str, dataset: str, dataset_source: str) -> Config:
+def configuration(checkpoint: str, dataset: str, dataset_source: Optional[str]) -> Config:
     """The configuration that a checkpoint's shapes mean, for the layout of `dataset`.
 
     Raises:
@@ -64,13 +68,13 @@ def configuration(checkpoint: str, dataset: str, dataset_source: str) -> Config:
     return dataclasses.replace(config, dataset_source=dataset_source)
 
 
-def import_checkpoint(checkpoint: str, dataset: str, dataset_source: str, model_dir: str) -> Config:
+def import_checkpoint(checkpoint: str, dataset: str, dataset_source: Optional[str], model_dir: str) -> Config:
     """Makes a run folder, at step 0, of a tf-vqvae checkpoint; whole or not at all.
 
     Args:
       checkpoint: the path without the suffix of its files, such as `models/mnist/last.ckpt`.
-      dataset: one of DATASETS, whose layout it has.
-      dataset_source: the name of the data that the run is evaluated on.
+      dataset: one of `config.DATASETS`, whose layout it has.
+      dataset_source: the name of the data that the run is evaluated on; None: any (of a folder of images).
       model_dir: the folder to make.
 
     Raises:
@@ -79,17 +83,9 @@ def import_checkpoint(checkpoint: str, dataset: str, dataset_source: str, model_
     if os.path.exists(model_dir):
         raise VQError(f"model_dir: {model_dir!r} exists; give the name of a folder to make")
     config = configuration(checkpoint, dataset, dataset_source)
-    parent = os.path.dirname(os.path.abspath(model_dir))
-    os.makedirs(parent, exist_ok=True)
-    temporary = tempfile.mkdtemp(dir=parent, prefix=".import.")
-    try:
-        target = os.path.join(temporary, "run")
-        os.makedirs(target)
+    with atomic_folder(model_dir) as target:
         _convert(checkpoint, config, target)
         write_text(os.path.join(target, run_folder.CONFIG), config_lib.to_json(config))
-        os.rename(target, model_dir)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return config
 
 
@@ -100,7 +96,7 @@ def _convert(checkpoint: str, config: Config, target: str) -> None:
         images = tf.zeros([1, m.image_size, m.image_size, m.channels], tf.uint8)
         params = {"config": config, "start_step": 0}
         vqvae_model_fn({"image": images}, None, "train", params, tf.estimator.RunConfig(model_dir=target))
-        ours = {their_name(v.op.name): v for v in tf.trainable_variables()}
+        ours = {their_name(v.op.name, config.dataset): v for v in tf.trainable_variables()}
         values = {}
         for name, variable in sorted(ours.items()):
             want = static_shape(variable)

@@ -1,6 +1,7 @@
 """Encoder and decoder: strided convolutions and residual blocks, tf-vqvae's networks among them.
 
-tf-vqvae's MNIST network is `widths=(D/4, D/2, D)` without residual blocks, its CIFAR-10 network `widths=(D, D)` with 2.
+tf-vqvae's MNIST network is `widths=(D/4, D/2, D)` without residual blocks, its CIFAR-10 network `widths=(D, D)` with 2,
+its ImageNet network `widths=(D/2, D)` with 4 and `residual_relu`.
 Variables are float32; the arithmetic of the layers is `dtype`.
 """
 
@@ -97,6 +98,8 @@ class Decoder(Module):
             h = Conv2D(widths[-1], 1, initializer=kind, name="from_codes")(h)
         for i in range(self._config.residual_blocks):
             h = ResidualBlock(self._config.residual_width, kind, name=f"residual_{i + 1}")(h)
+        if self._config.residual_relu:
+            h = tf.nn.relu(h)
         last = self._config.output_width
         for i, width in enumerate(tuple(reversed(widths[:-1])) + (last or self._outputs,)):
             h = Conv2DTranspose(width, KERNEL, 2, kind, name=f"conv_transpose_{i + 1}")(h)

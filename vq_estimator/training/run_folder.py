@@ -5,7 +5,7 @@ import fnmatch
 import json
 import os
 import shutil
-from typing import Any, List, NamedTuple, Optional
+from typing import Any, List, NamedTuple, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
@@ -16,6 +16,7 @@ from vq_estimator.errors import VQError
 
 CONFIG = "config.json"
 BEST = "best"
+CLASSES = "classes.json"  # the names of the classes, where the data has some
 EVAL_NAME = "validation"  # of the Estimator's evaluations, whose events are in eval_validation/
 OF_A_RUN = (
     CONFIG,
@@ -31,6 +32,7 @@ OF_A_RUN = (
     "eval_*",
     "reconstructions.png",
     "samples.png",
+    CLASSES,
 )
 
 
@@ -53,6 +55,32 @@ def load_config(model_dir: str, kind: Any = Config) -> Any:
     return config_lib.from_json(text, path, kind)
 
 
+def keep_class_names(model_dir: str, names: Sequence[str]) -> None:
+    """Writes what the labels of a run mean, where that is known."""
+    if names:
+        write_json(os.path.join(model_dir, CLASSES), list(names))
+
+
+def class_names(model_dir: str) -> List[str]:
+    """What `keep_class_names` wrote; nothing where it is not known."""
+    try:
+        with open(os.path.join(model_dir, CLASSES), encoding="utf-8") as f:
+            return list(json.load(f))
+    except (OSError, ValueError, TypeError):
+        return []
+
+
+def refuse_other(model_dir: str, config: Any) -> None:
+    """Raises VQError, with the difference, where the run in the folder is not one of `config` that can be resumed."""
+    old = load_config(model_dir, type(config))
+    if getattr(old, "dataset_source", "") is None:  # imported, with no data: the first data becomes its own
+        old = dataclasses.replace(old, dataset_source=config.dataset_source)
+    changed = config_lib.differences(old, config)
+    if changed:
+        hint = "choose another --model_dir, or --overwrite to remove the run and start anew"
+        raise VQError("{} holds a run that differs: {}; {}".format(model_dir, "; ".join(changed), hint))
+
+
 def prepare(model_dir: str, config: Any, overwrite: bool = False) -> int:
     """Makes the folder ready to train `config`, a Config or PriorConfig, in; returns the step that it starts from.
 
@@ -70,10 +98,7 @@ def prepare(model_dir: str, config: Any, overwrite: bool = False) -> int:
             if overwrite:
                 _remove_run(model_dir, type(config))
             else:
-                changed = config_lib.differences(load_config(model_dir, type(config)), config)
-                if changed:
-                    hint = "choose another --model_dir, or --overwrite to remove the run and start anew"
-                    raise VQError("{} holds a run that differs: {}; {}".format(model_dir, "; ".join(changed), hint))
+                refuse_other(model_dir, config)
         elif os.path.isdir(model_dir) and os.listdir(model_dir):
             raise VQError(f"model_dir: got {model_dir!r}, which is not empty and no run (no {CONFIG}); choose another")
         os.makedirs(model_dir, exist_ok=True)

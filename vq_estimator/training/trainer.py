@@ -7,18 +7,17 @@ from vq_estimator.training import loop, precision
 from vq_estimator.training.loop import TrainResult
 from vq_estimator.training.model_fns import vqvae_model_fn
 
-EVAL_BATCH = 500
-
 
 def job(config: Config, source: Source, model_dir: str) -> loop.Job:
     """The training of `config` on the files of `source`."""
     schedule, size, binary = config.train, config.model.image_size, config.model.binarize
+    eval_batch = pipeline.evaluation_batch(config.model.dims)
 
     def train_input(start):
         return pipeline.training_dataset(source, size, schedule.batch_size, schedule.seed, start, binary, schedule.flip)
 
     def validation_input():
-        return pipeline.evaluation_dataset(source, "validation", size, EVAL_BATCH, binary)
+        return pipeline.evaluation_dataset(source, "validation", size, eval_batch, binary)
 
     def describe(metrics):
         form = "mse {mse:.5f}, codes used {codebook/used:.0f}, perplexity {codebook/perplexity:.1f}"

@@ -1,0 +1,194 @@
+"""A folder of a user's own images as a data set: each file is decoded once, to records in the cache folder.
+
+The records are of one size of image and belong to files of certain sizes and times of change; for anything else others
+are made. What identifies the data is the content of the files (`dataset_source`), so a copy of the folder is the same.
+"""
+
+import contextlib
+import errno
+import hashlib
+import json
+import logging
+import os
+import shutil
+from typing import List, NamedTuple, Optional, Tuple
+
+from tqdm import tqdm
+
+from vq_estimator.data import folder as folder_lib
+from vq_estimator.data import records
+from vq_estimator.data.catalogue import DatasetSpec
+from vq_estimator.data.decoding import decode_files
+from vq_estimator.data.files import ChecksumCache, FileSpec, atomic_folder, write_json
+from vq_estimator.data.folder import Listing
+from vq_estimator.data.sources import Source
+from vq_estimator.errors import VQError
+
+log = logging.getLogger("vq_estimator")
+
+FORMAT = 1  # of the records; another makes them anew
+SPLITS = ("train", "validation", "test")
+CACHES = ("auto", "memory", "tfrecord")
+MOST_IN_MEMORY = 1 << 30  # bytes of training images up to which "auto" keeps them there
+MANIFEST = "images.json"
+
+
+class Wanted(NamedTuple):
+    """What is made of the files.
+
+    Attributes:
+      size, channels: of the images.
+      max_bad_files: how many files may be unreadable.
+    """
+
+    size: int
+    channels: int
+    max_bad_files: int = 100
+
+    @property
+    def shape(self):
+        return self.size, self.size, self.channels
+
+
+def locate(data_dir: str, cache_dir: str, want: Wanted, cache: str = "auto", source: Optional[str] = None) -> Source:
+    """The images below `data_dir`.
+
+    Args:
+      data_dir: the folder (see `data/folder.py`).
+      cache_dir: the user's cache folder; the records are in `images/` there.
+      want: what is made of the files.
+      cache: of CACHES: where training has the images, in memory or in their file.
+      source: the `dataset_source` that an existing run used; anything else is refused.
+
+    Raises:
+      VQError: the folder is none, or empty, or has too few images or too many unreadable files, or other images.
+      OSError: the records can't be written.
+    """
+    if want.max_bad_files < 0:
+        raise VQError(f"max_bad_files: got {want.max_bad_files}, expected 0 or more")
+    listing = folder_lib.read(data_dir)
+    folder_lib.counts(listing.files, SPLITS)
+    key = folder_lib.fingerprint([FORMAT, want.shape, listing.class_names, *listing.files], 16)
+    target = os.path.join(cache_dir, "images", "{}-{}x{}x{}".format(key, *want.shape))
+    checksums = ChecksumCache(cache_dir)
+    made = _load(target, checksums)
+    if made is None:
+        _make(target, data_dir, listing, want)
+        made = _load(target, checksums)
+        if made is None:
+            raise VQError(f"cache: {target!r} is damaged as soon as it is written; check the disk")
+    elif made["unreadable"]:
+        log.warning("unreadable files left out: %d, named in %s", len(made["unreadable"]), _manifest(target))
+    _check_bad(made["unreadable"], want.max_bad_files)
+    if source not in (None, made["source"]):
+        raise VQError(f"data_dir: got {data_dir!r} with {made['source']}, expected {source}, the run's own images")
+    n, names = made["counts"], tuple(made["class_names"])
+    spec = DatasetSpec(
+        name=made["source"],
+        shape=want.shape,
+        classes=len(names),
+        layout="tfrecord",
+        train=n["train"] + n["validation"],
+        test=n["test"],
+        validation=n["validation"],
+        files=(),
+        mirrors=(),
+        class_names=names,
+    )
+    size = n["train"] * records.record_bytes(want.shape)
+    in_memory = cache == "memory" or (cache == "auto" and size <= MOST_IN_MEMORY)
+    return Source(spec, tuple(os.path.join(target, split + ".tfrecord") for split in SPLITS), in_memory)
+
+
+def _manifest(target: str) -> str:
+    return os.path.join(target, MANIFEST)
+
+
+def _load(target: str, checksums: ChecksumCache) -> Optional[dict]:
+    """What `_make` wrote; None where nothing is. What is damaged is removed."""
+    if not os.path.isdir(target):
+        return None
+    try:
+        with open(_manifest(target), encoding="utf-8") as f:
+            made = json.load(f)
+        for split in SPLITS:
+            path = os.path.join(target, split + ".tfrecord")
+            problem = checksums.error(path, FileSpec(path, *made["files"][split]))
+            if problem:
+                raise ValueError(f"{path} {problem}")
+        return made
+    except (FileNotFoundError, ValueError, KeyError, TypeError) as e:
+        log.warning("the cached images are damaged (%s) and made anew", e)
+        shutil.rmtree(target)
+        return None
+
+
+def _check_bad(bad: List, most: int) -> None:
+    if len(bad) > most:
+        path, why = bad[-1]
+        got = f"{len(bad)} or more files that can't be read, {path} among them ({why})"
+        raise VQError(f"data_dir: got {got}, expected at most {most}; --max_bad_files changes that")
+
+
+def _make(target: str, data_dir: str, listing: Listing, want: Wanted) -> None:
+    """Decodes every file and writes the records; the folder `target` is whole or not there."""
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    needed = len(listing.files) * records.record_bytes(want.shape)
+    free = shutil.disk_usage(os.path.dirname(target)).free
+    if needed > free:
+        got = f"{free / 1e9:.1f} GB free in {os.path.dirname(target)!r}"
+        raise VQError(f"cache: got {got}, expected {needed / 1e9:.1f} GB for the images; set VQ_CACHE_DIR")
+    try:
+        with atomic_folder(target) as folder:
+            number = _write(folder, data_dir, listing, want)
+    except OSError as e:  # another process was faster: its records are as good
+        if e.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+    log.info("%d images of %dx%d in %s (%.2f GB)", number, want.size, want.size, target, needed / 1e9)
+
+
+def _write(folder: str, data_dir: str, listing: Listing, want: Wanted) -> int:
+    """Fills the folder; returns how many images there are."""
+    paths = [folder_lib.encoded(os.path.join(data_dir, *f.path.split("/"))) for f in listing.files]
+    content, good, bad, small = hashlib.sha256(), [], [], 0
+    with contextlib.ExitStack() as stack:
+        add = {s: stack.enter_context(records.writer(os.path.join(folder, s + ".tfrecord"))) for s in SPLITS}
+        found = decode_files(paths, want.size, want.channels)
+        bar = tqdm(zip(listing.files, found), total=len(paths), unit="image", desc="decode images")
+        for file, decoded in stack.enter_context(contextlib.closing(bar)):
+            if isinstance(decoded, str):
+                log.warning("%s can't be read and is left out: %s", file.path, decoded)
+                bad.append([file.path, decoded])
+                _check_bad(bad, want.max_bad_files)
+                continue
+            add[file.split](decoded.image, file.label)
+            content.update(folder_lib.path_hash(file.path) + hashlib.sha256(decoded.content).digest())
+            small += decoded.side < want.size
+            good.append(file)
+    if small:
+        log.warning("%d of %d images are smaller than %d and were enlarged", small, len(good), want.size)
+    counts = folder_lib.counts(good, SPLITS)
+    for split in SPLITS:  # which file each record is of
+        with open(os.path.join(folder, split + ".txt"), "w", encoding="utf-8", errors="surrogateescape") as f:
+            f.writelines(file.path + "\n" for file in good if file.split == split)
+    write_json(
+        _manifest(folder),
+        {
+            "source": "images-" + content.hexdigest()[:12],
+            "data_dir": os.path.abspath(data_dir),
+            "shape": want.shape,
+            "counts": counts,
+            "class_names": listing.class_names,
+            "unreadable": bad,
+            "files": {split: _size_and_hash(os.path.join(folder, split + ".tfrecord")) for split in SPLITS},
+        },
+    )
+    return len(good)
+
+
+def _size_and_hash(path: str) -> Tuple[int, str]:
+    digest = hashlib.sha256()
+    with open(path, "rb") as f:
+        for chunk in iter(lambda: f.read(1 << 20), b""):
+            digest.update(chunk)
+    return os.path.getsize(path), digest.hexdigest()
