@@ -31,6 +31,8 @@ OF_A_RUN = (
     "eval_*",
     "reconstructions.png",
     "samples.png",
+    "projector_config.pbtxt",
+    "projector",
 )
 
 
