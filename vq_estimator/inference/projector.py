@@ -48,8 +48,8 @@ def write(config: Config, checkpoint: Checkpoint, calibration: Calibration, mode
     elif os.path.exists(path[SPRITE]):
         os.remove(path[SPRITE])  # of another checkpoint
     name, shape = f"codebook, step {checkpoint.step}", (len(rows), D)
-    # The evaluations' events are a run of their own to TensorBoard, with the checkpoint of the folder above. While a run
-    # that has a checkpoint has no matrix, it reads the files of all runs anew at each request, and two requests at once
+    # The evaluations' events are a run of their own to TensorBoard, with the checkpoint of the folder above. A run that
+    # has a checkpoint and no matrix makes it read the files of all runs anew at each request, and two requests at once
     # can fail ("dictionary changed size during iteration").
     evaluations = os.path.join(model_dir, "eval_" + EVAL_NAME)
     if os.path.isdir(evaluations):
