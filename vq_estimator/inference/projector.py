@@ -3,7 +3,8 @@
 The projector wants a matrix, and a codebook is [L, K, D]; finite scalar quantisation has no variable at all. So the
 vectors are written as text, one row an entry, beside the run's checkpoints rather than read from them. The files are
 those of one checkpoint, whose step is part of the tensor's name (TensorBoard also keeps a tensor of the same name in
-memory for as long as it runs).
+memory for as long as it runs). TensorBoard does not list a matrix of one row or column (K=1, one level); its files are
+written all the same.
 """
 
 import io
