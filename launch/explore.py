@@ -3,7 +3,7 @@
   python launch/explore.py --model_dir=log/mnist-tuned-K20-D64 --out=explore
 
 Writes reconstructions.png, single_code.png, random_walk.gif, random_walk_near.gif (as MP4 too, where ffmpeg is found),
-interpolation.png, codebook.png and code_map.png.
+interpolation.png, codebook.png and code_map.png; and in the run folder the codebook for TensorBoard's projector.
 """
 
 import os
@@ -27,7 +27,7 @@ GRID = 8  # images with their code maps
 
 def main() -> None:
     from vq_estimator import drawing
-    from vq_estimator.inference import evaluation, sampling
+    from vq_estimator.inference import evaluation, projector, sampling
     from vq_estimator.inference import exploration as explore
     from vq_estimator.inference.calibration import calibrate
 
@@ -65,7 +65,8 @@ def main() -> None:
     flat = images.reshape((-1,) + images.shape[2:])
     drawing.save_png(at("single_code.png"), drawing.grid(flat, images.shape[1]), zoom=2)
 
-    view = explore.codebook(config, checkpoint, calibrate(config, checkpoint, source, model_dir))
+    calibration = calibrate(config, checkpoint, source, model_dir)
+    view = explore.codebook(config, checkpoint, calibration)
     for name, near in (("random_walk", None), ("random_walk_near", explore.neighbours(view.entries))):
         walk = decode(explore.random_walk(first, FLAGS.frames, K, seed, near))
         drawing.save_gif(at(name + ".gif"), walk)
@@ -77,6 +78,7 @@ def main() -> None:
     drawing.save_png(at("interpolation.png"), rows, zoom=3)
     drawing.codebooks(at("codebook.png"), view.usage, view.distances, view.plane)
     drawing.code_maps(at("code_map.png"), found.images[:GRID:2], found.codes[:GRID:2], K)
+    print(projector.write(config, checkpoint, calibration, model_dir))
 
 
 def run() -> None:

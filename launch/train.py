@@ -194,7 +194,8 @@ def main() -> None:
     import dataclasses
 
     from vq_estimator import drawing
-    from vq_estimator.inference import evaluation
+    from vq_estimator.inference import evaluation, projector
+    from vq_estimator.inference.calibration import calibrate
     from vq_estimator.training import run_folder, trainer
 
     settings = {name: FLAGS[name].value for name in SETTINGS}
@@ -219,6 +220,7 @@ def main() -> None:
     results = [evaluation.evaluate(config, checkpoint, source, model_dir, s) for s in ("validation", "test")]
     picture = os.path.join(model_dir, "reconstructions.png")
     drawing.save_png(picture, evaluation.reconstructions(config, checkpoint, source), zoom=2)
+    projector.write(config, checkpoint, calibrate(config, checkpoint, source, model_dir), model_dir)
     print(evaluation.table(results))
     print(f"\nrun folder       {model_dir}\nreconstructions  {picture}")
     print(f"TensorBoard      tensorboard --logdir {model_dir}")

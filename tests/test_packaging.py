@@ -1,6 +1,7 @@
 """The wheel: complete, and its commands work outside the repository."""
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -46,6 +47,17 @@ def wheel(tmp_path_factory):
     ]
     call(pip, folder)
     return next(p for p in folder.iterdir() if p.suffix == ".whl")
+
+
+def test_the_citation_is_of_this_version_and_names_the_paper():
+    from vq_estimator import __version__
+
+    with open(os.path.join(ROOT, "CITATION.cff"), encoding="utf-8") as f:
+        lines = f.read().splitlines()  # parsed plainly: no YAML library is a dependency
+    top = dict(re.fullmatch(r"([a-z-]+): *(.*)", line).groups() for line in lines if line[:1].isalpha())
+    assert (top["cff-version"], top["version"], top["title"]) == ("1.2.0", __version__, "vq_estimator")
+    assert {"message", "authors", "references"} <= set(top)
+    assert "        value: arXiv:1711.00937" in lines
 
 
 def test_the_wheel_holds_every_module(wheel):

@@ -1,9 +1,10 @@
 """Pictures from arrays; knows nothing of models or runs. No window is ever opened."""
 
 import logging
+import math
 import shutil
 import subprocess
-from typing import Dict, Sequence
+from typing import Dict, Sequence, Tuple
 
 import numpy as np
 from PIL import Image
@@ -25,6 +26,24 @@ def grid(images: np.ndarray, columns: int, gap: int = 1) -> np.ndarray:
         top, left = i // columns * (height + gap), i % columns * (width + gap)
         canvas[top : top + height, left : left + width] = image
     return canvas
+
+
+def sprite(images: np.ndarray, most: int) -> Tuple[np.ndarray, int]:
+    """Square images uint8 [N, S, S, C] in one, about square and without gaps, at most `most` pixels a side.
+
+    Where they would not fit, each is made smaller (the mean of the pixels that it covers). Returns the picture and the
+    side of one image in it.
+    """
+    columns = math.ceil(math.sqrt(len(images)))
+    side = max(min(images.shape[1], most // columns), 1)
+    if side < images.shape[1]:
+        images = np.stack([_shrunk(image, side) for image in images])
+    return grid(images, columns, gap=0), side
+
+
+def _shrunk(image: np.ndarray, side: int) -> np.ndarray:
+    small = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).resize((side, side), Image.BOX)
+    return np.asarray(small).reshape(side, side, -1)
 
 
 def side_by_side(left: np.ndarray, right: np.ndarray, gap: int = 8) -> np.ndarray:

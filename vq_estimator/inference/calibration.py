@@ -35,6 +35,10 @@ class Calibration(NamedTuple):
     scale: Optional[float]
     counts: np.ndarray
 
+    def usage(self) -> np.ndarray:
+        """[L, K], the share of each entry among the codes of its codebook."""
+        return self.counts / np.maximum(self.counts.sum(-1, keepdims=True), 1)
+
     def code_probabilities(self) -> np.ndarray:
         """[L, K] float64, each row normalised; half a count is added to each code, so that none is impossible."""
         smooth = self.counts + 0.5

@@ -178,11 +178,15 @@ class CodebookView(NamedTuple):
     plane: np.ndarray
 
 
+def codebook_entries(config: Config, checkpoint: Checkpoint) -> np.ndarray:
+    """The vector that each code stands for, float32 [L, K, D]."""
+    with restored(config, checkpoint.path, lambda model: model.quantizer.entries()) as (session, entries):
+        return session.run(entries)
+
+
 def codebook(config: Config, checkpoint: Checkpoint, calibration: Calibration) -> CodebookView:
     """The codebooks of a run."""
-    with restored(config, checkpoint.path, lambda model: model.quantizer.entries()) as (session, entries):
-        entries = session.run(entries)
-    usage = calibration.counts / np.maximum(calibration.counts.sum(-1, keepdims=True), 1)
+    entries, usage = codebook_entries(config, checkpoint), calibration.usage()
     plane = np.stack([principal_plane(book) for book in entries])
     some = entries[:, evenly(entries.shape[1], MOST)]
     return CodebookView(entries, usage, distances(some, some), plane)

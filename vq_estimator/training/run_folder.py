@@ -33,6 +33,8 @@ OF_A_RUN = (
     "reconstructions.png",
     "samples.png",
     CLASSES,
+    "projector_config.pbtxt",
+    "projector",
 )
 
 

@@ -1,0 +1,153 @@
+"""The codebook in TensorBoard's projector, read back by TensorBoard's own code."""
+
+import csv
+import json
+import os
+
+import numpy as np
+import pytest
+from conftest import small_config
+from google.protobuf import text_format
+from PIL import Image
+from tensorboard.plugins.projector import projector_plugin
+from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
+
+from vq_estimator import drawing
+from vq_estimator.inference import exploration, projector
+from vq_estimator.inference.calibration import Calibration, calibrate
+from vq_estimator.training import run_folder, trainer
+
+
+def embeddings(folder):
+    with open(os.path.join(folder, "projector_config.pbtxt")) as f:
+        return text_format.Parse(f.read(), ProjectorConfig()).embeddings
+
+
+def shown(model_dir):
+    """The embedding, its vectors and its metadata, as TensorBoard reads them."""
+    (embedding,) = embeddings(model_dir)
+    vectors = projector_plugin._read_tensor_tsv_file(os.path.join(model_dir, embedding.tensor_path))
+    with open(os.path.join(model_dir, embedding.metadata_path)) as f:
+        metadata = list(csv.DictReader(f, delimiter="\t"))
+    assert list(embedding.tensor_shape) == list(vectors.shape) and len(metadata) == len(vectors)
+    return embedding, vectors, metadata
+
+
+def tiles(model_dir, embedding):
+    """The images of the sprite, in its order."""
+    side, other = embedding.sprite.single_image_dim
+    assert side == other
+    with Image.open(os.path.join(model_dir, embedding.sprite.image_path)) as picture:
+        pixels = np.asarray(picture)
+    rows, columns = pixels.shape[0] // side, pixels.shape[1] // side
+    assert pixels.shape == (rows * side, columns * side) and max(pixels.shape) <= projector.MOST_PIXELS
+    return pixels.reshape(rows, side, columns, side).swapaxes(1, 2).reshape(-1, side, side, 1)
+
+
+RUNS = {
+    "one codebook": dict(),
+    "two codebooks": dict(preset="tuned", L=2),
+    "residual": dict(preset="tuned", quantizer="residual", L=2),
+    "fsq, which has no codebook variable": dict(quantizer="fsq", K=None, D=None, levels="3,2", widths="4,8,8"),
+    "one entry": dict(K=1),
+}
+
+
+def trained(source, folder, **settings):
+    config = small_config(source, max_steps=20, **settings)
+    trainer.train(config, source, folder)
+    return config, run_folder.find_checkpoint(folder)
+
+
+@pytest.mark.parametrize("name", sorted(RUNS))
+def test_every_entry_is_shown_with_its_use_and_image(name, digits, tmp_path):
+    model_dir = str(tmp_path / "run")
+    config, checkpoint = trained(digits, model_dir, **RUNS[name])
+    calibration = calibrate(config, checkpoint, digits, model_dir)
+    written = projector.write(config, checkpoint, calibration, model_dir)
+    assert written == os.path.join(model_dir, "projector_config.pbtxt")
+    q = config.model.quantizer
+    embedding, vectors, metadata = shown(model_dir)
+    assert embedding.tensor_name == "codebook, step 20"
+    entries = exploration.codebook_entries(config, checkpoint)
+    np.testing.assert_array_equal(vectors, entries.reshape(q.L * q.K, q.D))
+    assert list(metadata[0]) == ["entry", "codebook", "count", "share"]
+    pictures = tiles(model_dir, embedding)
+    maps = np.empty((q.L * q.K,) + config.model.grid, np.int32)
+    maps[:] = calibration.counts.argmax(-1)
+    for row, known in enumerate(metadata):
+        entry, codebook = int(known["entry"]), int(known["codebook"])
+        assert row == codebook * q.K + entry
+        assert int(known["count"]) == calibration.counts[codebook, entry]
+        assert float(known["share"]) == pytest.approx(calibration.usage()[codebook, entry], rel=1e-5)
+        maps[row, :, :, codebook] = entry
+    expected = exploration.decode(config, checkpoint, maps)
+    np.testing.assert_array_equal(pictures[: len(maps)], expected)
+    assert not [n for n in os.listdir(os.path.join(model_dir, "projector")) if n.startswith(".")]
+
+
+def test_the_events_of_evaluations_show_the_same(small_run, digits):
+    config, model_dir = small_run
+    checkpoint = run_folder.find_checkpoint(model_dir)
+    projector.write(config, checkpoint, calibrate(config, checkpoint, digits, model_dir), model_dir)
+    (here,), (there,) = embeddings(model_dir), embeddings(os.path.join(model_dir, "eval_validation"))
+    assert here.tensor_name == there.tensor_name
+    for name in ("tensor_path", "metadata_path"):
+        relative = os.path.join("eval_validation", getattr(there, name))
+        assert os.path.normpath(relative) == getattr(here, name)
+
+
+def test_8192_entries_fit(digits, tmp_path):
+    model_dir = str(tmp_path / "run")
+    config = small_config(digits, K=8192, max_steps=1)
+    trainer.train(config, digits, model_dir)
+    checkpoint = run_folder.find_checkpoint(model_dir)
+    projector.write(config, checkpoint, Calibration(None, np.arange(8192).reshape(1, 8192)), model_dir)
+    embedding, vectors, metadata = shown(model_dir)
+    assert vectors.shape == (8192, 16) and metadata[-1]["count"] == "8191"
+    assert len(tiles(model_dir, embedding)) == 91 * 91  # 91 x 24 pixels
+
+
+def test_many_entries_are_thinned_out_and_have_no_images(small_run, digits, tmp_path, monkeypatch):
+    config, trained_dir = small_run
+    checkpoint = run_folder.find_checkpoint(trained_dir)
+    calibration, model_dir = calibrate(config, checkpoint, digits, trained_dir), str(tmp_path)
+    projector.write(config, checkpoint, calibration, model_dir)
+    assert os.path.isfile(str(tmp_path / "projector" / "sprite.png"))
+    monkeypatch.setattr(projector, "MOST_ENTRIES", 5)
+    monkeypatch.setattr(projector, "MOST_IMAGES", 4)
+    projector.write(config, checkpoint, calibration, model_dir)
+    embedding, vectors, metadata = shown(model_dir)
+    assert [int(known["entry"]) for known in metadata] == [0, 2, 4, 5, 7]
+    np.testing.assert_array_equal(vectors, exploration.codebook_entries(config, checkpoint)[0][[0, 2, 4, 5, 7]])
+    assert not embedding.HasField("sprite")
+    assert not os.path.exists(str(tmp_path / "projector" / "sprite.png"))  # that of before
+
+
+def test_draws_have_no_images(autoregressive_run, digits, tmp_path):
+    config, trained_dir = autoregressive_run
+    checkpoint = run_folder.find_checkpoint(trained_dir)
+    projector.write(config, checkpoint, calibrate(config, checkpoint, digits, trained_dir), str(tmp_path))
+    embedding, vectors, _ = shown(str(tmp_path))
+    assert vectors.shape == (16, 16) and not embedding.HasField("sprite")
+
+
+def test_a_sprite_that_is_too_large_is_made_smaller():
+    images = np.random.RandomState(0).randint(0, 256, [10, 8, 8, 3]).astype(np.uint8)
+    whole, side = drawing.sprite(images, 100)
+    assert (whole.shape, side) == ((24, 32, 3), 8)
+    np.testing.assert_array_equal(whole[8:16, 16:24], images[6])
+    small, side = drawing.sprite(images, 16)
+    assert (small.shape, side) == ((12, 16, 3), 4)
+    means = images[6].reshape(4, 2, 4, 2, 3).mean((1, 3))
+    assert np.abs(small[4:8, 8:12] - means).max() <= 1
+
+
+def test_overwrite_removes_it_with_the_run(small_run, digits, tmp_path):
+    config, trained_dir = small_run
+    checkpoint, model_dir = run_folder.find_checkpoint(trained_dir), str(tmp_path / "run")
+    run_folder.prepare(model_dir, config)
+    projector.write(config, checkpoint, calibrate(config, checkpoint, digits, trained_dir), model_dir)
+    run_folder.prepare(model_dir, config, overwrite=True)
+    assert os.listdir(model_dir) == ["config.json"]
+    assert json.load(open(os.path.join(model_dir, "config.json")))["dataset_source"] == "mnist-5k"

@@ -1,0 +1,112 @@
+"""The codebook in TensorBoard's projector: its vectors, how they are used, and what each of them looks like.
+
+The projector wants a matrix, and a codebook is [L, K, D]; finite scalar quantisation has no variable at all. So the
+vectors are written as text, one row an entry, beside the run's checkpoints rather than read from them. The files are
+those of one checkpoint, whose step is part of the tensor's name (TensorBoard also keeps a tensor of the same name in
+memory for as long as it runs). TensorBoard does not list a matrix of one row or column (K=1, one level); its files are
+written all the same.
+"""
+
+import io
+import json
+import logging
+import os
+from typing import Optional, Sequence
+
+import numpy as np
+
+from vq_estimator import drawing
+from vq_estimator.config import Config
+from vq_estimator.data.files import write_text
+from vq_estimator.inference import evaluation, exploration
+from vq_estimator.inference.calibration import Calibration
+from vq_estimator.training.run_folder import EVAL_NAME, Checkpoint
+
+log = logging.getLogger("vq_estimator")
+
+CONFIG, FOLDER = "projector_config.pbtxt", "projector"
+VECTORS, METADATA, SPRITE = "vectors.tsv", "entries.tsv", "sprite.png"
+MOST_ENTRIES = 50000  # of all codebooks; of more, so many are shown, evenly spread
+MOST_IMAGES = 8192  # decoded for the sprite, which is left out where there are more entries
+MOST_PIXELS = 4096  # the side of the sprite; TensorBoard takes up to 8192, which is 256 MB in a browser
+
+
+def write(config: Config, checkpoint: Checkpoint, calibration: Calibration, model_dir: str) -> str:
+    """Writes `projector_config.pbtxt` and the folder `projector/` to the run folder; returns the first one's path.
+
+    Rows are the entries of codebook 0, then of codebook 1, and so on: `codes[..., codebook] == entry`.
+    """
+    entries = exploration.codebook_entries(config, checkpoint)  # [L, K, D]
+    L, K, D = entries.shape
+    rows = exploration.evenly(L * K, MOST_ENTRIES)
+    path = {name: os.path.join(model_dir, FOLDER, name) for name in (VECTORS, METADATA, SPRITE)}
+    write_text(path[VECTORS], vectors_tsv(entries.reshape(L * K, D)[rows]))
+    write_text(path[METADATA], metadata_tsv(calibration, rows))
+    images, side = sprite_images(config, checkpoint, calibration, rows), None
+    if images is not None:
+        picture, side = drawing.sprite(images, MOST_PIXELS)
+        drawing.save_png(path[SPRITE], picture)
+    elif os.path.exists(path[SPRITE]):
+        os.remove(path[SPRITE])  # of another checkpoint
+    name, shape = f"codebook, step {checkpoint.step}", (len(rows), D)
+    # The evaluations' events are a run of their own to TensorBoard, with the checkpoint of the folder above. A run that
+    # has a checkpoint and no matrix makes it read the files of all runs anew at each request, and two requests at once
+    # can fail ("dictionary changed size during iteration").
+    evaluations = os.path.join(model_dir, "eval_" + EVAL_NAME)
+    if os.path.isdir(evaluations):
+        write_text(os.path.join(evaluations, CONFIG), projector_config(name, shape, side, "../" + FOLDER))
+    written = os.path.join(model_dir, CONFIG)
+    write_text(written, projector_config(name, shape, side, FOLDER))
+    return written
+
+
+def vectors_tsv(vectors: np.ndarray) -> str:
+    """[N, D] as text, one row a vector; float32 is read back as it was."""
+    text = io.StringIO()
+    np.savetxt(text, vectors, fmt="%.9g", delimiter="\t")
+    return text.getvalue()
+
+
+def metadata_tsv(calibration: Calibration, rows: np.ndarray) -> str:
+    """What is known of the entries `rows` of all codebooks in turn; the first column is their label."""
+    K, usage = calibration.counts.shape[1], calibration.usage()
+    lines = ["entry\tcodebook\tcount\tshare"]
+    for codebook, entry in zip(rows // K, rows % K):
+        count, share = calibration.counts[codebook, entry], usage[codebook, entry]
+        lines.append(f"{entry}\t{codebook}\t{count}\t{share:.6g}")
+    return "\n".join(lines) + "\n"
+
+
+def sprite_images(
+    config: Config, checkpoint: Checkpoint, calibration: Calibration, rows: np.ndarray
+) -> Optional[np.ndarray]:
+    """An image for each entry, uint8 [N, S, S, C]: decoded from the map that has it everywhere.
+
+    The other codebooks are at their most used entries. None where there are too many entries, and under an
+    autoregressive decoder, whose images are draws: what differs between them would be the noise as much as the entry.
+    """
+    if evaluation.draws(config) or len(rows) > MOST_IMAGES:
+        reason = "images are draws" if evaluation.draws(config) else f"more than {MOST_IMAGES} entries"
+        log.info("no pictures of the codebook's entries for TensorBoard's projector: %s", reason)
+        return None
+    K = calibration.counts.shape[1]
+    usual = calibration.counts.argmax(-1).astype(np.int32)  # [L]
+    codes = np.tile(usual, (len(rows),) + config.model.grid[:2] + (1,))  # [N, h, w, L]
+    for row, (codebook, entry) in enumerate(zip(rows // K, rows % K)):
+        codes[row, :, :, codebook] = entry
+    return exploration.decode(config, checkpoint, codes)
+
+
+def projector_config(name: str, shape: Sequence[int], side: Optional[int], folder: str) -> str:
+    """A `ProjectorConfig` in protobuf's text format; `folder` is relative to it, so that a run folder may be moved."""
+    lines = [
+        "embeddings {",
+        f"  tensor_name: {json.dumps(name)}",
+        f"  tensor_shape: {shape[0]}",
+        f"  tensor_shape: {shape[1]}",
+        f'  tensor_path: "{folder}/{VECTORS}"',
+        f'  metadata_path: "{folder}/{METADATA}"',
+    ]
+    if side is not None:
+        lines += [f'  sprite {{ image_path: "{folder}/{SPRITE}" single_image_dim: {side} single_image_dim: {side} }}']
+    return "\n".join([*lines, "}"]) + "\n"
