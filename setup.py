@@ -29,6 +29,7 @@ setup(
     packages=find_packages(include=["vq_estimator", "vq_estimator.*"]) + ["vq_estimator_launch"],
     # launch/ is a folder of scripts in a clone and an importable package once installed, under a name nobody else has.
     package_dir={"vq_estimator_launch": "launch"},
+    package_data={"vq_estimator": ["pretrained/*/" + "*/" * depth + "*" for depth in range(3)]},
     install_requires=[
         "tensorflow>=2.12,<2.16; " + TF2,
         "tensorflow-estimator>=2.12,<2.16; " + TF2,

@@ -18,7 +18,7 @@ from vq_estimator.errors import VQError
 
 FLAGS = flags.FLAGS
 # vq_estimator.pretrained.names(), here so that --help needs no TensorFlow; a test compares them.
-PROVIDED = ("cifar10", "cifar10-factorised", "fashion_mnist", "mnist", "mnist-original")
+PROVIDED = ("mnist",)
 _GROUPS = []  # type: List[Tuple[str, List[str]]]
 
 

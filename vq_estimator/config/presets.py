@@ -192,9 +192,10 @@ def _preset(dataset: str, preset: str, K: Optional[int], D: Optional[int]) -> Co
 
 
 _CIFAR_TRAIN = TrainConfig(batch_size=128, max_steps=250000, save_checkpoints_steps=500, eval_steps=2500, log_steps=10)
-# For likelihoods: a high rate and small batches, by a clipped gradient, a decay at the end and averaged weights.
+# For likelihoods: a high rate and small batches, by a clipped gradient, averaged weights, and a decay that begins half
+# way (on CIFAR-10 the autoregressive decoder went from 3.83 to 3.59 bits/dim in it).
 _LIKELIHOOD_OPTIMIZER = OptimizerConfig(
-    learning_rate=1.2e-3, warmup_steps=200, final_decay=0.3, clip_norm=1.0, average_decay=0.999
+    learning_rate=1.2e-3, warmup_steps=200, final_decay=0.468, clip_norm=1.0, average_decay=0.999
 )
 _LIKELIHOOD_TRAIN = TrainConfig(batch_size=32, flip=True, save_checkpoints_steps=500, eval_steps=2500, log_steps=50)
 
@@ -289,9 +290,9 @@ def _cifar_autoregressive(K, D):
     """Few codes, and pixels that depend on those before them."""
     network = NetworkConfig(widths=(64, 64), residual_blocks=2, initializer="he")
     quantizer = VectorQuantizerConfig(_or(K, 128), _or(D, 64), codebook=EMACodebook())
-    decoder = AutoregressiveDecoder(layers=6, maps=64, features=32)
+    decoder = AutoregressiveDecoder("gated", layers=4, maps=64, features=32)
     model = ModelConfig(32, 3, network, quantizer, LogisticMixturePixels(3), decoder, precision="bfloat16")
-    train = dataclasses.replace(_LIKELIHOOD_TRAIN, max_steps=15000)
+    train = dataclasses.replace(_LIKELIHOOD_TRAIN, max_steps=16000)
     return model, ObjectiveConfig("elbo"), _LIKELIHOOD_OPTIMIZER, train
 
 

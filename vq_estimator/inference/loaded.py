@@ -1,6 +1,5 @@
 """A trained run in a Python program: images to codes and back, samples, and what images cost in bits."""
 
-import contextlib
 import math
 from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence
 
@@ -15,7 +14,7 @@ from vq_estimator.inference import calibration as calibration_lib
 from vq_estimator.inference import evaluation, sampling
 from vq_estimator.inference import prior as prior_lib
 from vq_estimator.inference.sampling import Samples
-from vq_estimator.inference.session import TrainedPrior, restored
+from vq_estimator.inference.session import TrainedPrior, opened
 from vq_estimator.training import run_folder
 from vq_estimator.training.run_folder import Checkpoint
 
@@ -59,12 +58,11 @@ class Model:
 
         def build(model):
             images = tf.placeholder(tf.uint8, (None,) + self._shape)
-            return model, images, model.encode(images)
+            codes = model.encode(images)
+            return model, images, codes, model.likelihood(codes, images)  # with which all variables are there
 
-        self._stack = contextlib.ExitStack()
-        self._session, (self._model, self._images, self._codes) = self._stack.enter_context(
-            restored(self.config, self.checkpoint.path, build)
-        )
+        self._session, tensors = opened(self.config, self.checkpoint.path, build)
+        self._model, self._images, self._codes, self._likelihood = tensors
 
     def __enter__(self) -> "Model":
         return self
@@ -74,7 +72,7 @@ class Model:
 
     def close(self) -> None:
         """Frees the session."""
-        self._stack.close()
+        self._session.close()
 
     def prepare(self, images: np.ndarray) -> np.ndarray:
         """Images uint8 [N, H, W, C] of another size, resized as those that the model was trained on."""
@@ -145,7 +143,7 @@ class Model:
             raise VQError("calibration: the run has none of this checkpoint; evaluate it with evaluate.py first")
 
         def build():
-            p, scale = self._model.likelihood(self._codes, self._images), self._calibration.scale
+            p, scale = self._likelihood, self._calibration.scale
             return -(p if scale is None else p.with_scale(scale)).log_prob(self._images)
 
         images = self._checked(images)
@@ -172,8 +170,9 @@ class Model:
     def _batches(self, fetch: Any, arrays: Dict[Any, np.ndarray], rest: Optional[Dict[Any, Any]] = None) -> np.ndarray:
         parts, n = [], len(next(iter(arrays.values())))
         for start in range(0, n, BATCH):
-            batch = {key: array[start : start + BATCH] for key, array in arrays.items()}
-            parts.append(self._session.run(fetch, dict(batch, **(rest or {}))))
+            feed = {key: array[start : start + BATCH] for key, array in arrays.items()}
+            feed.update(rest or {})
+            parts.append(self._session.run(fetch, feed))
         return np.concatenate(parts)
 
     def _checked(self, images: np.ndarray) -> np.ndarray:

@@ -31,13 +31,11 @@ class TrainedPrior(NamedTuple):
     checkpoint: Checkpoint
 
 
-@contextlib.contextmanager
-def restored(
-    config: Config, checkpoint: str, build: Callable, prior: Optional[TrainedPrior] = None
-) -> Iterator[Restored]:
+def opened(config: Config, checkpoint: str, build: Callable, prior: Optional[TrainedPrior] = None) -> Restored:
     """Builds `build(model)` in a graph of its own and restores the model's variables from `checkpoint`.
 
     With a prior it is `build(model, its CodePrior)`, and the prior's variables are restored from its own checkpoint.
+    Neither graph nor session becomes the default one; who opens it closes it.
 
     Raises:
       VQError: a checkpoint does not fit its configuration, or the precision can't be had here.
@@ -55,12 +53,24 @@ def restored(
         rest = [v for v in tf.global_variables() if v.op.name not in of_prior]
         if rest:
             parts.append((checkpoint, config.optimizer, rest))
-        with tf.Session(graph=graph) as session:
+        trainable, session = tf.trainable_variables(), tf.Session(graph=graph)
+        try:
             for path, optimizer, own in parts:
-                load_variables(
-                    session, path, averaging.restore_map(own, tf.trainable_variables(), optimizer.average_decay)
-                )
-            yield Restored(session, tensors)
+                load_variables(session, path, averaging.restore_map(own, trainable, optimizer.average_decay))
+        except BaseException:
+            session.close()
+            raise
+        return Restored(session, tensors)
+
+
+@contextlib.contextmanager
+def restored(
+    config: Config, checkpoint: str, build: Callable, prior: Optional[TrainedPrior] = None
+) -> Iterator[Restored]:
+    """`opened` as a context: its graph and session are the default ones inside, and closed after it."""
+    found = opened(config, checkpoint, build, prior)
+    with found.session.graph.as_default(), found.session:
+        yield found
 
 
 def load_variables(session: tf.Session, checkpoint: str, variables: Dict[str, tf.Variable]) -> None:

@@ -1,0 +1,199 @@
+"""The models that come with the package, a run in a Python program, and what stripping leaves."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from vq_estimator import pretrained
+from vq_estimator.data import pipeline
+from vq_estimator.errors import VQError
+from vq_estimator.inference import evaluation, sampling, stripping
+from vq_estimator.inference import prior as prior_lib
+from vq_estimator.inference.loaded import Model
+from vq_estimator.training import run_folder
+from vq_estimator_launch import common
+
+NAMES = pretrained.names()
+MEGABYTE = 1e6
+
+
+def size(folder):
+    return sum(os.path.getsize(os.path.join(f, name)) for f, _, names in os.walk(folder) for name in names)
+
+
+def test_they_are_small_enough():
+    sizes = [size(pretrained.folder(name)) for name in NAMES]
+    assert sizes and max(sizes) <= 6 * MEGABYTE
+    assert sum(sizes) <= 12 * MEGABYTE  # of 16; 4 are kept for speech
+
+
+def test_the_flag_names_them_all():
+    assert NAMES == common.PROVIDED
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_encodes_decodes_samples_and_prices(name):
+    with pretrained.load(name) as model:
+        m = model.config.model
+        images = np.random.RandomState(0).randint(0, 256, (2, m.image_size, m.image_size, m.channels)).astype(np.uint8)
+        codes = model.encode(images)
+        assert codes.shape == (2,) + m.grid and codes.dtype == np.int32
+        decoded = model.decode(codes, seed=1)
+        assert decoded.shape == images.shape and decoded.dtype == np.uint8
+        np.testing.assert_array_equal(model.reconstruct(images, seed=1), decoded)
+        bits = model.bits_per_dim(images)
+        assert (bits.distortion > 0).all() and (bits.rate_uniform < 2).all() and (bits.rate_unigram < 2).all()
+        card = pretrained.card(name)
+        assert "vq-evaluate --pretrained=" + name in card
+        with open(os.path.join(pretrained.folder(name), "eval", "test.json")) as f:
+            figures = json.load(f)
+        assert figures["examples"] == 10000 and figures["global_step"] == model.checkpoint.step
+        assert (figures["prior"] is None) == (model.prior is None) == (bits.rate_prior is None)
+
+
+def test_mnist_has_the_bits_that_its_card_says(full_data):
+    source = full_data("mnist")
+    with pretrained.load("mnist") as model:
+        example = next(iter_images(source, model.config, 500))
+        bits = model.bits_per_dim(example)
+        assert 0 < bits.rate_prior.mean() < bits.rate_unigram.mean() < bits.rate_uniform.mean()
+        with open(os.path.join(pretrained.folder("mnist"), "eval", "test.json")) as f:
+            kept = json.load(f)["bits_per_dim"]
+        assert abs(bits.distortion.mean() - kept["distortion"]) < 0.1  # 500 of the 10,000
+        samples = model.sample(10, seed=3)
+        np.testing.assert_array_equal(samples.images, model.sample(10, seed=3).images)
+        np.testing.assert_array_equal(model.decode(samples.codes), samples.images)
+        np.testing.assert_array_equal(samples.labels, np.arange(10))
+
+
+def iter_images(source, config, n):
+    import tensorflow.compat.v1 as tf
+
+    with tf.Graph().as_default(), tf.Session() as session:
+        dataset = pipeline.evaluation_dataset(source, "test", config.model.image_size, n)
+        features = tf.data.make_one_shot_iterator(dataset).get_next()
+        yield session.run(features["image"])
+
+
+def test_a_model_gives_what_its_run_gives(small_run, digits):
+    config, model_dir = small_run
+    checkpoint = run_folder.find_checkpoint(model_dir)
+    result = evaluation.evaluate(config, checkpoint, digits, model_dir, "test")
+    with np.load(os.path.join(model_dir, "eval", "test.npz")) as f:
+        codes, distortion = f["codes"], f["distortion"]
+    with Model(model_dir) as model:
+        images = next(iter_images(digits, config, 500))
+        np.testing.assert_array_equal(model.encode(images), codes)
+        bits = model.bits_per_dim(images)
+        np.testing.assert_allclose(bits.distortion, distortion / (576 * np.log(2)), rtol=1e-5)
+        np.testing.assert_allclose(bits.distortion.mean(), result["bits_per_dim"]["distortion"], rtol=1e-5)
+        np.testing.assert_allclose(bits.rate_unigram.mean(), result["bits_per_dim"]["rate_unigram"], rtol=1e-6)
+        error = np.square(model.reconstruct(images) / 255.0 - images / 255.0).mean()
+        assert abs(error - result["mse"]) < 1 / 255  # the mean there, rounded to levels here
+
+
+def test_prepare_resizes_as_the_data_was(digits, small_run):
+    config, model_dir = small_run
+    raw = next(iter_images(digits, with_size(config, 28), 500))
+    with Model(model_dir) as model:
+        np.testing.assert_array_equal(model.prepare(raw), next(iter_images(digits, config, 500)))
+
+
+def with_size(config, size):
+    import dataclasses
+
+    network = dataclasses.replace(config.model.network, widths=(16,))
+    return dataclasses.replace(config, model=dataclasses.replace(config.model, image_size=size, network=network))
+
+
+def test_wrong_input_is_one_line(small_run):
+    with Model(small_run[1]) as model:
+        bad_images = (np.zeros([1, 28, 28, 1], np.uint8), np.zeros([1, 24, 24, 1]), np.zeros([0, 24, 24, 1], np.uint8))
+        for images in bad_images:
+            with pytest.raises(VQError, match=r"images: got .*, expected uint8 \[N, 24, 24, 1\]; prepare"):
+                model.encode(images)
+        with pytest.raises(VQError, match=r"images: got float64 \[1\], expected uint8 \[N, H, W, 1\]"):
+            model.prepare(np.zeros([1]))
+        with pytest.raises(VQError, match=r"codes: got int64 \[1, 2, 3, 1\], expected integers \[N, 3, 3, 1\]"):
+            model.decode(np.zeros([1, 2, 3, 1], np.int64))
+        with pytest.raises(VQError, match="codes: got -1 to 8, expected codes from 0 to 7"):
+            model.decode(np.array([-1, 8] + [0] * 7).reshape(1, 3, 3, 1))
+        with pytest.raises(VQError, match="prior: the run has none"):
+            model.sample(1)
+    with pytest.raises(VQError, match="pretrained: got 'nist', expected one of"):
+        pretrained.load("nist")
+
+
+def test_placed_it_is_a_run_folder(tmp_path):
+    target = str(tmp_path / "run")
+    pretrained.place("mnist", target)
+    first = sorted(os.listdir(target))
+    assert "eval" not in first and "config.json" in first and "prior" in first
+    pretrained.place("mnist", target)  # again is nothing new
+    assert sorted(os.listdir(target)) == first
+    assert prior_lib.find(target, run_folder.find_checkpoint(target)) is not None
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "mine").write_text("x")
+    with pytest.raises(VQError, match="not empty and not the provided model 'mnist'"):
+        pretrained.place("mnist", str(other))
+    assert os.listdir(str(other)) == ["mine"]
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_stripped_it_gives_the_same(autoregressive_run, digits, tmp_path, half):
+    config, model_dir = autoregressive_run
+    checkpoint = run_folder.find_checkpoint(model_dir)
+    target = stripping.strip(config, checkpoint, str(tmp_path / "small"), half=half)
+    assert size(target) < size(model_dir) / 4
+    images = next(iter_images(digits, config, 50))
+    with Model(model_dir) as whole, Model(target) as small:
+        a, b = whole.encode(images), small.encode(images)
+        if half:
+            assert (a == b).mean() > 0.98
+        else:
+            np.testing.assert_array_equal(a, b)
+            np.testing.assert_array_equal(whole.decode(a[:3], seed=2), small.decode(a[:3], seed=2))
+    with pytest.raises(VQError, match="target: .* exists"):
+        stripping.strip(config, checkpoint, target)
+
+
+def test_a_stripped_prior_is_of_the_stripped_codes(tmp_path):
+    placed = str(tmp_path / "run")
+    pretrained.place("mnist", placed)
+    config, checkpoint = run_folder.load_config(placed), run_folder.find_checkpoint(placed)
+    prior = prior_lib.find(placed, checkpoint)
+    target = stripping.strip(config, checkpoint, str(tmp_path / "again"), prior)
+    at = run_folder.find_checkpoint(target)
+    again = prior_lib.find(target, at)
+    drawn = [
+        sampling.sample(config, c, p, 10, np.arange(10, dtype=np.int32)).codes
+        for c, p in ((checkpoint, prior), (at, again))
+    ]
+    np.testing.assert_array_equal(*drawn)
+
+
+EAGER = """
+import numpy as np, tensorflow as tf
+from vq_estimator import pretrained
+assert tf.executing_eagerly()
+model = pretrained.load("mnist")
+codes = model.encode(np.zeros([1, 24, 24, 1], np.uint8))
+images = model.decode(codes)
+assert tf.executing_eagerly() and (tf.constant(1) + 1).numpy() == 2
+print(codes.shape, images.shape, len(model.sample(10).images))
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 8), reason="TensorFlow 1.15 is not eager")
+def test_it_works_in_an_eager_process(tmp_path):
+    root = os.path.dirname(os.path.dirname(os.path.abspath(pretrained.__file__)))
+    environment = dict(os.environ, PYTHONPATH=os.path.dirname(root), TF_CPP_MIN_LOG_LEVEL="3")
+    done = subprocess.run(
+        [sys.executable, "-c", EAGER], cwd=str(tmp_path), env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout.strip() == "(1, 3, 3, 1) (1, 24, 24, 1) 10", done.stderr[-2000:]
