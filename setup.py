@@ -59,6 +59,8 @@ setup(
             "vq-train-prior = vq_estimator_launch.train_prior:run",
             "vq-sample = vq_estimator_launch.sample:run",
             "vq-evaluate = vq_estimator_launch.evaluate:run",
+            "vq-encode = vq_estimator_launch.encode:run",
+            "vq-decode = vq_estimator_launch.decode:run",
             "vq-explore = vq_estimator_launch.explore:run",
             "vq-import-checkpoint = vq_estimator_launch.import_checkpoint:run",
             "vq-compare = vq_estimator_launch.compare:run",

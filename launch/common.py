@@ -91,9 +91,12 @@ def locate_data(config, wanted=None, cache: str = "auto"):
     return sources.locate(config.dataset, FLAGS.data_dir, cache_dir(), FLAGS.require_full_dataset, wanted)
 
 
-def data_of_run(config):
-    """The files that a trained run saw, by the flags."""
-    return locate_data(config, config.dataset_source)
+def data_of_run(config, measured: bool = True):
+    """The files that a trained run saw, by the flags.
+
+    For looking (not `measured`) at a provided model of MNIST the embedded digits do, where MNIST can't be had.
+    """
+    return locate_data(config, None if FLAGS.pretrained and not measured else config.dataset_source)
 
 
 class Run(NamedTuple):

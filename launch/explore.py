@@ -38,7 +38,7 @@ def main() -> None:
     sampling.check_seed(FLAGS.seed)
     if FLAGS.frames < 1:
         raise VQError(f"frames: got {FLAGS.frames}, expected 1 or more")
-    source = common.data_of_run(config)
+    source = common.data_of_run(config, measured=False)
     K, seed = config.model.quantizer.K, FLAGS.seed
     found = explore.encode_first(config, checkpoint, source, SHOWN, FLAGS.split)
     n = len(found.images)

@@ -113,6 +113,12 @@ TRAINING.float(
     "average_decay", None, "of the moving average of the weights that evaluation and export use; 0: none [0]"
 )
 TRAINING.bool("flip", None, "mirror images left to right at random [no]")
+TRAINING.string(
+    "warm_start",
+    None,
+    "run folder or provided model ({}) whose weights training begins with, as far as they fit; no k-means start "
+    "then unless --kmeans_steps asks for it".format(", ".join(common.PROVIDED)),
+)
 TRAINING.integer("seed", None, "of the initial weights, the order of the data and every draw [0]")
 
 OUTPUT = Group("Output")
@@ -142,6 +148,7 @@ CACHE.enum(
 )
 
 SETTINGS = [
+    "warm_start",
     "warmup_steps",
     "final_decay",
     "clip_norm",
@@ -193,10 +200,10 @@ SETTINGS = [
 def main() -> None:
     import dataclasses
 
-    from vq_estimator import drawing
+    from vq_estimator import drawing, pretrained
     from vq_estimator.inference import evaluation, projector
     from vq_estimator.inference.calibration import calibrate
-    from vq_estimator.training import run_folder, trainer
+    from vq_estimator.training import run_folder, trainer, warm_start
 
     settings = {name: FLAGS[name].value for name in SETTINGS}
     config = config_lib.make_config(FLAGS.dataset, FLAGS.preset, **settings)
@@ -210,7 +217,11 @@ def main() -> None:
         run_folder.refuse_other(model_dir, dataclasses.replace(config, dataset_source=wanted))
     source = common.locate_data(config, wanted, FLAGS.cache)
     config = dataclasses.replace(config, dataset_source=source.spec.name)
-    result = trainer.train(config, source, model_dir, FLAGS.overwrite)
+    warm = None
+    if FLAGS.warm_start and not (resumed and run_folder.latest_checkpoint(model_dir)):
+        known = FLAGS.warm_start in pretrained.names() and not os.path.isdir(FLAGS.warm_start)
+        warm = warm_start.of_run(pretrained.folder(FLAGS.warm_start) if known else FLAGS.warm_start)
+    result = trainer.train(config, source, model_dir, FLAGS.overwrite, warm=warm)
     run_folder.keep_class_names(model_dir, source.spec.class_names)
     if result.stopped_by is not None:
         same = "the same command without --overwrite" if FLAGS.overwrite else "the same command"

@@ -11,7 +11,10 @@ import time
 import pytest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-SCRIPTS = ("train", "evaluate", "export", "train_prior", "sample", "compare", "explore", "import_checkpoint")
+SCRIPTS = (
+    *("train", "evaluate", "export", "train_prior", "sample", "compare", "explore", "import_checkpoint"),
+    *("encode", "decode"),
+)
 
 
 @pytest.fixture(scope="module")

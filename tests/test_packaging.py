@@ -82,6 +82,8 @@ def test_console_commands_work_outside_the_repository(wheel, tmp_path):
         "vq-export",
         "vq-train-prior",
         "vq-sample",
+        "vq-encode",
+        "vq-decode",
         "vq-compare",
         "vq-explore",
         "vq-import-checkpoint",

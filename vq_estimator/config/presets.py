@@ -46,7 +46,7 @@ def make_config(dataset: str, preset: str = "original", **given) -> Config:
         grey), `precision`, `codebook` ("gradient" or "ema"), any
         field of the codebook (`codebook_decay`, `kmeans_steps`, `restart_below`), `decoder` (one of DECODERS), its
         `decoder_kind`, `decoder_layers`, `decoder_maps` and `decoder_features`, the objective (`reconstruction_loss`,
-        `beta`), the optimizer and the training; None is the preset's value.
+        `beta`), the optimizer and the training, `warm_start`; None is the preset's value.
 
     Raises:
       VQError: an unknown name, or a value that can't be.
@@ -54,6 +54,9 @@ def make_config(dataset: str, preset: str = "original", **given) -> Config:
     check(dataset in DATASETS, "dataset", dataset, "one of " + ", ".join(DATASETS))
     check(preset in PRESETS, "preset", preset, "one of " + ", ".join(PRESETS))
     given = {k: v for k, v in given.items() if v is not None}
+    warm_start = given.pop("warm_start", None)
+    if warm_start is not None and given.get("quantizer") != "fsq":
+        given.setdefault("kmeans_steps", 0)  # which would set a codebook anew that has been learnt
     kind, K, D = (given.pop(name, None) for name in ("quantizer", "K", "D"))
     check(kind in (None,) + tuple(QUANTIZERS), "quantizer", kind, "one of " + ", ".join(QUANTIZERS))
     if kind == "fsq":  # its D is that of no network: the preset's widths stay
@@ -104,7 +107,8 @@ def make_config(dataset: str, preset: str = "original", **given) -> Config:
     train = _replace_known(base.train, given)
     if given:
         raise VQError(f"unknown setting {sorted(given)[0]!r}; expected one of the flags of train.py")
-    return dataclasses.replace(base, model=model, objective=objective, optimizer=optimizer, train=train)
+    parts = dict(model=model, objective=objective, optimizer=optimizer, train=train)
+    return dataclasses.replace(base, warm_start=warm_start, **parts)
 
 
 def _with_codebook(kind: str, base: QuantizerConfig, given: Dict[str, Any]) -> QuantizerConfig:

@@ -95,7 +95,8 @@ class Config:
     """One run.
 
     `dataset_source` is filled once the files are found: the data set's name, "mnist-5k", or, of a folder of images,
-    "images-" and the first 12 digits of its content's hash. None: no data yet.
+    "images-" and the first 12 digits of its content's hash. None: no data yet. `warm_start` names the run or provided
+    model that training began with the weights of.
     """
 
     dataset: str
@@ -105,6 +106,7 @@ class Config:
     optimizer: OptimizerConfig = OptimizerConfig()
     train: TrainConfig = TrainConfig()
     dataset_source: Optional[str] = None
+    warm_start: Optional[str] = None
 
     def __post_init__(self):
         check(self.dataset in DATASETS, "dataset", self.dataset, "one of " + ", ".join(DATASETS))

@@ -14,7 +14,7 @@ from vq_estimator.data.files import atomic_path
 from vq_estimator.data.pipeline import example_numbers
 
 # What NumPy and zipfile raise for bytes that are no whole .npz.
-_DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
+DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
 
 
 class Codes(NamedTuple):
@@ -45,7 +45,7 @@ def load(path: str, origin: dict) -> Optional[Codes]:
         with np.load(path) as f:
             codes = Codes(f["codes"].astype(np.int32), f["labels"].astype(np.int32))
             kept = json.loads(str(f["origin"]))
-    except _DAMAGE:
+    except DAMAGE:
         return None
     return codes if kept == dict(origin, sha256=_checksum(codes)) else None
 

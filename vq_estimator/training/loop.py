@@ -31,13 +31,14 @@ class Job(NamedTuple):
     Attributes:
       config: dataclass whose `train` is a TrainConfig; kept as `config.json`.
       model_dir: the folder; checkpoints directly in it.
-      model_fn: gets params {"config": config, "start_step": int}.
+      model_fn: gets params {"config": config, "start_step": int}, and `params`.
       train_input: start step -> Dataset.
       validation_input: () -> Dataset, one pass.
       metric: the evaluation's metric that the best checkpoint has the lowest of; a mean over examples.
       describe: metrics of an evaluation -> what the log says of it.
       patience: evaluations without a better metric after which training stops; 0: never.
       evaluated: called with the checkpoint after each evaluation.
+      params: more for the model_fn.
     """
 
     config: Any
@@ -49,6 +50,7 @@ class Job(NamedTuple):
     describe: Callable
     patience: int = 0
     evaluated: Callable = lambda checkpoint: None
+    params: Optional[dict] = None
 
 
 def make_estimator(job: Job, start_step: int = 0) -> tf_estimator.Estimator:
@@ -65,7 +67,7 @@ def make_estimator(job: Job, start_step: int = 0) -> tf_estimator.Estimator:
         log_step_count_steps=train.save_summary_steps,
         session_config=session,
     )
-    params = {"config": job.config, "start_step": start_step}
+    params = dict(job.params or {}, config=job.config, start_step=start_step)
     return tf_estimator.Estimator(job.model_fn, config=run_config, params=params)
 
 

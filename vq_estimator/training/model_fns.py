@@ -10,7 +10,7 @@ from vq_estimator.config import MSE
 from vq_estimator.models import objectives
 from vq_estimator.models.vqvae import VQVAE
 from vq_estimator.nn.prior import CodePrior
-from vq_estimator.training import averaging, hooks, metrics, optimization, summaries
+from vq_estimator.training import averaging, hooks, metrics, optimization, summaries, warm_start
 from vq_estimator.training.run_folder import EVAL_NAME
 
 
@@ -21,7 +21,7 @@ def vqvae_model_fn(features, labels, mode, params, config):
       features: {"image": uint8 [B, S, S, C]}.
       labels: not used.
       mode: an Estimator's mode.
-      params: {"config": Config, "start_step": int}.
+      params: {"config": Config, "start_step": int}, and "warm_start": a WarmStart or None.
       config: the RunConfig.
     """
     del labels
@@ -60,8 +60,12 @@ def vqvae_model_fn(features, labels, mode, params, config):
     if isinstance(run.model.likelihood, MSE) and run.objective.reconstruction == "squared_error":
         training_hooks.append(hooks.BlackImageHook(tf.reduce_max(out.likelihood.mean()), schedule.log_steps))
     o = run.optimizer
+    warm = warm_start.loader(params.get("warm_start"))
     train_op = optimization.minimize(loss, rate, step, out.quantized.update, o.clip_norm, o.average_decay)
-    return tf_estimator.EstimatorSpec(mode, loss=loss, train_op=train_op, training_hooks=training_hooks)
+    scaffold = tf.train.Scaffold(init_fn=warm.init_fn()) if warm else None
+    return tf_estimator.EstimatorSpec(
+        mode, loss=loss, train_op=train_op, training_hooks=training_hooks, scaffold=scaffold
+    )
 
 
 def prior_model_fn(features, labels, mode, params, config):

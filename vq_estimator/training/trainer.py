@@ -1,15 +1,18 @@
 """The training of a VQ-VAE."""
 
+from typing import Optional
+
 from vq_estimator.config import Config
 from vq_estimator.data import pipeline
 from vq_estimator.data.sources import Source
 from vq_estimator.training import loop, precision
 from vq_estimator.training.loop import TrainResult
 from vq_estimator.training.model_fns import vqvae_model_fn
+from vq_estimator.training.warm_start import WarmStart
 
 
-def job(config: Config, source: Source, model_dir: str) -> loop.Job:
-    """The training of `config` on the files of `source`."""
+def job(config: Config, source: Source, model_dir: str, warm: Optional[WarmStart] = None) -> loop.Job:
+    """The training of `config` on the files of `source`, from the weights of `warm` where that is given."""
     schedule, size, binary = config.train, config.model.image_size, config.model.binarize
     eval_batch = pipeline.evaluation_batch(config.model.dims)
 
@@ -27,10 +30,18 @@ def job(config: Config, source: Source, model_dir: str) -> loop.Job:
         *(config, model_dir, vqvae_model_fn, train_input, validation_input),
         metric="loss/reconstruction",
         describe=describe,
+        params={"warm_start": warm},
     )
 
 
-def train(config: Config, source: Source, model_dir: str, overwrite: bool = False, hooks=()) -> TrainResult:
+def train(
+    config: Config,
+    source: Source,
+    model_dir: str,
+    overwrite: bool = False,
+    hooks=(),
+    warm: Optional[WarmStart] = None,
+) -> TrainResult:
     """Trains to `config.train.max_steps`, from the newest checkpoint where there is one.
 
     Args:
@@ -39,9 +50,10 @@ def train(config: Config, source: Source, model_dir: str, overwrite: bool = Fals
       model_dir: the run folder.
       overwrite: remove a run that is there.
       hooks: more session hooks for training.
+      warm: the run whose weights training begins with; unused where a run is resumed.
 
     Raises:
       VQError: the folder holds another run, the precision can't be had here, or the loss is no number.
     """
     precision.check(config.model.precision)
-    return loop.run(job(config, source, model_dir), overwrite, hooks)
+    return loop.run(job(config, source, model_dir, warm), overwrite, hooks)

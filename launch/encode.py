@@ -1,0 +1,62 @@
+"""Encodes images with a trained run: a data set, a folder of PNG or JPEG files, or a NumPy array, to a file of codes.
+
+  python launch/encode.py --pretrained=mnist --input=test --out=codes.npz
+  python launch/encode.py --model_dir=log/mine --input=photographs --out=codes.npz
+
+The file holds `codes` [N, h, w, L], and `labels` of a data set or `files` of a folder; decode.py makes images of it.
+"""
+
+import os
+
+from vq_estimator.errors import VQError
+from vq_estimator_launch import common
+from vq_estimator_launch.common import FLAGS, Group
+
+common.run_flags()
+ENCODE = Group("Encoding")
+ENCODE.string(
+    "input",
+    "test",
+    "train, validation or test of the run's own data set; <data set>:<split> of another, such as fashion_mnist:test; "
+    "a folder; or a .npy of uint8 [N, H, W, C]",
+)
+ENCODE.string("out", "codes.npz", "the file to write")
+
+
+def _images(model, coding):
+    from vq_estimator.data import catalogue, pipeline, sources
+
+    given = FLAGS.input
+    dataset, _, split = given.rpartition(":")
+    if split in pipeline.SPLITS and (not dataset or dataset in catalogue.DATASETS):
+        if not dataset:
+            source = common.data_of_run(model.config, measured=False)
+        else:
+            source = sources.locate(dataset, FLAGS.data_dir, common.cache_dir(), FLAGS.require_full_dataset)
+        return coding.of_split(model, source, split)
+    if os.path.isdir(given):
+        return coding.of_folder(model, given, FLAGS.max_bad_files)
+    if os.path.isfile(given):
+        return coding.of_array(model, given)
+    raise VQError(f"input: got {given!r}, expected a split, <data set>:<split>, a folder or a .npy file; see --help")
+
+
+def main() -> None:
+    from vq_estimator.inference import coding
+    from vq_estimator.inference.loaded import Model
+
+    if not FLAGS.out.endswith(".npz"):
+        raise VQError(f"out: got {FLAGS.out!r}, expected a name that ends in .npz")
+    _, checkpoint, model_dir = common.open_run()
+    with Model(model_dir, checkpoint.path) as model:
+        number = coding.encode(model, _images(model, coding), FLAGS.out)
+        grid = " x ".join(str(n) for n in model.config.model.grid)
+    print(f"{number} images as {grid} codes each in {FLAGS.out}")
+
+
+def run() -> None:
+    common.run(main, __doc__)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,219 @@
+"""Images of any origin to a file of codes, and such a file back to images.
+
+A file of codes is an `.npz` with `codes` [N, h, w, L] and `origin` (JSON: what it was made of, and by which weights);
+of a data set there are `labels` [N] beside them, of a folder `files` [N], the paths below it.
+"""
+
+import json
+import logging
+import os
+from typing import Dict, Iterator, NamedTuple, Optional, Tuple
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+from tqdm import tqdm
+
+from vq_estimator import drawing
+from vq_estimator.data import folder as folder_lib
+from vq_estimator.data import pipeline
+from vq_estimator.data.codes import DAMAGE
+from vq_estimator.data.decoding import decode_files
+from vq_estimator.data.files import atomic_folder, atomic_path
+from vq_estimator.data.sources import Source
+from vq_estimator.errors import VQError
+from vq_estimator.inference.calibration import fingerprint
+from vq_estimator.inference.loaded import Model
+
+log = logging.getLogger("vq_estimator")
+
+BATCH = 500
+COLUMNS = 10  # of the picture that `.png` is
+MOST_IN_PICTURE = 10000  # images
+
+
+class Images(NamedTuple):
+    """Where images come from.
+
+    Attributes:
+      origin: what they are, for the file of codes.
+      total: how many, unreadable ones among them.
+      batches: of (images uint8 [B, S, S, C], {"labels": [B]} or {"files": [B]} or nothing).
+    """
+
+    origin: str
+    total: int
+    batches: Iterator[Tuple[np.ndarray, Dict[str, np.ndarray]]]
+
+
+def of_split(model: Model, source: Source, split: str) -> Images:
+    """A split of a data set, as the model sees it.
+
+    Raises:
+      VQError: its images have other channels than the model's.
+    """
+    m, channels = model.config.model, source.spec.shape[-1]
+    if channels != m.channels:
+        raise VQError(
+            f"input: got {source.spec.name} with {channels} channels, expected {m.channels}, as the model has"
+        )
+
+    def batches():
+        with tf.Graph().as_default(), tf.Session() as session:
+            dataset = pipeline.evaluation_dataset(source, split, m.image_size, BATCH, m.binarize)
+            step = session.make_callable(tf.data.make_one_shot_iterator(dataset).get_next())
+            for _ in range(-(-total // BATCH)):
+                features = step()
+                yield features["image"], {"labels": features["label"]}
+
+    total = pipeline.split_size(source, split)
+    return Images(f"{source.spec.name}:{split}", total, batches())
+
+
+def of_array(model: Model, path: str) -> Images:
+    """A `.npy` of uint8 [N, H, W, C]; images of another size than the model's are resized as in training.
+
+    Raises:
+      VQError: it can't be read, or is no such array.
+    """
+    try:
+        images = np.load(path, mmap_mode="r")
+    except DAMAGE as e:
+        raise VQError(f"input: {path!r} can't be read as a NumPy array ({_first_line(e)})") from None
+    channels = model.config.model.channels
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != channels or not len(images):
+        got = f"{images.dtype} {list(images.shape)}"
+        raise VQError(f"input: got {got} in {path!r}, expected uint8 [N, H, W, {channels}]")
+    starts = range(0, len(images), BATCH)
+    return Images(path, len(images), ((model.prepare(images[i : i + BATCH]), {}) for i in starts))
+
+
+def of_folder(model: Model, folder: str, max_bad_files: int = 100) -> Images:
+    """PNG and JPEG files below a folder, in the order of their paths; the square in the middle of each.
+
+    Unreadable ones are named and left out.
+
+    Raises:
+      VQError: there is no image, or more than `max_bad_files` can't be read.
+    """
+    m = model.config.model
+    names = sorted(f.path for f in folder_lib.read(folder).files)
+    paths = [folder_lib.encoded(os.path.join(folder, *name.split("/"))) for name in names]
+
+    def batches():
+        images, files, bad = [], [], 0
+        for name, found in zip(names, decode_files(paths, m.image_size, m.channels)):
+            if isinstance(found, str):
+                log.warning("%s can't be read and is left out: %s", name, found)
+                bad += 1
+                if bad > max_bad_files:
+                    raise VQError(
+                        f"input: got {bad} files that can't be read, {name} the last ({found}), expected at most "
+                        f"{max_bad_files}; --max_bad_files changes that"
+                    )
+                continue
+            images.append(found.image)
+            files.append(name)
+            if len(images) == BATCH:
+                yield model.prepare(np.stack(images)), {"files": np.array(files)}
+                images, files = [], []
+        if images:
+            yield model.prepare(np.stack(images)), {"files": np.array(files)}
+
+    return Images(folder, len(names), batches())
+
+
+def encode(model: Model, images: Images, out: str) -> int:
+    """Writes the codes of all images to the file `out`, whole or not at all; returns how many.
+
+    Raises:
+      VQError: none of the images could be read.
+    """
+    parts = []
+    with tqdm(total=images.total, unit="image", desc="encode") as bar:
+        for batch, rest in images.batches:
+            parts.append(dict(rest, codes=model.encode(batch)))
+            bar.update(len(batch))
+    if not parts:
+        raise VQError(f"input: got no readable image in {images.origin!r}, expected one or more")
+    arrays = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    K = model.config.model.quantizer.K
+    arrays["codes"] = arrays["codes"].astype(np.uint16 if K <= 2**16 else np.int32)
+    origin = {"input": images.origin, "K": K, "fingerprint": fingerprint(model.checkpoint.path)}
+    with atomic_path(out) as temporary, open(temporary, "wb") as f:
+        np.savez_compressed(f, origin=np.array(json.dumps(origin)), **arrays)
+    return len(arrays["codes"])
+
+
+class CodesFile(NamedTuple):
+    """What a file of codes holds: codes int32 [N, h, w, L], and the paths of the images where they were files."""
+
+    codes: np.ndarray
+    files: Optional[np.ndarray]
+
+
+def load(model: Model, path: str) -> CodesFile:
+    """Reads a file of `encode`, or a `.npy` or `.npz` of codes that others made.
+
+    Raises:
+      VQError: it can't be read, holds no codes, or was made by other weights than the model's.
+    """
+    try:
+        found = np.load(path)
+        if isinstance(found, np.ndarray):
+            return CodesFile(found, None)
+        with found:
+            codes, files = found["codes"], found["files"] if "files" in found.files else None
+            origin = json.loads(str(found["origin"])) if "origin" in found.files else {}
+    except DAMAGE as e:
+        raise VQError(f"codes: {path!r} can't be read ({_first_line(e)}); expected what encode.py wrote") from None
+    made_by, ours = origin.get("fingerprint"), fingerprint(model.checkpoint.path)
+    if made_by not in (None, ours):
+        got = f"codes by the weights {made_by[:12]}"
+        raise VQError(f"codes: got {got} in {path!r}, expected {ours[:12]}, the model's: name the run that made them")
+    return CodesFile(codes, files)
+
+
+def decode(model: Model, codes: CodesFile, out: str, seed: int = 0) -> int:
+    """Writes the images of codes to `out`, whole or not at all; returns how many.
+
+    `out` ending in `.npy` is an array uint8 [N, S, S, C], in `.png` one picture; otherwise it is a folder, which must
+    not exist, of a PNG each: named as the file that the codes are of, or by number.
+
+    Raises:
+      VQError: the codes are none of the model's, or the folder exists.
+    """
+    n = len(codes.codes)
+    if out.endswith(".png") and n > MOST_IN_PICTURE:
+        raise VQError(f"out: got a picture for {n:,} images, expected at most {MOST_IN_PICTURE:,}; name a folder")
+    as_folder = not out.endswith((".png", ".npy"))
+    if as_folder and os.path.exists(out):
+        raise VQError(f"out: {out!r} exists; give the name of a folder to make")
+
+    def images():
+        with tqdm(total=n, unit="image", desc="decode") as bar:
+            for start in range(0, n, BATCH):
+                batch = model.decode(codes.codes[start : start + BATCH], seed)
+                yield batch
+                bar.update(len(batch))
+
+    if not as_folder:
+        whole = np.concatenate(list(images()) or [model.decode(codes.codes)])  # which refuses what is empty
+        if out.endswith(".png"):
+            drawing.save_png(out, drawing.grid(whole, min(COLUMNS, n)))
+            return n
+        with atomic_path(out) as temporary, open(temporary, "wb") as f:
+            np.save(f, whole)
+        return n
+    model.decode(codes.codes[:1], seed)  # refuses codes that are none before anything is made
+    with atomic_folder(out) as folder:
+        numbers = iter(range(n))
+        for batch in images():
+            for image in batch:
+                i = next(numbers)
+                name = f"{i:06d}" if codes.files is None else os.path.splitext(str(codes.files[i]))[0]
+                drawing.save_png(os.path.join(folder, *(name + ".png").split("/")), image)
+    return n
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).split("\n")[0][:160]

@@ -1,0 +1,85 @@
+"""Training that begins with the weights of another run."""
+
+import logging
+from typing import Callable, NamedTuple, Optional
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from vq_estimator.config import Config
+from vq_estimator.errors import VQError
+from vq_estimator.nn.module import static_shape
+from vq_estimator.training import averaging, run_folder
+
+log = logging.getLogger("vq_estimator")
+
+
+class WarmStart(NamedTuple):
+    """Where the weights come from: the run's configuration, and the path of its checkpoint."""
+
+    config: Config
+    checkpoint: str
+
+
+def of_run(model_dir: str) -> WarmStart:
+    """The newest checkpoint of a run.
+
+    Raises:
+      VQError: there is no such run, or it has no checkpoint.
+    """
+    try:
+        return WarmStart(run_folder.load_config(model_dir), run_folder.find_checkpoint(model_dir).path)
+    except VQError as e:
+        raise VQError(f"warm_start: {e}") from None
+
+
+class Loader:
+    """Loads into the variables of a graph what fits of a run's weights; the optimizer begins anew.
+
+    Made before the optimizer is, `init_fn` after it; weights that the source keeps averages of come from these.
+    """
+
+    def __init__(self, source: WarmStart):
+        step = tf.train.get_or_create_global_step()
+        self._source, self._variables = source, [v for v in tf.global_variables() if v is not step]
+
+    def init_fn(self) -> Callable:
+        """What a Scaffold calls where no checkpoint of the run itself is there.
+
+        Raises:
+          VQError: the source can't be read, or most of the variables here have none of their name and shape there.
+        """
+        path = self._source.checkpoint
+        try:
+            reader = tf.train.load_checkpoint(path)
+            shapes = reader.get_variable_to_shape_map()
+        except (tf.errors.OpError, ValueError, IndexError, RuntimeError) as e:
+            raise VQError("warm_start: {!r} can't be read ({})".format(path, str(e).split("\n")[0][:160])) from None
+        trainable = tf.trainable_variables()
+        stored = averaging.restore_map(self._variables, trainable, self._source.config.optimizer.average_decay)
+        averages = {v.op.name: v for v in tf.global_variables() if v.op.name.endswith(averaging.SUFFIX)}
+        assign, feed, fresh = [], {}, []
+        for name, variable in stored.items():
+            if shapes.get(name) != static_shape(variable):
+                fresh.append(variable.op.name)
+                continue
+            value = reader.get_tensor(name).astype(variable.dtype.base_dtype.as_numpy_dtype)
+            for target in (variable, averages.get(variable.op.name + averaging.SUFFIX)):
+                if target is not None:
+                    _assign(target, value, assign, feed)
+        of = f"{len(stored) - len(fresh)} of {len(stored)} variables"
+        if 2 * len(fresh) > len(stored):
+            raise VQError(f"warm_start: got {path!r}, which fits {of}, {fresh[0]} not; expected a run of this network")
+        log.info("warm start: %s from %s%s", of, path, "; new: " + ", ".join(fresh) if fresh else "")
+        return lambda scaffold, session: session.run(assign, feed)
+
+
+def _assign(variable: tf.Variable, value: np.ndarray, assign: list, feed: dict) -> None:
+    given = tf.placeholder(variable.dtype.base_dtype, value.shape)
+    assign.append(variable.assign(given).op)
+    feed[given] = value
+
+
+def loader(source: Optional[WarmStart]) -> Optional[Loader]:
+    """A Loader where there is a source."""
+    return None if source is None else Loader(source)
