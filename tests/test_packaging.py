@@ -92,3 +92,34 @@ def test_console_commands_work_outside_the_repository(wheel, tmp_path):
         assert "--model_dir" in out
     code = "import vq_estimator, vq_estimator_launch.common as c; print(vq_estimator.__file__, c.__file__)"
     assert call([sys.executable, "-c", code], tmp_path, env=environment).count(str(target)) == 2
+
+
+def readme_lines():
+    """The three lines of Python that the README begins with."""
+    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as f:
+        text = f.read()
+    after = text[text.index("## In three lines") :]
+    return [line[4:] for line in after.splitlines() if line.startswith("    ")][:3]
+
+
+def test_the_readmes_three_lines_work_with_the_wheel_alone(wheel, tmp_path):
+    target, lines = tmp_path / "site", readme_lines()
+    assert len(lines) == 3 and "pretrained.load" in lines[1] and "model.encode" in lines[2]
+    call([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(target), str(wheel)], tmp_path)
+    given = "import numpy as np\nimages = np.random.RandomState(0).randint(0, 256, (3, 24, 24, 1)).astype('uint8')\n"
+    code = given + "\n".join(lines) + "\nprint(images.shape, images.dtype, pretrained.__file__)"
+    environment = dict(os.environ, PYTHONPATH=str(target), TF_CPP_MIN_LOG_LEVEL="3")
+    out = call([sys.executable, "-c", code], tmp_path, env=environment)
+    assert out.startswith("(3, 24, 24, 1) uint8 " + str(target))
+
+
+def test_the_wheel_holds_the_provided_models(wheel):
+    from vq_estimator import pretrained
+
+    held = set(zipfile.ZipFile(str(wheel)).namelist())
+    for name in pretrained.names():
+        top = pretrained.folder(name)
+        for folder, _, files in os.walk(top):
+            for file in files:
+                path = os.path.relpath(os.path.join(folder, file), os.path.dirname(os.path.dirname(top)))
+                assert "vq_estimator/" + path.replace(os.sep, "/") in held
