@@ -16,7 +16,9 @@ def read(*path):
 TF1 = 'python_version < "3.8"'
 TF2 = 'python_version >= "3.8"'
 
-TEST = ["pytest>=7,<9", "tensorboard"]
+# The notebooks are run by a test, on TensorFlow 2 alone.
+RUN_NOTEBOOKS = [name + "; " + TF2 for name in ("nbclient", "ipykernel", "ipywidgets")]
+TEST = ["pytest>=7,<9", "tensorboard"] + RUN_NOTEBOOKS
 
 setup(
     name="vq_estimator",
@@ -50,7 +52,7 @@ setup(
     ],
     extras_require={
         "test": TEST + ["tensorflow-probability==0.23.0; " + TF2],
-        "notebooks": ["jupyter", "ipywidgets"],
+        "notebooks": ["jupyter", "ipywidgets"],  # to read and run them
         "dev": TEST + ["ruff==0.17.6; " + TF2],
     },
     entry_points={

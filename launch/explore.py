@@ -26,6 +26,8 @@ GRID = 8  # images with their code maps
 
 
 def main() -> None:
+    import numpy as np
+
     from vq_estimator import drawing
     from vq_estimator.inference import evaluation, projector, sampling
     from vq_estimator.inference import exploration as explore
@@ -62,8 +64,9 @@ def main() -> None:
     size = config.model.image_size  # of large images fewer
     changed = explore.single_code(first, K, max(8, min(64, 2048 // size)), max(8, min(32, 1024 // size)))
     images = explore.single_code_images(config, checkpoint, changed, seed)
-    flat = images.reshape((-1,) + images.shape[2:])
-    drawing.save_png(at("single_code.png"), drawing.grid(flat, images.shape[1]), zoom=2)
+    rows, values = explore.position_names(changed), [str(v) for v in changed.values]
+    own = explore.unchanged(changed, first)
+    drawing.table(at("single_code.png"), images, rows, values, "position", "its code is changed to", own)
 
     calibration = calibrate(config, checkpoint, source, model_dir)
     view = explore.codebook(config, checkpoint, calibration)
@@ -74,8 +77,8 @@ def main() -> None:
             print(os.path.join(FLAGS.out, name + ".mp4"))
 
     between = explore.interpolate(config, checkpoint, found.images[FLAGS.image], found.images[FLAGS.other], seed=seed)
-    rows = drawing.grid(explore.stacked(between), len(between.continuous))
-    drawing.save_png(at("interpolation.png"), rows, zoom=3)
+    shares = [f"{share:.2f}" for share in np.linspace(0.0, 1.0, len(between.continuous))]
+    drawing.table(at("interpolation.png"), np.stack(between), ["z_e", "quantised"], shares, zoom=3)
     drawing.codebooks(at("codebook.png"), view.usage, view.distances, view.plane)
     drawing.code_maps(at("code_map.png"), found.images[:GRID:2], found.codes[:GRID:2], K)
     print(projector.write(config, checkpoint, calibration, model_dir))

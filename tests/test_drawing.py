@@ -43,3 +43,28 @@ def test_a_large_picture_is_not_enlarged(tmp_path):
     for side, zoom in ((100, 2), (2600, 1)):
         drawing.save_png(str(tmp_path / "a.png"), np.zeros([10, side, 1], np.uint8), zoom=2)
         assert Image.open(str(tmp_path / "a.png")).size == (zoom * side, zoom * 10)
+
+
+def test_a_table_keeps_every_pixel(tmp_path):
+    images = np.random.RandomState(0).randint(0, 200, (2, 3, 4, 5, 1)).astype(np.uint8)
+    path = str(tmp_path / "table.png")
+    drawing.table(path, images, ["0,0", "0,1"], ["a", "b", "c"], "position", "value", zoom=3)
+    with Image.open(path) as opened:
+        picture = np.asarray(opened.convert("L"))
+    canvas = drawing.grid(images.reshape(6, 4, 5, 1), 3, drawing.GAP)[..., 0].repeat(3, 0).repeat(3, 1)
+    bottom, right = picture.shape[0] - 8, picture.shape[1] - 8  # the rim
+    found = picture[bottom - canvas.shape[0] : bottom, right - canvas.shape[1] : right]
+    assert np.abs(found.astype(int) - canvas).max() <= 1
+    assert (picture[:, : right - canvas.shape[1]] < 128).any() and (picture[: bottom - canvas.shape[0]] < 128).any()
+
+
+def test_a_table_frames_what_is_marked(tmp_path):
+    images = np.zeros([2, 3, 8, 8, 3], np.uint8)
+    path = str(tmp_path / "table.png")
+    for marked, any_frame in (((), False), (((1, 2),), True)):
+        drawing.table(path, images, ["x", "y"], ["a", "b", "c"], marked=marked)
+        with Image.open(path) as opened:
+            picture = np.asarray(opened.convert("RGB")).astype(int)
+        frame = np.argwhere(np.abs(picture - (0xEE, 0x66, 0x77)).max(-1) < 8)
+        assert bool(len(frame)) == any_frame
+    assert frame[:, 1].min() > picture.shape[1] / 2 and frame[:, 0].min() > picture.shape[0] / 2 - 8

@@ -54,7 +54,10 @@ def test_single_codes():
             expected = START.copy()
             expected[i, j, level] = value
             np.testing.assert_array_equal(changed.codes[p, v], expected)
+    assert explore.unchanged(changed, START) == [(0, 0), (1, 3), (2, 7), (3, 2)]
+    assert explore.position_names(changed) == ["0,0", "0,1", "1,0", "1,1"]
     few = explore.single_code(np.zeros([8, 8, 10], np.int32), 256, 16, 5)
+    assert explore.position_names(few)[-1] == "7,7 [9]"
     assert few.codes.shape == (16, 5, 8, 8, 10)
     assert few.values[0] == 0 and few.values[-1] == 255
 
@@ -121,7 +124,7 @@ def test_interpolation_goes_from_one_image_to_the_other(run, digits):
     decoded = explore.decode(config, checkpoint, found.codes).astype(int)
     assert np.abs(between.quantized[[0, -1]].astype(int) - decoded).max() <= 1
     assert between.continuous.shape == (5, 24, 24, 1)
-    assert explore.stacked(between).shape == (10, 24, 24, 1)
+    assert np.stack(between).shape == (2, 5, 24, 24, 1)
 
 
 def test_codebook_view(run, digits):

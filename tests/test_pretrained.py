@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vq_estimator import pretrained
-from vq_estimator.data import pipeline
+from vq_estimator.data import arrays, pipeline
 from vq_estimator.errors import VQError
 from vq_estimator.inference import evaluation, sampling, stripping
 from vq_estimator.inference import prior as prior_lib
@@ -94,6 +94,18 @@ def test_a_model_gives_what_its_run_gives(small_run, digits):
         np.testing.assert_allclose(bits.rate_unigram.mean(), result["bits_per_dim"]["rate_unigram"], rtol=1e-6)
         error = np.square(model.reconstruct(images) / 255.0 - images / 255.0).mean()
         assert abs(error - result["mse"]) < 1 / 255  # the mean there, rounded to levels here
+
+
+def test_an_image_costs_more_with_the_codes_of_another(digits):
+    images = arrays.load(digits, "test", 24, 120).images
+    with pretrained.load("mnist") as model:
+        codes, own = model.encode(images), model.bits_per_dim(images)
+        given, other = model.bits_per_dim(images, codes), model.bits_per_dim(images, np.roll(codes, 1, 0))
+        np.testing.assert_array_equal(given.distortion, own.distortion)
+        assert other.distortion.mean() > own.distortion.mean() + 0.5
+        np.testing.assert_allclose(other.rate_unigram, np.roll(own.rate_unigram, 1))
+        with pytest.raises(VQError, match="codes: got 3 maps, expected 120, one for each image"):
+            model.bits_per_dim(images, codes[:3])
 
 
 def test_prepare_resizes_as_the_data_was(digits, small_run):

@@ -15,6 +15,8 @@ log = logging.getLogger("vq_estimator")
 
 FRAMES_A_SECOND = 20
 MOST_PIXELS = 5000
+DPI = 120
+GAP = 2  # pixels between the images of a table, before it is enlarged
 
 
 def grid(images: np.ndarray, columns: int, gap: int = 1) -> np.ndarray:
@@ -60,6 +62,59 @@ def save_png(path: str, picture: np.ndarray, zoom: int = 1) -> None:
     (picture,) = _enlarged(picture[np.newaxis], zoom)
     with atomic_path(path) as temporary:
         Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(temporary, format="PNG")
+
+
+def table(
+    path: str,
+    images: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    row_title: str = "",
+    column_title: str = "",
+    marked: Sequence[Tuple[int, int]] = (),
+    zoom: int = 2,
+) -> None:
+    """Writes images uint8 [R, V, H, W, C] as a table that says what its rows and columns are.
+
+    Args:
+      path: the PNG.
+      images: of each row and column.
+      rows, columns: their names, R and V.
+      row_title, column_title: what is named there.
+      marked: row and column of the images that get a frame.
+      zoom: see `save_png`.
+    """
+    from matplotlib.patches import Rectangle
+
+    height, width = images.shape[2:4]
+    canvas = grid(images.reshape((-1,) + images.shape[2:]), images.shape[1], GAP)
+    zoom = max(1, min(zoom, MOST_PIXELS // max(canvas.shape[:2])))
+    tall, wide = zoom * canvas.shape[0], zoom * canvas.shape[1]
+    left = (24 if row_title else 8) + 8 * max(len(name) for name in rows)  # pixels
+    top, rim = 44 if column_title else 26, 8
+    all_wide, all_tall = left + wide + rim, top + tall + rim
+    figure = _figure(all_wide / DPI, all_tall / DPI, tight=False)
+    axes = figure.add_axes((left / all_wide, rim / all_tall, wide / all_wide, tall / all_tall))
+    shown = np.broadcast_to(canvas, canvas.shape[:2] + (3,))
+    axes.imshow(shown, interpolation="nearest", aspect="auto")
+    step_y, step_x = height + GAP, width + GAP
+    axes.set_yticks(np.arange(len(rows)) * step_y + (height - 1) / 2)
+    axes.set_yticklabels(rows, fontsize=7)
+    axes.set_xticks(np.arange(len(columns)) * step_x + (width - 1) / 2)
+    axes.set_xticklabels(columns, fontsize=7)
+    axes.xaxis.tick_top()
+    axes.xaxis.set_label_position("top")
+    axes.tick_params(length=0, pad=3)
+    axes.set_xlabel(column_title, fontsize=8)
+    axes.set_ylabel(row_title, fontsize=8, loc="top")  # a tall table is not looked at as a whole
+    for side in axes.spines.values():
+        side.set_visible(False)
+    for row, column in marked:
+        corner = (column * step_x - 1, row * step_y - 1)
+        axes.add_patch(
+            Rectangle(corner, width + 1, height + 1, fill=False, color="#ee6677", linewidth=1.6, clip_on=False)
+        )
+    _save_figure(figure, path)
 
 
 def stacked_bars(path: str, names: Sequence[str], parts: Dict[str, Sequence[float]], unit: str) -> None:
@@ -122,51 +177,55 @@ def save_mp4(path: str, frames: np.ndarray, zoom: int = 4) -> bool:
     return True
 
 
-def _figure(width: float, height: float):
+def _figure(width: float, height: float, tight: bool = True):
     from matplotlib.figure import Figure  # not pyplot: no window, no global state
 
-    return Figure(figsize=(width, height), tight_layout=True)
+    return Figure(figsize=(width, height), tight_layout=True if tight else None)
 
 
 def _save_figure(figure, path: str) -> None:
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=120)
+        figure.savefig(temporary, format="png", dpi=DPI)
 
 
 def code_maps(path: str, images: np.ndarray, codes: np.ndarray, K: int, most: int = 4) -> None:
-    """Writes images with the maps of their codes over them: a row an image, a column a codebook (the first `most`).
+    """Writes images with the maps of their codes over them: a column an image, a row a codebook (the first `most`).
 
     Args:
       path: the PNG.
       images: uint8 [N, S, S, C].
       codes: int32 [N, h, w, L].
       K: values of a code; few are told apart by colour, and maps up to 8 x 8 carry the numbers.
-      most: columns, beside that of the images.
+      most: rows, below that of the images.
     """
+    from matplotlib.patheffects import withStroke
+
     n, height, width, L = codes.shape
-    columns = 1 + min(L, most)
-    figure = _figure(2.6 * columns, 2.7 * n)
+    rows = 1 + min(L, most)
+    figure = _figure(2.6 * n, 2.6 * rows + 0.2)
     size = images.shape[1]
-    for row in range(n):
-        picture = np.broadcast_to(images[row], images[row].shape[:2] + (3,))
-        for column in range(columns):
-            axes = figure.add_subplot(n, columns, row * columns + column + 1)
-            axes.imshow(picture, interpolation="nearest")
+    outlined = [withStroke(linewidth=1.5, foreground="black")]
+    for row in range(rows):
+        for column in range(n):
+            axes = figure.add_subplot(rows, n, row * n + column + 1)
+            axes.imshow(np.broadcast_to(images[column], images[column].shape[:2] + (3,)), interpolation="nearest")
             axes.set_xticks([])
             axes.set_yticks([])
             if column == 0:
+                name = "image" if row == 0 else "codes" if L == 1 else f"codebook {row} of {L}"
+                axes.set_ylabel(name, fontsize=9)
+            if row == 0:
                 continue
-            level = codes[row, :, :, column - 1]
+            level = codes[column, :, :, row - 1]
             extent = (-0.5, size - 0.5, size - 0.5, -0.5)
             axes.imshow(level, cmap="turbo", vmin=0, vmax=max(K - 1, 1), alpha=0.55, extent=extent)
-            if row == 0:
-                axes.set_title("codes" if L == 1 else f"codebook {column} of {L}", fontsize=9)
             if max(height, width) <= 8:
                 step_y, step_x = size / height, size / width
+                small = {"fontsize": 9 if max(height, width) <= 4 else 6, "color": "white", "path_effects": outlined}
                 for i in range(height):
                     for j in range(width):
                         at = ((j + 0.5) * step_x - 0.5, (i + 0.5) * step_y - 0.5)
-                        axes.text(*at, str(level[i, j]), ha="center", va="center", fontsize=7, color="white")
+                        axes.text(*at, str(level[i, j]), ha="center", va="center", **small)
     _save_figure(figure, path)
 
 
@@ -188,13 +247,14 @@ def codebooks(path: str, usage: np.ndarray, distances: np.ndarray, plane: np.nda
         axes = figure.add_subplot(rows, 3, 3 * row + 1)
         axes.bar(np.arange(K), usage[row], width=1.0 if K > 40 else 0.8, color="#4477aa")
         axes.axhline(1.0 / K, color="#888888", linewidth=0.8, linestyle="--")
-        axes.set_title(title + "share of each entry", fontsize=9)
-        axes.set_xlabel("entry")
+        axes.set_title(title + "share of each entry (dashed: even)", fontsize=9)
+        axes.set_xlabel("entry", fontsize=9)
         axes = figure.add_subplot(rows, 3, 3 * row + 2)
         shown = axes.imshow(distances[row], cmap="viridis", interpolation="nearest")
         axes.set_title("distance between entries", fontsize=9)
         for axis in (axes.xaxis, axes.yaxis):
             axis.get_major_locator().set_params(integer=True)
+        axes.set_xlabel("entry", fontsize=9)
         figure.colorbar(shown, ax=axes, fraction=0.046)
         axes = figure.add_subplot(rows, 3, 3 * row + 3)
         sizes = 8.0 + 60.0 * usage[row] / max(usage[row].max(), 1e-9)

@@ -4,7 +4,7 @@ Code maps are int32 [h, w, L] and images uint8 [N, S, S, C]. Under an autoregres
 those of one call are drawn with the same noise: what differs between them is due to the codes.
 """
 
-from typing import NamedTuple, Optional
+from typing import List, NamedTuple, Optional, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -80,6 +80,18 @@ def single_code(code_map: np.ndarray, K: int, most_positions: int = 64, most_val
     for p, (i, j, level) in enumerate(positions):
         codes[p, :, i, j, level] = values
     return SingleCode(codes, positions, values)
+
+
+def position_names(changed: SingleCode) -> List[str]:
+    """What a picture calls the positions: "row,column", and the codebook too where there are several."""
+    several = changed.codes.shape[-1] > 1
+    return [f"{i},{j}" + (f" [{level}]" if several else "") for i, j, level in changed.positions]
+
+
+def unchanged(changed: SingleCode, code_map: np.ndarray) -> List[Tuple[int, int]]:
+    """Row and column of those maps of `changed` that equal the one they were made from."""
+    same = (changed.codes == code_map).all((2, 3, 4))
+    return [(int(p), int(v)) for p, v in np.argwhere(same)]
 
 
 def distances(some: np.ndarray, entries: np.ndarray) -> np.ndarray:
@@ -209,8 +221,3 @@ def single_code_images(config: Config, checkpoint: Checkpoint, changed: SingleCo
     """The images of `single_code`, [P, V, S, S, C]."""
     flat = decode(config, checkpoint, changed.codes.reshape((-1,) + changed.codes.shape[2:]), seed)
     return flat.reshape(changed.codes.shape[:2] + flat.shape[1:])
-
-
-def stacked(between: Interpolation) -> np.ndarray:
-    """Both lines of an interpolation as images [2 N, S, S, C], the continuous one first."""
-    return np.concatenate([between.continuous, between.quantized])

@@ -131,10 +131,14 @@ class Model:
         each = sampling.labels_for(self.prior.config.codes.classes, num, labels)
         return sampling.sample(self.config, self.checkpoint, self.prior, num, each, temperature, top_k, seed)
 
-    def bits_per_dim(self, images: np.ndarray) -> Bits:
+    def bits_per_dim(self, images: np.ndarray, codes: Optional[np.ndarray] = None) -> Bits:
         """What images cost: -log2 p(x | z_q), and their codes under each prior, over the dimensions.
 
         The sum of the distortion and a rate bounds -log2 p(x) / dims from above.
+
+        Args:
+          images: uint8 [N, S, S, C].
+          codes: int32 [N, h, w, L], which each image is decoded from; None: its own.
 
         Raises:
           VQError: the run has not been evaluated (there is no calibration of this checkpoint in its folder).
@@ -147,8 +151,11 @@ class Model:
             return -(p if scale is None else p.with_scale(scale)).log_prob(self._images)
 
         images = self._checked(images)
-        nats = self._batches(self._op("distortion", build), {self._images: images}).astype(np.float64)
-        codes = self.encode(images)
+        codes = self.encode(images) if codes is None else self._checked_codes(codes)
+        if len(codes) != len(images):
+            raise VQError(f"codes: got {len(codes)} maps, expected {len(images)}, one for each image")
+        given = {self._images: images, self._codes: codes}
+        nats = self._batches(self._op("distortion", build), given).astype(np.float64)
         to_bits = 1.0 / (self.config.model.dims * math.log(2.0))
         rate_prior = None
         if self.prior is not None:

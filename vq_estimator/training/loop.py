@@ -122,6 +122,11 @@ def run(job: Job, overwrite: bool = False, hooks=()) -> TrainResult:
     Raises:
       VQError: the folder holds another run, or the loss is no number.
     """
+    with tf.Graph().as_default():  # in an eager process, such as a notebook's, the writer of summaries wants one
+        return _run(job, overwrite, hooks)
+
+
+def _run(job: Job, overwrite: bool, hooks) -> TrainResult:
     schedule, model_dir = job.config.train, job.model_dir
     start = run_folder.prepare(model_dir, job.config, overwrite)
     estimator = make_estimator(job, start)

@@ -1,0 +1,31 @@
+"""A split as arrays in memory, for notebooks and programs that want images and no graph."""
+
+from typing import NamedTuple, Optional
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from vq_estimator.data import pipeline
+from vq_estimator.data.sources import Source
+
+
+class Examples(NamedTuple):
+    """Images uint8 [N, S, S, C] and labels int32 [N]."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+def load(source: Source, split: str, image_size: int, num: Optional[int] = None, binarize: bool = False) -> Examples:
+    """The first `num` examples of a split (None: all) as a model of that image size sees them, in the files' order."""
+    n = pipeline.split_size(source, split)
+    n = n if num is None else min(n, num)
+    parts, left = [], n
+    with tf.Graph().as_default(), tf.Session() as session:
+        dataset = pipeline.evaluation_dataset(source, split, image_size, max(1, min(n, 500)), binarize)
+        features = tf.data.make_one_shot_iterator(dataset).get_next()
+        while left > 0:
+            found = session.run(features)
+            parts.append((found["image"][:left], found["label"][:left]))
+            left -= len(found["label"])
+    return Examples(*(np.concatenate(part) for part in zip(*parts)))
