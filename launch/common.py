@@ -76,6 +76,24 @@ def run_flags() -> None:
     data_flags()
 
 
+def deterministic_flag(group: Group) -> None:
+    """The flag of the scripts that train."""
+    group.bool(
+        "deterministic",
+        False,
+        "refuse operations that don't give the same bits each time (TensorFlow 2.9 and later; of 1.15 cuDNN's alone); "
+        "on one machine's CPU the same command gives the same weights without it too",
+    )
+
+
+def be_deterministic() -> None:
+    """Does what --deterministic asks for."""
+    if FLAGS.deterministic:
+        from vq_estimator.training import determinism
+
+        determinism.enforce()
+
+
 def cache_dir() -> str:
     return os.environ.get("VQ_CACHE_DIR") or str(pooch.os_cache("vq_estimator"))
 

@@ -120,6 +120,7 @@ TRAINING.string(
     "then unless --kmeans_steps asks for it".format(", ".join(common.PROVIDED)),
 )
 TRAINING.integer("seed", None, "of the initial weights, the order of the data and every draw [0]")
+common.deterministic_flag(TRAINING)
 
 OUTPUT = Group("Output")
 OUTPUT.string("model_dir", None, "the run folder [log/<dataset>-<preset>-[<quantizer>-]K<K>-D<D>]")
@@ -205,6 +206,7 @@ def main() -> None:
     from vq_estimator.inference.calibration import calibrate
     from vq_estimator.training import run_folder, trainer, warm_start
 
+    common.be_deterministic()
     settings = {name: FLAGS[name].value for name in SETTINGS}
     config = config_lib.make_config(FLAGS.dataset, FLAGS.preset, **settings)
     model_dir = FLAGS.model_dir or config_lib.default_model_dir(config)

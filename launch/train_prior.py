@@ -33,6 +33,7 @@ TRAINING.float(
 )
 TRAINING.integer("patience", None, "evaluations without a better validation after which it stops; 0: never [6]")
 TRAINING.integer("seed", None, "of the initial weights, the order of the data and every draw [0]")
+common.deterministic_flag(TRAINING)
 
 OUTPUT = Group("Output")
 OUTPUT.bool("overwrite", False, "remove a prior that is there and start anew")
@@ -56,6 +57,7 @@ def main() -> None:
     from vq_estimator.inference.session import TrainedPrior
     from vq_estimator.training import precision, prior_trainer, run_folder
 
+    common.be_deterministic()
     config, checkpoint, model_dir = common.open_run()
     source = common.data_of_run(config)
     of = extraction.codes_config(config, checkpoint, source, FLAGS.class_conditional)

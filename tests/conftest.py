@@ -42,6 +42,12 @@ def digits(cache_dir, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def environment(tmp_path_factory, cache_dir, digits):
+    """Of a script: no data folder, so that it falls back to the embedded digits, which the cache holds already."""
+    return dict(os.environ, VQ_CACHE_DIR=cache_dir, VQ_DATA_DIR=str(tmp_path_factory.mktemp("no_data")))
+
+
+@pytest.fixture(scope="session")
 def full_data(cache_dir):
     """A function name -> Source for the data sets below VQ_DATA_DIR; skips the test where they are not."""
 

@@ -17,13 +17,6 @@ SCRIPTS = (
 )
 
 
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory, cache_dir, digits):
-    """No data folder: the scripts fall back to the embedded digits, which the cache holds already."""
-    out = dict(os.environ, VQ_CACHE_DIR=cache_dir, VQ_DATA_DIR=str(tmp_path_factory.mktemp("no_data")))
-    return out
-
-
 def command(name, *flags):
     return [sys.executable, os.path.join(ROOT, "launch", name + ".py")] + list(flags)
 

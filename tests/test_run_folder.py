@@ -77,12 +77,60 @@ def test_overwrite_removes_what_a_run_wrote_and_nothing_else(tmp_path):
     assert sorted(os.listdir(folder)) == ["config.json", "my_notes.txt"]
 
 
-def test_a_truncated_checkpoint_is_one_line(tmp_path):
-    path = save(tmp_path, 3)
-    with open(path + ".data-00000-of-00001", "wb"):
-        pass
-    with pytest.raises(VQError, match="can't be read"):
-        run_folder.find_checkpoint(str(tmp_path))
+def damage(path, how):
+    name = path + (".index" if how == "index" else ".data-00000-of-00001")
+    with open(name, "rb") as f:
+        content = f.read()
+    if how == "bit":
+        content = content[:2] + bytes([content[2] ^ 4]) + content[3:]
+    with open(name, "wb") as f:
+        f.write(content if how == "bit" else content[: len(content) // 2])
+
+
+@pytest.mark.parametrize("how", ["index", "data", "bit"])
+def test_a_damaged_checkpoint_is_left_out_with_a_warning(tmp_path, caplog, how):
+    folder = str(tmp_path)
+    config = config_lib.make_config("mnist")
+    run_folder.prepare(folder, config)
+    save(folder, 3)
+    damage(save(folder, 7), how)
+    assert run_folder.find_checkpoint(folder).step == 3
+    assert [r.getMessage().split(" (")[0] for r in caplog.records] == [
+        f"checkpoint: {os.path.join(folder, 'model.ckpt-7')!r} can't be read"
+    ]
+    assert run_folder.prepare(folder, config) == 3
+    assert tf.train.latest_checkpoint(folder) == os.path.join(folder, "model.ckpt-3")  # what an Estimator goes on from
+    damage(os.path.join(folder, "model.ckpt-3"), how)
+    with pytest.raises(VQError, match="holds none that can be read"):
+        run_folder.find_checkpoint(folder)
+
+
+def test_what_a_killed_run_was_writing_is_removed_and_its_checkpoints_are_found(tmp_path):
+    folder, config = str(tmp_path), config_lib.make_config("mnist")
+    run_folder.prepare(folder, config)
+    run_folder.keep_best(folder, save(folder, 3), 3, "mse", 0.1)
+    save(folder, 7)
+    kept = {n for _, _, names in os.walk(folder) for n in names}
+    (tmp_path / "checkpoint").write_text('model_checkpoint_path: "mod')
+    (tmp_path / "model.ckpt-9_temp").mkdir()
+    for name in ("model.ckpt-9.data-00000-of-00001", "model.ckpt-8.data-00000-of-00001.tempstate123", "checkpoint.tmp5e"):
+        (tmp_path / name).write_text("x")
+    for name in (".config.json.a1b2c3d4", "best/.best.json.a1b2c3d4", "best/model.ckpt-7.data-00000-of-00001"):
+        (tmp_path / name).write_text("x")
+    (tmp_path / "notes.tmp").write_text("mine")
+    assert run_folder.prepare(folder, config) == 7
+    assert {n for _, _, names in os.walk(folder) for n in names} == kept | {"notes.tmp"}
+    assert tf.train.latest_checkpoint(folder) == os.path.join(folder, "model.ckpt-7")
+
+
+def test_a_run_that_was_moved_goes_on_from_its_own_checkpoints(tmp_path):
+    config = config_lib.make_config("mnist")
+    old, new = str(tmp_path / "old"), str(tmp_path / "new")
+    run_folder.prepare(old, config)
+    save(old, 3)
+    os.rename(old, new)
+    assert run_folder.prepare(new, config) == 3
+    assert tf.train.latest_checkpoint(new) == os.path.join(new, "model.ckpt-3")
 
 
 def test_a_path_that_tensorflow_takes_for_a_pattern_is_refused(tmp_path):

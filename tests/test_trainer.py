@@ -128,13 +128,13 @@ def test_a_second_signal_stops_at_once():
 
 
 class SpoilAt(tf.train.SessionRunHook):
-    """Puts NaN into a bias after some steps, between two checkpoints."""
+    """Puts NaN into a variable after some steps."""
 
-    def __init__(self, step):
-        self._left = step
+    def __init__(self, step, name="decoder/conv_transpose_3/b"):
+        self._left, self._name = step, name
 
     def begin(self):
-        self._variable = next(v for v in tf.global_variables() if v.op.name == "decoder/conv_transpose_3/b")
+        self._variable = next(v for v in tf.global_variables() if v.op.name == self._name)
 
     def after_run(self, run_context, run_values):
         self._left -= 1
@@ -142,14 +142,23 @@ class SpoilAt(tf.train.SessionRunHook):
             self._variable.load(np.array([np.nan], np.float32), run_context.session)
 
 
-def test_a_diverging_run_is_one_line_and_keeps_its_checkpoint(digits, tmp_path):
+def test_a_diverging_run_is_one_line_with_the_term_that_broke_and_keeps_its_checkpoint(digits, tmp_path):
     config, folder = small_config(digits, save_checkpoints_steps=5), str(tmp_path / "run")
-    with pytest.raises(
-        VQError, match="the loss became NaN: .* lower --learning_rate; the last checkpoint is of step"
-    ) as e:
+    message = (
+        r"the loss is no number at step 23: reconstruction broke first \(reconstruction nan, codebook [0-9.]+, "
+        r"commitment [0-9.]+, total nan\); the checkpoint of step 20 is from before it; lower --learning_rate"
+    )
+    with pytest.raises(VQError, match=message) as e:
         trainer.train(config, digits, folder, hooks=[SpoilAt(22)])
     assert "\n" not in str(e.value) and run_folder.find_checkpoint(folder).step == 20
     assert np.isfinite(weights(folder)["decoder/conv_transpose_3/b"]).all()
+
+
+def test_weights_that_are_no_numbers_are_not_saved(digits, tmp_path):
+    config, folder = small_config(digits, save_checkpoints_steps=5), str(tmp_path / "run")
+    with pytest.raises(VQError, match=r"weights are no numbers at step 20: decoder/conv_transpose_3/b.*; the .* step 15"):
+        trainer.train(config, digits, folder, hooks=[SpoilAt(19, "decoder/conv_transpose_3/b/Adam_1")])
+    assert run_folder.find_checkpoint(folder).step == 15
 
 
 def test_averaged_weights_are_what_evaluation_and_sessions_use(digits, tmp_path):

@@ -42,6 +42,7 @@ def opened(config: Config, checkpoint: str, build: Callable, prior: Optional[Tra
     """
     precision.check(config.model.precision)
     with tf.Graph().as_default() as graph:
+        tf.set_random_seed(config.train.seed)  # no draw depends on it, but a deterministic process wants one
         model, parts, of_prior = VQVAE(config.model, config.train.seed), [], set()
         if prior is None:
             tensors = build(model)

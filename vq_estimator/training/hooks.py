@@ -1,13 +1,17 @@
-"""Session hooks: progress, stopping on a signal, a watch for black images, and pictures of an evaluation."""
+"""Session hooks: progress, checkpoints, a watch for NaN and for black images, stopping on a signal, pictures."""
 
 import contextlib
 import logging
 import signal
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
+from vq_estimator.errors import VQError
+
 log = logging.getLogger("vq_estimator")
+_TERMS = "vq_estimator/terms"  # the collection of what is watched
 
 
 class ProgressHook(tf.train.SessionRunHook):
@@ -33,15 +37,79 @@ class ProgressHook(tf.train.SessionRunHook):
         self._bar.close()
 
 
-class CheckpointHook(tf.train.CheckpointSaverHook):
-    """The Estimator's saver, without its second `session.run` for the step's number in every step.
+def watch(**terms: tf.Tensor) -> None:
+    """Has `FiniteLoss` look at these terms of the loss, each [B]."""
+    for name, term in terms.items():
+        tf.add_to_collection(_TERMS, tf.identity(tf.reduce_mean(term), name="watched/" + name))
 
-    TensorFlow 2.x looks a million steps ahead there (`_steps_per_run = 1000000`), for TPU loops; 4 % of a small step.
+
+class FiniteLoss(tf.train.SessionRunHook):
+    """Stops training at the first step whose loss is NaN or infinite, and says which term of it.
+
+    Raises:
+      VQError: from `after_run`.
     """
 
+    def begin(self):
+        found = {}
+        for term in tf.get_collection(_TERMS):
+            found.setdefault(term.op.name.split("/")[-1], term)  # of several replicas the first
+        self._fetches = found
+
+    def after_create_session(self, session, coord):
+        self._step = session.run(tf.train.get_global_step(session.graph))
+
+    def before_run(self, run_context):
+        self._step += 1
+        return tf.train.SessionRunArgs(self._fetches)
+
     def after_run(self, run_context, run_values):
-        if self._timer.should_trigger_for_step(run_values.results + 1):
-            super().after_run(run_context, run_values)
+        terms = run_values.results
+        broken = [name for name, value in terms.items() if not np.isfinite(value)]
+        if broken:
+            values = ", ".join(f"{name} {value:.4g}" for name, value in terms.items())
+            raise NotFinite(f"the loss is no number at step {self._step}: {broken[0]} broke first ({values})")
+
+
+class NotFinite(VQError):
+    """The loss or the weights became NaN or infinite."""
+
+
+class CheckpointHook(tf.train.CheckpointSaverHook):
+    """The Estimator's saver: at multiples of `save_steps`, and never weights that are no numbers.
+
+    Without its second `session.run` for the step's number in every step, too: TensorFlow 2.x looks a million steps ahead
+    there (`_steps_per_run = 1000000`), for TPU loops; 4 % of a small step.
+
+    Raises:
+      NotFinite: from any of its methods.
+    """
+
+    def __init__(self, model_dir: str, save_steps: int):
+        super().__init__(model_dir, save_steps=save_steps)
+        self._every, self._due = save_steps, None
+
+    def begin(self):
+        super().begin()
+        self._variables = [v for v in tf.global_variables() if v.dtype.base_dtype.is_floating]
+        self._finite = tf.stack([tf.reduce_all(tf.is_finite(v)) for v in self._variables])
+
+    def after_run(self, run_context, run_values):
+        if run_values.results + 1 >= self._due:
+            step = run_context.session.run(self._global_step_tensor)
+            if step >= self._due:
+                self._timer.update_last_triggered_step(step)
+                if self._save(run_context.session, step):
+                    run_context.request_stop()
+
+    def _save(self, session, step):
+        self._due = step - step % self._every + self._every
+        finite = session.run(self._finite)
+        if not finite.all():
+            broken = [v.op.name for v, fine in zip(self._variables, finite) if not fine]
+            some = ", ".join(broken[:3]) + (f" and {len(broken) - 3} more" if len(broken) > 3 else "")
+            raise NotFinite(f"weights are no numbers at step {step}: {some}")
+        return super()._save(session, step)
 
 
 class StopRequest(tf.train.SessionRunHook):

@@ -10,7 +10,7 @@ from tensorflow import estimator as tf_estimator
 from vq_estimator import config as config_lib
 from vq_estimator.errors import VQError
 from vq_estimator.training import run_folder, summaries
-from vq_estimator.training.hooks import CheckpointHook, StopRequest
+from vq_estimator.training.hooks import CheckpointHook, FiniteLoss, NotFinite, StopRequest
 from vq_estimator.training.run_folder import Checkpoint
 
 log = logging.getLogger("vq_estimator")
@@ -74,17 +74,17 @@ def make_estimator(job: Job, start_step: int = 0) -> tf_estimator.Estimator:
 class EvaluateAtSteps(tf.train.CheckpointSaverListener):
     """Evaluates the whole validation split when a checkpoint is saved at a step that is due, and keeps the best one."""
 
-    def __init__(self, job: Job, estimator: tf_estimator.Estimator, start_step: int):
-        every = job.config.train.eval_steps
-        self._job, self._estimator, self._every = job, estimator, every
-        self._due = start_step - start_step % every + every
-        self.evaluated = None  # the last step that was
+    def __init__(self, job: Job, estimator: tf_estimator.Estimator):
+        self._job, self._estimator, self._every = job, estimator, job.config.train.eval_steps
+        self._evaluated(run_folder.evaluated(job.model_dir))
+
+    def _evaluated(self, step):
+        self._due = step - step % self._every + self._every
 
     def after_save(self, session, global_step_value):
         if global_step_value < self._due:
             return False
-        self._due = global_step_value - global_step_value % self._every + self._every
-        self.evaluated = global_step_value
+        self._evaluated(global_step_value)
         evaluate_and_keep_best(self._job, self._estimator)
         if out_of_patience(self._job, global_step_value):
             log.info("no better %s in %d evaluations: stopping", self._job.metric, self._job.patience)
@@ -100,6 +100,7 @@ def evaluate_and_keep_best(job: Job, estimator: tf_estimator.Estimator) -> None:
     if math.isfinite(value):
         run_folder.keep_best(job.model_dir, path, step, job.metric, value)
     log.info("step %d: validation %s", step, job.describe(metrics))
+    run_folder.keep_evaluated(job.model_dir, step)
     job.evaluated(Checkpoint(path, step))
 
 
@@ -130,8 +131,7 @@ def _run(job: Job, overwrite: bool, hooks) -> TrainResult:
     schedule, model_dir = job.config.train, job.model_dir
     start = run_folder.prepare(model_dir, job.config, overwrite)
     estimator = make_estimator(job, start)
-    listener = EvaluateAtSteps(job, estimator, start)
-    saver, stop = CheckpointHook(model_dir, save_steps=schedule.save_checkpoints_steps), StopRequest()
+    listener, stop = EvaluateAtSteps(job, estimator), StopRequest()
     if start >= schedule.max_steps:
         log.info("%s is at step %d of %d already", model_dir, start, schedule.max_steps)
     elif out_of_patience(job, start):
@@ -142,17 +142,17 @@ def _run(job: Job, overwrite: bool, hooks) -> TrainResult:
         text = config_lib.to_json(job.config)
         for folder in (model_dir, estimator.eval_dir(run_folder.EVAL_NAME)):
             summaries.write_text(folder, "config", text)
-        every = [saver, stop, *hooks]
+        saver = CheckpointHook(model_dir, schedule.save_checkpoints_steps)
+        every = [FiniteLoss(), saver, stop, *hooks]
         try:
             with stop.listening():
                 estimator.train(
                     lambda: job.train_input(start), every, max_steps=schedule.max_steps, saving_listeners=[listener]
                 )
-        except tf.train.NanLossDuringTrainingError:
-            step = run_folder.find_checkpoint(model_dir).step
-            advice = f"lower --learning_rate; the last checkpoint is of step {step}"
-            raise VQError(f"the loss became NaN: got no number, expected one; {advice}") from None
+        except NotFinite as e:
+            kept = f"the checkpoint of step {run_folder.find_checkpoint(model_dir).step} is from before it"
+            raise VQError(f"{e}; {kept}; lower --learning_rate") from None
     step = run_folder.find_checkpoint(model_dir).step
-    if stop.signal is None and step != listener.evaluated:
+    if stop.signal is None and step != run_folder.evaluated(model_dir):
         evaluate_and_keep_best(job, estimator)
     return TrainResult(step, stop.signal)

@@ -54,6 +54,7 @@ def vqvae_model_fn(features, labels, mode, params, config):
 
     rate = optimization.learning_rate(run.optimizer, step, run.train.max_steps)
     summaries.vqvae(out.quantized.codes, terms, rate, K)
+    hooks.watch(reconstruction=terms.reconstruction, codebook=terms.codebook, commitment=terms.commitment, total=terms.total)
     figures = {"loss": loss, "mse": tf.reduce_mean(terms.mse)}
     schedule = run.train
     training_hooks = [hooks.ProgressHook(figures, params["start_step"], schedule.max_steps, schedule.log_steps)]
@@ -103,6 +104,7 @@ def prior_model_fn(features, labels, mode, params, config):
     tf.summary.scalar("loss/total", loss)
     tf.summary.scalar("bits_per_image", mean_bits)
     tf.summary.scalar("learning_rate", rate)
+    hooks.watch(log_prob=log_p)
     figures = {"loss": loss, "bits": mean_bits}
     progress = hooks.ProgressHook(figures, params["start_step"], schedule.max_steps, schedule.log_steps)
     train_op = optimization.minimize(loss, rate, step, tf.no_op, o.clip_norm, o.average_decay)

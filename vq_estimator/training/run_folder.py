@@ -3,9 +3,11 @@
 import dataclasses
 import fnmatch
 import json
+import logging
 import os
+import re
 import shutil
-from typing import Any, List, NamedTuple, Optional, Sequence
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 import tensorflow.compat.v1 as tf
 
@@ -14,12 +16,16 @@ from vq_estimator.config import Config
 from vq_estimator.data.files import write_json, write_text
 from vq_estimator.errors import VQError
 
+log = logging.getLogger("vq_estimator")
+
 CONFIG = "config.json"
+EVALUATED = "evaluated.json"  # the step of the last evaluation during training
 BEST = "best"
 CLASSES = "classes.json"  # the names of the classes, where the data has some
 EVAL_NAME = "validation"  # of the Estimator's evaluations, whose events are in eval_validation/
 OF_A_RUN = (
     CONFIG,
+    EVALUATED,
     "checkpoint",
     "graph.pbtxt",
     "model.ckpt-*",
@@ -35,6 +41,12 @@ OF_A_RUN = (
     CLASSES,
     "projector_config.pbtxt",
     "projector",
+)
+# What a killed training leaves of a file that it was writing: TensorFlow's names, and those of `files.atomic_path`.
+UNFINISHED = tuple(name + ".tmp*" for name in ("checkpoint", "graph.pbtxt", "model.ckpt-*")) + (
+    "model.ckpt-*.tempstate*",
+    "model.ckpt-*_temp",
+    ".*.json.????????",
 )
 
 
@@ -107,8 +119,39 @@ def prepare(model_dir: str, config: Any, overwrite: bool = False) -> int:
         write_text(path, config_lib.to_json(config))
     except OSError as e:
         raise VQError(f"model_dir: can't write {model_dir!r}: {e.strerror or e}") from None
+    _sweep(model_dir)
     latest = latest_checkpoint(model_dir)
+    _make_latest(model_dir, latest)
     return latest.step if latest else 0
+
+
+def _sweep(model_dir: str) -> None:
+    """Removes what a killed training was writing: what never got its name, and checkpoints half removed."""
+    for folder in (model_dir, os.path.join(model_dir, BEST)):
+        for name in os.listdir(folder) if os.path.isdir(folder) else ():
+            part = re.match(r"model\.ckpt-\d+\.", name)
+            rest = part and not os.path.isfile(os.path.join(folder, part.group() + "index"))
+            if rest or any(fnmatch.fnmatch(name, pattern) for pattern in UNFINISHED):
+                _remove(os.path.join(folder, name))
+
+
+def _make_latest(model_dir: str, latest: Optional[Checkpoint]) -> None:
+    """Has the file `checkpoint`, which an Estimator follows, name what `latest_checkpoint` found, and what is older."""
+    older = [path for step, path in _numbered(model_dir) if latest and step <= latest.step]
+    try:
+        state = tf.train.get_checkpoint_state(model_dir)
+    except ValueError:  # its content is none
+        state = None
+    if older and (state is None or list(state.all_model_checkpoint_paths) != older):
+        tf.train.update_checkpoint_state(model_dir, latest.path, all_model_checkpoint_paths=older)
+    elif not older and os.path.lexists(os.path.join(model_dir, "checkpoint")):
+        os.remove(os.path.join(model_dir, "checkpoint"))
+
+
+def _numbered(model_dir: str) -> List[Tuple[int, str]]:
+    """The step and path of each checkpoint in a folder, the oldest first."""
+    names = [re.fullmatch(r"(model\.ckpt-(\d+))\.index", name) for name in os.listdir(model_dir)]
+    return sorted((int(m.group(2)), os.path.join(model_dir, m.group(1))) for m in names if m)
 
 
 def _remove_run(model_dir: str, kind: Any) -> None:
@@ -124,28 +167,41 @@ def _remove_run(model_dir: str, kind: Any) -> None:
         )
     for name in os.listdir(model_dir):
         if any(fnmatch.fnmatch(name, pattern) for pattern in OF_A_RUN):
-            path = os.path.join(model_dir, name)
-            if os.path.isdir(path) and not os.path.islink(path):
-                shutil.rmtree(path)
-            else:
-                os.remove(path)
+            _remove(os.path.join(model_dir, name))
+
+
+def _remove(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    else:
+        os.remove(path)
 
 
 def latest_checkpoint(model_dir: str) -> Optional[Checkpoint]:
-    """The newest checkpoint, or None."""
-    path = tf.train.latest_checkpoint(model_dir)
-    return None if path is None else read_checkpoint(path)
+    """The newest checkpoint that is whole, or None. One that is damaged is named in a warning.
+
+    Of the files that are there, not of the file `checkpoint`, which a kill can leave a step behind.
+    """
+    for _, path in reversed(_numbered(model_dir) if os.path.isdir(model_dir) else []):
+        try:
+            return read_checkpoint(path)
+        except VQError as e:
+            log.warning("%s; it is left out", e)
+    return None
 
 
 def read_checkpoint(path: str) -> Checkpoint:
-    """Reads the step of a checkpoint.
+    """Reads every tensor of a checkpoint, against its checksum, and so the step.
 
     Raises:
       VQError: no readable checkpoint is there.
     """
     try:
-        return Checkpoint(path, int(tf.train.load_variable(path, "global_step")))
-    except (tf.errors.OpError, ValueError, KeyError, IndexError) as e:  # IndexError: a file that is too short
+        reader = tf.train.load_checkpoint(path)
+        for name in reader.get_variable_to_shape_map():
+            reader.get_tensor(name)
+        return Checkpoint(path, int(reader.get_tensor("global_step")))
+    except (tf.errors.OpError, ValueError, KeyError, IndexError, RuntimeError) as e:  # IndexError: a file too short
         raise VQError("checkpoint: {!r} can't be read ({})".format(path, str(e).split("\n")[0][:160])) from None
 
 
@@ -158,7 +214,9 @@ def find_checkpoint(model_dir: str, which: str = "latest") -> Checkpoint:
     if which == "latest":
         found = latest_checkpoint(model_dir)
         if found is None:
-            raise VQError(f"checkpoint: {model_dir!r} holds none; train first, or wait for the first one")
+            some = os.path.isdir(model_dir) and _numbered(model_dir)
+            what = "none that can be read" if some else "none; train first, or wait for the first one"
+            raise VQError(f"checkpoint: {model_dir!r} holds {what}")
         return found
     if which == BEST:
         best = load_best(model_dir)
@@ -207,3 +265,17 @@ def keep_best(model_dir: str, checkpoint: str, step: int, metric: str, value: fl
         if old != "best.json" and not old.startswith(name + "."):
             os.remove(os.path.join(folder, old))
     return True
+
+
+def keep_evaluated(model_dir: str, step: int) -> None:
+    """Notes that the checkpoint of `step` was evaluated."""
+    write_json(os.path.join(model_dir, EVALUATED), {"global_step": step})
+
+
+def evaluated(model_dir: str) -> int:
+    """The step that `keep_evaluated` noted; 0 where there was none."""
+    try:
+        with open(os.path.join(model_dir, EVALUATED), encoding="utf-8") as f:
+            return int(json.load(f)["global_step"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return 0
