@@ -1,7 +1,9 @@
 """What is left of a run that is killed, and of one whose disk is full."""
 
+import glob
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,8 +11,11 @@ import sys
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from conftest import small_config
 
-from vq_estimator.training import run_folder
+from vq_estimator.errors import VQError
+from vq_estimator.inference import export
+from vq_estimator.training import run_folder, trainer
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FLAGS = [
@@ -90,3 +95,68 @@ def test_a_damaged_checkpoint_is_gone_back_from(environment, undisturbed, tmp_pa
     status, said = train(environment, "never", model_dir)
     assert status == 0 and f"{os.path.basename(path)}' can't be read" in said, said
     assert contents(model_dir) == undisturbed
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A function that mounts a disk of some bytes and gives its folder."""
+    mounted = []
+
+    def mount(size):
+        folder = str(tmp_path / f"disk{len(mounted)}")
+        os.mkdir(folder)
+        if shutil.which("mount") is None or os.geteuid() != 0:
+            pytest.skip("only root mounts a disk")
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True)
+        if done.returncode:
+            pytest.skip("no disk can be mounted here: " + done.stderr.decode().strip())
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def fill(folder, leave):
+    """Has no more than about `leave` bytes free."""
+    free = os.statvfs(folder)
+    size = free.f_bavail * free.f_frsize - leave
+    with open(os.path.join(folder, "ballast"), "wb") as f:
+        f.write(bytes(size))
+
+
+class FillAt(tf.train.SessionRunHook):
+    def __init__(self, step, folder):
+        self._left, self._folder = step, folder
+
+    def after_run(self, run_context, run_values):
+        self._left -= 1
+        if self._left == 0:
+            fill(self._folder, 4096)
+
+
+def test_a_full_disk_is_one_line_and_the_last_checkpoint_stays(digits, small_disk):
+    disk = small_disk("8m")
+    config, folder = small_config(digits, save_checkpoints_steps=10, save_summary_steps=100), os.path.join(disk, "run")
+    with pytest.raises(VQError, match=r"model_dir: can't write .*: No space left on device; .* step 20 is whole") as e:
+        trainer.train(config, digits, folder, hooks=[FillAt(25, disk)])
+    assert "\n" not in str(e.value)
+    os.remove(os.path.join(disk, "ballast"))
+    assert trainer.train(config, digits, folder).step == 60
+    assert not glob.glob(os.path.join(folder, "*temp*"))
+
+
+def test_an_export_to_a_full_disk_is_one_line_and_leaves_nothing(small_run, small_disk):
+    config, model_dir = small_run
+    disk = small_disk("20k")
+    with pytest.raises(VQError, match="export_dir: can't write .*: No space left on device"):
+        export.export(config, run_folder.find_checkpoint(model_dir), os.path.join(disk, "model"))
+    assert os.listdir(disk) == []
+
+
+def test_a_folder_that_can_not_be_written_is_one_line(digits, small_disk):
+    disk = small_disk("8m")
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    with pytest.raises(VQError, match="model_dir: can't write .*: Read-only file system"):
+        trainer.train(small_config(digits), digits, os.path.join(disk, "run"))

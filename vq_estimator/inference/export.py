@@ -18,6 +18,7 @@ from vq_estimator.errors import VQError
 from vq_estimator.inference import evaluation
 from vq_estimator.inference.session import TrainedPrior, restored
 from vq_estimator.nn.prior import Sampling
+from vq_estimator.training import disk
 from vq_estimator.training.run_folder import Checkpoint
 
 SEED = "seed"
@@ -100,7 +101,8 @@ def export(config: Config, checkpoint: Checkpoint, export_dir: str, prior: Optio
         raise VQError(f"export_dir: can't write {export_dir!r}: {e.strerror or e}") from None
     try:
         target = os.path.join(temporary, "model")
-        _write(frozen, signatures(config, prior), target)
+        with disk.refusals(temporary):
+            _write(frozen, signatures(config, prior), target)
         os.rename(target, export_dir)
     except OSError as e:
         raise VQError(f"export_dir: can't write {export_dir!r}: {e.strerror or e}") from None

@@ -9,7 +9,7 @@ from tensorflow import estimator as tf_estimator
 
 from vq_estimator import config as config_lib
 from vq_estimator.errors import VQError
-from vq_estimator.training import run_folder, summaries
+from vq_estimator.training import disk, run_folder, summaries
 from vq_estimator.training.hooks import CheckpointHook, FiniteLoss, NotFinite, StopRequest
 from vq_estimator.training.run_folder import Checkpoint
 
@@ -121,10 +121,16 @@ def run(job: Job, overwrite: bool = False, hooks=()) -> TrainResult:
       hooks: more session hooks for training.
 
     Raises:
-      VQError: the folder holds another run, or the loss is no number.
+      VQError: the folder holds another run or can't be written, or the loss is no number.
     """
-    with tf.Graph().as_default():  # in an eager process, such as a notebook's, the writer of summaries wants one
-        return _run(job, overwrite, hooks)
+    try:
+        # In an eager process, such as a notebook's, the writer of summaries wants a graph.
+        with tf.Graph().as_default(), disk.refusals(job.model_dir):
+            return _run(job, overwrite, hooks)
+    except OSError as e:
+        last = run_folder.latest_checkpoint(job.model_dir)
+        kept = f"the checkpoint of step {last.step} is whole" if last else "there is no checkpoint yet"
+        raise VQError(f"model_dir: can't write {job.model_dir!r}: {e.strerror or e}; {kept}") from None
 
 
 def _run(job: Job, overwrite: bool, hooks) -> TrainResult:
