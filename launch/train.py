@@ -10,6 +10,7 @@ import os
 import sys
 
 from vq_estimator import config as config_lib
+from vq_estimator.errors import VQError
 from vq_estimator_launch import common
 from vq_estimator_launch.common import FLAGS, Group
 
@@ -122,6 +123,17 @@ TRAINING.string(
 TRAINING.integer("seed", None, "of the initial weights, the order of the data and every draw [0]")
 common.deterministic_flag(TRAINING)
 
+SCALE = Group("Scale (docs/scaling.md)")
+SCALE.enum(
+    "distribution",
+    "none",
+    config_lib.DISTRIBUTIONS,
+    "mirrored: all GPUs of this machine; multi_worker: the machines of TF_CONFIG in step with each other; "
+    "parameter_server: those of TF_CONFIG, each at its own pace. The batch is shared out, except by parameter_server, "
+    "whose workers each take a whole one",
+)
+SCALE.integer("cpu_devices", 1, "of mirrored without a GPU: parts of the CPU, to try it; not faster")
+
 OUTPUT = Group("Output")
 OUTPUT.string("model_dir", None, "the run folder [log/<dataset>-<preset>-[<quantizer>-]K<K>-D<D>]")
 OUTPUT.bool("overwrite", False, "remove a run that is in model_dir and start anew")
@@ -204,9 +216,14 @@ def main() -> None:
     from vq_estimator import drawing, pretrained
     from vq_estimator.inference import evaluation, projector
     from vq_estimator.inference.calibration import calibrate
-    from vq_estimator.training import run_folder, trainer, warm_start
+    from vq_estimator.training import distribution, run_folder, trainer, warm_start
 
     common.be_deterministic()
+    shared = distribution.make(FLAGS.distribution, os.environ.get("TF_CONFIG"), FLAGS.cpu_devices)
+    if shared.cluster and FLAGS.overwrite:
+        raise VQError(
+            "overwrite: got it in a cluster, whose processes would not see it at once; remove the run yourself"
+        )
     settings = {name: FLAGS[name].value for name in SETTINGS}
     config = config_lib.make_config(FLAGS.dataset, FLAGS.preset, **settings)
     model_dir = FLAGS.model_dir or config_lib.default_model_dir(config)
@@ -223,7 +240,9 @@ def main() -> None:
     if FLAGS.warm_start and not (resumed and run_folder.latest_checkpoint(model_dir)):
         known = FLAGS.warm_start in pretrained.names() and not os.path.isdir(FLAGS.warm_start)
         warm = warm_start.of_run(pretrained.folder(FLAGS.warm_start) if known else FLAGS.warm_start)
-    result = trainer.train(config, source, model_dir, FLAGS.overwrite, warm=warm)
+    result = trainer.train(config, source, model_dir, FLAGS.overwrite, warm=warm, shared=shared)
+    if shared.task != "chief":  # which does the rest
+        return
     run_folder.keep_class_names(model_dir, source.spec.class_names)
     if result.stopped_by is not None:
         same = "the same command without --overwrite" if FLAGS.overwrite else "the same command"

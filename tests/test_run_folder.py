@@ -113,7 +113,11 @@ def test_what_a_killed_run_was_writing_is_removed_and_its_checkpoints_are_found(
     kept = {n for _, _, names in os.walk(folder) for n in names}
     (tmp_path / "checkpoint").write_text('model_checkpoint_path: "mod')
     (tmp_path / "model.ckpt-9_temp").mkdir()
-    for name in ("model.ckpt-9.data-00000-of-00001", "model.ckpt-8.data-00000-of-00001.tempstate123", "checkpoint.tmp5e"):
+    for name in (
+        "model.ckpt-9.data-00000-of-00001",
+        "model.ckpt-8.data-00000-of-00001.tempstate123",
+        "checkpoint.tmp5e",
+    ):
         (tmp_path / name).write_text("x")
     for name in (".config.json.a1b2c3d4", "best/.best.json.a1b2c3d4", "best/model.ckpt-7.data-00000-of-00001"):
         (tmp_path / name).write_text("x")

@@ -39,6 +39,7 @@ from vq_estimator.config.quantizer import (
 )
 from vq_estimator.config.run import (
     DATASETS,
+    DISTRIBUTIONS,
     IMAGES,
     OBJECTIVES,
     PRESETS,

@@ -11,6 +11,8 @@ DATASETS = ("mnist", "fashion_mnist", "cifar10", IMAGES)
 PRESETS = ("original", "tuned", "paper", "sonnet", "factorised", "autoregressive", "imagenet")
 RECONSTRUCTION_LOSSES = ("squared_error", "cross_entropy")
 OBJECTIVES = ("original", "elbo")
+# How a training may be shared (training/distribution.py); no part of a run, which can go on by another.
+DISTRIBUTIONS = ("none", "mirrored", "multi_worker", "parameter_server")
 
 
 @dataclasses.dataclass(frozen=True)

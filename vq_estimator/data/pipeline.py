@@ -5,12 +5,13 @@ The order of training is a function of the seed and the step alone: example `p` 
 `s * batch_size` and sees what an uninterrupted run would have seen.
 """
 
-from typing import Tuple
+from typing import NamedTuple, Tuple
 
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.data import records
 from vq_estimator.data.sources import Source
+from vq_estimator.errors import VQError
 
 SPLITS = ("train", "validation", "test")
 DECODE_BATCH = 500
@@ -121,6 +122,22 @@ def example_numbers(n: int, seed: int, start: int) -> tf.data.Dataset:
     return epochs.flat_map(epoch).skip(start % n)
 
 
+class Part(NamedTuple):
+    """What of the training data one process reads.
+
+    Attributes:
+      parts: equal parts of each batch, one for a replica.
+      first, taken: the parts that this process reads, one after the other: from `first` on, `taken` of them.
+      turns, turn: of asynchronous workers: each reads every `turns`-th batch, from batch `turn` on.
+    """
+
+    parts: int = 1
+    first: int = 0
+    taken: int = 1
+    turns: int = 1
+    turn: int = 0
+
+
 def training_dataset(
     source: Source,
     image_size: int,
@@ -129,33 +146,49 @@ def training_dataset(
     start_step: int = 0,
     binarize: bool = False,
     flip: bool = False,
+    part: Part = Part(),
 ) -> tf.data.Dataset:
     """Endless shuffled batches of {"image": uint8 [B, S, S, C], "label": int32 [B]} from `start_step` on.
 
     The split is decoded once and kept in memory as one tensor, of which a batch is some rows; or the batch is read from
     the file (`source.in_memory`): its examples are the same. `flip` mirrors each image left to right with probability
-    1/2, as (seed, step) decide.
-    """
-    n = split_size(source, "train")
-    rows = example_numbers(n, seed, start_step * batch_size).batch(batch_size, drop_remainder=True)
-    steps = tf.data.Dataset.range(start_step, 2**62)
+    1/2, as (seed, step) decide. With a `part` the elements are parts of batches, B / parts examples each; together they
+    are the batches of an undivided dataset.
 
-    def finish(images, labels, step):
+    Raises:
+      VQError: a batch can't be divided into so many parts.
+    """
+    if batch_size % part.parts:
+        raise VQError(
+            f"batch_size: got {batch_size}, expected a multiple of the {part.parts} replicas that share a step"
+        )
+    n, size = split_size(source, "train"), batch_size // part.parts
+    batches = example_numbers(n, seed, start_step * batch_size).batch(batch_size, drop_remainder=True)
+
+    def with_draws(rows, step):
+        draw = tf.random.stateless_uniform([batch_size], seed=tf.stack([tf.constant(~seed, tf.int64), step]))
+        own = slice(part.first * size, (part.first + part.taken) * size)
+        return tuple(tf.reshape(x[own], [part.taken, size]) for x in (rows, draw))
+
+    batches = tf.data.Dataset.zip((batches, tf.data.Dataset.range(start_step, 2**62))).shard(part.turns, part.turn)
+    parts = batches.map(with_draws).apply(tf.data.experimental.unbatch())
+
+    def finish(images, labels, draw):
         if flip:
-            draw = tf.random.stateless_uniform([batch_size], seed=tf.stack([tf.constant(~seed, tf.int64), step]))
             images = tf.where(draw < 0.5, images, tf.reverse(images, [2]))
         return _features(images, labels)
 
-    def gather(rows, whole: Tuple[tf.Tensor, tf.Tensor], step):
-        images, labels = (tf.gather(part, rows) for part in whole)
-        return finish(images, labels, step)
+    def gather(rows_and_draws, whole: Tuple[tf.Tensor, tf.Tensor]):
+        rows, draw = rows_and_draws
+        images, labels = (tf.gather(table, rows) for table in whole)
+        return finish(images, labels, draw)
 
-    def read(rows, step):
+    def read(rows, draw):
         images, labels = file.tensors(rows)
-        return finish(_binary(images) if binarize else images, labels, step)
+        return finish(_binary(images) if binarize else images, labels, draw)
 
     if source.in_memory:
         whole = examples(source, "train", image_size, binarize).batch(n).cache().repeat()
-        return tf.data.Dataset.zip((rows, whole, steps)).map(gather).prefetch(4)
+        return tf.data.Dataset.zip((parts, whole)).map(gather).prefetch(4)
     file = records.RandomAccess(source.paths[SPLITS.index("train")], source.spec.shape)
-    return tf.data.Dataset.zip((rows, steps)).map(read).prefetch(4)
+    return parts.map(read).prefetch(4)

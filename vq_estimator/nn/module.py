@@ -33,7 +33,9 @@ class Module:
         return list(self._template.variables)
 
     @staticmethod
-    def variable(name: str, shape, initializer, trainable: bool = True) -> tf.Variable:
+    def variable(
+        name: str, shape, initializer, trainable: bool = True, aggregation=tf.VariableAggregation.NONE
+    ) -> tf.Variable:
         """A float32 resource variable; TF 1.15 would make a reference variable by itself.
 
         A random initializer gets its seed from the variable's full name: with the graph's seed it decides the value,
@@ -42,7 +44,8 @@ class Module:
         if hasattr(initializer, "seed"):
             full_name = tf.get_variable_scope().name + "/" + name
             initializer.seed = zlib.crc32(full_name.encode()) & 0x7FFFFFFF
-        return tf.get_variable(name, shape, tf.float32, initializer, trainable=trainable, use_resource=True)
+        given = dict(trainable=trainable, use_resource=True, aggregation=aggregation)
+        return tf.get_variable(name, shape, tf.float32, initializer, **given)
 
 
 def static_shape(x: tf.Tensor) -> List[int]:

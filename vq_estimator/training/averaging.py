@@ -4,6 +4,8 @@ from typing import Dict, List
 
 import tensorflow.compat.v1 as tf
 
+from vq_estimator.nn import replicas
+
 SUFFIX = "/average"
 
 
@@ -13,10 +15,10 @@ def apply(variables: List[tf.Variable], decay: float, step: tf.Tensor) -> tf.Ope
     rest = 1.0 - tf.minimum(decay, (1.0 + n) / (10.0 + n))
     ops = []
     for variable in variables:
-        average = tf.get_variable(
-            variable.op.name + SUFFIX, initializer=variable.initial_value, trainable=False, use_resource=True
-        )
-        ops.append(average.assign_sub(rest * (average.read_value() - variable.read_value())).op)
+        given = dict(trainable=False, use_resource=True, aggregation=replicas.SAME)
+        # Not `op.name`, which is another one on each replica.
+        average = tf.get_variable(variable.name.split(":")[0] + SUFFIX, initializer=variable.initial_value, **given)
+        ops.append(average.assign_sub(rest * (average.read_value() - variable.read_value())))
     return tf.group(*ops)
 
 

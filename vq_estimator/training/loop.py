@@ -9,7 +9,7 @@ from tensorflow import estimator as tf_estimator
 
 from vq_estimator import config as config_lib
 from vq_estimator.errors import VQError
-from vq_estimator.training import disk, run_folder, summaries
+from vq_estimator.training import disk, distribution, run_folder, summaries
 from vq_estimator.training.hooks import CheckpointHook, FiniteLoss, NotFinite, StopRequest
 from vq_estimator.training.run_folder import Checkpoint
 
@@ -32,7 +32,7 @@ class Job(NamedTuple):
       config: dataclass whose `train` is a TrainConfig; kept as `config.json`.
       model_dir: the folder; checkpoints directly in it.
       model_fn: gets params {"config": config, "start_step": int}, and `params`.
-      train_input: start step -> Dataset.
+      train_input: (start step, Part) -> Dataset.
       validation_input: () -> Dataset, one pass.
       metric: the evaluation's metric that the best checkpoint has the lowest of; a mean over examples.
       describe: metrics of an evaluation -> what the log says of it.
@@ -53,11 +53,11 @@ class Job(NamedTuple):
     params: Optional[dict] = None
 
 
-def make_estimator(job: Job, start_step: int = 0) -> tf_estimator.Estimator:
+def make_estimator(
+    job: Job, start_step: int = 0, shared: Optional[distribution.Distribution] = None
+) -> tf_estimator.Estimator:
     """The Estimator of a run: checkpoints directly in its folder, the newest five kept."""
-    train = job.config.train
-    session = tf.ConfigProto(allow_soft_placement=True)
-    session.gpu_options.allow_growth = True
+    train, shared = job.config.train, shared or distribution.make()
     run_config = tf_estimator.RunConfig(
         model_dir=job.model_dir,
         tf_random_seed=train.seed,
@@ -65,7 +65,9 @@ def make_estimator(job: Job, start_step: int = 0) -> tf_estimator.Estimator:
         save_checkpoints_steps=train.save_checkpoints_steps,
         keep_checkpoint_max=KEEP,
         log_step_count_steps=train.save_summary_steps,
-        session_config=session,
+        session_config=shared.session,
+        train_distribute=shared.strategy,
+        experimental_max_worker_delay_secs=0,  # workers would begin 5 seconds after each other
     )
     params = dict(job.params or {}, config=job.config, start_step=start_step)
     return tf_estimator.Estimator(job.model_fn, config=run_config, params=params)
@@ -96,6 +98,10 @@ def evaluate_and_keep_best(job: Job, estimator: tf_estimator.Estimator) -> None:
     """One evaluation of the newest checkpoint; its metrics are means over examples (the Estimator's `loss` is not)."""
     path = estimator.latest_checkpoint()
     metrics = estimator.evaluate(job.validation_input, steps=None, checkpoint_path=path, name=run_folder.EVAL_NAME)
+    _keep(job, path, metrics)
+
+
+def _keep(job: Job, path: str, metrics: dict) -> None:
     step, value = int(metrics["global_step"]), float(metrics[job.metric])
     if math.isfinite(value):
         run_folder.keep_best(job.model_dir, path, step, job.metric, value)
@@ -112,32 +118,49 @@ def out_of_patience(job: Job, step: int) -> bool:
     return bool(job.patience and best and step - best["global_step"] >= job.patience * every)
 
 
-def run(job: Job, overwrite: bool = False, hooks=()) -> TrainResult:
+class KeepEvaluated(tf_estimator.Exporter):
+    """What the evaluator of a cluster does with each evaluation."""
+
+    name = run_folder.EVAL_NAME
+
+    def __init__(self, job: Job):
+        self._job = job
+
+    def export(self, estimator, export_path, checkpoint_path, eval_result, is_the_final_export):
+        _keep(self._job, checkpoint_path, eval_result)
+
+
+def run(job: Job, overwrite: bool = False, hooks=(), shared: Optional[distribution.Distribution] = None) -> TrainResult:
     """Trains to `config.train.max_steps`, from the newest checkpoint where there is one.
 
     Args:
       job: what.
       overwrite: remove a run that is in the folder.
       hooks: more session hooks for training.
+      shared: by which devices or processes; this one by default. In a cluster each process calls this function; a
+        parameter server never comes back from it.
 
     Raises:
       VQError: the folder holds another run or can't be written, or the loss is no number.
     """
+    shared = shared or distribution.make()
     try:
         # In an eager process, such as a notebook's, the writer of summaries wants a graph.
         with tf.Graph().as_default(), disk.refusals(job.model_dir):
-            return _run(job, overwrite, hooks)
+            return _run(job, overwrite, hooks, shared)
     except OSError as e:
         last = run_folder.latest_checkpoint(job.model_dir)
         kept = f"the checkpoint of step {last.step} is whole" if last else "there is no checkpoint yet"
         raise VQError(f"model_dir: can't write {job.model_dir!r}: {e.strerror or e}; {kept}") from None
 
 
-def _run(job: Job, overwrite: bool, hooks) -> TrainResult:
+def _run(job: Job, overwrite: bool, hooks, shared: distribution.Distribution) -> TrainResult:
     schedule, model_dir = job.config.train, job.model_dir
-    start = run_folder.prepare(model_dir, job.config, overwrite)
-    estimator = make_estimator(job, start)
-    listener, stop = EvaluateAtSteps(job, estimator), StopRequest()
+    if shared.task == "chief":
+        start = run_folder.prepare(model_dir, job.config, overwrite)
+    else:
+        start = _step(model_dir)
+    estimator, stop = make_estimator(job, start, shared), StopRequest()
     if start >= schedule.max_steps:
         log.info("%s is at step %d of %d already", model_dir, start, schedule.max_steps)
     elif out_of_patience(job, start):
@@ -145,20 +168,47 @@ def _run(job: Job, overwrite: bool, hooks) -> TrainResult:
     else:
         if start:
             log.info("resuming %s at step %d", model_dir, start)
-        text = config_lib.to_json(job.config)
-        for folder in (model_dir, estimator.eval_dir(run_folder.EVAL_NAME)):
-            summaries.write_text(folder, "config", text)
-        saver = CheckpointHook(model_dir, schedule.save_checkpoints_steps)
-        every = [FiniteLoss(), saver, stop, *hooks]
+        every = [FiniteLoss(), stop, *hooks]
+        if shared.task == "chief":
+            text = config_lib.to_json(job.config)
+            for folder in (model_dir, estimator.eval_dir(run_folder.EVAL_NAME)):
+                summaries.write_text(folder, "config", text)
+            every.insert(1, CheckpointHook(model_dir, schedule.save_checkpoints_steps))
         try:
             with stop.listening():
-                estimator.train(
-                    lambda: job.train_input(start), every, max_steps=schedule.max_steps, saving_listeners=[listener]
-                )
+                _train(job, estimator, start, every, shared)
         except NotFinite as e:
             kept = f"the checkpoint of step {run_folder.find_checkpoint(model_dir).step} is from before it"
             raise VQError(f"{e}; {kept}; lower --learning_rate") from None
+    if shared.task != "chief":
+        return TrainResult(_step(model_dir), stop.signal)
     step = run_folder.find_checkpoint(model_dir).step
-    if stop.signal is None and step != run_folder.evaluated(model_dir):
+    if stop.signal is None and step != run_folder.evaluated(model_dir) and not shared.cluster:
         evaluate_and_keep_best(job, estimator)
     return TrainResult(step, stop.signal)
+
+
+def _step(model_dir: str) -> int:
+    latest = run_folder.latest_checkpoint(model_dir)
+    return latest.step if latest else 0
+
+
+def _train(job: Job, estimator, start: int, hooks, shared: distribution.Distribution) -> None:
+    max_steps = job.config.train.max_steps
+
+    def train_input(input_context=None):
+        return job.train_input(start, distribution.part_of(input_context, estimator.config))
+
+    if not shared.cluster:
+        listeners = [EvaluateAtSteps(job, estimator)]
+        estimator.train(train_input, hooks, max_steps=max_steps, saving_listeners=listeners)
+        return
+    train = tf_estimator.TrainSpec(train_input, max_steps, hooks)
+    evaluate = tf_estimator.EvalSpec(
+        *(job.validation_input, None),
+        name=run_folder.EVAL_NAME,
+        exporters=[KeepEvaluated(job)],
+        start_delay_secs=0,
+        throttle_secs=1,
+    )
+    tf_estimator.train_and_evaluate(estimator, train, evaluate)

@@ -54,7 +54,9 @@ def vqvae_model_fn(features, labels, mode, params, config):
 
     rate = optimization.learning_rate(run.optimizer, step, run.train.max_steps)
     summaries.vqvae(out.quantized.codes, terms, rate, K)
-    hooks.watch(reconstruction=terms.reconstruction, codebook=terms.codebook, commitment=terms.commitment, total=terms.total)
+    hooks.watch(
+        reconstruction=terms.reconstruction, codebook=terms.codebook, commitment=terms.commitment, total=terms.total
+    )
     figures = {"loss": loss, "mse": tf.reduce_mean(terms.mse)}
     schedule = run.train
     training_hooks = [hooks.ProgressHook(figures, params["start_step"], schedule.max_steps, schedule.log_steps)]

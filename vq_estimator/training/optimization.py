@@ -5,6 +5,7 @@ from typing import Callable
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.config import OptimizerConfig
+from vq_estimator.nn import replicas
 from vq_estimator.training import averaging
 
 
@@ -37,10 +38,13 @@ def minimize(
     optimizer, variables = tf.train.AdamOptimizer(rate), tf.trainable_variables()
     gradients = [g for g, _ in optimizer.compute_gradients(loss, variables)]
     if clip_norm:
-        gradients, _ = tf.clip_by_global_norm(gradients, clip_norm)
+        # The norm is that of the whole batch's gradient, which `apply_gradients` would only make after: it sums what the
+        # replicas give it.
+        whole, _ = tf.clip_by_global_norm(replicas.summed(gradients), clip_norm)
+        gradients = [g / replicas.count() for g in whole] if replicas.count() > 1 else whole
     with tf.control_dependencies([optimizer.apply_gradients(list(zip(gradients, variables)))]):
         after = [then()]
         if average_decay:
             after.append(averaging.apply(variables, average_decay, step))
     with tf.control_dependencies(after):
-        return tf.assign_add(step, 1).op
+        return tf.group(tf.assign_add(step, 1))

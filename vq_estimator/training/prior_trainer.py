@@ -62,7 +62,7 @@ def train(
         config=config,
         model_dir=folder(model_dir),
         model_fn=prior_model_fn,
-        train_input=lambda start: codes_lib.training_dataset(train_codes, schedule.batch_size, schedule.seed, start),
+        train_input=lambda start, _: codes_lib.training_dataset(train_codes, schedule.batch_size, schedule.seed, start),
         validation_input=lambda: codes_lib.evaluation_dataset(validation_codes, EVAL_BATCH),
         metric=METRIC,
         describe=lambda metrics: "{bits_per_image:.3f} bits/image".format(**metrics),

@@ -6,6 +6,7 @@ from vq_estimator.config import Config
 from vq_estimator.data import pipeline
 from vq_estimator.data.sources import Source
 from vq_estimator.training import loop, precision
+from vq_estimator.training.distribution import Distribution
 from vq_estimator.training.loop import TrainResult
 from vq_estimator.training.model_fns import vqvae_model_fn
 from vq_estimator.training.warm_start import WarmStart
@@ -16,8 +17,9 @@ def job(config: Config, source: Source, model_dir: str, warm: Optional[WarmStart
     schedule, size, binary = config.train, config.model.image_size, config.model.binarize
     eval_batch = pipeline.evaluation_batch(config.model.dims)
 
-    def train_input(start):
-        return pipeline.training_dataset(source, size, schedule.batch_size, schedule.seed, start, binary, schedule.flip)
+    def train_input(start, part):
+        order = (schedule.batch_size, schedule.seed, start, binary, schedule.flip)
+        return pipeline.training_dataset(source, size, *order, part)
 
     def validation_input():
         return pipeline.evaluation_dataset(source, "validation", size, eval_batch, binary)
@@ -41,6 +43,7 @@ def train(
     overwrite: bool = False,
     hooks=(),
     warm: Optional[WarmStart] = None,
+    shared: Optional[Distribution] = None,
 ) -> TrainResult:
     """Trains to `config.train.max_steps`, from the newest checkpoint where there is one.
 
@@ -51,9 +54,12 @@ def train(
       overwrite: remove a run that is there.
       hooks: more session hooks for training.
       warm: the run whose weights training begins with; unused where a run is resumed.
+      shared: the devices or processes that share the work; `config.train.batch_size` is what all take in a step
+        together, under parameter servers what each takes.
 
     Raises:
-      VQError: the folder holds another run, the precision can't be had here, or the loss is no number.
+      VQError: the folder holds another run or can't be written, the precision can't be had here, the batch can't be
+        divided among the replicas, or the loss is no number.
     """
     precision.check(config.model.precision)
-    return loop.run(job(config, source, model_dir, warm), overwrite, hooks)
+    return loop.run(job(config, source, model_dir, warm), overwrite, hooks, shared)

@@ -7,6 +7,7 @@ van den Oord, Vinyals, Kavukcuoglu (2017), arXiv 1711.00937, appendix A.1.
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.config import EMACodebook
+from vq_estimator.nn import replicas
 from vq_estimator.nn.module import Module
 from vq_estimator.nn.quantizers import clustering
 
@@ -54,14 +55,16 @@ class Codebooks:
     def _make_variables(self):
         c = self._config
         ema = isinstance(c.codebook, EMACodebook)
-        codebook = Module.variable("codebook", [c.L, c.K, c.D], tf.truncated_normal_initializer(stddev=0.02), not ema)
+        entries = tf.truncated_normal_initializer(stddev=0.02)
+        codebook = Module.variable("codebook", [c.L, c.K, c.D], entries, not ema, replicas.SAME)
         count = total = None
         if ema or c.codebook.restart_below > 0:
-            count = Module.variable("ema_count", [c.L, c.K], tf.ones_initializer(), False)
+            count = Module.variable("ema_count", [c.L, c.K], tf.ones_initializer(), False, replicas.SAME)
         if ema:
             # Counts and sums are in fair shares: the moving sum starts where the codebook does, with the weight of one.
             start = codebook.initial_value
-            total = tf.get_variable("ema_sum", initializer=start, trainable=False, use_resource=True)
+            same = dict(trainable=False, use_resource=True, aggregation=replicas.SAME)
+            total = tf.get_variable("ema_sum", initializer=start, **same)
         return codebook, count, total
 
     @property
@@ -73,56 +76,53 @@ class Codebooks:
         """Runs after the gradient step: moving averages, then dead entries, or k-means in the first steps.
 
         Args:
-          vectors: float32 [L, N, D], what each codebook quantised in this step.
+          vectors: float32 [L, N, D], what each codebook quantised in this step; under a strategy a replica's part.
           codes: int32 [L, N], the entries that it took.
           step: int64, the global step.
         """
         c, rule = self._config, self._config.codebook
         ema = isinstance(rule, EMACodebook)
         codebook, count, total = self._variables()
+        if count is None and rule.kmeans_steps == 0:
+            return tf.no_op()
         seed = tf.stack([tf.constant(self._seed, tf.int64), tf.cast(step, tf.int64)])
-        share = c.K / tf.cast(tf.shape(vectors)[1], tf.float32)  # one vector, in fair shares: all used alike is 1
+        if rule.kmeans_steps or rule.restart_below > 0:
+            batch = replicas.gathered(vectors)  # [L, R * N, D]
+        # One vector, in fair shares: an entry that is used as much as the others has 1.
+        share = c.K / (replicas.count() * tf.cast(tf.shape(vectors)[1], tf.float32))
+        if count is not None:
+            n, sums = replicas.summed(list(clustering.assigned(vectors, codes, c.K)))
 
         def move():
             book, new_count, new_sum = codebook.read_value(), None, None
             if count is not None:
                 decay = rule.decay if ema else USAGE_DECAY
-                n, sums = clustering.assigned(vectors, codes, c.K)
                 new_count = decay * count.read_value() + (1 - decay) * share * n
-                if ema:
-                    # Appendix A.1, equations 6 to 8. No Laplace smoothing, which moves unused entries far away: count
-                    # and sum of an unused entry decay alike, so their ratio, the entry, stays.
-                    new_sum = decay * total.read_value() + (1 - decay) * share * sums
-                    weight = new_count[:, :, tf.newaxis]
-                    used = tf.tile(weight > 1e-6, [1, 1, c.D])
-                    book = tf.where(used, new_sum / tf.maximum(weight, 1e-6), book)
+            if ema:
+                # Appendix A.1, equations 6 to 8. No Laplace smoothing, which moves unused entries far away: count
+                # and sum of an unused entry decay alike, so their ratio, the entry, stays.
+                new_sum = decay * total.read_value() + (1 - decay) * share * sums
+                weight = new_count[:, :, tf.newaxis]
+                used = tf.tile(weight > 1e-6, [1, 1, c.D])
+                book = tf.where(used, new_sum / tf.maximum(weight, 1e-6), book)
             if rule.restart_below > 0:
                 dead = new_count < rule.restart_below
                 dead_rows = tf.tile(dead[:, :, tf.newaxis], [1, 1, c.D])
                 # A restarted entry takes its statistics anew as well, or they would undo the restart at once.
-                book = tf.where(dead_rows, clustering.random_vectors(vectors, c.K, seed), book)
+                book = tf.where(dead_rows, clustering.random_vectors(batch, c.K, seed), book)
                 new_count = tf.where(dead, tf.ones_like(new_count), new_count)
                 if ema:
                     new_sum = tf.where(dead_rows, book, new_sum)
-            return assign(book, new_count, new_sum)
+            return [x for x in (book, new_count, new_sum) if x is not None]
 
         def kmeans():
-            book, n = self._kmeans(vectors, step, seed)
-            n = share * tf.maximum(n, 1.0)
-            return assign(book, n, book * n[:, :, tf.newaxis])
+            book, used = self._kmeans(batch, step, seed)
+            used = share * tf.maximum(used, 1.0)
+            return [book, used, book * used[:, :, tf.newaxis]][: len(variables)]
 
-        def assign(book, new_count, new_sum):
-            pairs = [(codebook, book), (count, new_count), (total, new_sum)]
-            with tf.control_dependencies([v.assign(x).op for v, x in pairs if v is not None]):
-                return tf.constant(True)
-
-        if not ema and rule.restart_below == 0:
-            if rule.kmeans_steps == 0:
-                return tf.no_op()
-            return tf.cond(step < rule.kmeans_steps, kmeans, lambda: tf.constant(True)).op
-        if rule.kmeans_steps == 0:
-            return move().op
-        return tf.cond(step < rule.kmeans_steps, kmeans, move).op
+        variables = [v for v in (codebook, count, total) if v is not None]
+        values = tf.cond(step < rule.kmeans_steps, kmeans, move, strict=True) if rule.kmeans_steps else move()
+        return tf.group(*[v.assign(tf.reshape(x, v.shape)) for v, x in zip(variables, values)])
 
     def _kmeans(self, vectors, step, seed):
         """Codebooks [L, K, D] by k-means, from random vectors at step 0 and from themselves after; their counts."""

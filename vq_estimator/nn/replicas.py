@@ -1,0 +1,42 @@
+"""Sums and rows over all replicas of a step, for what is one on all of them: codebooks and their statistics.
+
+Under a `tf.distribute` strategy each replica builds the graph for its part of the batch; elsewhere there is one replica,
+and nothing here makes an op. A sum waits for all replicas, so it can't stand in a `tf.cond` or a loop.
+"""
+
+from typing import List
+
+import tensorflow.compat.v1 as tf
+
+# Of variables that every replica computes the same new value of.
+SAME = tf.VariableAggregation.ONLY_FIRST_REPLICA
+
+
+def count() -> int:
+    """Replicas that take part in a step."""
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def summed(tensors: List[tf.Tensor]) -> List[tf.Tensor]:
+    """Each tensor's sum over the replicas, the same on all of them."""
+    if count() == 1:
+        return tensors
+
+    def merged(strategy, *values):  # not the context's all_reduce, whose gradient looks for variables by their names
+        return strategy.extended.batch_reduce_to(tf.distribute.ReduceOp.SUM, [(v, v) for v in values])
+
+    return list(tf.distribute.get_replica_context().merge_call(merged, args=tensors))
+
+
+def gathered(rows: tf.Tensor) -> tf.Tensor:
+    """The rows [L, N, D] of all replicas, [L, R * N, D], in the order of the whole batch."""
+    if count() == 1:
+        return rows
+    own = tf.one_hot(_index(), count(), dtype=rows.dtype)  # TF 1.15 has no all_gather
+    everywhere = summed([own[:, tf.newaxis, tf.newaxis, tf.newaxis] * rows])[0]  # [R, L, N, D]
+    L, _, D = rows.shape.as_list()
+    return tf.reshape(tf.transpose(everywhere, [1, 0, 2, 3]), [L, -1, D])
+
+
+def _index() -> tf.Tensor:
+    return tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.int32)

@@ -1,0 +1,94 @@
+"""Training by several devices or processes, on TensorFlow's own runtime and its TF_CONFIG (docs/scaling.md)."""
+
+import json
+from typing import Any, NamedTuple, Optional, Tuple
+
+import tensorflow.compat.v1 as tf
+from tensorflow import estimator as tf_estimator
+
+from vq_estimator.config import DISTRIBUTIONS
+from vq_estimator.data.pipeline import Part
+from vq_estimator.errors import VQError
+
+# The jobs of the cluster in TF_CONFIG.
+_JOBS = {"multi_worker": ("chief", "worker"), "parameter_server": ("chief", "worker", "ps")}
+
+
+class Distribution(NamedTuple):
+    """How training is shared.
+
+    Attributes:
+      kind: one of config.DISTRIBUTIONS.
+      task: what this process is: "chief", which a process without others is too, "worker", "ps" or "evaluator".
+      strategy: the tf.distribute strategy of the Estimator; None for none and for parameter servers.
+      session: the ConfigProto of its sessions.
+    """
+
+    kind: str
+    task: str
+    strategy: Any
+    session: tf.ConfigProto
+
+    @property
+    def cluster(self) -> bool:
+        """Whether there are other processes."""
+        return self.kind in _JOBS
+
+
+def make(kind: str = "none", tf_config: Optional[str] = None, cpu_devices: int = 1) -> Distribution:
+    """The distribution of a kind.
+
+    Args:
+      kind: one of config.DISTRIBUTIONS. "mirrored": all GPUs of this machine, or `cpu_devices` parts of its CPU where it has none.
+      tf_config: TF_CONFIG, in which a cluster and this process's task in it are described; TensorFlow reads it itself.
+      cpu_devices: see there; a CPU computes no faster in parts.
+
+    Raises:
+      VQError: TF_CONFIG does not fit the kind.
+    """
+    if kind not in DISTRIBUTIONS:
+        raise VQError("distribution: got {!r}, expected one of {}".format(kind, ", ".join(DISTRIBUTIONS)))
+    session = tf.ConfigProto(allow_soft_placement=True)
+    session.gpu_options.allow_growth = True
+    if kind not in _JOBS:
+        strategy = None
+        if kind == "mirrored":
+            gpus = tf.config.experimental.list_physical_devices("GPU")
+            session.device_count["CPU"] = cpu_devices
+            devices = [f"/gpu:{i}" for i in range(len(gpus))] or [f"/cpu:{i}" for i in range(cpu_devices)]
+            strategy = tf.distribute.MirroredStrategy(devices)
+        return Distribution(kind, "chief", strategy, session)
+    task, index = _task(kind, tf_config)
+    strategy = None
+    if kind == "parameter_server" and task in ("chief", "worker"):
+        # Or each would wait for all the others before it begins.
+        session.device_filters.extend(["/job:ps", f"/job:{task}/task:{index}"])
+    elif task in _JOBS[kind]:
+        strategy = tf.distribute.experimental.MultiWorkerMirroredStrategy()
+    return Distribution(kind, task, strategy, session)
+
+
+def _task(kind: str, tf_config: Optional[str]) -> Tuple[str, int]:
+    jobs = _JOBS[kind]
+    want = "a cluster of {} and a task, as in docs/scaling.md, for --distribution={}".format(", ".join(jobs), kind)
+    try:
+        found = json.loads(tf_config or "{}")
+        cluster, task, index = found["cluster"], found["task"]["type"], int(found["task"]["index"])
+        tasks = {job: len(addresses) for job, addresses in cluster.items()}
+        fits = set(tasks) <= set(jobs) and tasks.get("chief") == 1 and ("ps" not in jobs or tasks.get("ps"))
+        fits = fits and (index < tasks[task] if task in jobs else task == "evaluator")
+    except (ValueError, TypeError, KeyError, AttributeError):
+        fits = False
+    if not fits:
+        raise VQError(f"TF_CONFIG: got {tf_config!r}, expected {want}")
+    return task, index
+
+
+def part_of(context: Optional[tf.distribute.InputContext], config: tf_estimator.RunConfig) -> Part:
+    """What of the data this process reads: of a strategy by its context, of parameter servers by its number."""
+    if context is not None and context.num_replicas_in_sync > 1:
+        taken = context.num_replicas_in_sync // context.num_input_pipelines
+        return Part(context.num_replicas_in_sync, context.input_pipeline_id * taken, taken)
+    if config.num_ps_replicas:
+        return Part(turns=config.num_worker_replicas, turn=config.global_id_in_cluster)
+    return Part()
