@@ -2,8 +2,8 @@
 
   python tests/killed.py MOMENT flags of train.py...
 
-MOMENT is `step:N` (as step N of this process ends), `save:N:S` (S seconds into the writing of the N-th checkpoint of this
-process), `evaluate:S` (S seconds into its first evaluation), `time:S` (S seconds after its first step), or `never`.
+MOMENT is `step:N` (as step N of this process ends), `save:N:S` (S seconds into the writing of the N-th checkpoint of
+this process), `evaluate:S` (S seconds into its first evaluation), `time:S` (S seconds after its first step) or `never`.
 """
 
 import os

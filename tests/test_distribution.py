@@ -1,14 +1,21 @@
 """Training by several replicas against training by one."""
 
+import contextlib
+import json
 import os
+import socket
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 from conftest import small_config
 
+from vq_estimator.errors import VQError
 from vq_estimator.training import distribution, run_folder, trainer
 
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SHARED = {  # what is one on all replicas: EMA statistics, k-means start, restart, averages, the clipped norm, flips
     "vq": dict(preset="tuned", restart_below=0.5, kmeans_steps=3, average_decay=0.9, clip_norm=0.05, flip=True),
     "residual": dict(preset="tuned", quantizer="residual", L=2, kmeans_steps=3, restart_below=0.5),
@@ -38,3 +45,101 @@ def test_two_replicas_are_one_with_twice_the_batch(digits, tmp_path, settings):
     found = [run_folder.load_best(folder) for folder in (alone, shared)]
     assert found[0]["global_step"] == found[1]["global_step"]
     np.testing.assert_allclose(found[0]["value"], found[1]["value"], rtol=1e-4)
+
+
+def test_a_batch_that_can_not_be_shared_out_is_one_line(digits, tmp_path):
+    with pytest.raises(VQError, match="batch_size: got 15, expected a multiple of the 2 replicas"):
+        shared = distribution.make("mirrored", cpu_devices=2)
+        trainer.train(small_config(digits, batch_size=15), digits, str(tmp_path / "run"), shared=shared)
+
+
+@pytest.mark.parametrize(
+    "kind, tf_config",
+    [
+        ("multi_worker", None),
+        ("multi_worker", "{"),
+        ("multi_worker", "[]"),
+        ("multi_worker", {"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 0}}),
+        ("multi_worker", {"cluster": {"chief": ["a:1"], "ps": ["b:1"]}, "task": {"type": "chief", "index": 0}}),
+        ("multi_worker", {"cluster": {"chief": ["a:1"]}, "task": {"type": "worker", "index": 0}}),
+        ("multi_worker", {"cluster": {"chief": ["a:1"], "worker": ["b:1"]}, "task": {"type": "worker", "index": 1}}),
+        ("parameter_server", {"cluster": {"chief": ["a:1"]}, "task": {"type": "chief", "index": 0}}),
+        ("parameter_server", {"cluster": {"chief": ["a:1"], "ps": ["b:1"]}}),
+    ],
+)
+def test_a_cluster_that_does_not_fit_is_one_line(kind, tf_config):
+    text = tf_config if tf_config is None or isinstance(tf_config, str) else json.dumps(tf_config)
+    with pytest.raises(
+        VQError, match="TF_CONFIG: got .*, expected a cluster of chief, worker.* --distribution=" + kind
+    ):
+        distribution.make(kind, text)
+
+
+SETTINGS = dict(preset="tuned", K=8, D=16, batch_size=16, max_steps=20, learning_rate=1e-3, restart_below=0.5)
+OFTEN = dict(save_checkpoints_steps=10, save_summary_steps=10, eval_steps=10, log_steps=10)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+@contextlib.contextmanager
+def cluster(environment, kind, jobs, model_dir):
+    """The processes of a cluster on this machine, by their tasks; those that still run at the end are killed."""
+    given = dict(SETTINGS, **OFTEN)
+    flags = [f"--{k}={v}" for k, v in given.items()] + [f"--distribution={kind}", f"--model_dir={model_dir}"]
+    addresses = {job: [f"127.0.0.1:{free_port()}" for _ in range(n)] for job, n in jobs.items()}
+    processes, train = {}, os.path.join(ROOT, "launch", "train.py")
+    try:
+        for job, n in dict(jobs, evaluator=1).items():
+            for index in range(n):
+                task = json.dumps({"cluster": addresses, "task": {"type": job, "index": index}})
+                output = open(f"{model_dir}-{job}{index}.log", "wb")
+                processes[f"{job}{index}"] = subprocess.Popen(
+                    [sys.executable, train, "--dataset=mnist", *flags],
+                    env=dict(environment, TF_CONFIG=task),
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                )
+        yield processes
+    finally:
+        for process in processes.values():
+            process.kill()
+            process.wait()
+
+
+def finished(processes, model_dir):
+    """Waits for the tasks that end by themselves."""
+    for name, process in processes.items():
+        if not name.startswith("ps"):
+            status = process.wait(timeout=300)
+            with open(f"{model_dir}-{name}.log", errors="replace") as f:
+                assert status == 0, f.read()
+
+
+def test_two_workers_in_step_are_one_with_twice_the_batch(environment, digits, tmp_path):
+    model_dir, alone = str(tmp_path / "run"), str(tmp_path / "alone")
+    with cluster(environment, "multi_worker", {"chief": 1, "worker": 1}, model_dir) as processes:
+        finished(processes, model_dir)
+    config = run_folder.load_config(model_dir)
+    trainer.train(config, digits, alone)
+    a, b = tensors(alone), tensors(model_dir)
+    assert set(a) == set(b) and a["global_step"] == b["global_step"] == 20
+    for name in a:
+        np.testing.assert_allclose(a[name], b[name], rtol=1e-3, atol=2e-5, err_msg=name)
+    assert run_folder.evaluated(model_dir) == 20 and run_folder.load_best(model_dir)["global_step"] == 20
+    assert os.path.isfile(os.path.join(model_dir, "eval", "test.json"))
+
+
+def test_workers_of_a_parameter_server_train_one_model(environment, digits, tmp_path):
+    model_dir, alone = str(tmp_path / "run"), str(tmp_path / "alone")
+    with cluster(environment, "parameter_server", {"chief": 1, "worker": 1, "ps": 1}, model_dir) as processes:
+        finished(processes, model_dir)
+        assert processes["ps0"].poll() is None  # it never ends by itself
+    found = tensors(model_dir)
+    assert found["global_step"] >= 20 and all(np.isfinite(x).all() for x in found.values())
+    trainer.train(run_folder.load_config(model_dir), digits, alone)
+    values = [run_folder.load_best(folder)["value"] for folder in (alone, model_dir)]
+    assert 0.7 < values[1] / values[0] < 1.4

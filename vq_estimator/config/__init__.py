@@ -56,6 +56,7 @@ __all__ = [
     "CODEBOOKS",
     "DATASETS",
     "DECODERS",
+    "DISTRIBUTIONS",
     "GRADIENTS",
     "IMAGES",
     "INITIALIZERS",

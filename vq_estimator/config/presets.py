@@ -268,7 +268,8 @@ def _cifar_paper(K, D):
 
 def _cifar_sonnet(K, D):
     """The setting of Sonnet's CIFAR-10 notebook: 8 x 8 codes of 512, 10,000 steps of 32 images."""
-    network = NetworkConfig(widths=(64, 128), residual_blocks=2, residual_width=32, initializer="he")
+    # As many weights as there, where a 3 x 3 convolution of 128 maps stands before two residual blocks of 32.
+    network = NetworkConfig(widths=(64, 128), residual_blocks=3, residual_width=60, initializer="he")
     quantizer = VectorQuantizerConfig(_or(K, 512), _or(D, 64), codebook=EMACodebook())
     train = TrainConfig(batch_size=32, max_steps=10000, eval_steps=2500, log_steps=50)
     # There the error is divided by the variance (0.063) and the commitment is a mean over D.

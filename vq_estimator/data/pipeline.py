@@ -138,6 +138,9 @@ class Part(NamedTuple):
     turn: int = 0
 
 
+WHOLE = Part()
+
+
 def training_dataset(
     source: Source,
     image_size: int,
@@ -146,7 +149,7 @@ def training_dataset(
     start_step: int = 0,
     binarize: bool = False,
     flip: bool = False,
-    part: Part = Part(),
+    part: Part = WHOLE,
 ) -> tf.data.Dataset:
     """Endless shuffled batches of {"image": uint8 [B, S, S, C], "label": int32 [B]} from `start_step` on.
 

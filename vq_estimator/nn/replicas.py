@@ -1,7 +1,7 @@
 """Sums and rows over all replicas of a step, for what is one on all of them: codebooks and their statistics.
 
-Under a `tf.distribute` strategy each replica builds the graph for its part of the batch; elsewhere there is one replica,
-and nothing here makes an op. A sum waits for all replicas, so it can't stand in a `tf.cond` or a loop.
+Under a `tf.distribute` strategy each replica builds the graph for its part of the batch; elsewhere there is one
+replica, and nothing here makes an op. A sum waits for all replicas, so it can't stand in a `tf.cond` or a loop.
 """
 
 from typing import List

@@ -39,7 +39,8 @@ def make(kind: str = "none", tf_config: Optional[str] = None, cpu_devices: int =
     """The distribution of a kind.
 
     Args:
-      kind: one of config.DISTRIBUTIONS. "mirrored": all GPUs of this machine, or `cpu_devices` parts of its CPU where it has none.
+      kind: one of config.DISTRIBUTIONS. "mirrored": all GPUs of this machine, or `cpu_devices` parts of its CPU where
+        it has none.
       tf_config: TF_CONFIG, in which a cluster and this process's task in it are described; TensorFlow reads it itself.
       cpu_devices: see there; a CPU computes no faster in parts.
 
@@ -60,9 +61,9 @@ def make(kind: str = "none", tf_config: Optional[str] = None, cpu_devices: int =
         return Distribution(kind, "chief", strategy, session)
     task, index = _task(kind, tf_config)
     strategy = None
-    if kind == "parameter_server" and task in ("chief", "worker"):
-        # Or each would wait for all the others before it begins.
-        session.device_filters.extend(["/job:ps", f"/job:{task}/task:{index}"])
+    if kind == "parameter_server":
+        if task in ("chief", "worker"):  # or each would wait for all the others before it begins
+            session.device_filters.extend(["/job:ps", f"/job:{task}/task:{index}"])
     elif task in _JOBS[kind]:
         strategy = tf.distribute.experimental.MultiWorkerMirroredStrategy()
     return Distribution(kind, task, strategy, session)

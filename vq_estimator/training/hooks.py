@@ -78,8 +78,8 @@ class NotFinite(VQError):
 class CheckpointHook(tf.train.CheckpointSaverHook):
     """The Estimator's saver: at multiples of `save_steps`, and never weights that are no numbers.
 
-    Without its second `session.run` for the step's number in every step, too: TensorFlow 2.x looks a million steps ahead
-    there (`_steps_per_run = 1000000`), for TPU loops; 4 % of a small step.
+    Without its second `session.run` for the step's number in every step, too: TensorFlow 2.x looks a million steps
+    ahead there (`_steps_per_run = 1000000`), for TPU loops; 4 % of a small step.
 
     Raises:
       NotFinite: from any of its methods.

@@ -1,5 +1,6 @@
 """One training through an Estimator: evaluation at fixed steps, the best checkpoint kept, early and asked-for stops."""
 
+import contextlib
 import logging
 import math
 from typing import Any, Callable, NamedTuple, Optional
@@ -174,8 +175,9 @@ def _run(job: Job, overwrite: bool, hooks, shared: distribution.Distribution) ->
             for folder in (model_dir, estimator.eval_dir(run_folder.EVAL_NAME)):
                 summaries.write_text(folder, "config", text)
             every.insert(1, CheckpointHook(model_dir, schedule.save_checkpoints_steps))
+        steps = shared.task in ("chief", "worker")  # the others have none after which they could stop
         try:
-            with stop.listening():
+            with stop.listening() if steps else contextlib.ExitStack():
                 _train(job, estimator, start, every, shared)
         except NotFinite as e:
             kept = f"the checkpoint of step {run_folder.find_checkpoint(model_dir).step} is from before it"

@@ -38,7 +38,7 @@ def minimize(
     optimizer, variables = tf.train.AdamOptimizer(rate), tf.trainable_variables()
     gradients = [g for g, _ in optimizer.compute_gradients(loss, variables)]
     if clip_norm:
-        # The norm is that of the whole batch's gradient, which `apply_gradients` would only make after: it sums what the
+        # The norm is that of the whole batch's gradient, which `apply_gradients` only makes later: it sums what the
         # replicas give it.
         whole, _ = tf.clip_by_global_norm(replicas.summed(gradients), clip_norm)
         gradients = [g / replicas.count() for g in whole] if replicas.count() > 1 else whole

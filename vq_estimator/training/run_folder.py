@@ -40,6 +40,7 @@ OF_A_RUN = (
     "samples.png",
     CLASSES,
     "projector_config.pbtxt",
+    "tmp_worker_*",
     "projector",
 )
 # What a killed training leaves of a file that it was writing: TensorFlow's names, and those of `files.atomic_path`.
