@@ -5,6 +5,7 @@ from typing import Optional
 from vq_estimator.config import Config
 from vq_estimator.data import pipeline
 from vq_estimator.data.sources import Source
+from vq_estimator.errors import VQError
 from vq_estimator.training import loop, precision
 from vq_estimator.training.distribution import Distribution
 from vq_estimator.training.loop import TrainResult
@@ -62,4 +63,7 @@ def train(
         divided among the replicas, or the loss is no number.
     """
     precision.check(config.model.precision)
+    if warm is not None and shared is not None and shared.strategy is not None:
+        want = "--distribution=none for the first step; the run can go on by another one"
+        raise VQError(f"warm_start: got it with --distribution={shared.kind}, expected {want}")
     return loop.run(job(config, source, model_dir, warm), overwrite, hooks, shared)
