@@ -91,6 +91,7 @@ def be_deterministic() -> None:
     if FLAGS.deterministic:
         from vq_estimator.training import determinism
 
+        os.environ["TF_DETERMINISTIC_OPS"] = "1"  # for 1.15
         determinism.enforce()
 
 

@@ -75,8 +75,8 @@ def test_a_cluster_that_does_not_fit_is_one_line(kind, tf_config):
         distribution.make(kind, text)
 
 
-SETTINGS = dict(preset="tuned", K=8, D=16, batch_size=16, max_steps=20, learning_rate=1e-3, restart_below=0.5)
-OFTEN = dict(save_checkpoints_steps=10, save_summary_steps=10, eval_steps=10, log_steps=10)
+SETTINGS = dict(preset="tuned", K=8, D=16, batch_size=16, max_steps=8, learning_rate=1e-3)
+SETTINGS.update(restart_below=0.5, kmeans_steps=3, save_checkpoints_steps=4, log_steps=4)
 
 
 def free_port():
@@ -88,8 +88,7 @@ def free_port():
 @contextlib.contextmanager
 def cluster(environment, kind, jobs, model_dir):
     """The processes of a cluster on this machine, by their tasks; those that still run at the end are killed."""
-    given = dict(SETTINGS, **OFTEN)
-    flags = [f"--{k}={v}" for k, v in given.items()] + [f"--distribution={kind}", f"--model_dir={model_dir}"]
+    flags = [f"--{k}={v}" for k, v in SETTINGS.items()] + [f"--distribution={kind}", f"--model_dir={model_dir}"]
     addresses = {job: [f"127.0.0.1:{free_port()}" for _ in range(n)] for job, n in jobs.items()}
     processes, train = {}, os.path.join(ROOT, "launch", "train.py")
     try:
@@ -126,10 +125,10 @@ def test_two_workers_in_step_are_one_with_twice_the_batch(environment, digits, t
     config = run_folder.load_config(model_dir)
     trainer.train(config, digits, alone)
     a, b = tensors(alone), tensors(model_dir)
-    assert set(a) == set(b) and a["global_step"] == b["global_step"] == 20
+    assert set(a) == set(b) and a["global_step"] == b["global_step"] == 8
     for name in a:
         np.testing.assert_allclose(a[name], b[name], rtol=1e-3, atol=2e-5, err_msg=name)
-    assert run_folder.evaluated(model_dir) == 20 and run_folder.load_best(model_dir)["global_step"] == 20
+    assert run_folder.evaluated(model_dir) == 8 and run_folder.load_best(model_dir)["global_step"] == 8
     assert os.path.isfile(os.path.join(model_dir, "eval", "test.json"))
 
 
@@ -139,7 +138,7 @@ def test_workers_of_a_parameter_server_train_one_model(environment, digits, tmp_
         finished(processes, model_dir)
         assert processes["ps0"].poll() is None  # it never ends by itself
     found = tensors(model_dir)
-    assert found["global_step"] >= 20 and all(np.isfinite(x).all() for x in found.values())
+    assert found["global_step"] >= 8 and all(np.isfinite(x).all() for x in found.values())
     trainer.train(run_folder.load_config(model_dir), digits, alone)
     values = [run_folder.load_best(folder)["value"] for folder in (alone, model_dir)]
     assert 0.7 < values[1] / values[0] < 1.4

@@ -39,4 +39,15 @@ def gathered(rows: tf.Tensor) -> tf.Tensor:
 
 
 def _index() -> tf.Tensor:
-    return tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.int32)
+    """The number of this replica among all of them."""
+    return tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.int32) + _before()
+
+
+def _before() -> int:
+    """Replicas of the workers before this one, where its own are numbered from 0: in TensorFlow 1.15."""
+    resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    jobs = resolver.cluster_spec().jobs
+    if not jobs or not tf.__version__.startswith("1."):
+        return 0
+    worker = resolver.task_id + (resolver.task_type == "worker" and "chief" in jobs)
+    return worker * len(tf.distribute.get_strategy().extended.worker_devices)
