@@ -2,8 +2,9 @@
 
 import dataclasses
 import fnmatch
-import json
+import logging
 import os
+import re
 import shutil
 from typing import Any, List, NamedTuple, Optional, Sequence
 
@@ -11,11 +12,15 @@ import tensorflow.compat.v1 as tf
 
 from vq_estimator import config as config_lib
 from vq_estimator.config import Config
-from vq_estimator.data.files import write_json, write_text
-from vq_estimator.errors import VQError
+from vq_estimator.data.files import read_json, read_text, write_json, write_text
+from vq_estimator.errors import VQError, one_line
+from vq_estimator.training.stored import Stored
+
+log = logging.getLogger("vq_estimator")
 
 CONFIG = "config.json"
 BEST = "best"
+MOST_STATE = 1 << 20  # bytes of the list of checkpoints
 CLASSES = "classes.json"  # the names of the classes, where the data has some
 EVAL_NAME = "validation"  # of the Estimator's evaluations, whose events are in eval_validation/
 OF_A_RUN = (
@@ -49,9 +54,8 @@ def load_config(model_dir: str, kind: Any = Config) -> Any:
     """The configuration, a `kind`, that a run was trained with."""
     path = os.path.join(model_dir, CONFIG)
     try:
-        with open(path, encoding="utf-8") as f:
-            text = f.read()
-    except (OSError, UnicodeDecodeError) as e:
+        text = read_text(path)
+    except (OSError, ValueError) as e:
         reason = getattr(e, "strerror", None) or str(e)
         raise VQError(f"model_dir: got {model_dir!r}, expected a run folder with a {CONFIG} ({reason})") from None
     return config_lib.from_json(text, path, kind)
@@ -64,12 +68,13 @@ def keep_class_names(model_dir: str, names: Sequence[str]) -> None:
 
 
 def class_names(model_dir: str) -> List[str]:
-    """What `keep_class_names` wrote; nothing where it is not known."""
+    """What `keep_class_names` wrote, fit to be printed; nothing where it is not known."""
     try:
-        with open(os.path.join(model_dir, CLASSES), encoding="utf-8") as f:
-            return list(json.load(f))
-    except (OSError, ValueError, TypeError):
+        names = read_json(os.path.join(model_dir, CLASSES))
+    except (OSError, ValueError):
         return []
+    known = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    return [one_line(name) for name in names] if known else []
 
 
 def refuse_other(model_dir: str, config: Any) -> None:
@@ -114,8 +119,7 @@ def prepare(model_dir: str, config: Any, overwrite: bool = False) -> int:
 def _remove_run(model_dir: str, kind: Any) -> None:
     """Removes what a run wrote, and nothing else; a `config.json` of some other program is no run."""
     try:
-        with open(os.path.join(model_dir, CONFIG), encoding="utf-8") as f:
-            ours = set(json.load(f)) >= {field.name for field in dataclasses.fields(kind)}
+        ours = set(read_json(os.path.join(model_dir, CONFIG))) >= {field.name for field in dataclasses.fields(kind)}
     except (ValueError, TypeError):
         ours = False
     if not ours:
@@ -132,9 +136,33 @@ def _remove_run(model_dir: str, kind: Any) -> None:
 
 
 def latest_checkpoint(model_dir: str) -> Optional[Checkpoint]:
-    """The newest checkpoint, or None."""
+    """The newest checkpoint, or None.
+
+    Raises:
+      VQError: it can't be read, or the folder's list of its checkpoints is damaged or leads out of the folder.
+    """
+    _check_state(model_dir)
     path = tf.train.latest_checkpoint(model_dir)
     return None if path is None else read_checkpoint(path)
+
+
+def _check_state(model_dir: str) -> None:
+    """The list names what training goes on from, and what it removes once there are newer ones."""
+    path = os.path.join(model_dir, "checkpoint")
+    if not os.path.lexists(path):
+        return
+    try:
+        read_text(path, MOST_STATE)
+        state = tf.train.get_checkpoint_state(model_dir)
+    except (OSError, ValueError, TypeError) as e:
+        raise VQError(f"checkpoint: {path!r} is damaged ({e})") from None
+    if state is None:
+        raise VQError(f"checkpoint: {path!r} is damaged, expected the list of the run's checkpoints")
+    folder = os.path.realpath(model_dir)
+    for named in [state.model_checkpoint_path, *state.all_model_checkpoint_paths]:
+        inside = os.path.realpath(os.path.dirname(named)) == folder
+        if not inside or not re.fullmatch(r"[\w-][\w.-]*", os.path.basename(named)):
+            raise VQError(f"checkpoint: {path!r} names {named!r}, expected only checkpoints in that folder")
 
 
 def read_checkpoint(path: str) -> Checkpoint:
@@ -143,10 +171,13 @@ def read_checkpoint(path: str) -> Checkpoint:
     Raises:
       VQError: no readable checkpoint is there.
     """
-    try:
-        return Checkpoint(path, int(tf.train.load_variable(path, "global_step")))
-    except (tf.errors.OpError, ValueError, KeyError, IndexError) as e:  # IndexError: a file that is too short
-        raise VQError("checkpoint: {!r} can't be read ({})".format(path, str(e).split("\n")[0][:160])) from None
+    stored = Stored(path)
+    if stored.shapes.get("global_step") != []:
+        raise VQError(f"checkpoint: {path!r} can't be read (no global_step in it)")
+    step = int(stored.value("global_step", tf.int64))
+    if step < 0:
+        raise VQError(f"checkpoint: {path!r} is of step {step}, expected 0 or more")
+    return Checkpoint(path, step)
 
 
 def find_checkpoint(model_dir: str, which: str = "latest") -> Checkpoint:
@@ -182,12 +213,21 @@ def checkpoint_files(checkpoint: str) -> List[str]:
 
 
 def load_best(model_dir: str) -> Optional[dict]:
-    """What `keep_best` wrote, or None."""
+    """What `keep_best` wrote, or None; what is damaged is as good as none, with a warning."""
+    path = os.path.join(model_dir, BEST, "best.json")
     try:
-        with open(os.path.join(model_dir, BEST, "best.json"), encoding="utf-8") as f:
-            return json.load(f)
-    except (OSError, ValueError):
+        best = read_json(path)
+        name, step, value = best["checkpoint"], best["global_step"], best["value"]
+        # A plain name: TensorFlow would take others for a pattern, or for a path that leads elsewhere.
+        good = re.fullmatch(r"[\w-][\w.-]*", name) and type(step) is int and isinstance(best["metric"], str)
+        if not good or type(value) not in (int, float) or not abs(value) < float("inf"):
+            raise ValueError("no checkpoint with a step and a value")
+    except FileNotFoundError:
         return None
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        log.warning("%s is damaged and left aside: %s", path, one_line(str(e)))
+        return None
+    return best
 
 
 def keep_best(model_dir: str, checkpoint: str, step: int, metric: str, value: float) -> bool:
