@@ -54,7 +54,7 @@ def main() -> None:
     drawing.save_png(FLAGS.out, sampling.picture(samples), zoom=2)
     print(f"{num} samples in {FLAGS.out}")
     names = run_folder.class_names(model_dir)
-    if labels is not None and names:
+    if labels is not None and len(names) == classes:
         print("classes: " + ", ".join(f"{label} {names[label]}" for label in dict.fromkeys(labels.tolist())))
 
 

@@ -1,11 +1,11 @@
 """Runs beside each other, by what evaluation wrote in their folders."""
 
 import glob
-import json
 import os
 from typing import List, NamedTuple, Sequence
 
 from vq_estimator.config import AutoregressiveDecoder, Config, type_name
+from vq_estimator.data.files import read_json
 from vq_estimator.errors import VQError
 from vq_estimator.training import run_folder
 
@@ -37,10 +37,15 @@ def _row(folder: str, split: str) -> Row:
     config = run_folder.load_config(folder)
     path = os.path.join(folder, "eval", split + ".json")
     try:
-        with open(path, encoding="utf-8") as f:
-            result = json.load(f)
-        total(result)
-    except (OSError, ValueError, KeyError, TypeError) as e:
+        result = read_json(path)
+        numbers = [result["bits_per_dim"]["distortion"], result["bits_per_dim"]["rate_uniform"]]
+        rates = [result["bits_per_dim"].get(name) or 0.0 for name in ("rate_unigram", "rate_prior")]
+        counts = [result["global_step"], result["codebook"]["used"], result["codebook"]["size"]]
+        if not all(type(n) in (int, float) for n in numbers + rates) or not all(type(n) is int for n in counts):
+            raise ValueError
+        if not isinstance(result["dataset_source"], str) or counts[2] < 1:
+            raise ValueError
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
         reason = getattr(e, "strerror", None) or "damaged"
         raise VQError(f"model_dirs: {folder!r} has no {path} ({reason}); run evaluate.py --split={split}") from None
     return Row(os.path.basename(folder), config, result)
