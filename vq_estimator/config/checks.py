@@ -6,7 +6,7 @@ from vq_estimator.errors import VQError
 
 # What no machine can do fails at once too, and does not fill the memory first.
 MOST = 2**31 - 1  # of any count: TensorFlow's shapes and loops are of 32 bits
-MOST_LAYERS = 1000  # of anything that a graph is built of one by one
+MOST_LAYERS = 256  # of anything that a graph is built of one by one
 MOST_MAPS = 2**16  # feature maps, numbers in an entry, images in a step
 SHOWN = 100  # letters of a value in a message
 

@@ -1,17 +1,25 @@
 """The tensors of a checkpoint. Whatever is wrong with its files is one kind of error."""
 
-import glob
-import os
-import stat
 from typing import Any
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.errors import VQError
+from vq_estimator.training import bundle
 
 # What TensorFlow's readers raise for bytes that are no checkpoint.
-_DAMAGE = (tf.errors.OpError, ValueError, IndexError, TypeError, RuntimeError, SystemError, MemoryError, OverflowError)
+_DAMAGE = (
+    OSError,
+    tf.errors.OpError,
+    ValueError,
+    IndexError,
+    TypeError,
+    RuntimeError,
+    SystemError,
+    MemoryError,
+    OverflowError,
+)
 
 
 class Stored:
@@ -28,10 +36,8 @@ class Stored:
           VQError: it can't be read.
         """
         self._path, self._hint = path, hint
-        for file in [path + ".index", *glob.glob(glob.escape(path) + ".data-*")]:
-            if not os.path.exists(file) or not stat.S_ISREG(os.stat(file).st_mode):
-                raise self._unreadable(f"no file {os.path.basename(file)}")
         try:
+            bundle.check(path)
             self._reader = tf.train.load_checkpoint(path)
             self.shapes = dict(self._reader.get_variable_to_shape_map())
             self._dtypes = self._reader.get_variable_to_dtype_map()
@@ -55,5 +61,5 @@ class Stored:
             raise self._unreadable(e) from None
 
     def _unreadable(self, error: Any) -> VQError:
-        reason = str(getattr(error, "message", error)).split("\n")[0][:160]
+        reason = str(getattr(error, "strerror", None) or getattr(error, "message", error)).split("\n")[0][:160]
         return VQError(f"checkpoint: {self._path!r} can't be read ({reason}){self._hint}")
