@@ -1,8 +1,8 @@
 """The index of a checkpoint, read strictly before TensorFlow reads it.
 
 TensorFlow's reader tells damage by checksums, and trusts what has the right ones: an index that was made on purpose
-ends the process by a failed CHECK, or asks for any amount of memory. So its structure is walked through first: it is a
-table in LevelDB's format (https://github.com/google/leveldb/blob/main/doc/table_format.md) of BundleEntryProto messages.
+ends the process by a failed CHECK, or asks for any amount of memory. So its structure is walked through first: a table
+in LevelDB's format (https://github.com/google/leveldb/blob/main/doc/table_format.md) of BundleEntryProto messages.
 """
 
 import glob
