@@ -20,9 +20,9 @@ logging.getLogger("vq_estimator").setLevel(logging.WARNING)
 
 # Examples of each property: the same ones every time in `make test`, others each time in `make test-all`, which says
 # --hypothesis-profile=full.
-given = dict(deadline=None, database=None, suppress_health_check=list(hypothesis.HealthCheck))
-hypothesis.settings.register_profile("fast", max_examples=20, derandomize=True, **given)
-hypothesis.settings.register_profile("full", max_examples=1000, print_blob=True, **given)
+_settings = dict(deadline=None, database=None, suppress_health_check=list(hypothesis.HealthCheck))
+hypothesis.settings.register_profile("fast", max_examples=20, derandomize=True, **_settings)
+hypothesis.settings.register_profile("full", max_examples=1000, print_blob=True, **_settings)
 hypothesis.settings.load_profile("fast")
 
 DATA_DIR = os.environ.get("VQ_DATA_DIR")

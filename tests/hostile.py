@@ -12,7 +12,8 @@ from vq_estimator.errors import VQError
 # What is put in the place of something in a JSON file.
 VALUES = st.sampled_from(
     [
-        *(None, True, False, -1, 0, 1, 2, 2**31, 2**63, 10**30, -(10**30), 0.5, -0.5, 1e308, float("nan"), float("inf")),
+        *(None, True, False, -1, 0, 1, 2, 2**31, 2**63, 10**400, -(10**30)),
+        *(0.5, -0.5, 1e308, float("nan"), float("inf")),
         *("", "x", "a\nb", "\x1b[2J", "../../outside", "/dev/zero", "*", "\ud800", "x" * 5000),
         *([], {}, [[]], [1, 2], ["a", None], {"type": []}, {"type": "vq"}),
     ]
@@ -63,7 +64,7 @@ def damaged_json(draw, value):
     value = copy.deepcopy(value)
     for _ in range(draw(st.integers(1, 2))):
         path = draw(st.sampled_from(places(value)))
-        kind, new = draw(st.sampled_from(["replace", "replace", "remove", "add"])), draw(VALUES)
+        kind, new = draw(st.sampled_from(["replace", "replace", "remove", "add"])), copy.deepcopy(draw(VALUES))
         if not path:
             if kind == "replace":
                 return json.dumps(new).encode("ascii")

@@ -199,10 +199,10 @@ def _names(files: np.ndarray, n: int) -> List[str]:
     stems = [os.path.splitext(path)[0] for path in paths]
     once = {stem for stem, count in collections.Counter(stems).items() if count == 1}
     names = [(stem if stem in once else path) + ".png" for stem, path in zip(stems, paths)]
-    for name in names:
-        if any(part in ("", ".", "..") for part in name.split("/")) or "\\" in name or "\0" in name:
-            raise ValueError(f"it has a file {name!r}, expected paths below a folder")
-        folder_lib.encoded(name)  # a ValueError where no file system has such a name
+    for path in paths:
+        if any(part in ("", ".", "..") for part in path.split("/")) or "\\" in path or "\0" in path:
+            raise ValueError(f"it has a file {path!r}, expected paths below a folder")
+        folder_lib.encoded(path)  # a ValueError where no file system has such a name
     if len(set(names)) < n:
         raise ValueError("it has a file twice")
     return names
