@@ -18,7 +18,7 @@ import traceback
 from typing import NamedTuple
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-SECONDS = 120  # after which a command is ended, by SIGALRM
+SECONDS = 300  # after which a command is ended, by SIGALRM
 
 
 class Done(NamedTuple):

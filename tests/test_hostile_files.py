@@ -67,7 +67,7 @@ def small_set(layout):
 
 
 def packed(path, content):
-    return gzip.compress(content, 6, mtime=0) if path.endswith(".gz") else content
+    return gzip.compress(content) if path.endswith(".gz") else content
 
 
 def everything_of(source):

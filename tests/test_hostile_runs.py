@@ -443,6 +443,40 @@ def test_a_command_says_it_in_one_line_and_ends(run, forked, tmp_path):
     assert not (tmp_path / "made").exists()
 
 
+@pytest.mark.slow
+def test_a_command_on_a_damaged_run_says_it_in_one_line_or_works(run, forked, tmp_path):
+    """As above, of any damage; a process each."""
+    whole = everything_below(run)
+    best = os.path.join("prior", "best", "best.json")
+    names = ["config.json", "checkpoint", best, os.path.join("prior", "config.json"), os.path.join("eval", "test.json")]
+    names += [name for name in whole if name.endswith((".index", ".data-00000-of-00001")) or "calibration" in name]
+    commands = [("export", "--export_dir=made"), ("sample", "--num=10"), ("compare", "--model_dirs=run")]
+    write(tmp_path / "codes.npy", npy(good_codes()))
+    commands.append(("decode", "--input=codes.npy"))
+
+    @fewer(2)
+    @given(st.data())
+    def check(data):
+        name, (script, flag) = data.draw(st.sampled_from(sorted(names))), data.draw(st.sampled_from(commands))
+        json_file = name.endswith(".json")
+        write(
+            run / name, data.draw(damaged_json(json.loads(whole[name].decode())) if json_file else damaged(whole[name]))
+        )
+        given = [flag] if script == "compare" else ["--model_dir=run", flag]
+        done = forked.script(script, *given, cwd=tmp_path)
+        assert done.megabytes < 2000 and "Traceback" not in done.stderr
+        if done.status:
+            last = done.stderr.splitlines()[-1]
+            warned = done.stderr.splitlines()[:-1]
+            assert done.status == 1 and last.startswith(script + ".py: error: "), done
+            assert all(line.startswith("WARNING: ") for line in warned), done
+        write(run / name, whole[name])
+        for made in ("made", "decoded"):
+            shutil.rmtree(str(tmp_path / made), ignore_errors=True)
+
+    check()
+
+
 def test_a_command_loads_no_pickle(run, forked, tmp_path):
     evil = np.array([Writes(str(tmp_path / "evil"))], object)
     write(tmp_path / "codes.npz", npz(codes=evil, origin=evil))
