@@ -38,12 +38,13 @@ def _row(folder: str, split: str) -> Row:
     path = os.path.join(folder, "eval", split + ".json")
     try:
         result = read_json(path)
-        numbers = [result["bits_per_dim"]["distortion"], result["bits_per_dim"]["rate_uniform"]]
-        rates = [result["bits_per_dim"].get(name) or 0.0 for name in ("rate_unigram", "rate_prior")]
-        counts = [result["global_step"], result["codebook"]["used"], result["codebook"]["size"]]
-        if not all(type(n) in (int, float) for n in numbers + rates) or not all(type(n) is int for n in counts):
-            raise ValueError
-        if not isinstance(result["dataset_source"], str) or counts[2] < 1:
+        bits, book = result["bits_per_dim"], result["codebook"]
+        rates = [bits.get(name) for name in ("rate_unigram", "rate_prior")]
+        numbers = [bits["distortion"], bits["rate_uniform"], *(rate for rate in rates if rate is not None)]
+        counts = [result["global_step"], book["used"], book["size"] - 1]
+        good = all(type(n) in (int, float) and abs(n) < 1e9 for n in numbers)
+        good = good and all(type(n) is int and 0 <= n < 2**63 for n in counts)
+        if not good or not result["dataset_source"].isprintable():
             raise ValueError
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
         reason = getattr(e, "strerror", None) or "damaged"
