@@ -10,19 +10,27 @@ VENV := .venv
 VENV_TF1 := .venv-tf1
 PIP := -m pip install -q --disable-pip-version-check
 ARGS ?=
+# Two processes, a file of tests to each in turn; TensorFlow's own threads would only be in each other's way.
+WORKERS ?= 2
+PYTEST = env TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=2 OMP_NUM_THREADS=1 \
+  $(1)/bin/python -m pytest -n $(WORKERS) --dist=loadfile
 
-.PHONY: train test test-tf1 lint clean python37
+.PHONY: train test test-all test-tf1 lint clean python37
 
 # The main job. More flags: make train ARGS="--preset=tuned"
 train: $(VENV)/installed
 	$(VENV)/bin/python launch/train.py --dataset=mnist --K=20 --D=64 $(ARGS)
 
 test: $(VENV)/installed-dev
-	$(VENV)/bin/python -m pytest $(ARGS)
+	$(call PYTEST,$(VENV)) $(ARGS)
+
+# The same with the full counts: every property has 1,000 examples, drawn anew. An hour or so.
+test-all: $(VENV)/installed-dev
+	$(call PYTEST,$(VENV)) -m "" --hypothesis-profile=full $(ARGS)
 
 # The same source on TensorFlow 1.15.5, which needs a Python 3.7.
 test-tf1: $(VENV_TF1)/installed-dev
-	$(VENV_TF1)/bin/python -m pytest $(ARGS)
+	$(call PYTEST,$(VENV_TF1)) $(ARGS)
 
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .

@@ -18,7 +18,7 @@ TF2 = 'python_version >= "3.8"'
 
 # The notebooks are run by a test, on TensorFlow 2 alone.
 RUN_NOTEBOOKS = [name + "; " + TF2 for name in ("nbclient", "ipykernel", "ipywidgets")]
-TEST = ["pytest>=7,<9", "tensorboard"] + RUN_NOTEBOOKS
+TEST = ["pytest>=7,<9", "pytest-xdist", "hypothesis", "tensorboard"] + RUN_NOTEBOOKS
 
 setup(
     name="vq_estimator",

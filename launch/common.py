@@ -14,7 +14,7 @@ import pooch
 from absl import app, flags
 
 from vq_estimator import __version__
-from vq_estimator.errors import VQError
+from vq_estimator.errors import VQError, one_line
 
 FLAGS = flags.FLAGS
 # vq_estimator.pretrained.names(), here so that --help needs no TensorFlow; a test compares them.
@@ -104,10 +104,27 @@ def locate_data(config, wanted=None, cache: str = "auto"):
     from vq_estimator.config import IMAGES
     from vq_estimator.data import images, sources
 
+    check_max_bad_files()
     if config.dataset == IMAGES:
         want = images.Wanted(config.model.image_size, config.model.channels, FLAGS.max_bad_files)
         return images.locate(FLAGS.data_dir, cache_dir(), want, cache, wanted)
     return sources.locate(config.dataset, FLAGS.data_dir, cache_dir(), FLAGS.require_full_dataset, wanted)
+
+
+def check_max_bad_files() -> None:
+    if FLAGS.max_bad_files < 0:
+        raise VQError(f"max_bad_files: got {FLAGS.max_bad_files}, expected 0 or more")
+
+
+def check_writable(name: str) -> None:
+    """Says before the work, not after it, that the path of a flag can't be written to."""
+    path = FLAGS[name].value
+    above = os.path.abspath(path)
+    while not os.path.lexists(above):
+        above = os.path.dirname(above)
+    same = above == os.path.abspath(path)
+    if not path or not os.access(above, os.W_OK) or (not same and not os.path.isdir(above)):
+        raise VQError(f"{name}: got {path!r}, expected a path that can be written to ({above!r} can't)")
 
 
 def data_of_run(config, measured: bool = True):
@@ -169,7 +186,7 @@ def _parse(program: str, doc: str) -> Callable:
         try:
             rest = FLAGS(argv)
         except flags.Error as e:
-            _fail(program, str(e).replace("\n", " "), 2)
+            _fail(program, _bad_flag(e), 2)
         if len(rest) > 1:
             _fail(program, f"got the argument {rest[1]!r}, expected only flags (--name=value); see --help", 2)
         return rest
@@ -177,8 +194,19 @@ def _parse(program: str, doc: str) -> Callable:
     return parse
 
 
+def _bad_flag(error: flags.Error) -> str:
+    """absl's message; of a value that is none of the flag's kind it says how Python failed, here what is expected."""
+    found = re.match(r"flag --(\w+)=(.*?): ", str(error), re.DOTALL)
+    if not isinstance(error, flags.IllegalFlagValueError) or found is None:
+        return str(error)
+    flag = FLAGS[found.group(1)]
+    wanted = {"int": "an integer", "float": "a number", "bool": "true or false"}
+    want = wanted.get(flag.flag_type()) or "one of " + ", ".join(flag.parser.enum_values)
+    return f"flag --{found.group(1)}={found.group(2)}: expected {want}"
+
+
 def _fail(program: str, message: str, status: int) -> None:
-    print(f"{program}: error: {message}", file=sys.stderr)
+    print(f"{program}: error: {one_line(message)}", file=sys.stderr)
     sys.exit(status)
 
 
@@ -202,9 +230,11 @@ def run(main: Callable[[], None], doc: str) -> None:
         try:
             main()
         except VQError as e:
-            _fail(program, str(e).replace("\n", " "), 1)
+            _fail(program, str(e), 1)
         except OSError as e:  # a full disk, a folder that can't be written
             _fail(program, "{}: {}".format(e.filename or "file", e.strerror or e), 1)
+        except (MemoryError, tf.errors.ResourceExhaustedError) as e:
+            _fail(program, f"out of memory: {e}; expected smaller sizes or fewer images at once", 1)
         except KeyboardInterrupt:
             _fail(program, "interrupted", 130)
 

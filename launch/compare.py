@@ -19,6 +19,8 @@ def main() -> None:
 
     if not FLAGS.model_dirs:
         raise VQError("model_dirs: got none, expected --model_dirs=RUN,RUN, evaluated run folders")
+    if FLAGS.out is not None:
+        common.check_writable("out")
     rows = comparison.load(FLAGS.model_dirs.split(","), FLAGS.split)
     source = comparison.source(rows)
     print(comparison.table(rows))

@@ -20,6 +20,7 @@ def main() -> None:
 
     if not FLAGS.input:
         raise VQError("input: got none, expected --input=CODES, the file that encode.py wrote")
+    common.check_writable("out")
     _, checkpoint, model_dir = common.open_run()
     with Model(model_dir, checkpoint.path) as model:
         number = coding.decode(model, coding.load(model, FLAGS.input), FLAGS.out, FLAGS.seed)

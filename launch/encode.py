@@ -47,6 +47,8 @@ def main() -> None:
 
     if not FLAGS.out.endswith(".npz"):
         raise VQError(f"out: got {FLAGS.out!r}, expected a name that ends in .npz")
+    common.check_writable("out")
+    common.check_max_bad_files()
     _, checkpoint, model_dir = common.open_run()
     with Model(model_dir, checkpoint.path) as model:
         number = coding.encode(model, _images(model, coding), FLAGS.out)

@@ -22,6 +22,7 @@ EXPLORE.integer("frames", 1000, "images of each random walk")
 EXPLORE.integer("seed", 0, "of the walks, and of draws where the decoder is autoregressive")
 
 SHOWN = 100  # images of the split that are looked at
+MOST_FRAMES = 100000
 GRID = 8  # images with their code maps
 
 
@@ -33,13 +34,14 @@ def main() -> None:
     from vq_estimator.inference import exploration as explore
     from vq_estimator.inference.calibration import calibrate
 
+    common.check_writable("out")
     config, checkpoint, model_dir = common.open_run()
     for name in ("image", "other"):
         if not 0 <= FLAGS[name].value < SHOWN:
             raise VQError(f"{name}: got {FLAGS[name].value}, expected a number from 0 to {SHOWN - 1}")
     sampling.check_seed(FLAGS.seed)
-    if FLAGS.frames < 1:
-        raise VQError(f"frames: got {FLAGS.frames}, expected 1 or more")
+    if not 1 <= FLAGS.frames <= MOST_FRAMES:
+        raise VQError(f"frames: got {FLAGS.frames}, expected 1 to {MOST_FRAMES}")
     source = common.data_of_run(config, measured=False)
     K, seed = config.model.quantizer.K, FLAGS.seed
     found = explore.encode_first(config, checkpoint, source, SHOWN, FLAGS.split)

@@ -20,6 +20,7 @@ def main() -> None:
 
     if not FLAGS.export_dir:
         raise VQError("export_dir: got none, expected --export_dir=FOLDER, a folder to make")
+    common.check_writable("export_dir")
     config, checkpoint, model_dir = common.open_run()
     prior = prior_lib.find_or_warn(model_dir, checkpoint)
     folder = export.export(config, checkpoint, FLAGS.export_dir, prior)

@@ -24,6 +24,7 @@ def main() -> None:
     for name in ("checkpoint", "model_dir"):
         if not FLAGS[name].value:
             raise VQError(f"{name}: got none, expected --{name}=...")
+    common.check_writable("model_dir")
     reason = tf_vqvae.why_no_prior(FLAGS.prior_checkpoint) if FLAGS.prior_checkpoint else None
     dataset_source = None if FLAGS.dataset == config_lib.IMAGES else FLAGS.dataset
     config = tf_vqvae.import_checkpoint(FLAGS.checkpoint, FLAGS.dataset, dataset_source, FLAGS.model_dir)

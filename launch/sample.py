@@ -21,6 +21,8 @@ SAMPLES.integer("top_k", 0, "draw each code from the likeliest so many; 0: from 
 SAMPLES.integer("seed", 0, "decides every draw")
 SAMPLES.string("out", "samples.png", "the picture to write")
 
+MOST = 10000  # images in a picture
+
 
 def _labels():
     if FLAGS.label is not None and FLAGS.labels is not None:
@@ -41,6 +43,7 @@ def main() -> None:
     from vq_estimator.inference import sampling
     from vq_estimator.training import run_folder
 
+    common.check_writable("out")
     config, checkpoint, model_dir = common.open_run()
     prior = prior_lib.find(model_dir, checkpoint)
     if prior is None:
@@ -49,12 +52,14 @@ def main() -> None:
     if num is None:
         asked = sampling.shown_classes(classes) if asked is None else asked
         num = 10 * len(asked) if asked and FLAGS.label is None else 100
+    if num > MOST:
+        raise VQError(f"num: got {num}, expected at most {MOST}: they are one picture")
     labels = sampling.labels_for(classes, num, asked)
     samples = sampling.sample(config, checkpoint, prior, num, labels, FLAGS.temperature, FLAGS.top_k, FLAGS.seed)
     drawing.save_png(FLAGS.out, sampling.picture(samples), zoom=2)
     print(f"{num} samples in {FLAGS.out}")
     names = run_folder.class_names(model_dir)
-    if labels is not None and names:
+    if labels is not None and len(names) == classes:
         print("classes: " + ", ".join(f"{label} {names[label]}" for label in dict.fromkeys(labels.tolist())))
 
 

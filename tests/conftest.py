@@ -6,6 +6,7 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import hypothesis
 import pytest
 import tensorflow.compat.v1 as tf
 
@@ -16,6 +17,13 @@ from vq_estimator.training import trainer
 tf.disable_eager_execution()
 tf.logging.set_verbosity(tf.logging.ERROR)
 logging.getLogger("vq_estimator").setLevel(logging.WARNING)
+
+# Examples of each property: the same ones every time in `make test`, others each time in `make test-all`, which says
+# --hypothesis-profile=full.
+_settings = dict(deadline=None, database=None, suppress_health_check=list(hypothesis.HealthCheck))
+hypothesis.settings.register_profile("fast", max_examples=20, derandomize=True, **_settings)
+hypothesis.settings.register_profile("full", max_examples=1000, print_blob=True, **_settings)
+hypothesis.settings.load_profile("fast")
 
 DATA_DIR = os.environ.get("VQ_DATA_DIR")
 

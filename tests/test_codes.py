@@ -22,28 +22,30 @@ def some(n=10, K=300):
 def test_what_is_saved_is_loaded(tmp_path, K):
     path, codes = str(tmp_path / "codes" / "train.npz"), some(K=K)
     codes_lib.save(path, codes, {"global_step": 3})
-    found = codes_lib.load(path, {"global_step": 3})
+    shape = codes.codes.shape
+    found = codes_lib.load(path, {"global_step": 3}, shape, K)
     np.testing.assert_array_equal(found.codes, codes.codes)
     np.testing.assert_array_equal(found.labels, codes.labels)
     assert found.codes.dtype == np.int32
-    assert codes_lib.load(path, {"global_step": 4}) is None
-    assert codes_lib.load(str(tmp_path / "nothing.npz"), {}) is None
+    assert codes_lib.load(path, {"global_step": 4}, shape, K) is None
+    assert codes_lib.load(path, {"global_step": 3}, (10, 3, 2, 2), K) is None
+    assert codes_lib.load(path, {"global_step": 3}, shape, codes.codes.max()) is None
+    assert codes_lib.load(str(tmp_path / "nothing.npz"), {}, shape, K) is None
 
 
 def test_damaged_files_are_not_loaded(tmp_path):
-    path = str(tmp_path / "train.npz")
-    codes_lib.save(path, some(), {})
+    path, codes = str(tmp_path / "train.npz"), some()
+    codes_lib.save(path, codes, {})
     with open(path, "rb") as f:
         whole = f.read()
     for damaged in (b"", whole[:100], whole[: len(whole) // 2], whole[:-1], b"x" * 100):
         with open(path, "wb") as f:
             f.write(damaged)
-        assert codes_lib.load(path, {}) is None
-    codes = some()
+        assert codes_lib.load(path, {}, codes.codes.shape, 300) is None
     for at in range(len(whole)):  # never a stack trace, never other codes
         with open(path, "wb") as f:
             f.write(whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1 :])
-        found = codes_lib.load(path, {})
+        found = codes_lib.load(path, {}, codes.codes.shape, 300)
         assert found is None or all((a == b).all() for a, b in zip(found, codes))
 
 

@@ -158,6 +158,7 @@ def test_tar_is_unpacked_by_member_name_only(tmp_path):
         (b"no archive", "http://a"),
         (archive([("batches/a.bin", b"one")])[:40], "http://a"),
     ],
+    ids=["other bytes", "longer", "link", "another", "no archive", "cut off"],  # of their own: gzip has the time in it
 )
 def test_bad_archives_leave_nothing(tmp_path, content, message):
     with pytest.raises(OSError, match=message):

@@ -101,8 +101,9 @@ def test_a_damaged_checkpoint_is_left_out_with_a_warning(tmp_path, caplog, how):
     assert run_folder.prepare(folder, config) == 3
     assert tf.train.latest_checkpoint(folder) == os.path.join(folder, "model.ckpt-3")  # what an Estimator goes on from
     damage(os.path.join(folder, "model.ckpt-3"), how)
-    with pytest.raises(VQError, match="holds none that can be read"):
-        run_folder.find_checkpoint(folder)
+    for use in (run_folder.find_checkpoint, lambda folder: run_folder.prepare(folder, config)):
+        with pytest.raises(VQError, match="model.ckpt-7' can't be read"):
+            use(folder)
 
 
 def test_what_a_killed_run_was_writing_is_removed_and_its_checkpoints_are_found(tmp_path):

@@ -112,7 +112,7 @@ def test_a_file_that_the_disk_does_not_give_is_left_where_it_is(tmp_path, monkey
     def refuse(*args):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("vq_estimator.data.files.gzip.open", refuse)
+    monkeypatch.setattr("vq_estimator.data.files.open_regular", refuse)
     with pytest.raises(VQError, match="can't be read .Permission denied"):
         sources.locate("small", str(tmp_path / "d"), str(tmp_path / "other"), fetcher=fetch)
     assert os.path.exists(path) and not os.path.exists(path + ".damaged")

@@ -3,12 +3,13 @@
 import dataclasses
 from typing import Tuple, Union
 
-from vq_estimator.config.checks import check, natural, positive_int
+from vq_estimator.config.checks import MOST_LAYERS, MOST_MAPS, check, natural, positive_int
 from vq_estimator.config.quantizer import QuantizerConfig
 
 PRECISIONS = ("float32", "bfloat16")
 INITIALIZERS = ("normal", "he")
 PIXEL_LAYERS = ("residual", "gated")
+MOST_SIZE = 2**14  # pixels of an image's side
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,11 +34,12 @@ class NetworkConfig:
     initializer: str = "normal"
 
     def __post_init__(self):
-        check(len(self.widths) >= 1, "widths", self.widths, "at least one number of feature maps")
+        check(1 <= len(self.widths) <= 16, "widths", self.widths, "1 to 16 numbers of feature maps")
         for width in self.widths:
-            positive_int("widths", width)
-        for field in ("residual_blocks", "residual_width", "output_width"):
-            natural(field, getattr(self, field))
+            positive_int("widths", width, MOST_MAPS)
+        natural("residual_blocks", self.residual_blocks, MOST_LAYERS)
+        for field in ("residual_width", "output_width"):
+            natural(field, getattr(self, field), MOST_MAPS)
         check(self.initializer in INITIALIZERS, "initializer", self.initializer, "one of " + ", ".join(INITIALIZERS))
 
     @property
@@ -72,7 +74,7 @@ class LogisticMixturePixels:
     components: int = 3
 
     def __post_init__(self):
-        positive_int("components", self.components)
+        positive_int("components", self.components, MOST_LAYERS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,9 +116,9 @@ class AutoregressiveDecoder:
 
     def __post_init__(self):
         check(self.kind in PIXEL_LAYERS, "decoder_kind", self.kind, "one of " + ", ".join(PIXEL_LAYERS))
-        natural("decoder_layers", self.layers)
-        positive_int("decoder_maps", self.maps)
-        positive_int("decoder_features", self.features)
+        natural("decoder_layers", self.layers, MOST_LAYERS)
+        positive_int("decoder_maps", self.maps, MOST_MAPS)
+        positive_int("decoder_features", self.features, MOST_MAPS)
 
 
 DECODERS = {"factorised": FactorisedDecoder, "autoregressive": AutoregressiveDecoder}
@@ -137,7 +139,7 @@ class ModelConfig:
     binarize: bool = False
 
     def __post_init__(self):
-        positive_int("image_size", self.image_size)
+        positive_int("image_size", self.image_size, MOST_SIZE)
         positive_int("channels", self.channels)
         check(self.precision in PRECISIONS, "precision", self.precision, "one of " + ", ".join(PRECISIONS))
         stride = self.network.stride

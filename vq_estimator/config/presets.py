@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any, Dict, Optional, Tuple
 
-from vq_estimator.config.checks import check, positive_int
+from vq_estimator.config.checks import MOST_MAPS, check, positive_int
 from vq_estimator.config.model import (
     DECODERS,
     LIKELIHOODS,
@@ -343,7 +343,7 @@ def _or(value: Optional[int], default: int) -> int:
 
 
 def _positive(D: int) -> int:
-    positive_int("D", D)
+    positive_int("D", D, MOST_MAPS)
     return D
 
 

@@ -3,7 +3,9 @@
 import dataclasses
 from typing import Tuple
 
-from vq_estimator.config.checks import check, natural, number, positive_int
+from vq_estimator.config.checks import MOST_LAYERS, MOST_MAPS, check, natural, number, positive_int
+from vq_estimator.config.model import MOST_SIZE
+from vq_estimator.config.quantizer import MOST_ENTRIES
 from vq_estimator.config.run import OptimizerConfig, TrainConfig
 
 
@@ -23,9 +25,9 @@ class PriorNetworkConfig:
     dropout: float = 0.1
 
     def __post_init__(self):
-        natural("layers", self.layers)
+        natural("layers", self.layers, MOST_LAYERS)
         for field in ("maps", "embedding"):
-            positive_int(field, getattr(self, field))
+            positive_int(field, getattr(self, field), MOST_MAPS)
         number("dropout", self.dropout, 0.0, 0.95, "a share from 0 to 0.95")
 
 
@@ -49,8 +51,9 @@ class CodesConfig:
     fingerprint: str
 
     def __post_init__(self):
-        check(len(self.grid) == 3 and min(self.grid) >= 1, "grid", self.grid, "three integers of 1 or more")
-        positive_int("K", self.K)
+        ok = len(self.grid) == 3 and min(self.grid) >= 1 and max(self.grid) <= MOST_SIZE
+        check(ok, "grid", self.grid, f"three integers from 1 to {MOST_SIZE}")
+        positive_int("K", self.K, MOST_ENTRIES)
         natural("classes", self.classes)
 
 

@@ -1,12 +1,13 @@
 """The quantizers and their codebooks."""
 
 import dataclasses
-from typing import Tuple, Union
+from typing import Any, Tuple, Union
 
-from vq_estimator.config.checks import check, natural, number, positive_int
+from vq_estimator.config.checks import MOST_LAYERS, MOST_MAPS, check, natural, number, positive_int
 
 GRADIENTS = ("straight_through", "rotation")
 MAX_CODES = 2**20
+MOST_ENTRIES = 2**24  # of a codebook
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +69,12 @@ class _Sizes:
         return isinstance(self.codebook, GradientCodebook)
 
 
+def _sizes(q: Any) -> None:
+    positive_int("K", q.K, MOST_ENTRIES)
+    positive_int("D", q.D, MOST_MAPS)
+    positive_int("L", q.L, MOST_LAYERS)
+
+
 @dataclasses.dataclass(frozen=True)
 class VectorQuantizerConfig(_Sizes):
     """`L` codebooks of `K` entries, each for its own `D` numbers, at each position of the code grid.
@@ -82,8 +89,7 @@ class VectorQuantizerConfig(_Sizes):
     gradient: str = "straight_through"
 
     def __post_init__(self):
-        for field in ("K", "D", "L"):
-            positive_int(field, getattr(self, field))
+        _sizes(self)
         check(self.gradient in GRADIENTS, "gradient", self.gradient, "one of " + ", ".join(GRADIENTS))
 
 
@@ -97,8 +103,7 @@ class ResidualQuantizerConfig(_Sizes):
     codebook: CodebookConfig = GradientCodebook()
 
     def __post_init__(self):
-        for field in ("K", "D", "L"):
-            positive_int(field, getattr(self, field))
+        _sizes(self)
 
     @property
     def vectors(self) -> int:
@@ -114,10 +119,10 @@ class FiniteScalarConfig(_Sizes):
     L: int = 1
 
     def __post_init__(self):
-        ok = len(self.levels) >= 1 and all(type(n) is int and n >= 2 for n in self.levels)
+        ok = 1 <= len(self.levels) <= 20 and all(type(n) is int and n >= 2 for n in self.levels)
         check(ok, "levels", self.levels, "integers of 2 or more, such as 8,5,5,5")
         check(self.K <= MAX_CODES, "levels", self.levels, f"a product of at most {MAX_CODES:,} codes")
-        positive_int("L", self.L)
+        positive_int("L", self.L, MOST_LAYERS)
 
     @property
     def K(self) -> int:

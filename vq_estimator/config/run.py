@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Optional
 
-from vq_estimator.config.checks import check, natural, number, positive_int
+from vq_estimator.config.checks import MOST_MAPS, check, natural, number, positive_int
 from vq_estimator.config.model import MSE, ModelConfig
 
 IMAGES = "images"  # the data set that is a folder of the user's own images
@@ -84,8 +84,8 @@ class TrainConfig:
     log_steps: int = 100
 
     def __post_init__(self):
-        names = ("batch_size", "max_steps", "save_checkpoints_steps", "save_summary_steps", "eval_steps", "log_steps")
-        for field in names:
+        positive_int("batch_size", self.batch_size, MOST_MAPS)
+        for field in ("max_steps", "save_checkpoints_steps", "save_summary_steps", "eval_steps", "log_steps"):
             positive_int(field, getattr(self, field))
         check(
             isinstance(self.seed, int) and 0 <= self.seed < 2**31, "seed", self.seed, "an integer from 0 to 2147483647"

@@ -44,10 +44,11 @@ def from_json(text: str, where: str = "config.json", kind: Any = Config) -> Any:
     missing: what the run did before there was that entry is its default.
     """
     try:
-        data = json.loads(text)
+        return _parse(kind, json.loads(text), where)
+    except VQError:
+        raise
     except (ValueError, RecursionError) as e:
         raise VQError(f"{where}: not JSON: {e}") from None
-    return _parse(kind, data, where)
 
 
 def _parse(kind: Any, data: Any, where: str) -> Any:
@@ -77,7 +78,7 @@ def _parse(kind: Any, data: Any, where: str) -> Any:
         check(data is None or isinstance(data, str), where, data, "a string or null")
         return data
     if kind is float:
-        check(type(data) in (int, float), where, data, "a number")
+        check(type(data) is float or (type(data) is int and abs(data) < 2**63), where, data, "a number")
         return float(data)
     check(type(data) is kind, where, data, "a value of type " + kind.__name__)
     return data

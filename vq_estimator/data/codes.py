@@ -3,18 +3,17 @@
 import hashlib
 import json
 import os
-import zipfile
-import zlib
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.data.files import atomic_path
+from vq_estimator.data.files import atomic_path, parse_json
+from vq_estimator.data.numpy_files import load_npz
 from vq_estimator.data.pipeline import example_numbers
 
-# What NumPy and zipfile raise for bytes that are no whole .npz.
-DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
+NAMES = ("codes", "labels", "origin")
+MOST_ORIGIN = 1 << 16  # bytes
 
 
 class Codes(NamedTuple):
@@ -39,15 +38,21 @@ def save(path: str, codes: Codes, origin: dict) -> None:
         np.savez_compressed(f, codes=codes.codes.astype(small), labels=codes.labels, origin=np.array(kept))
 
 
-def load(path: str, origin: dict) -> Optional[Codes]:
-    """What `save` wrote; None where nothing is, or it is damaged, or of another origin."""
+def load(path: str, origin: dict, shape: Tuple[int, ...], K: int) -> Optional[Codes]:
+    """What `save` wrote of `shape` [N, h, w, L]; None where nothing is, or it is damaged, or of another origin."""
+    most = 8 * (shape[0] + int(np.prod(shape, dtype=np.int64))) + MOST_ORIGIN
     try:
-        with np.load(path) as f:
-            codes = Codes(f["codes"].astype(np.int32), f["labels"].astype(np.int32))
-            kept = json.loads(str(f["origin"]))
-    except DAMAGE:
+        found = load_npz(path, NAMES, most)
+        arrays = [found[name] for name in NAMES[:2]]
+        fits = [a.shape for a in arrays] == [tuple(shape), tuple(shape[:1])]
+        if not fits or any(a.dtype.kind not in "iu" for a in arrays):
+            return None
+        codes = Codes(*(a.astype(np.int32) for a in arrays))
+        kept = parse_json(str(found["origin"]))
+    except (OSError, ValueError, KeyError):
         return None
-    return codes if kept == dict(origin, sha256=_checksum(codes)) else None
+    known = codes.codes.min(initial=0) >= 0 and codes.codes.max(initial=0) < K and codes.labels.min(initial=0) >= 0
+    return codes if known and kept == dict(origin, sha256=_checksum(codes)) else None
 
 
 def split_path(model_dir: str, split: str) -> str:

@@ -8,13 +8,21 @@ stretched.
 import io
 import os
 import re
-from typing import Iterator, NamedTuple, Sequence, Union
+import struct
+from typing import Iterator, NamedTuple, Sequence, Tuple, Union
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 from PIL import Image
 
+from vq_estimator.data.files import open_regular
+from vq_estimator.errors import one_line
+
 ORIENTATION = 0x0112  # of EXIF
+PNG, JPEG, SCAN = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"\xff\xda"  # how files begin, and a JPEG's scans
+MOST_BYTES = 1 << 29  # of a file
+MOST_PIXELS = 1 << 26
+MOST_SCANS = 100  # of a JPEG; the same bytes may occur in what is beside its pixels, about once in 64 KiB
 GREY = (0.299, 0.587, 0.114)  # weights of red, green and blue (ITU-R BT.601)
 
 
@@ -26,8 +34,31 @@ class Decoded(NamedTuple):
     side: int
 
 
-def _orientation(content: bytes) -> np.ndarray:
-    """EXIF's number of how an image lies, 1 (upright) to 8."""
+def _look(path: bytes) -> Tuple[bytes, np.int32, str]:
+    """A file's content, EXIF's number of how its image lies, 1 (upright) to 8, and why not to decode it, or "".
+
+    What a few bytes can make a decoder do without end is refused here: its memory goes by the size that the header
+    says, and its time by the passes over it that a progressive JPEG asks for.
+    """
+    try:
+        with open_regular(os.fsdecode(path)) as f:
+            content = f.read(MOST_BYTES + 1)
+    except OSError as e:
+        return b"", np.int32(1), e.strerror or type(e).__name__
+    if len(content) > MOST_BYTES:
+        return b"", np.int32(1), f"it has more than {MOST_BYTES >> 20} MiB"
+    if not content.startswith((PNG, JPEG)):
+        return b"", np.int32(1), "it is no PNG or JPEG file"
+    if content.startswith(JPEG) and content.count(SCAN) > MOST_SCANS + (len(content) >> 15):
+        return b"", np.int32(1), f"it has more than {MOST_SCANS} scans"
+    if content.startswith(PNG):
+        width, height = struct.unpack(">II", content[16:24].ljust(8, b"\0"))
+        if width * height > MOST_PIXELS:
+            return b"", np.int32(1), f"it has {width} x {height} pixels, expected at most {MOST_PIXELS:,}"
+    return content, _orientation(content), ""
+
+
+def _orientation(content: bytes) -> np.int32:
     try:
         with Image.open(io.BytesIO(content)) as image:
             found = image.getexif().get(ORIENTATION, 1)
@@ -40,7 +71,10 @@ def _pixels(content: tf.Tensor) -> tf.Tensor:
     """The file's content to uint8 [H, W, 3]."""
 
     def jpeg():
-        return tf.image.decode_jpeg(content, channels=3, dct_method="INTEGER_ACCURATE")
+        shape = tf.cast(tf.image.extract_jpeg_shape(content), tf.int64)
+        fits = tf.Assert(shape[0] * shape[1] <= MOST_PIXELS, [f"it has more than {MOST_PIXELS:,} pixels"])
+        with tf.control_dependencies([fits]):
+            return tf.image.decode_jpeg(tf.identity(content), channels=3, dct_method="INTEGER_ACCURATE")
 
     def png():
         levels = tf.image.decode_png(content, channels=4)
@@ -93,9 +127,11 @@ def fit(pixels: tf.Tensor, size: int, channels: int) -> tf.Tensor:
 
 
 def _load(path: tf.Tensor, size: int, channels: int):
-    content = tf.read_file(path)
-    pixels = _pixels(content)
-    orientation = tf.numpy_function(_orientation, [content], tf.int32)
+    content, orientation, problem = tf.numpy_function(_look, [path], [tf.string, tf.int32, tf.string])
+    for tensor in (content, orientation, problem):
+        tensor.set_shape([])
+    with tf.control_dependencies([tf.Assert(tf.equal(problem, ""), [problem])]):
+        pixels = _pixels(tf.identity(content))
     side = tf.reduce_min(tf.shape(pixels)[:2])
     return content, _upright(fit(pixels, size, channels), orientation), side
 
@@ -120,4 +156,8 @@ def decode_files(paths: Sequence[bytes], size: int, channels: int) -> Iterator[U
 
 def reason(error: tf.errors.OpError) -> str:
     """What TensorFlow says of a file, without the nodes of the graph."""
-    return re.sub(r"\{\{.*?\}\}|\[\[.*?\]\]", "", error.message.split("\n")[0]).strip(" .")[:120]
+    message = error.message.split("\n")[0]
+    ours = re.search(r"assertion failed: \[(.*?)\]", message)
+    if ours:
+        return ours.group(1)
+    return one_line(re.sub(r"\{\{.*?\}\}|\[\[.*?\]\]", "", message).strip(" .")[:120])

@@ -1,20 +1,24 @@
 """Files that are whole or not there: atomic writes, checksums of unpacked bytes, downloads that prove themselves."""
 
 import contextlib
-import gzip
+import errno
 import hashlib
+import io
 import json
 import os
 import shutil
-import tarfile
+import stat
 import tempfile
 import zlib
-from typing import Callable, Iterator, NamedTuple, Sequence
+from typing import Any, BinaryIO, Callable, Iterator, NamedTuple, Sequence, Tuple
 
 from vq_estimator.errors import VQError
 
 CHUNK = 1 << 20
 TIMEOUT_SECONDS = 30
+MOST_JSON = 1 << 26  # bytes of a JSON file that are read
+MOST_DOWNLOAD = 1 << 30  # bytes of a download
+TAR_BLOCK = 512
 
 
 class FileSpec(NamedTuple):
@@ -69,6 +73,54 @@ def write_json(path: str, value) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
+def open_regular(path: str) -> BinaryIO:
+    """Opens a file for reading; a pipe or a device, which may never end, is an OSError."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError(errno.EINVAL, "Is no regular file", path)
+    return open(path, "rb")
+
+
+def parts(f: BinaryIO) -> Iterator[bytes]:
+    """The rest of a file in parts of CHUNK bytes."""
+    return iter(lambda: f.read(CHUNK), b"")
+
+
+def read_text(path: str, most: int = MOST_JSON) -> str:
+    """A file of text in UTF-8.
+
+    Raises:
+      OSError: it can't be read.
+      ValueError: it is not UTF-8, or larger than `most` bytes.
+    """
+    with open_regular(path) as f:
+        content = f.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"holds more than {most} bytes")
+    return content.decode("utf-8")
+
+
+def parse_json(text: str) -> Any:
+    """JSON, strict: no NaN, no Infinity. Whatever is wrong with it is a ValueError."""
+
+    def refuse(name):
+        raise ValueError(f"{name} is no number in JSON")
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def read_json(path: str) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+      OSError: it can't be read.
+      ValueError: it is not JSON.
+    """
+    return parse_json(read_text(path))
+
+
 def content_error(path: str, spec: FileSpec) -> str:
     """Why the content of `path` is not that of `spec`; empty when it is. Reads `spec.size` + 1 bytes at most.
 
@@ -76,18 +128,14 @@ def content_error(path: str, spec: FileSpec) -> str:
       OSError: the file system refused; nothing is known of the content.
     """
     digest, size = hashlib.sha256(), 0
-    opener = gzip.open if spec.path.endswith(".gz") else open
     try:
-        with opener(path, "rb") as f:
-            while size <= spec.size:
-                chunk = f.read(min(CHUNK, spec.size + 1 - size))
-                if not chunk:
-                    break
+        with open_regular(path) as f:
+            for chunk in unpacked(f) if spec.path.endswith(".gz") else parts(f):
                 size += len(chunk)
+                if size > spec.size:
+                    break
                 digest.update(chunk)
-    except (OSError, EOFError, zlib.error) as e:
-        if getattr(e, "errno", None) is not None:  # the disk's fault, not the content's (gzip's own errors have none)
-            raise
+    except zlib.error as e:
         return f"can't be read ({e})"
     if size != spec.size:
         return "holds {} bytes, expected {}".format("more than %d" % spec.size if size > spec.size else size, spec.size)
@@ -96,22 +144,37 @@ def content_error(path: str, spec: FileSpec) -> str:
     return ""
 
 
+def unpacked(f: BinaryIO) -> Iterator[bytes]:
+    """The content of a gzip file in parts of at most CHUNK bytes.
+
+    Raises:
+      zlib.error: it is damaged, or has a second member: TensorFlow 1.15 reads the first one alone, without a word.
+    """
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    while not unpacker.eof:
+        packed = unpacker.unconsumed_tail or f.read(CHUNK)
+        if not packed:
+            raise zlib.error("it ends too early")
+        yield unpacker.decompress(packed, CHUNK)
+    if (unpacker.unused_data + f.read(CHUNK)).strip(b"\0"):
+        raise zlib.error("more than one gzip stream")
+
+
 class ChecksumCache:
     """Remembers in `cache_dir` which files were good, by path, size and time of change; losing it costs time only."""
 
     def __init__(self, cache_dir: str):
         self._path = os.path.join(cache_dir, "checksums.json")
         try:
-            with open(self._path, encoding="utf-8") as f:
-                known = json.load(f)
+            known = read_json(self._path)
         except (OSError, ValueError):
             known = {}
         self._known = known if isinstance(known, dict) else {}
 
     def error(self, path: str, spec: FileSpec) -> str:
         """As `content_error`, without reading a file that was found good before and has not changed."""
-        stat = os.stat(path)
-        key, mark = os.path.realpath(path), [stat.st_size, stat.st_mtime_ns, spec.sha256]
+        found = os.stat(path)
+        key, mark = os.path.realpath(path), [found.st_size, found.st_mtime_ns, spec.sha256]
         if self._known.get(key) == mark:
             return ""
         problem = content_error(path, spec)
@@ -126,14 +189,30 @@ Fetch = Callable[[str, str], None]
 
 
 def fetch(url: str, path: str) -> None:
-    """Downloads `url` to `path` with a progress bar; any failure is an OSError."""
+    """Downloads `url` to `path` with a progress bar; any failure, and more than MOST_DOWNLOAD bytes, is an OSError."""
     import pooch  # with requests, half a second to import: only where something is downloaded
 
     try:
-        pooch.HTTPDownloader(progressbar=True, timeout=TIMEOUT_SECONDS)(url, path, None)
+        with _Bounded(path, "wb") as f:
+            pooch.HTTPDownloader(progressbar=True, timeout=TIMEOUT_SECONDS)(url, f, None)
+    except _TooLong as e:
+        raise OSError(f"{url}: {e}") from None
     except (OSError, ValueError) as e:  # requests' exceptions are OSErrors
         reason = str(e) if getattr(e, "response", None) is not None else type(e).__name__
         raise OSError(f"{url}: {reason}") from None
+
+
+class _TooLong(Exception):
+    """More bytes than can be right."""
+
+
+class _Bounded(io.FileIO):
+    """A file to write at most MOST_DOWNLOAD bytes to."""
+
+    def write(self, data: bytes) -> int:
+        if self.tell() + len(data) > MOST_DOWNLOAD:
+            raise _TooLong(f"sends more than {MOST_DOWNLOAD} bytes")
+        return super().write(data)
 
 
 def download(spec: FileSpec, urls: Sequence[str], data_dir: str, fetcher: Fetch = fetch) -> None:
@@ -171,31 +250,87 @@ def download_tar(specs: Sequence[FileSpec], urls: Sequence[str], data_dir: str, 
                 fetcher(url, archive)
                 _unpack(archive, specs, data_dir, url)
                 return
-        except (OSError, EOFError, zlib.error, tarfile.TarError) as e:
+        except (OSError, zlib.error) as e:
             problems.append(str(e) if url in str(e) else f"{url}: {e}")
     raise OSError("; ".join(problems))
 
 
 def _unpack(archive: str, specs: Sequence[FileSpec], data_dir: str, url: str) -> None:
     wanted = {"/".join(spec.path.split("/")[-2:]): spec for spec in specs}
-    with tarfile.open(archive) as tar:
-        for member in tar:
-            spec = wanted.get(member.name)
-            if spec is None or not member.isfile():
+    most = 2 * sum(spec.size for spec in specs) + (64 << 20)
+    with open_regular(archive) as packed:
+        for name, size, content in _tar_members(_Stream(unpacked(packed), most)):
+            spec = wanted.get(name)
+            if spec is None:
                 continue
-            if member.size != spec.size:
-                raise OSError(f"{url}: {member.name} holds {member.size} bytes, expected {spec.size}")
+            if size != spec.size:
+                raise OSError(f"{url}: {name} holds {size} bytes, expected {spec.size}")
             with atomic_path(os.path.join(data_dir, spec.path)) as temporary:
-                source = tar.extractfile(member)
                 with open(temporary, "wb") as target:
-                    shutil.copyfileobj(source, target, CHUNK)
+                    target.writelines(content)
                 problem = content_error(temporary, spec)
                 if problem:
-                    raise OSError(f"{url}: {member.name} {problem}")
-            del wanted[member.name]
+                    raise OSError(f"{url}: {name} {problem}")
+            del wanted[name]
             if not wanted:
                 return
     raise OSError("{}: the archive has no {}".format(url, ", ".join(sorted(wanted))))
+
+
+class _Stream:
+    """Reads at most so many bytes of the parts of something that is unpacked as it is read."""
+
+    def __init__(self, parts: Iterator[bytes], most: int):
+        self._parts, self._most, self._rest = parts, most, b""
+
+    def read(self, n: int) -> bytes:
+        """Up to `n` bytes, fewer at the end of a part; none at the end of all."""
+        while not self._rest:
+            self._rest = next(self._parts, None)
+            if self._rest is None:
+                self._rest = b""
+                return b""
+            self._most -= len(self._rest)
+            if self._most < 0:
+                raise OSError("the archive unpacks to far more than it should")
+        found, self._rest = self._rest[:n], self._rest[n:]
+        return found
+
+    def exactly(self, n: int) -> Iterator[bytes]:
+        """The next `n` bytes in parts."""
+        while n:
+            found = self.read(n)
+            if not found:
+                raise OSError("the archive ends too early")
+            n -= len(found)
+            yield found
+
+
+def _tar_members(stream: _Stream) -> Iterator[Tuple[str, int, Iterator[bytes]]]:
+    """Name, size and content of the ordinary files of a tar archive; nothing but the file that is asked for is kept.
+
+    tarfile reads headers of any size into memory, and some make it loop for ever (CVE-2019-20907, CVE-2025-8194).
+    """
+    while True:
+        header = b"".join(stream.exactly(TAR_BLOCK))
+        if not header.strip(b"\0"):
+            return
+        try:
+            size = int(header[124:136].strip(b"\0 ") or b"0", 8)
+            total = int(header[148:156].strip(b"\0 "), 8)
+        except ValueError:
+            raise OSError("it is no tar archive") from None
+        if size < 0 or total != sum(header) - sum(header[148:156]) + 8 * 32:
+            raise OSError("the tar archive is damaged")
+        content = stream.exactly(size)
+        if header[156:157] in (b"0", b"\0"):
+            name, prefix = (header[a:b].split(b"\0")[0].decode("utf-8", "replace") for a, b in ((0, 100), (345, 500)))
+            # What follows the magic "ustar " with a space is GNU's, and no prefix.
+            yield prefix + "/" + name if prefix and header[257:263] == b"ustar\0" else name, size, content
+        for _ in content:
+            pass
+        for _ in stream.exactly(-size % TAR_BLOCK):
+            pass
 
 
 def set_aside(path: str) -> str:

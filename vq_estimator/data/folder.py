@@ -13,7 +13,7 @@ import logging
 import os
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from vq_estimator.errors import VQError
+from vq_estimator.errors import VQError, one_line
 
 log = logging.getLogger("vq_estimator")
 
@@ -129,7 +129,7 @@ def _split_folders(found: Sequence[str]) -> Dict[str, str]:
 
 def _leave_out(paths: List[str], parts: Dict[str, List[str]], kind: str) -> None:
     if paths:
-        log.warning("%s lies in no folder of a %s%s: left out", min(paths), kind, _others(len(paths) - 1))
+        log.warning("%s lies in no folder of a %s%s: left out", one_line(min(paths)), kind, _others(len(paths) - 1))
     for path in paths:
         del parts[path]
 

@@ -7,7 +7,6 @@ are made. What identifies the data is the content of the files (`dataset_source`
 import contextlib
 import errno
 import hashlib
-import json
 import logging
 import os
 import shutil
@@ -19,10 +18,10 @@ from vq_estimator.data import folder as folder_lib
 from vq_estimator.data import records
 from vq_estimator.data.catalogue import DatasetSpec
 from vq_estimator.data.decoding import decode_files
-from vq_estimator.data.files import ChecksumCache, FileSpec, atomic_folder, write_json
+from vq_estimator.data.files import ChecksumCache, FileSpec, atomic_folder, parts, read_json, write_json
 from vq_estimator.data.folder import Listing
 from vq_estimator.data.sources import Source
-from vq_estimator.errors import VQError
+from vq_estimator.errors import VQError, one_line
 
 log = logging.getLogger("vq_estimator")
 
@@ -71,10 +70,10 @@ def locate(data_dir: str, cache_dir: str, want: Wanted, cache: str = "auto", sou
     key = folder_lib.fingerprint([FORMAT, want.shape, listing.class_names, *listing.files], 16)
     target = os.path.join(cache_dir, "images", "{}-{}x{}x{}".format(key, *want.shape))
     checksums = ChecksumCache(cache_dir)
-    made = _load(target, checksums)
+    made = _load(target, want.shape, checksums)
     if made is None:
         _make(target, data_dir, listing, want)
-        made = _load(target, checksums)
+        made = _load(target, want.shape, checksums)
         if made is None:
             raise VQError(f"cache: {target!r} is damaged as soon as it is written; check the disk")
     elif made["unreadable"]:
@@ -104,23 +103,35 @@ def _manifest(target: str) -> str:
     return os.path.join(target, MANIFEST)
 
 
-def _load(target: str, checksums: ChecksumCache) -> Optional[dict]:
+def _load(target: str, shape: Tuple[int, int, int], checksums: ChecksumCache) -> Optional[dict]:
     """What `_make` wrote; None where nothing is. What is damaged is removed."""
     if not os.path.isdir(target):
         return None
     try:
-        with open(_manifest(target), encoding="utf-8") as f:
-            made = json.load(f)
+        made = read_json(_manifest(target))
+        _check_manifest(made)
         for split in SPLITS:
             path = os.path.join(target, split + ".tfrecord")
-            problem = checksums.error(path, FileSpec(path, *made["files"][split]))
+            size, sha256 = made["files"][split]
+            if size != made["counts"][split] * records.record_bytes(shape):
+                raise ValueError(f"{path} has {size} bytes")
+            problem = checksums.error(path, FileSpec(path, size, sha256))
             if problem:
                 raise ValueError(f"{path} {problem}")
         return made
     except (FileNotFoundError, ValueError, KeyError, TypeError) as e:
-        log.warning("the cached images are damaged (%s) and made anew", e)
+        log.warning("the cached images are damaged (%s) and made anew", one_line(str(e)))
         shutil.rmtree(target)
         return None
+
+
+def _check_manifest(made: dict) -> None:
+    """Raises ValueError, KeyError or TypeError where it is not of the kind that `_write` writes."""
+    texts = [made["source"], *made["class_names"], *(text for path, why in made["unreadable"] for text in (path, why))]
+    lists = isinstance(made["class_names"], list) and isinstance(made["unreadable"], list)
+    counts = [made["counts"][split] for split in SPLITS]
+    if not lists or not all(isinstance(t, str) for t in texts) or not all(type(n) is int and n >= 1 for n in counts):
+        raise ValueError(f"{MANIFEST} holds something else")
 
 
 def _check_bad(bad: List, most: int) -> None:
@@ -157,7 +168,7 @@ def _write(folder: str, data_dir: str, listing: Listing, want: Wanted) -> int:
         bar = tqdm(zip(listing.files, found), total=len(paths), unit="image", desc="decode images")
         for file, decoded in stack.enter_context(contextlib.closing(bar)):
             if isinstance(decoded, str):
-                log.warning("%s can't be read and is left out: %s", file.path, decoded)
+                log.warning("%s can't be read and is left out: %s", one_line(file.path), decoded)
                 bad.append([file.path, decoded])
                 _check_bad(bad, want.max_bad_files)
                 continue
@@ -189,6 +200,6 @@ def _write(folder: str, data_dir: str, listing: Listing, want: Wanted) -> int:
 def _size_and_hash(path: str) -> Tuple[int, str]:
     digest = hashlib.sha256()
     with open(path, "rb") as f:
-        for chunk in iter(lambda: f.read(1 << 20), b""):
+        for chunk in parts(f):
             digest.update(chunk)
     return os.path.getsize(path), digest.hexdigest()

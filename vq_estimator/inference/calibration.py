@@ -5,7 +5,6 @@ evaluation.
 """
 
 import hashlib
-import json
 import math
 import os
 from typing import NamedTuple, Optional
@@ -15,7 +14,7 @@ import tensorflow.compat.v1 as tf
 from scipy import optimize, special
 
 from vq_estimator.config import MSE, Config
-from vq_estimator.data.files import write_json
+from vq_estimator.data.files import open_regular, parts, read_json, write_json
 from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError
 from vq_estimator.inference.session import batches
@@ -72,8 +71,9 @@ def fingerprint(checkpoint: str) -> str:
     """SHA-256 over the checkpoint's files: another checkpoint of the same step is another checkpoint."""
     digest = hashlib.sha256()
     for path in checkpoint_files(checkpoint):
-        with open(path, "rb") as f:
-            digest.update(f.read())
+        with open_regular(path) as f:
+            for chunk in parts(f):
+                digest.update(chunk)
     return digest.hexdigest()
 
 
@@ -82,22 +82,34 @@ def kept_path(checkpoint: Checkpoint, model_dir: str) -> str:
     return os.path.join(model_dir, "calibration", fingerprint(checkpoint.path)[:16] + ".json")
 
 
-def kept(checkpoint: Checkpoint, model_dir: str, dataset_source: Optional[str] = None) -> Optional[Calibration]:
-    """The calibration in the run folder, if there is one of this checkpoint, and of that data where it is given."""
+def kept(
+    config: Config, checkpoint: Checkpoint, model_dir: str, dataset_source: Optional[str] = None
+) -> Optional[Calibration]:
+    """The calibration in the run folder, if there is one of this checkpoint, and of that data where it is given.
+
+    None where it is damaged, as where there is none: it can be fitted anew.
+    """
+    q = config.model.quantizer
     try:
-        with open(kept_path(checkpoint, model_dir), encoding="utf-8") as f:
-            found = json.load(f)
+        found = read_json(kept_path(checkpoint, model_dir))
         same = found["fingerprint"] == fingerprint(checkpoint.path)
-        if same and dataset_source in (None, found["dataset_source"]):
-            return Calibration(found["scale"], np.array(found["code_counts"], np.int64))
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    return None
+        if not same or dataset_source not in (None, found["dataset_source"]):
+            return None
+        scale, counts = found["scale"], np.array(found["code_counts"])
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+        return None
+    if counts.shape != (q.L, q.K) or counts.dtype != np.int64 or counts.min() < 0 or counts.max() >= 2**48:
+        return None
+    if isinstance(config.model.likelihood, MSE):
+        fits = isinstance(scale, float) and MIN_SCALE / 2 <= scale <= 512.0
+    else:
+        fits = scale is None
+    return Calibration(scale, counts) if fits else None
 
 
 def calibrate(config: Config, checkpoint: Checkpoint, source: Source, model_dir: str) -> Calibration:
     """The calibration of a checkpoint, from the run folder's `calibration/` or fitted now."""
-    found = kept(checkpoint, model_dir, source.spec.name)
+    found = kept(config, checkpoint, model_dir, source.spec.name)
     if found is not None:
         return found
     fitted = _fit(config, checkpoint, source)

@@ -4,10 +4,11 @@ A file of codes is an `.npz` with `codes` [N, h, w, L] and `origin` (JSON: what 
 of a data set there are `labels` [N] beside them, of a folder `files` [N], the paths below it.
 """
 
+import collections
 import json
 import logging
 import os
-from typing import Dict, Iterator, NamedTuple, Optional, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -16,11 +17,11 @@ from tqdm import tqdm
 from vq_estimator import drawing
 from vq_estimator.data import folder as folder_lib
 from vq_estimator.data import pipeline
-from vq_estimator.data.codes import DAMAGE
 from vq_estimator.data.decoding import decode_files
-from vq_estimator.data.files import atomic_folder, atomic_path
+from vq_estimator.data.files import atomic_folder, atomic_path, open_regular, parse_json
+from vq_estimator.data.numpy_files import load_npy, load_npz
 from vq_estimator.data.sources import Source
-from vq_estimator.errors import VQError
+from vq_estimator.errors import VQError, one_line
 from vq_estimator.inference.calibration import fingerprint
 from vq_estimator.inference.loaded import Model
 
@@ -29,6 +30,7 @@ log = logging.getLogger("vq_estimator")
 BATCH = 500
 COLUMNS = 10  # of the picture that `.png` is
 MOST_IN_PICTURE = 10000  # images
+MOST_CODES = 1 << 31  # bytes that a file of codes may unpack to
 
 
 class Images(NamedTuple):
@@ -76,11 +78,11 @@ def of_array(model: Model, path: str) -> Images:
       VQError: it can't be read, or is no such array.
     """
     try:
-        images = np.load(path, mmap_mode="r")
-    except DAMAGE as e:
-        raise VQError(f"input: {path!r} can't be read as a NumPy array ({_first_line(e)})") from None
+        images = load_npy(path)
+    except (OSError, ValueError) as e:
+        raise VQError(f"input: {path!r} can't be read as a NumPy array ({_reason(e)})") from None
     channels = model.config.model.channels
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != channels or not len(images):
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != channels or not images.size:
         got = f"{images.dtype} {list(images.shape)}"
         raise VQError(f"input: got {got} in {path!r}, expected uint8 [N, H, W, {channels}]")
     starts = range(0, len(images), BATCH)
@@ -103,7 +105,7 @@ def of_folder(model: Model, folder: str, max_bad_files: int = 100) -> Images:
         images, files, bad = [], [], 0
         for name, found in zip(names, decode_files(paths, m.image_size, m.channels)):
             if isinstance(found, str):
-                log.warning("%s can't be read and is left out: %s", name, found)
+                log.warning("%s can't be read and is left out: %s", one_line(name), found)
                 bad += 1
                 if bad > max_bad_files:
                     raise VQError(
@@ -145,10 +147,10 @@ def encode(model: Model, images: Images, out: str) -> int:
 
 
 class CodesFile(NamedTuple):
-    """What a file of codes holds: codes int32 [N, h, w, L], and the paths of the images where they were files."""
+    """What a file of codes holds: codes [N, h, w, L], and the names of the images to make where they were files."""
 
     codes: np.ndarray
-    files: Optional[np.ndarray]
+    names: Optional[List[str]]
 
 
 def load(model: Model, path: str) -> CodesFile:
@@ -158,19 +160,52 @@ def load(model: Model, path: str) -> CodesFile:
       VQError: it can't be read, holds no codes, or was made by other weights than the model's.
     """
     try:
-        found = np.load(path)
-        if isinstance(found, np.ndarray):
-            return CodesFile(found, None)
-        with found:
-            codes, files = found["codes"], found["files"] if "files" in found.files else None
-            origin = json.loads(str(found["origin"])) if "origin" in found.files else {}
-    except DAMAGE as e:
-        raise VQError(f"codes: {path!r} can't be read ({_first_line(e)}); expected what encode.py wrote") from None
+        with open_regular(path) as f:
+            zipped = f.read(2) == b"PK"
+        if not zipped:
+            return _checked(CodesFile(load_npy(path), None))
+        found = load_npz(path, ("codes", "files", "origin"), MOST_CODES)
+        if "codes" not in found:
+            raise ValueError("no codes in it")
+        files = _names(found["files"], len(found["codes"])) if "files" in found else None
+        origin = parse_json(str(found["origin"])) if "origin" in found else {}
+        if not isinstance(origin, dict):
+            raise ValueError("its origin is no object")
+    except (OSError, ValueError, TypeError) as e:
+        raise VQError(f"codes: {path!r} can't be read ({_reason(e)}); expected what encode.py wrote") from None
     made_by, ours = origin.get("fingerprint"), fingerprint(model.checkpoint.path)
     if made_by not in (None, ours):
-        got = f"codes by the weights {made_by[:12]}"
+        got = f"codes by the weights {str(made_by)[:12]}"
         raise VQError(f"codes: got {got} in {path!r}, expected {ours[:12]}, the model's: name the run that made them")
-    return CodesFile(codes, files)
+    return _checked(CodesFile(found["codes"], files))
+
+
+def _checked(codes: CodesFile) -> CodesFile:
+    """Raises VQError where there are no maps of codes at all; those that do not fit the model `decode` refuses."""
+    if codes.codes.ndim != 4:
+        raise VQError(f"codes: got {codes.codes.dtype} {list(codes.codes.shape)}, expected integers [N, h, w, L]")
+    return codes
+
+
+def _names(files: np.ndarray, n: int) -> List[str]:
+    """The names of the images that are made: those of the files with .png in place of their suffix.
+
+    Raises:
+      ValueError: one leads out of the folder, or occurs twice, or there is not one for each of the `n` images.
+    """
+    if files.shape != (n,) or files.dtype.kind != "U":
+        raise ValueError(f"its files are {files.dtype} {list(files.shape)}, expected a path for each of {n} images")
+    paths = [str(path) for path in files]
+    stems = [os.path.splitext(path)[0] for path in paths]
+    once = {stem for stem, count in collections.Counter(stems).items() if count == 1}
+    names = [(stem if stem in once else path) + ".png" for stem, path in zip(stems, paths)]
+    for path in paths:
+        if any(part in ("", ".", "..") for part in path.split("/")) or "\\" in path or "\0" in path:
+            raise ValueError(f"it has a file {path!r}, expected paths below a folder")
+        folder_lib.encoded(path)  # a ValueError where no file system has such a name
+    if len(set(names)) < n:
+        raise ValueError("it has a file twice")
+    return names
 
 
 def decode(model: Model, codes: CodesFile, out: str, seed: int = 0) -> int:
@@ -210,10 +245,10 @@ def decode(model: Model, codes: CodesFile, out: str, seed: int = 0) -> int:
         for batch in images():
             for image in batch:
                 i = next(numbers)
-                name = f"{i:06d}" if codes.files is None else os.path.splitext(str(codes.files[i]))[0]
-                drawing.save_png(os.path.join(folder, *(name + ".png").split("/")), image)
+                name = f"{i:06d}.png" if codes.names is None else codes.names[i]
+                drawing.save_png(os.path.join(folder, *name.split("/")), image)
     return n
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).split("\n")[0][:160]
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)[:160]

@@ -1,11 +1,11 @@
 """Runs beside each other, by what evaluation wrote in their folders."""
 
 import glob
-import json
 import os
 from typing import List, NamedTuple, Sequence
 
 from vq_estimator.config import AutoregressiveDecoder, Config, type_name
+from vq_estimator.data.files import read_json
 from vq_estimator.errors import VQError
 from vq_estimator.training import run_folder
 
@@ -37,10 +37,16 @@ def _row(folder: str, split: str) -> Row:
     config = run_folder.load_config(folder)
     path = os.path.join(folder, "eval", split + ".json")
     try:
-        with open(path, encoding="utf-8") as f:
-            result = json.load(f)
-        total(result)
-    except (OSError, ValueError, KeyError, TypeError) as e:
+        result = read_json(path)
+        bits, book = result["bits_per_dim"], result["codebook"]
+        rates = [bits.get(name) for name in ("rate_unigram", "rate_prior")]
+        numbers = [bits["distortion"], bits["rate_uniform"], *(rate for rate in rates if rate is not None)]
+        counts = [result["global_step"], book["used"], book["size"] - 1]
+        good = all(type(n) in (int, float) and abs(n) < 1e9 for n in numbers)
+        good = good and all(type(n) is int and 0 <= n < 2**63 for n in counts)
+        if not good or not result["dataset_source"].isprintable():
+            raise ValueError
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
         reason = getattr(e, "strerror", None) or "damaged"
         raise VQError(f"model_dirs: {folder!r} has no {path} ({reason}); run evaluate.py --split={split}") from None
     return Row(os.path.basename(folder), config, result)

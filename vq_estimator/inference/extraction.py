@@ -49,7 +49,8 @@ def extract(
     found = {}
     for split in splits:
         path = codes_lib.split_path(model_dir, split)
-        found[split] = codes_lib.load(path, of)
+        shape = (pipeline.split_size(source, split), *config.model.grid)
+        found[split] = codes_lib.load(path, of, shape, config.model.quantizer.K)
         if found[split] is None:
             found[split] = _encode(config, checkpoint, source, split)
             codes_lib.save(path, found[split], of)

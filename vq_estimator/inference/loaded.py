@@ -51,7 +51,7 @@ class Model:
         self.config: Config = run_folder.load_config(model_dir)
         self.checkpoint: Checkpoint = run_folder.find_checkpoint(model_dir, which)
         self.prior: Optional[TrainedPrior] = prior_lib.find_or_warn(model_dir, self.checkpoint)
-        self._calibration = calibration_lib.kept(self.checkpoint, model_dir)
+        self._calibration = calibration_lib.kept(self.config, self.checkpoint, model_dir)
         m = self.config.model
         self._shape = (m.image_size, m.image_size, m.channels)
         self._ops: Dict[str, Any] = {}
@@ -77,7 +77,7 @@ class Model:
     def prepare(self, images: np.ndarray) -> np.ndarray:
         """Images uint8 [N, H, W, C] of another size, resized as those that the model was trained on."""
         images = np.asarray(images)
-        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != self._shape[-1]:
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != self._shape[-1] or not images.size:
             want = f"uint8 [N, H, W, {self._shape[-1]}]"
             raise VQError(f"images: got {images.dtype} {list(images.shape)}, expected {want}")
 

@@ -48,6 +48,10 @@ def find(model_dir: str, checkpoint: Checkpoint) -> Optional[TrainedPrior]:
             f"prior: that of {model_dir} is of the codes of another checkpoint (step {config.codes.global_step}), "
             f"expected one of step {checkpoint.step}'s; run train_prior.py --overwrite, or name its --checkpoint"
         )
+    of, m = config.codes, run_folder.load_config(model_dir).model
+    if (of.grid, of.K) != (m.grid, m.quantizer.K):
+        got = f"codes {list(of.grid)} of {of.K}"
+        raise VQError(f"prior: that of {model_dir} is of {got}, expected {list(m.grid)} of {m.quantizer.K}")
     return TrainedPrior(config, run_folder.find_checkpoint(folder, run_folder.BEST))
 
 

@@ -15,6 +15,7 @@ from vq_estimator.nn.module import static_shape
 from vq_estimator.nn.prior import CodePrior
 from vq_estimator.training import averaging, precision
 from vq_estimator.training.run_folder import Checkpoint
+from vq_estimator.training.stored import Stored
 
 
 class Restored(NamedTuple):
@@ -82,28 +83,19 @@ def load_variables(session: tf.Session, checkpoint: str, variables: Dict[str, tf
     Raises:
       VQError: a tensor is missing, of another shape, or can't be read.
     """
-    try:
-        reader = tf.train.load_checkpoint(checkpoint)
-        found = reader.get_variable_to_shape_map()
-        values = [reader.get_tensor(name) if name in found else None for name in variables]
-    except (tf.errors.OpError, ValueError, IndexError, RuntimeError) as e:
-        raise _unreadable(checkpoint, e) from None
-    assign, feed = [], {}
-    for (name, variable), value in zip(variables.items(), values):
-        want = static_shape(variable)
-        if found.get(name) != want:
-            got = f"no {name}" if name not in found else f"{name} of shape {found[name]}"
+    stored = Stored(checkpoint, "; name another one with --checkpoint")
+    for name, variable in variables.items():
+        found, want = stored.shapes.get(name), static_shape(variable)
+        if found != want:
+            got = f"no {name}" if found is None else f"{name} of shape {found}"
             raise VQError(f"checkpoint: {checkpoint!r} does not fit config.json: got {got}, expected shape {want}")
+    assign, feed = [], {}
+    for name, variable in variables.items():
         # Not its initial value's tensor: an EMA codebook and its sums have one between them.
-        given = tf.placeholder(variable.dtype.base_dtype, want)
+        given = tf.placeholder(variable.dtype.base_dtype, static_shape(variable))
         assign.append(variable.assign(given).op)
-        feed[given] = value.astype(variable.dtype.base_dtype.as_numpy_dtype)
+        feed[given] = stored.value(name, variable.dtype.base_dtype)
     session.run(assign, feed)
-
-
-def _unreadable(checkpoint: str, error: Exception) -> VQError:
-    reason = str(getattr(error, "message", error)).split("\n")[0][:160]
-    return VQError(f"checkpoint: {checkpoint!r} can't be read ({reason}); name another one with --checkpoint")
 
 
 def features_of(config: Config, source: Source, split: str, batch_size: int) -> Dict[str, tf.Tensor]:

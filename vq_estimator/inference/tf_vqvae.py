@@ -8,7 +8,7 @@ CIFAR-10 and from 0 for ImageNet), and `embed/embed` [K, D].
 import dataclasses
 import os
 import re
-from typing import Dict, List, Optional
+from typing import Optional
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -20,6 +20,7 @@ from vq_estimator.errors import VQError
 from vq_estimator.nn.module import static_shape
 from vq_estimator.training import run_folder
 from vq_estimator.training.model_fns import vqvae_model_fn
+from vq_estimator.training.stored import Stored
 
 PREFIX = "train/params/"
 CODEBOOK = PREFIX + "embed/embed"
@@ -46,12 +47,8 @@ def their_name(ours: str, dataset: str) -> str:
     raise KeyError(ours)
 
 
-def _shapes(checkpoint: str) -> Dict[str, List[int]]:
-    try:
-        return dict(tf.train.list_variables(checkpoint))
-    except (tf.errors.OpError, ValueError, IndexError) as e:
-        reason = str(e).split("\n")[0][:160]
-        raise VQError(f"checkpoint: {checkpoint!r} can't be read ({reason}); expected the path of last.ckpt") from None
+def _stored(checkpoint: str) -> Stored:
+    return Stored(checkpoint, "; expected the path of last.ckpt")
 
 
 def configuration(checkpoint: str, dataset: str, dataset_source: Optional[str]) -> Config:
@@ -60,7 +57,7 @@ def configuration(checkpoint: str, dataset: str, dataset_source: Optional[str]) 
     Raises:
       VQError: it can't be read, or holds no codebook.
     """
-    shape = _shapes(checkpoint).get(CODEBOOK)
+    shape = _stored(checkpoint).shapes.get(CODEBOOK)
     if shape is None or len(shape) != 2:
         got = f"no {CODEBOOK}" if shape is None else f"{CODEBOOK} of shape {shape}"
         raise VQError(f"checkpoint: {checkpoint!r} is none of tf-vqvae: got {got}, expected it with shape [K, D]")
@@ -91,7 +88,7 @@ def import_checkpoint(checkpoint: str, dataset: str, dataset_source: Optional[st
 
 def _convert(checkpoint: str, config: Config, target: str) -> None:
     """Saves what training would have saved at step 0, had it started from these weights."""
-    found, m = _shapes(checkpoint), config.model
+    stored, m = _stored(checkpoint), config.model
     with tf.Graph().as_default():
         images = tf.zeros([1, m.image_size, m.image_size, m.channels], tf.uint8)
         params = {"config": config, "start_step": 0}
@@ -100,13 +97,13 @@ def _convert(checkpoint: str, config: Config, target: str) -> None:
         values = {}
         for name, variable in sorted(ours.items()):
             want = static_shape(variable)
-            stored = want[1:] if name == CODEBOOK else want  # L is 1 there
-            got = found.get(name)
-            if got != stored:
+            theirs = want[1:] if name == CODEBOOK else want  # L is 1 there
+            got = stored.shapes.get(name)
+            if got != theirs:
                 shape = "nothing" if got is None else f"shape {got}"
-                raise VQError(f"checkpoint: {name} of {checkpoint!r}: got {shape}, expected shape {stored}")
-            values[name] = np.reshape(tf.train.load_variable(checkpoint, name), want)
-        unknown = sorted(name for name in found if name.startswith(PREFIX) and name not in ours)
+                raise VQError(f"checkpoint: {name} of {checkpoint!r}: got {shape}, expected shape {theirs}")
+            values[name] = np.reshape(stored.value(name, variable.dtype.base_dtype), want)
+        unknown = sorted(name for name in stored.shapes if name.startswith(PREFIX) and name not in ours)
         if unknown:
             raise VQError(
                 f"checkpoint: {unknown[0]} of {checkpoint!r} belongs to no layer of the {config.dataset} layout"
@@ -123,7 +120,7 @@ def _convert(checkpoint: str, config: Config, target: str) -> None:
 
 def why_no_prior(checkpoint: str) -> str:
     """Why the PixelCNN beside a tf-vqvae model is not imported."""
-    layers = len([n for n in _shapes(checkpoint) if re.match(r"pixelcnn/v_stack\d+/v_W$", n)])
+    layers = len([n for n in _stored(checkpoint).shapes if re.match(r"pixelcnn/v_stack\d+/v_W$", n)])
     return (
         f"{checkpoint!r} holds a PixelCNN of {layers} layers whose shapes do not say what it computes: its layers come "
         "from another project (the masks of `v_W` and `h_W`, the place of the biases and of the class, and what the "

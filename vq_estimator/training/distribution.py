@@ -7,6 +7,7 @@ import tensorflow.compat.v1 as tf
 from tensorflow import estimator as tf_estimator
 
 from vq_estimator.config import DISTRIBUTIONS
+from vq_estimator.config.checks import positive_int
 from vq_estimator.data.pipeline import Part
 from vq_estimator.errors import VQError
 
@@ -45,10 +46,11 @@ def make(kind: str = "none", tf_config: Optional[str] = None, cpu_devices: int =
       cpu_devices: see there; a CPU computes no faster in parts.
 
     Raises:
-      VQError: TF_CONFIG does not fit the kind.
+      VQError: TF_CONFIG does not fit the kind, or there is no such kind.
     """
     if kind not in DISTRIBUTIONS:
         raise VQError("distribution: got {!r}, expected one of {}".format(kind, ", ".join(DISTRIBUTIONS)))
+    positive_int("cpu_devices", cpu_devices, 64)
     session = tf.ConfigProto(allow_soft_placement=True)
     session.gpu_options.allow_growth = True
     if kind not in _JOBS:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import fnmatch
-import json
 import logging
 import os
 import re
@@ -13,8 +12,9 @@ import tensorflow.compat.v1 as tf
 
 from vq_estimator import config as config_lib
 from vq_estimator.config import Config
-from vq_estimator.data.files import write_json, write_text
-from vq_estimator.errors import VQError
+from vq_estimator.data.files import read_json, read_text, write_json, write_text
+from vq_estimator.errors import VQError, one_line
+from vq_estimator.training.stored import Stored
 
 log = logging.getLogger("vq_estimator")
 
@@ -62,9 +62,8 @@ def load_config(model_dir: str, kind: Any = Config) -> Any:
     """The configuration, a `kind`, that a run was trained with."""
     path = os.path.join(model_dir, CONFIG)
     try:
-        with open(path, encoding="utf-8") as f:
-            text = f.read()
-    except (OSError, UnicodeDecodeError) as e:
+        text = read_text(path)
+    except (OSError, ValueError) as e:
         reason = getattr(e, "strerror", None) or str(e)
         raise VQError(f"model_dir: got {model_dir!r}, expected a run folder with a {CONFIG} ({reason})") from None
     return config_lib.from_json(text, path, kind)
@@ -77,12 +76,13 @@ def keep_class_names(model_dir: str, names: Sequence[str]) -> None:
 
 
 def class_names(model_dir: str) -> List[str]:
-    """What `keep_class_names` wrote; nothing where it is not known."""
+    """What `keep_class_names` wrote, fit to be printed; nothing where it is not known."""
     try:
-        with open(os.path.join(model_dir, CLASSES), encoding="utf-8") as f:
-            return list(json.load(f))
-    except (OSError, ValueError, TypeError):
+        names = read_json(os.path.join(model_dir, CLASSES))
+    except (OSError, ValueError):
         return []
+    known = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    return [one_line(name) for name in names] if known else []
 
 
 def refuse_other(model_dir: str, config: Any) -> None:
@@ -137,15 +137,14 @@ def _sweep(model_dir: str) -> None:
 
 
 def _make_latest(model_dir: str, latest: Optional[Checkpoint]) -> None:
-    """Has the file `checkpoint`, which an Estimator follows, name what `latest_checkpoint` found, and what is older."""
+    """Has the file `checkpoint` name what `latest_checkpoint` found, and what is older.
+
+    An Estimator goes on from the first and removes the others in time, so what the file said before is not looked at.
+    """
     older = [path for step, path in _numbered(model_dir) if latest and step <= latest.step]
-    try:
-        state = tf.train.get_checkpoint_state(model_dir)
-    except ValueError:  # its content is none
-        state = None
-    if older and (state is None or list(state.all_model_checkpoint_paths) != older):
+    if older:
         tf.train.update_checkpoint_state(model_dir, latest.path, all_model_checkpoint_paths=older)
-    elif not older and os.path.lexists(os.path.join(model_dir, "checkpoint")):
+    elif os.path.lexists(os.path.join(model_dir, "checkpoint")):
         os.remove(os.path.join(model_dir, "checkpoint"))
 
 
@@ -158,8 +157,7 @@ def _numbered(model_dir: str) -> List[Tuple[int, str]]:
 def _remove_run(model_dir: str, kind: Any) -> None:
     """Removes what a run wrote, and nothing else; a `config.json` of some other program is no run."""
     try:
-        with open(os.path.join(model_dir, CONFIG), encoding="utf-8") as f:
-            ours = set(json.load(f)) >= {field.name for field in dataclasses.fields(kind)}
+        ours = set(read_json(os.path.join(model_dir, CONFIG))) >= {field.name for field in dataclasses.fields(kind)}
     except (ValueError, TypeError):
         ours = False
     if not ours:
@@ -179,15 +177,25 @@ def _remove(path: str) -> None:
 
 
 def latest_checkpoint(model_dir: str) -> Optional[Checkpoint]:
-    """The newest checkpoint that is whole, or None. One that is damaged is named in a warning.
+    """The newest checkpoint that is whole, or None where there is none at all. Damaged ones are named in warnings.
 
     Of the files that are there, not of the file `checkpoint`, which a kill can leave a step behind.
+
+    Raises:
+      VQError: there are some, and all of them are damaged.
     """
+    damaged = []
     for _, path in reversed(_numbered(model_dir) if os.path.isdir(model_dir) else []):
         try:
-            return read_checkpoint(path)
+            found = read_checkpoint(path)
         except VQError as e:
-            log.warning("%s; it is left out", e)
+            damaged.append(e)
+            continue
+        for e in damaged:
+            log.warning("%s; taking that of step %d", e, found.step)
+        return found
+    if damaged:
+        raise damaged[0]
     return None
 
 
@@ -197,13 +205,14 @@ def read_checkpoint(path: str) -> Checkpoint:
     Raises:
       VQError: no readable checkpoint is there.
     """
-    try:
-        reader = tf.train.load_checkpoint(path)
-        for name in reader.get_variable_to_shape_map():
-            reader.get_tensor(name)
-        return Checkpoint(path, int(reader.get_tensor("global_step")))
-    except (tf.errors.OpError, ValueError, KeyError, IndexError, RuntimeError) as e:  # IndexError: a file too short
-        raise VQError("checkpoint: {!r} can't be read ({})".format(path, str(e).split("\n")[0][:160])) from None
+    stored = Stored(path)
+    stored.check()
+    if stored.shapes.get("global_step") != []:
+        raise VQError(f"checkpoint: {path!r} can't be read (no global_step in it)")
+    step = int(stored.value("global_step", tf.int64))
+    if step < 0:
+        raise VQError(f"checkpoint: {path!r} is of step {step}, expected 0 or more")
+    return Checkpoint(path, step)
 
 
 def find_checkpoint(model_dir: str, which: str = "latest") -> Checkpoint:
@@ -215,9 +224,7 @@ def find_checkpoint(model_dir: str, which: str = "latest") -> Checkpoint:
     if which == "latest":
         found = latest_checkpoint(model_dir)
         if found is None:
-            some = os.path.isdir(model_dir) and _numbered(model_dir)
-            what = "none that can be read" if some else "none; train first, or wait for the first one"
-            raise VQError(f"checkpoint: {model_dir!r} holds {what}")
+            raise VQError(f"checkpoint: {model_dir!r} holds none; train first, or wait for the first one")
         return found
     if which == BEST:
         best = load_best(model_dir)
@@ -241,12 +248,21 @@ def checkpoint_files(checkpoint: str) -> List[str]:
 
 
 def load_best(model_dir: str) -> Optional[dict]:
-    """What `keep_best` wrote, or None."""
+    """What `keep_best` wrote, or None; what is damaged is as good as none, with a warning."""
+    path = os.path.join(model_dir, BEST, "best.json")
     try:
-        with open(os.path.join(model_dir, BEST, "best.json"), encoding="utf-8") as f:
-            return json.load(f)
-    except (OSError, ValueError):
+        best = read_json(path)
+        name, step, value = best["checkpoint"], best["global_step"], best["value"]
+        # A plain name: TensorFlow would take others for a pattern, or for a path that leads elsewhere.
+        good = re.fullmatch(r"[\w-][\w.-]*", name) and type(step) is int and isinstance(best["metric"], str)
+        if not good or type(value) not in (int, float) or not abs(value) < float("inf"):
+            raise ValueError("no checkpoint with a step and a value")
+    except FileNotFoundError:
         return None
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        log.warning("%s is damaged and left aside: %s", path, one_line(str(e)))
+        return None
+    return best
 
 
 def keep_best(model_dir: str, checkpoint: str, step: int, metric: str, value: float) -> bool:
@@ -276,7 +292,6 @@ def keep_evaluated(model_dir: str, step: int) -> None:
 def evaluated(model_dir: str) -> int:
     """The step that `keep_evaluated` noted; 0 where there was none."""
     try:
-        with open(os.path.join(model_dir, EVALUATED), encoding="utf-8") as f:
-            return int(json.load(f)["global_step"])
+        return int(read_json(os.path.join(model_dir, EVALUATED))["global_step"])
     except (OSError, ValueError, TypeError, KeyError):
         return 0

@@ -10,6 +10,7 @@ from vq_estimator.config import Config
 from vq_estimator.errors import VQError
 from vq_estimator.nn.module import static_shape
 from vq_estimator.training import averaging, run_folder
+from vq_estimator.training.stored import Stored
 
 log = logging.getLogger("vq_estimator")
 
@@ -50,20 +51,16 @@ class Loader:
           VQError: the source can't be read, or most of the variables here have none of their name and shape there.
         """
         path = self._source.checkpoint
-        try:
-            reader = tf.train.load_checkpoint(path)
-            shapes = reader.get_variable_to_shape_map()
-        except (tf.errors.OpError, ValueError, IndexError, RuntimeError) as e:
-            raise VQError("warm_start: {!r} can't be read ({})".format(path, str(e).split("\n")[0][:160])) from None
+        source = Stored(path, "; it is that of --warm_start")
         trainable = tf.trainable_variables()
         stored = averaging.restore_map(self._variables, trainable, self._source.config.optimizer.average_decay)
         averages = {v.op.name: v for v in tf.global_variables() if v.op.name.endswith(averaging.SUFFIX)}
         assign, feed, fresh = [], {}, []
         for name, variable in stored.items():
-            if shapes.get(name) != static_shape(variable):
+            if source.shapes.get(name) != static_shape(variable):
                 fresh.append(variable.op.name)
                 continue
-            value = reader.get_tensor(name).astype(variable.dtype.base_dtype.as_numpy_dtype)
+            value = source.value(name, variable.dtype.base_dtype)
             for target in (variable, averages.get(variable.op.name + averaging.SUFFIX)):
                 if target is not None:
                     _assign(target, value, assign, feed)

@@ -1,0 +1,332 @@
+"""Every flag of every script has a bad value here: exit status 1 or 2, and one line that says what is wrong with it.
+
+The flags are asked of the scripts themselves, so that a new one without a row fails.
+"""
+
+import glob
+import json
+import os
+import re
+import shutil
+
+import pytest
+from forked import ROOT, Forked
+
+from vq_estimator import pretrained
+
+SCRIPTS = sorted(
+    os.path.basename(path)[:-3]
+    for path in glob.glob(os.path.join(ROOT, "launch", "*.py"))
+    if os.path.basename(path) not in ("__init__.py", "common.py")
+)
+# What stands for these in a row is in the folder that the scripts run in.
+RUN, PROVIDED, NOWHERE = "--model_dir=run", "--model_dir=provided", "/dev/null/nowhere"
+
+# Of each flag: what else is given, the bad value, and what the line says. A flag that is a number, a choice, or yes or
+# no has a value of another kind as well, which is not written down here.
+COUNT = "{}: got {}, expected an integer of 1 or more"
+ZERO = [(name, "0", COUNT.format(name, 0)) for name in ("save_checkpoints_steps", "save_summary_steps")]
+ZERO += [(name, "0", COUNT.format(name, 0)) for name in ("eval_steps", "log_steps", "max_steps", "batch_size")]
+TRAINING = [
+    *ZERO,
+    ("batch_size", "1000000", "batch_size: got 1000000, expected at most 65536"),
+    ("learning_rate", "0", "learning_rate: got 0.0, expected a number above 0"),
+    ("learning_rate", "nan", "learning_rate: got nan, expected a number above 0"),
+    ("final_decay", "1.5", "final_decay: got 1.5, expected a share from 0 to 1"),
+    ("warmup_steps", "-1", "warmup_steps: got -1, expected 0 or more"),
+    ("clip_norm", "-1", "clip_norm: got -1.0, expected a number of 0 or more"),
+    ("average_decay", "1", "average_decay: got 1.0, expected a number from 0 to below 1"),
+    ("seed", "-1", "seed: got -1, expected an integer from 0 to 2147483647"),
+    ("seed", str(2**31), "seed: got 2147483648, expected an integer from 0 to 2147483647"),
+]
+MODEL = [
+    ("dataset", "images", "data_dir: got .*, which has no PNG or JPEG file"),
+    ("preset", "sonnet", "preset: got 'sonnet', expected for mnist one of original, tuned"),
+    ("K", "0", "K: got 0, expected an integer of 1 or more"),
+    ("K", "9" * 50, "K: got 9+, expected at most 16777216"),
+    ("D", "30", "D: got 30, expected a multiple of 4"),
+    ("D", "-64", "D: got -64, expected an integer of 1 or more"),
+    ("L", "0", "L: got 0, expected an integer of 1 or more"),
+    (["--K=512"], "quantizer", "fsq", "K: got 512, expected 1000, the product of the levels of fsq, or no value"),
+    (["--quantizer=fsq"], "levels", "8,x", "levels: got '8,x', expected integers of 2 or more, such as 8,5,5,5"),
+    ("levels", "8,5", "levels: got '8,5', expected no value: vq has no levels, fsq has"),
+    (["--quantizer=residual"], "gradient", "rotation", "gradient: got 'rotation', expected straight_through"),
+    ("image_size", "28", "image_size: got 28, expected a multiple of 8"),
+    ("image_size", "-8", "image_size: got -8, expected an integer of 1 or more"),
+    ("channels", "3", "channels: got 3, expected 1 as mnist has, or no value"),
+    ("widths", "8,x", "widths: got '8,x', expected the feature maps of each layer, such as 64,128"),
+    ("widths", "8,0", "widths: got 0, expected an integer of 1 or more"),
+    ("widths", ",".join("1" * 17), "widths: got .*, expected 1 to 16 numbers of feature maps"),
+    ("residual_blocks", "-1", "residual_blocks: got -1, expected 0 or more"),
+    ("residual_blocks", "1000", "residual_blocks: got 1000, expected at most 256"),
+    ("residual_width", "-1", "residual_width: got -1, expected 0 or more"),
+    ("output_width", "-1", "output_width: got -1, expected 0 or more"),
+    (["--quantizer=fsq"], "codebook", "ema", "codebook: got 'ema', expected no value: fsq has no codebook"),
+    (["--codebook=ema"], "codebook_decay", "1", "codebook_decay: got 1.0, expected a number from 0 to below 1"),
+    ("codebook_decay", "0.9", "codebook_decay: got 0.9, expected no value: a codebook moved by gradient has no decay"),
+    ("kmeans_steps", "-1", "kmeans_steps: got -1, expected 0 or more"),
+    ("restart_below", "2", "restart_below: got 2.0, expected a share from 0 to 1"),
+    ("decoder", "autoregressive", "likelihood: got 'mse', expected another with --decoder=autoregressive"),
+    ("decoder_kind", "gated", "decoder_kind: got 'gated', expected no value: only the autoregressive decoder has it"),
+    (["--preset=autoregressive"], "decoder_layers", "-1", "decoder_layers: got -1, expected 0 or more"),
+    (["--preset=autoregressive"], "decoder_maps", "0", COUNT.format("decoder_maps", 0)),
+    (["--preset=autoregressive"], "decoder_features", "0", COUNT.format("decoder_features", 0)),
+    ("likelihood", "bernoulli", "likelihood: got 'bernoulli', expected --binarize beside it"),
+    ("components", "4", "components: got 4, expected no value: only the likelihood logistic_mixture has components"),
+    ("objective", "elbo", "objective: got 'elbo', expected a likelihood other than mse"),
+    ("beta", "-1", "beta: got -1.0, expected a number of 0 or more"),
+    ("beta", "inf", "beta: got inf, expected a number of 0 or more"),
+    ("decay_steps", "-1", "decay_steps: got -1, expected 0 or more"),
+    ("decay_rate", "1.5", "decay_rate: got 1.5, expected a number above 0 and up to 1"),
+    ("warm_start", "/no/run", "warm_start: model_dir: got '/no/run', expected a run folder with a config.json"),
+    ("model_dir", NOWHERE, f"model_dir: can't write '{NOWHERE}': Not a directory"),
+    ("model_dir", "run[1]", r"model_dir: got 'run\[1\]', expected a path without any of \* \? \[ \]"),
+    ("checkpoint", "/no/file", "checkpoint: got '/no/file', expected latest, best or the path of a checkpoint"),
+    (["--model_dir=other"], "overwrite", "true", "model_dir: got 'other', whose config.json is not of a run"),
+    (["--dataset=images"], "data_dir", "/no/images", "data_dir: got '/no/images', which is no folder"),
+    ("max_bad_files", "-1", "max_bad_files: got -1, expected 0 or more"),
+    ("require_full_dataset", "true", "mnist: not found below .* Put these files there: .*train-images-idx3-ubyte.gz"),
+]
+OF_A_RUN = [
+    ("model_dir", "/no/run", "model_dir: got '/no/run', expected a run folder with a config.json"),
+    ("model_dir", "", "model_dir: got none, expected --model_dir=RUN"),
+    ("pretrained", "imagenet", "pretrained: got 'imagenet', expected one of cifar10, fashion_mnist, mnist, mnist-orig"),
+    ("checkpoint", "/no/file", "checkpoint: got '/no/file', expected latest, best or the path of a checkpoint"),
+]
+DATA = [
+    ([PROVIDED], "data_dir", NOWHERE, f"mnist: not found below '{NOWHERE}' .* Put these files there: "),
+    ("max_bad_files", "-1", "max_bad_files: got -1, expected 0 or more"),
+    (
+        "require_full_dataset",
+        "true",
+        "require_full_dataset: the run was trained on mnist-5k, expected one trained on mnist",
+    ),
+]
+OUT = ("out", NOWHERE, f"out: got '{NOWHERE}', expected a path that can be written to .'/dev/null' can't.")
+NONE = ("out", "", "out: got '', expected a path that can be written to")
+
+# Script: what is given to it in each row, its rows, and the flags that it has and does not read.
+SCALE = [
+    ("cpu_devices", "0", "cpu_devices: got 0, expected an integer of 1 or more"),
+    ("cpu_devices", "1000", "cpu_devices: got 1000, expected at most 64"),
+]
+TABLE = {
+    "train": ([], MODEL + TRAINING + SCALE, ()),
+    "evaluate": ([RUN], OF_A_RUN + DATA, ()),
+    "explore": (
+        [RUN],
+        [
+            *OF_A_RUN,
+            *DATA,
+            OUT,
+            NONE,
+            ("image", "100", "image: got 100, expected a number from 0 to 99"),
+            ("other", "-1", "other: got -1, expected a number from 0 to 99"),
+            ("frames", "0", "frames: got 0, expected 1 to 100000"),
+            ("seed", "-1", "seed: got -1, expected an integer from 0 to 2147483647"),
+        ],
+        (),
+    ),
+    "train_prior": (
+        [RUN],
+        [
+            *OF_A_RUN,
+            *DATA,
+            *TRAINING,
+            ("layers", "-1", "layers: got -1, expected 0 or more"),
+            ("maps", "0", "maps: got 0, expected an integer of 1 or more"),
+            ("embedding", "0", "embedding: got 0, expected an integer of 1 or more"),
+            ("dropout", "1", "dropout: got 1.0, expected a share from 0 to 0.95"),
+            ("patience", "-1", "patience: got -1, expected 0 or more"),
+        ],
+        (),
+    ),
+    "encode": (
+        [RUN],
+        [
+            *OF_A_RUN,
+            *DATA,
+            ("input", "/no/images", "input: got '/no/images', expected a split, <data set>:<split>, a folder or"),
+            ("input", "empty", "data_dir: got 'empty', which has no PNG or JPEG file"),
+            ("input", "text.npy", "input: 'text.npy' can't be read as a NumPy array"),
+            ("out", "codes.txt", "out: got 'codes.txt', expected a name that ends in .npz"),
+            ("out", NOWHERE + ".npz", f"out: got '{NOWHERE}.npz', expected a path that can be written to"),
+        ],
+        (),
+    ),
+    "decode": (
+        [RUN, "--input=codes.npy"],
+        [
+            *OF_A_RUN,
+            ("input", "", "input: got none, expected --input=CODES, the file that encode.py wrote"),
+            ("input", "/no/codes", "codes: '/no/codes' can't be read .No such file or directory."),
+            ("input", "text.npy", "codes: 'text.npy' can't be read .it is no NumPy array."),
+            OUT,
+            NONE,
+            ("out", "empty", "out: 'empty' exists; give the name of a folder to make"),
+            ("seed", "-1", "seed: got -1, expected an integer from 0 to 2147483647"),
+        ],
+        ("data_dir", "max_bad_files", "require_full_dataset"),
+    ),
+    "sample": (
+        [PROVIDED],
+        [
+            *OF_A_RUN,
+            ([RUN], "model_dir", "run", "prior: 'run' has none; train it with train_prior.py --model_dir=run"),
+            ("num", "0", "num: got 0, expected 1 or more"),
+            ("num", "7", "num: got 7, expected a multiple of 10, the number of classes to sample"),
+            ("num", "1000000000", "num: got 1000000000, expected at most 10000"),
+            ("label", "10", "labels: got 10, expected classes from 0 to 9"),
+            (["--labels=1,2"], "label", "1", "label: got --labels beside it, expected one of the two"),
+            ("labels", "1,x", "labels: got '1,x', expected integers such as 0,1,2"),
+            ("labels", "1,1", "labels: got 1 twice, expected each class once"),
+            ("temperature", "0", "temperature: got 0.0, expected a number above 0"),
+            ("temperature", "nan", "temperature: got nan, expected a number above 0"),
+            ("top_k", "-1", r"top_k: got -1, expected 0 \(all\) to 20"),
+            ("seed", "-1", "seed: got -1, expected an integer from 0 to 2147483647"),
+            OUT,
+            NONE,
+        ],
+        ("data_dir", "max_bad_files", "require_full_dataset"),
+    ),
+    "export": (
+        [RUN, "--export_dir=exported"],
+        [
+            *OF_A_RUN,
+            ("export_dir", "", "export_dir: got none, expected --export_dir=FOLDER"),
+            ("export_dir", "empty", "export_dir: 'empty' exists; give the name of a folder to make"),
+            ("export_dir", NOWHERE, f"export_dir: got '{NOWHERE}', expected a path that can be written to"),
+        ],
+        ("data_dir", "max_bad_files", "require_full_dataset"),
+    ),
+    "import_checkpoint": (
+        ["--checkpoint=/no/last.ckpt", "--model_dir=imported"],
+        [
+            ("checkpoint", "", "checkpoint: got none, expected --checkpoint=..."),
+            (
+                "checkpoint",
+                "/no/file",
+                "checkpoint: '/no/file' can't be read .No such file or directory.; exp",
+            ),
+            ("prior_checkpoint", "/no/file", "checkpoint: '/no/file' can't be read .No such file or directory."),
+            ("model_dir", "", "model_dir: got none, expected --model_dir=..."),
+            ("model_dir", "empty", "model_dir: 'empty' exists; give the name of a folder to make"),
+            ("model_dir", NOWHERE, f"model_dir: got '{NOWHERE}', expected a path that can be written to"),
+        ],
+        (),
+    ),
+    "compare": (
+        ["--model_dirs=run"],
+        [
+            ("model_dirs", "", "model_dirs: got none, expected --model_dirs=RUN,RUN"),
+            ("model_dirs", "/no/run", "model_dirs: got '/no/run', which is no folder"),
+            ("model_dirs", "empty", "model_dir: got 'empty', expected a run folder with a config.json"),
+            OUT,
+            NONE,
+        ],
+        (),
+    ),
+}
+KINDS = {"int": ("ten", "an integer"), "float": ("x", "a number"), "bool": ("maybe", "true or false")}
+FLAGS = """
+import json, runpy, sys
+from absl import flags
+module = runpy.run_path(sys.argv[1], run_name="launched")
+ours = [f for m, found in flags.FLAGS.flags_by_module_dict().items() if not m.startswith("absl") for f in found
+        if m == "launched" or m.startswith("vq_estimator")]
+print(json.dumps({f.name: f.flag_type() for f in ours}))
+"""
+
+
+@pytest.fixture(scope="module")
+def forked(tmp_path_factory, cache_dir, digits):
+    """The scripts, with no data but the embedded digits, and with no network."""
+    environment = dict(os.environ, VQ_CACHE_DIR=cache_dir, VQ_DATA_DIR=str(tmp_path_factory.mktemp("no_data")))
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        environment[name] = "http://127.0.0.1:9"  # nothing listens there
+    with Forked(environment) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, small_run):
+    """Where the scripts run: what the rows name."""
+    import numpy as np
+
+    out = tmp_path_factory.mktemp("flags")
+    shutil.copytree(small_run[1], str(out / "run"))
+    shutil.rmtree(str(out / "run" / "prior"), ignore_errors=True)
+    shutil.copytree(pretrained.folder("mnist"), str(out / "provided"))
+    (out / "other").mkdir()
+    (out / "other" / "config.json").write_text("{}")
+    (out / "empty").mkdir()
+    (out / "text.npy").write_text("no array")
+    np.save(str(out / "codes.npy"), np.zeros([1, 3, 3, 1], np.uint16))
+    return out
+
+
+@pytest.fixture(scope="module")
+def defined(forked):
+    """A function script -> {flag: its kind}."""
+    kept = {}
+
+    def flags(script):
+        if script not in kept:
+            done = forked.code(FLAGS, os.path.join(ROOT, "launch", script + ".py"))
+            assert done.status == 0, done.stderr
+            kept[script] = json.loads(done.stdout)
+        return kept[script]
+
+    return flags
+
+
+def test_the_table_is_of_all_scripts():
+    assert sorted(TABLE) == SCRIPTS
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_flag_has_a_row(script, defined):
+    _, rows, unread = TABLE[script]
+    named = {row[-3] for row in rows}
+    free = {name for name, kind in defined(script).items() if kind not in ("bool", "string enum")}
+    assert len(defined(script)) >= 3 and free - named - set(unread) == set()
+    assert named | set(unread) <= set(defined(script))
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_value_of_another_kind(script, defined, forked, folder):
+    for name, kind in defined(script).items():
+        if kind == "string":
+            continue
+        bad, want = KINDS.get(kind, ("other", "one of "))
+        done = forked.script(script, f"--{name}={bad}", cwd=folder)
+        assert done.one_line(script).startswith(f"flag --{name}={bad}: expected {want}") and done.status == 2
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_value_that_can_not_be(script, forked, folder):
+    given, rows, _ = TABLE[script]
+    before = everything_below(folder)
+    for *more, name, value, message in rows:
+        done = forked.script(script, *given, *(more[0] if more else ()), f"--{name}={value}", cwd=folder)
+        assert re.match(message, without_warning(done).one_line(script)), (name, value, done.stderr)
+        assert done.status == 1
+    assert everything_below(folder) == before
+
+
+def without_warning(done):
+    """Where MNIST's embedded digits stand in for it, a warning of that comes first."""
+    lines = done.stderr.splitlines(True)
+    return done._replace(stderr="".join(line for line in lines if not line.startswith("WARNING: mnist: not found")))
+
+
+def everything_below(top):
+    return sorted(os.path.join(where, name) for where, _, names in os.walk(str(top)) for name in names)
+
+
+def test_a_hostile_value_is_shown_harmless(forked, folder):
+    for value in ("a\nb", "\x1b[2J", "\u2028", "x" * 100000):
+        done = forked.script("evaluate", "--model_dir=" + value, cwd=folder)
+        line = done.one_line("evaluate")
+        assert line.startswith("model_dir: got '") and len(line) < 2100
+        assert forked.script("train", value, cwd=folder).one_line("train").startswith("got the argument '")

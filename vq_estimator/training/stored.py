@@ -1,0 +1,77 @@
+"""The tensors of a checkpoint. Whatever is wrong with its files is one kind of error."""
+
+from typing import Any
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from vq_estimator.errors import VQError
+from vq_estimator.training import bundle
+
+# What TensorFlow's readers raise for bytes that are no checkpoint.
+_DAMAGE = (
+    OSError,
+    tf.errors.OpError,
+    ValueError,
+    IndexError,
+    TypeError,
+    RuntimeError,
+    SystemError,
+    MemoryError,
+    OverflowError,
+)
+
+
+class Stored:
+    """A checkpoint, opened.
+
+    Attributes:
+      shapes: the shape, a list, of each tensor by its name.
+    """
+
+    def __init__(self, path: str, hint: str = ""):
+        """Opens `path`, a checkpoint's without the suffix of its files; `hint` ends each message.
+
+        Raises:
+          VQError: it can't be read.
+        """
+        self._path, self._hint = path, hint
+        try:
+            bundle.check(path)
+            self._reader = tf.train.load_checkpoint(path)
+            self.shapes = dict(self._reader.get_variable_to_shape_map())
+            self._dtypes = self._reader.get_variable_to_dtype_map()
+        except _DAMAGE as e:
+            raise self._unreadable(e) from None
+
+    def value(self, name: str, dtype: Any) -> np.ndarray:
+        """A tensor as `dtype`; float16 may become float32, but text no number.
+
+        Raises:
+          VQError: it can't be read, or is of another kind.
+        """
+        try:
+            kinds = self._dtypes[name], tf.as_dtype(dtype)
+            if not any(all(getattr(k, "is_" + kind) for k in kinds) for kind in ("floating", "integer", "bool")):
+                raise VQError(f"checkpoint: {name} of {self._path!r} is {kinds[0].name}, expected {kinds[1].name}")
+            return np.asarray(self._reader.get_tensor(name)).astype(kinds[1].as_numpy_dtype)
+        except VQError:
+            raise
+        except _DAMAGE as e:
+            raise self._unreadable(e) from None
+
+    def check(self) -> None:
+        """Reads every tensor, against its checksum.
+
+        Raises:
+          VQError: one can't be read.
+        """
+        try:
+            for name in self.shapes:
+                self._reader.get_tensor(name)
+        except _DAMAGE as e:
+            raise self._unreadable(e) from None
+
+    def _unreadable(self, error: Any) -> VQError:
+        reason = str(getattr(error, "strerror", None) or getattr(error, "message", error)).split("\n")[0][:160]
+        return VQError(f"checkpoint: {self._path!r} can't be read ({reason}){self._hint}")
