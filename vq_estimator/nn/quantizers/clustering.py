@@ -18,11 +18,13 @@ def nearest(vectors: tf.Tensor, codebook: tf.Tensor) -> tf.Tensor:
     N * K * D is made, and where K is large nothing of size N * K.
     """
     L, K, _ = static_shape(codebook)
-    half = 0.5 * tf.reduce_sum(tf.square(codebook), -1)[:, tf.newaxis, :]  # [L, 1, K]
+    less = -0.5 * tf.reduce_sum(tf.square(codebook), -1)  # [L, K]
 
     def codes_of(part):
-        closeness = tf.matmul(part, codebook, transpose_b=True) - half  # [L, n, K]
-        return tf.argmax(closeness, -1, output_type=tf.int32)
+        # One codebook at a time: TensorFlow makes one op of a product of two matrices and what is added to it.
+        books = zip(tf.unstack(part), tf.unstack(codebook), tf.unstack(less))
+        closeness = [tf.nn.bias_add(tf.matmul(z, e, transpose_b=True), b) for z, e, b in books]  # each [n, K]
+        return tf.stack([tf.argmax(c, -1, output_type=tf.int32) for c in closeness])
 
     if K < LARGE:
         return codes_of(vectors)
