@@ -10,6 +10,7 @@ without PyTorch (`pip install ".[bench]"`) its part is left out.
 import argparse
 import importlib.util
 import os
+import shutil
 import statistics
 import tempfile
 
@@ -18,19 +19,39 @@ from benchmarks.speed.turns import ROOT, Worker, in_turn
 
 TORCH_MODES = ("eager", "channels_last", "compile", "compile, channels_last")
 BATCHES = (1, 64)
-LIMIT = 2**30  # bytes of the broadcast form's distances beyond which it is not run
+LIMIT = 3 * 2**30  # bytes of the broadcast form's distances beyond which it is not run
 WALK = {  # of the quantizer: what is varied, from where
     "N": [(n, 512, 64) for n in (1024, 4096, 16384, 65536)],
     "K": [(4096, k, 64) for k in (16, 128, 1024, 8192)],
     "D": [(4096, 512, d) for d in (8, 32, 128, 512)],
 }
+PROFILED = ["cifar10-128", "cifar10-mixture-128", "cifar10-mixture-128-bfloat16"]
 LARGEST = (16384, 8192, 64)
+
+
+def torch_modes() -> list:
+    """The modes of PyTorch that can be had here."""
+    if not importlib.util.find_spec("torch"):
+        print("no PyTorch here: its part is left out\n")
+        return []
+    if not (shutil.which("g++") or shutil.which("clang++")):
+        print("no C++ compiler here: torch.compile is left out\n")
+        return [mode for mode in TORCH_MODES if "compile" not in mode]
+    return list(TORCH_MODES)
+
+
+def here(names) -> list:
+    """The cases that this processor can train."""
+    able = [name for name in names if report.has_bfloat16() or not name.endswith("bfloat16")]
+    if len(able) < len(names):
+        print("this processor has no bfloat16: its cases are left out\n")
+    return able
 
 
 def run_training(options) -> dict:
     """All cases, one after the other."""
     found = {}
-    for name in ["mnist-32"] if options.quick else cases.CASES:
+    for name in ["mnist-32"] if options.quick else here(list(cases.CASES)):
         seconds = options.seconds or (0.3 if options.quick else 4.0 if name.startswith("mnist") else 8.0)
         modes = options.torch_modes[:1] if options.quick else options.torch_modes
         found[name] = training.measure(name, options.data_dir, modes, options.alternations, seconds, options.quick)
@@ -41,7 +62,7 @@ def run_training(options) -> dict:
 def run_profile(options) -> dict:
     """Where the time of a step goes."""
     found = {}
-    names = ["mnist-32"] if options.quick else ["cifar10-128", "cifar10-mixture-128", "cifar10-mixture-128-bfloat16"]
+    names = ["mnist-32"] if options.quick else here(PROFILED)
     for name in names:
         steps = 2 if options.quick else 10
         answer = answer_of(Worker(name, kind="profile", case=name, data=options.data_dir, steps=steps))
@@ -95,7 +116,7 @@ def draw_quantizer(found: dict, path: str) -> None:
         for along in WALK:
             fixed = ", ".join(f"{n}={found[along][0][n]}" for n in WALK if n != along)
             lines = {}
-            for form, label in (("ours", "|z|², z·e, |e|²"), ("broadcast", "broadcast")):
+            for form, label in (("ours", "ours"), ("broadcast", "broadcast")):
                 points = [(p[along], unit * p[form][quantity]) for p in found[along] if form in p]
                 lines[label] = tuple(zip(*points))
             row.append((along, f"{'seconds' if quantity == 'seconds' else 'peak MB'} ({fixed})", lines))
@@ -186,11 +207,9 @@ def main() -> None:
             parser.error(f"--only: got {name!r}, expected some of {', '.join(SECTIONS)}")
     options.data_dir = os.path.abspath(options.data_dir)
     options.alternations = options.alternations or (1 if options.quick else 5)
-    options.torch_modes = list(TORCH_MODES) if importlib.util.find_spec("torch") else []
+    options.torch_modes = torch_modes()
     options.plot = os.path.join(options.out or os.path.join(ROOT, "docs", "images"), "quantizer_scaling.png")
     options.out = options.out or report.RESULTS
-    if not options.torch_modes:
-        print("no PyTorch here: its part is left out\n")
     conditions = report.conditions()
     print(", ".join(f"{name} {value}" for name, value in conditions.items()) + "\n", flush=True)
     for name in sections:

@@ -29,9 +29,14 @@ def conditions() -> dict:
     }
 
 
-def _processor() -> str:
+def _processor(field: str = "model name") -> str:
     with open("/proc/cpuinfo") as f:
-        return next((line.split(":")[1].strip() for line in f if line.startswith("model name")), "unknown")
+        return next((line.split(":")[1].strip() for line in f if line.startswith(field)), "unknown")
+
+
+def has_bfloat16() -> bool:
+    """Whether the processor computes in bfloat16; elsewhere training refuses it."""
+    return any(flag in _processor("flags").split() for flag in ("avx512_bf16", "amx_bf16"))
 
 
 def write(folder: str, name: str, result: dict) -> None:
