@@ -1,6 +1,7 @@
 """Latency of a provided model's SavedModel, called in a loop: in a session, and as functions of TensorFlow 2."""
 
 import os
+import re
 
 import numpy as np
 
@@ -13,15 +14,18 @@ def write(model: str, path: str):
 
     from vq_estimator import pretrained
     from vq_estimator.inference import export, prior
-    from vq_estimator.training import run_folder
+    from vq_estimator.training import averaging, run_folder
 
     folder = pretrained.folder(model)
     config, checkpoint = run_folder.load_config(folder), run_folder.find_checkpoint(folder)
     m, found = config.model, prior.find(folder, checkpoint)
     export.export(config, checkpoint, os.path.join(path, "model"), found)
     reader = tf.train.load_checkpoint(checkpoint.path)
-    own = [n for n in reader.get_variable_to_shape_map() if n.split("/")[0] in ("encoder", "decoder", "quantizer")]
-    values = {"variables/" + n: reader.get_tensor(n) for n in own if not n.split("/")[-1].startswith("ema_")}
+    values = {}
+    for name in sorted(reader.get_variable_to_shape_map()):  # a weight, then the average that is used in its place
+        part, last = name.split("/")[0], name.split("/")[-1]
+        if part in ("encoder", "decoder", "quantizer") and not last.startswith("ema_"):
+            values["variables/" + re.sub(averaging.SUFFIX + "$", "", name)] = reader.get_tensor(name)
     images = np.random.RandomState(0).randint(0, 256, (IMAGES, m.image_size, m.image_size, m.channels)).astype(np.uint8)
     with tf.Session(graph=tf.Graph()) as session:
         tf.saved_model.load(session, [tf.saved_model.tag_constants.SERVING], os.path.join(path, "model"))
