@@ -8,6 +8,7 @@ PYTHON37 ?= $(call find,python3.7 $(PYENV),(3$(comma)7),(3$(comma)7))
 comma := ,
 VENV := .venv
 VENV_TF1 := .venv-tf1
+VENV_BENCH := .venv-bench
 PIP := -m pip install -q --disable-pip-version-check
 ARGS ?=
 # Two processes, a file of tests to each in turn; TensorFlow's own threads would only be in each other's way.
@@ -15,7 +16,7 @@ WORKERS ?= 2
 PYTEST = env TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=2 OMP_NUM_THREADS=1 \
   $(1)/bin/python -m pytest -n $(WORKERS) --dist=loadfile
 
-.PHONY: train test test-all test-tf1 lint clean python37
+.PHONY: train test test-all test-tf1 lint bench clean python37
 
 # The main job. More flags: make train ARGS="--preset=tuned"
 train: $(VENV)/installed
@@ -36,6 +37,10 @@ lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 
+# Speed against the field (TensorFlow 2, PyTorch): 45 minutes on a machine that does nothing else. docs/benchmarks.md
+bench: $(VENV_BENCH)/installed
+	$(VENV_BENCH)/bin/python -m benchmarks.speed $(ARGS)
+
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.9 to 3.11 found; give PYTHON=/path/to/python" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
@@ -43,6 +48,10 @@ $(VENV)/bin/python:
 $(VENV_TF1)/bin/python:
 	@test -n "$(PYTHON37)" || { echo "make: no Python 3.7 found; give PYTHON37=/path/to/python3.7" >&2; exit 1; }
 	$(PYTHON37) -m venv $(VENV_TF1) || { rm -rf $(VENV_TF1); exit 1; }
+
+$(VENV_BENCH)/bin/python:
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.9 to 3.11 found; give PYTHON=/path/to/python" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV_BENCH) || { rm -rf $(VENV_BENCH); exit 1; }
 
 # Editable, so that the clone is what runs.
 $(VENV)/installed: setup.py pyproject.toml | $(VENV)/bin/python
@@ -60,9 +69,14 @@ $(VENV_TF1)/installed-dev: setup.py pyproject.toml | $(VENV_TF1)/bin/python
 	$(VENV_TF1)/bin/python $(PIP) -e ".[test,dev]"
 	touch $@
 
+$(VENV_BENCH)/installed: setup.py pyproject.toml | $(VENV_BENCH)/bin/python
+	$(VENV_BENCH)/bin/python $(PIP) -U pip "setuptools>=64" wheel
+	$(VENV_BENCH)/bin/python $(PIP) -e ".[bench]"
+	touch $@
+
 # Prints the Python 3.7 that test-tf1 would use, or an empty line.
 python37:
 	@echo $(PYTHON37)
 
 clean:
-	rm -rf $(VENV) $(VENV_TF1) build dist *.egg-info
+	rm -rf $(VENV) $(VENV_TF1) $(VENV_BENCH) build dist *.egg-info

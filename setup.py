@@ -53,6 +53,7 @@ setup(
     extras_require={
         "test": TEST + ["tensorflow-probability==0.23.0; " + TF2],
         "notebooks": ["jupyter", "ipywidgets"],  # to read and run them
+        "bench": ["torch==2.13.0; " + TF2],  # the rival of `make bench`
         "dev": TEST + ["ruff==0.17.6; " + TF2],
     },
     entry_points={

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.nn.quantizers import clustering
@@ -46,3 +47,19 @@ def test_lloyd_equals_numpy_and_leaves_an_unused_entry_where_it_is():
                 np.testing.assert_allclose(assigned[1][i], sums, rtol=1e-5, atol=1e-5)
             want = np.stack([vectors[i][mine == k].mean(0) if (mine == k).any() else want[k] for k in range(4)])
         np.testing.assert_allclose(got[i], want, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("n", [1, 6, 20])
+def test_a_large_codebook_is_taken_in_parts_and_gives_the_same_codes(n, monkeypatch):
+    rng = np.random.RandomState(0)
+    vectors, book = rng.randn(2, n, 3).astype(np.float32), rng.randn(2, 7, 3).astype(np.float32)
+    whole = clustering.nearest(tf.constant(vectors), tf.constant(book))
+    monkeypatch.setattr(clustering, "LARGE", 7)
+    monkeypatch.setattr(clustering, "AT_ONCE", 6 * 2 * 7)
+    in_parts = clustering.nearest(tf.placeholder_with_default(vectors, [2, None, 3]), tf.constant(book))
+    moved = clustering.lloyd(tf.constant(vectors), tf.constant(book), iterations=2)  # a loop in a loop
+    with tf.Session() as session:
+        want, got, moved = session.run([whole, in_parts, moved])
+    np.testing.assert_array_equal(got, want)
+    np.testing.assert_array_equal(got, ((vectors[:, :, None] - book[:, None]) ** 2).sum(-1).argmin(-1))
+    assert moved.shape == book.shape

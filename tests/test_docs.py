@@ -41,12 +41,14 @@ def flags():
             if f"common.{name}()" in text or (name == "data_flags" and "common.run_flags()" in text):
                 text += shared[name]
         found[os.path.basename(path)[:-3]] = set(defined.findall(text))
-    return found
+    options = re.findall(r'add_argument\("--(\w+)"', read("benchmarks/speed/__main__.py"))
+    return dict(found, **{"benchmarks.speed": set(options)})
 
 
 def test_the_flags_are_found():
     found = flags()
     assert {"dataset", "K", "beta", "data_dir", "log_steps"} <= found["train"]
+    assert {"quick", "only"} <= found["benchmarks.speed"]
     assert found["export"] >= {"model_dir", "checkpoint", "data_dir", "export_dir"} and "K" not in found["export"]
 
 

@@ -68,3 +68,11 @@ def test_a_table_frames_what_is_marked(tmp_path):
         frame = np.argwhere(np.abs(picture - (0xEE, 0x66, 0x77)).max(-1) < 8)
         assert bool(len(frame)) == any_frame
     assert frame[:, 1].min() > picture.shape[1] / 2 and frame[:, 0].min() > picture.shape[0] / 2 - 8
+
+
+def test_log_lines_takes_lines_of_different_lengths(tmp_path):
+    lines = {"ours": ((1, 10, 100), (0.1, 0.2, 0.4)), "other": ((1, 10), (0.3, 3.0))}
+    path = str(tmp_path / "lines.png")
+    drawing.log_lines(path, [[("N", "seconds", lines), ("K", "seconds", lines)], [("N", "MB", lines)]])
+    with Image.open(path) as image:
+        assert image.format == "PNG" and image.width > image.height > 400

@@ -264,3 +264,26 @@ def codebooks(path: str, usage: np.ndarray, distances: np.ndarray, plane: np.nda
                 axes.annotate(str(entry), plane[row, entry], fontsize=7)
         axes.set_title("first two principal axes, size: use", fontsize=9)
     _save_figure(figure, path)
+
+
+def log_lines(path: str, panels: Sequence[Sequence[Tuple[str, str, Dict[str, Tuple]]]]) -> None:
+    """Writes rows of panels, each with lines on two logarithmic axes.
+
+    Args:
+      path: the PNG.
+      panels: rows of (name of the x axis, title, {name of a line: (its x values, its y values)}).
+    """
+    columns = max(len(row) for row in panels)
+    figure = _figure(3.6 * columns, 2.9 * len(panels))
+    for i, row in enumerate(panels):
+        for j, (name, title, lines) in enumerate(row):
+            axes = figure.add_subplot(len(panels), columns, i * columns + j + 1)
+            for (label, (x, y)), color in zip(lines.items(), ("#4477aa", "#ee8866", "#228833")):
+                axes.loglog(x, y, marker="o", markersize=4, label=label, color=color)
+            axes.set_title(title, fontsize=9)
+            axes.set_xlabel(name, fontsize=9)
+            axes.grid(True, which="major", linewidth=0.4, alpha=0.5)
+            axes.legend(fontsize=7, frameon=False)
+            for side in ("top", "right"):
+                axes.spines[side].set_visible(False)
+    _save_figure(figure, path)

@@ -45,7 +45,8 @@ class VQVAE:
     def __call__(self, images: tf.Tensor, training: bool = False, step=None) -> VQVAEOutput:
         """images: uint8 [B, S, S, C]; under the factorised decoder also float32 in 0..1."""
         z_e = self.encode_continuous(images)
-        quantized = self.quantizer(z_e, training, step)
+        with tf.name_scope("quantizer"):
+            quantized = self.quantizer(z_e, training, step)
         return VQVAEOutput(z_e, quantized, self.likelihood_of_vectors(quantized.z_q, images))
 
     def encode_continuous(self, images: tf.Tensor) -> tf.Tensor:

@@ -22,7 +22,8 @@ class _Decoder:
 
     def _given(self, parameters: tf.Tensor) -> Likelihood:
         """The likelihood that parameters [B, H, W, outputs] stand for."""
-        return likelihoods.from_parameters(self._config.likelihood, parameters, self._config.channels)
+        with tf.name_scope("likelihood"):
+            return likelihoods.from_parameters(self._config.likelihood, parameters, self._config.channels)
 
     @property
     def trainable_variables(self):

@@ -1,7 +1,8 @@
 """Configure, then connect: the base of everything that owns variables."""
 
+import contextlib
 import zlib
-from typing import List
+from typing import Iterator, List
 
 import tensorflow.compat.v1 as tf
 
@@ -51,3 +52,15 @@ class Module:
 def static_shape(x: tf.Tensor) -> List[int]:
     """The shape as a list of int or None, on TF 1.15 (which has Dimension entries) and on 2.x alike."""
     return x.shape.as_list()
+
+
+@contextlib.contextmanager
+def classic_loops() -> Iterator[None]:
+    """While loops of the ops Enter, Merge, Switch: TensorFlow 1.15 loads no graph with 2.x's functional ones."""
+    functional = tf.control_flow_v2_enabled()
+    tf.disable_control_flow_v2()
+    try:
+        yield
+    finally:
+        if functional:
+            tf.enable_control_flow_v2()

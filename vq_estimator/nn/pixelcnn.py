@@ -11,12 +11,11 @@ and columns that the next pixel needs.
 van den Oord et al. (2016), Conditional Image Generation with PixelCNN Decoders, arXiv 1606.05328, sections 2.1 to 2.3.
 """
 
-import contextlib
-from typing import Callable, Iterator, Tuple
+from typing import Callable, Tuple
 
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.nn.module import Module, static_shape
+from vq_estimator.nn.module import Module, classic_loops, static_shape
 
 RELU = 2.0**0.5  # gain of a convolution of rectified maps
 ABOVE = 3  # rows above, and columns to the left, that the first layer sees
@@ -60,18 +59,6 @@ def gate(x: tf.Tensor):
         return tf.concat([u - u * tf.square(t), u * t * (1.0 - s)], -1)
 
     return t * s, grad
-
-
-@contextlib.contextmanager
-def _classic_loops() -> Iterator[None]:
-    """While loops of the ops Enter, Merge, Switch: TensorFlow 1.15 loads no graph with 2.x's functional ones."""
-    functional = tf.control_flow_v2_enabled()
-    tf.disable_control_flow_v2()
-    try:
-        yield
-    finally:
-        if functional:
-            tf.enable_control_flow_v2()
 
 
 def _one(x: tf.Tensor, index: tf.Tensor, axis: int) -> tf.Tensor:
@@ -201,7 +188,7 @@ class PixelCNN(Module):
         Returns:
           What was kept, [B, H, W, n].
         """
-        with _classic_loops():
+        with classic_loops():
             return self._template(self._scan, condition, channels, kept, choose)
 
     @staticmethod

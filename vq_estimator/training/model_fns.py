@@ -36,8 +36,9 @@ def vqvae_model_fn(features, labels, mode, params, config):
         return tf_estimator.EstimatorSpec(mode, predictions=predictions)
 
     K = run.model.quantizer.K
-    terms = objectives.terms(x, out, run.objective, run.model)  # each [B]
-    loss = tf.reduce_mean(terms.total)
+    with tf.name_scope("objective"):
+        terms = objectives.terms(x, out, run.objective, run.model)  # each [B]
+        loss = tf.reduce_mean(terms.total)
     shown = summaries.SHOWN
     pictures = summaries.pictures(x[:shown], out.quantized.codes, model.decode_vectors(out.quantized.z_q[:shown]))
     if mode == tf_estimator.ModeKeys.EVAL:

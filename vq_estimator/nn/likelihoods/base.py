@@ -15,12 +15,25 @@ MEAN_RANGE = (-LEVELS, 2.0 * LEVELS)
 
 def clipped_mean(parameter: tf.Tensor) -> tf.Tensor:
     """A decoder's output to a mean in levels: 0 is the middle, 1 and -1 are the ends; clipped to MEAN_RANGE."""
-    return tf.clip_by_value((parameter + 1.0) * 0.5 * (LEVELS - 1.0), *MEAN_RANGE)
+    return clip((parameter + 1.0) * 0.5 * (LEVELS - 1.0), *MEAN_RANGE)
 
 
 def clipped_log_scale(parameter: tf.Tensor) -> tf.Tensor:
     """A decoder's output to a log scale in log levels, within LOG_SCALE_RANGE."""
-    return tf.clip_by_value(parameter + LOG_SCALE_START, *LOG_SCALE_RANGE)
+    return clip(parameter + LOG_SCALE_START, *LOG_SCALE_RANGE)
+
+
+def clip(x: tf.Tensor, low: float, high: float) -> tf.Tensor:
+    """`tf.clip_by_value` with a gradient that costs a tenth: there it is two selections against a broadcast zero."""
+
+    @tf.custom_gradient
+    def clipped(x):
+        def grad(dy):
+            return dy * tf.cast(tf.logical_and(x >= low, x <= high), dy.dtype)
+
+        return tf.clip_by_value(x, low, high), grad
+
+    return clipped(x)
 
 
 class Likelihood:

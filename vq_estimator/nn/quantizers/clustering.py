@@ -2,18 +2,47 @@
 
 import tensorflow.compat.v1 as tf
 
+from vq_estimator.nn.module import classic_loops, static_shape
+
 LLOYD_ITERATIONS = 10
+LARGE, AT_ONCE = (
+    1024,
+    2**22,
+)  # a codebook from LARGE entries on is compared with so many vectors that AT_ONCE numbers do
 
 
 def nearest(vectors: tf.Tensor, codebook: tf.Tensor) -> tf.Tensor:
     """The nearest entry's number: vectors [L, N, D], codebook [L, K, D] -> int32 [L, N].
 
-    |z - e|^2 less |z|^2, which no comparison needs: nothing of size N * K * D is made.
+    That of the largest z.e - |e|^2 / 2, which is -|z - e|^2 / 2 but for what no comparison needs: nothing of size
+    N * K * D is made, and where K is large nothing of size N * K.
     """
-    distance = tf.reduce_sum(tf.square(codebook), -1)[:, tf.newaxis, :] - 2.0 * tf.matmul(
-        vectors, codebook, transpose_b=True
-    )  # [L, N, K]
-    return tf.argmin(distance, -1, output_type=tf.int32)
+    L, K, _ = static_shape(codebook)
+    less = -0.5 * tf.reduce_sum(tf.square(codebook), -1)  # [L, K]
+
+    def codes_of(part):
+        # One codebook at a time: TensorFlow makes one op of a product of two matrices and what is added to it.
+        books = zip(tf.unstack(part), tf.unstack(codebook), tf.unstack(less))
+        closeness = [tf.nn.bias_add(tf.matmul(z, e, transpose_b=True), b) for z, e, b in books]  # each [n, K]
+        return tf.stack([tf.argmax(c, -1, output_type=tf.int32) for c in closeness])
+
+    if K < LARGE:
+        return codes_of(vectors)
+    rows = max(1, AT_ONCE // (L * K))
+    parts = -(-tf.shape(vectors)[1] // rows)
+
+    def step(i, codes):
+        part = codes_of(vectors[:, i * rows : (i + 1) * rows])
+        return i + 1, codes.write(i, tf.transpose(part))
+
+    with classic_loops():
+        codes = tf.TensorArray(tf.int32, parts, element_shape=[None, L], infer_shape=False)
+        _, codes = tf.while_loop(
+            lambda i, _: i < parts, step, [tf.constant(0), codes], parallel_iterations=1, back_prop=False
+        )
+        codes = tf.transpose(codes.concat())
+    codes.set_shape([L, None])
+    return codes
 
 
 def gather_entries(codebook: tf.Tensor, codes: tf.Tensor) -> tf.Tensor:

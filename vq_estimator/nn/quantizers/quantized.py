@@ -39,6 +39,7 @@ def training_only(training: bool, step, make_op: Callable[[], tf.Operation]) -> 
     def update():
         if not training or step is None:
             raise ValueError("quantizer.update: got no training step, expected training=True and a step")
-        return make_op()
+        with tf.name_scope("quantizer"):
+            return make_op()
 
     return update
