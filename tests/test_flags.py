@@ -154,6 +154,18 @@ TABLE = {
         ],
         (),
     ),
+    "make_tfrecords": (
+        ["--dataset=mnist", "--out=shards"],
+        [
+            (["--require_full_dataset"], "data_dir", NOWHERE, f"mnist: not found below '{NOWHERE}' .* Put these files"),
+            ("max_bad_files", "-1", "max_bad_files: got -1, expected 0 or more"),
+            ("image_size", "25", "image_size: got 25, expected a multiple of 8"),
+            ("channels", "3", "channels: got 3, expected 1 as mnist has, or no value"),
+            ("out", "", "out: got none, expected --out=FOLDER, a folder to make, or"),
+            ("shards", "0", "shards: got 0, expected 1 to 50000"),
+        ],
+        (),
+    ),
     "decode": (
         [RUN, "--input=codes.npy"],
         [

@@ -337,8 +337,8 @@ def test_what_is_no_file_is_no_image_and_links_end(tmp_path):
 
 
 def contents(source):
-    found = everything_below(os.path.dirname(source.paths[0]))
-    return [found[os.path.basename(path)] for path in source.paths]
+    found = everything_below(os.path.dirname(source.paths[0][0]))
+    return [found[os.path.basename(path)] for (path,) in source.paths]
 
 
 def test_the_records_of_images_are_right_or_made_anew(tmp_path):
@@ -351,7 +351,7 @@ def test_the_records_of_images_are_right_or_made_anew(tmp_path):
         return images.locate(str(folder), cache, Wanted(8, 3))
 
     source = locate()
-    good, want = everything_below(os.path.dirname(source.paths[0])), contents(source)
+    good, want = everything_below(os.path.dirname(source.paths[0][0])), contents(source)
     manifest = json.loads(good["images.json"].decode())
 
     @fewer(2)
@@ -359,11 +359,11 @@ def test_the_records_of_images_are_right_or_made_anew(tmp_path):
     def check(data):
         name = data.draw(st.sampled_from(["images.json", "images.json", "train.tfrecord", "test.tfrecord"]))
         damage = damaged_json(manifest) if name == "images.json" else damaged(good[name])
-        write(os.path.join(os.path.dirname(source.paths[0]), name), data.draw(damage))
+        write(os.path.join(os.path.dirname(source.paths[0][0]), name), data.draw(damage))
         bad, found = refused(locate)
         if not bad:  # what the manifest alone says may be another text, of the same kind
             assert contents(found) == want and found.spec.shape == source.spec.shape
-        os.remove(os.path.join(os.path.dirname(source.paths[0]), "images.json"))
+        os.remove(os.path.join(os.path.dirname(source.paths[0][0]), "images.json"))
         assert locate() == source
 
     check()

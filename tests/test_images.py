@@ -63,7 +63,7 @@ def source(animals, cache):
 
 
 def names(source, split):
-    with open(os.path.join(os.path.dirname(source.paths[0]), split + ".txt"), encoding="utf-8") as f:
+    with open(os.path.join(os.path.dirname(source.paths[0][0]), split + ".txt"), encoding="utf-8") as f:
         return f.read().splitlines()
 
 
@@ -256,7 +256,7 @@ def test_the_cache_is_used_until_a_file_changes_or_it_is_damaged(
     with pytest.raises(VQError, match=f"with {changed.spec.name}, expected {source.spec.name}, the run's own images"):
         images.locate(str(mine), cache, WANT, source=source.spec.name)
 
-    with open(changed.paths[0], "r+b") as f:
+    with open(changed.paths[0][0], "r+b") as f:
         f.seek(1000)
         f.write(b"damaged!")
     assert images.locate(str(mine), cache, WANT) == changed
@@ -281,7 +281,7 @@ def test_memory_and_file_give_the_same_batches_and_both_resume(animals, cache, s
 
 
 def test_any_reader_of_tfrecord_files_reads_the_cache(source):
-    records = list(tf.python_io.tf_record_iterator(source.paths[2]))
+    records = list(tf.python_io.tf_record_iterator(source.paths[2][0]))
     assert [len(r) for r in records] == [4 + 16 * 16 * 3] * pipeline.split_size(source, "test")
 
 

@@ -83,6 +83,7 @@ def test_console_commands_work_outside_the_repository(wheel, tmp_path):
         "vq-train-prior",
         "vq-sample",
         "vq-encode",
+        "vq-make-tfrecords",
         "vq-decode",
         "vq-compare",
         "vq-explore",

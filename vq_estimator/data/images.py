@@ -15,7 +15,7 @@ from typing import List, NamedTuple, Optional, Tuple
 from tqdm import tqdm
 
 from vq_estimator.data import folder as folder_lib
-from vq_estimator.data import records
+from vq_estimator.data import records, shards
 from vq_estimator.data.catalogue import DatasetSpec
 from vq_estimator.data.decoding import decode_files
 from vq_estimator.data.files import ChecksumCache, FileSpec, atomic_folder, parts, read_json, write_json
@@ -53,7 +53,7 @@ def locate(data_dir: str, cache_dir: str, want: Wanted, cache: str = "auto", sou
     """The images below `data_dir`.
 
     Args:
-      data_dir: the folder (see `data/folder.py`).
+      data_dir: the folder (see `data/folder.py`), or one or more folders of shards, with commas between them.
       cache_dir: the user's cache folder; the records are in `images/` there.
       want: what is made of the files.
       cache: of CACHES: where training has the images, in memory or in their file.
@@ -65,6 +65,9 @@ def locate(data_dir: str, cache_dir: str, want: Wanted, cache: str = "auto", sou
     """
     if want.max_bad_files < 0:
         raise VQError(f"max_bad_files: got {want.max_bad_files}, expected 0 or more")
+    folders = data_dir.split(",")
+    if shards.found(folders):
+        return shards.locate(folders, shards.Wanted(want.shape, source), MOST_IN_MEMORY, cache)
     listing = folder_lib.read(data_dir)
     folder_lib.counts(listing.files, SPLITS)
     key = folder_lib.fingerprint([FORMAT, want.shape, listing.class_names, *listing.files], 16)
@@ -96,7 +99,7 @@ def locate(data_dir: str, cache_dir: str, want: Wanted, cache: str = "auto", sou
     )
     size = n["train"] * records.record_bytes(want.shape)
     in_memory = cache == "memory" or (cache == "auto" and size <= MOST_IN_MEMORY)
-    return Source(spec, tuple(os.path.join(target, split + ".tfrecord") for split in SPLITS), in_memory)
+    return Source(spec, tuple((os.path.join(target, split + ".tfrecord"),) for split in SPLITS), in_memory)
 
 
 def _manifest(target: str) -> str:

@@ -1,4 +1,4 @@
-"""Images of one size and their labels in a TFRecord file whose records all have the same length.
+"""Images of one size and their labels in TFRecord files whose records all have the same length.
 
 A record's content is its label (4 bytes, little end first) and its pixels (S * S * C bytes). Any TFRecord reader reads
 the file from its beginning; since the place of record n is known, it can be read in any order too. So training sees the
@@ -6,15 +6,19 @@ same order whether the images lie in memory or in the file.
 """
 
 import contextlib
+import os
 import threading
-from typing import Iterator, Tuple
+from typing import Iterator, Sequence, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from vq_estimator.errors import VQError
+
 BEFORE, AFTER = 12, 4  # bytes of a TFRecord around a content: its length and a checksum of that; a checksum of it
 LABEL = 4
 BATCH = 100
+MOST_OPEN = 256  # files at once
 
 
 def record_bytes(shape: Tuple[int, int, int]) -> int:
@@ -36,37 +40,60 @@ def writer(path: str) -> Iterator:
         raise OSError(f"{path}: {e.message}") from None
 
 
-def in_order(path: str, shape: Tuple[int, int, int]) -> tf.data.Dataset:
-    """Batches of (image uint8 [B, H, W, C], label int32 [B]), from the first record to the last."""
+def count(path: str, shape: Tuple[int, int, int]) -> int:
+    """Records of images of `shape` in a file, by its length.
+
+    Raises:
+      VQError: it has another length than records of them have.
+    """
+    size, length = os.path.getsize(path), record_bytes(shape)
+    if size % length:
+        raise VQError(f"data_dir: {path!r} has {size} bytes, expected a multiple of {length}, one record's")
+    return size // length
+
+
+def in_order(paths: Sequence[str], shape: Tuple[int, int, int]) -> tf.data.Dataset:
+    """Batches of (image uint8 [B, H, W, C], label int32 [B]), from the first record of the first file to the last."""
 
     def parse(records):
         content = tf.decode_raw(records, tf.uint8)  # [B, LABEL + H * W * C]
         labels = tf.decode_raw(tf.strings.substr(records, 0, LABEL), tf.int32)
         return tf.reshape(content[:, LABEL:], (-1, *shape)), tf.reshape(labels, [-1])
 
-    return tf.data.TFRecordDataset(path).batch(BATCH).map(parse, num_parallel_calls=2)
+    return tf.data.TFRecordDataset(list(paths)).batch(BATCH).map(parse, num_parallel_calls=2)
 
 
 class RandomAccess:
-    """Records of a file by their numbers; nothing but the batch is in memory."""
+    """Records of some files by their numbers, counted from file to file; nothing but the batch is in memory."""
 
-    def __init__(self, path: str, shape: Tuple[int, int, int]):
-        self._path, self._shape = path, shape
-        self._file, self._lock = None, threading.Lock()
+    def __init__(self, paths: Sequence[str], shape: Tuple[int, int, int]):
+        self._paths, self._shape = paths, shape
+        self._ends = np.cumsum([count(path, shape) for path in paths])
+        self._files, self._lock = {}, threading.Lock()
 
     def rows(self, numbers: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
         """Images uint8 [B, H, W, C] and labels int32 [B]."""
         length = record_bytes(self._shape)
         content = np.empty((len(numbers), LABEL + int(np.prod(self._shape))), np.uint8)
+        shards = np.searchsorted(self._ends, numbers, side="right")
         with self._lock:
-            if self._file is None:
-                self._file = open(self._path, "rb", buffering=0)
-            for row, number in zip(content, numbers):
-                self._file.seek(int(number) * length + BEFORE)
-                if self._file.readinto(row) != len(row):
-                    raise OSError(f"{self._path}: ends before record {number}")
+            for row, number, shard in zip(content, numbers, shards):
+                first = self._ends[shard - 1] if shard else 0
+                file = self._open(shard)
+                file.seek(int(number - first) * length + BEFORE)
+                if file.readinto(row) != len(row):
+                    raise OSError(f"{self._paths[shard]}: ends before record {number - first}")
         images = content[:, LABEL:].reshape((len(numbers), *self._shape))
         return images, content[:, :LABEL].copy().view("<i4").astype(np.int32)[:, 0]
+
+    def _open(self, shard: int):
+        if shard not in self._files:
+            if len(self._files) == MOST_OPEN:
+                for file in self._files.values():
+                    file.close()
+                self._files.clear()
+            self._files[shard] = open(self._paths[shard], "rb", buffering=0)
+        return self._files[shard]
 
     def tensors(self, numbers: tf.Tensor) -> Tuple[tf.Tensor, tf.Tensor]:
         """The same in a graph: numbers int [B], B known."""

@@ -19,7 +19,8 @@ class Source(NamedTuple):
 
     Attributes:
       spec: what the data set is; `spec.name` is the run's `dataset_source`.
-      paths: its files, in the order of `spec.files`; in the layout "tfrecord" those of train, validation and test.
+      paths: its files, in the order of `spec.files`; in the layout "tfrecord" for train, validation and test a
+        tuple of them each.
       in_memory: whether training holds the training split there; otherwise, in that layout, it reads each batch.
     """
 

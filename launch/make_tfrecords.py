@@ -1,0 +1,45 @@
+"""Writes a data set as TFRecord shards, for training on more images than memory or one disk holds.
+
+  python launch/make_tfrecords.py --dataset=images --data_dir=FOLDER --image_size=128 --out=shards --shards=64
+  python launch/train.py --dataset=images --data_dir=shards --image_size=128
+
+Several folders, such as one on each disk, are given with commas between them: --out=/a/shards,/b/shards, and so is
+--data_dir then.
+"""
+
+from vq_estimator import config as config_lib
+from vq_estimator.errors import VQError
+from vq_estimator_launch import common
+from vq_estimator_launch.common import FLAGS, Group
+
+SHARDS = Group("Shards")
+SHARDS.enum("dataset", "images", config_lib.DATASETS, "what is written; images: your own, below --data_dir")
+SHARDS.integer("image_size", None, "side of the images [mnist and fashion_mnist 24, cifar10 32, images 128]")
+SHARDS.integer("channels", None, "of images: 3 (colour) or 1 (grey) [3]")
+SHARDS.string("out", None, "the folder to make, or several with commas between them, filled in turn")
+SHARDS.integer("shards", 16, "files of the training split; the other splits have as many as their size asks for")
+common.data_flags()
+
+
+def main() -> None:
+    from vq_estimator.data import shards
+
+    if not FLAGS.out:
+        raise VQError("out: got none, expected --out=FOLDER, a folder to make, or --out=FOLDER,FOLDER")
+    if not 1 <= FLAGS.shards <= shards.MOST_SHARDS // 2:
+        raise VQError(f"shards: got {FLAGS.shards}, expected 1 to {shards.MOST_SHARDS // 2}")
+    config = config_lib.make_config(FLAGS.dataset, image_size=FLAGS.image_size, channels=FLAGS.channels)
+    source = common.locate_data(config, cache="tfrecord")
+    made = shards.write(source, config.model.image_size, FLAGS.out.split(","), FLAGS.shards)
+    size, _, channels = made["shape"]
+    numbers = [f"{n:,} of {split} in {len(made['shards'][split])}" for split, n in made["counts"].items()]
+    print(f"shards           {FLAGS.out}: images, {', '.join(numbers)}")
+    print(f"train on them    --dataset=images --data_dir={FLAGS.out} --image_size={size} --channels={channels}")
+
+
+def run() -> None:
+    common.run(main, __doc__)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,167 @@
+"""A data set as TFRecord shards: more of it than memory holds, in one folder or spread over several disks.
+
+Each shard is a file of `records`: an image and its label, all of one length, so any TFRecord reader reads it in order
+and training reads it at any place. `shards.json` lies beside the shards in each folder and is written last.
+"""
+
+import os
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+import tensorflow.compat.v1 as tf
+from tqdm import tqdm
+
+from vq_estimator.data import pipeline, records
+from vq_estimator.data.catalogue import DatasetSpec
+from vq_estimator.data.files import atomic_path, read_json, write_json
+from vq_estimator.data.sources import Source
+from vq_estimator.errors import VQError, one_line
+
+MANIFEST = "shards.json"
+MOST_SHARDS = 100000
+BATCH = 500
+
+
+def write(source: Source, image_size: int, folders: Sequence[str], number: int) -> Dict[str, Any]:
+    """Writes the splits of a data set as shards, in turn to each folder; returns the content of `shards.json`.
+
+    Args:
+      source: the data set.
+      image_size: the side of the images.
+      folders: where; made where they are not there.
+      number: of the training split's shards; the other splits have as many as their size asks for.
+
+    Raises:
+      VQError: a folder has shards already.
+      OSError: they can't be written; what is whole is overwritten when the same is asked for again.
+    """
+    for folder in folders:
+        if os.path.lexists(os.path.join(folder, MANIFEST)):
+            raise VQError(f"out: {folder!r} has shards ({MANIFEST}); give the name of a folder to make")
+        os.makedirs(folder, exist_ok=True)
+    spec, shape = source.spec, (image_size, image_size, source.spec.shape[2])
+    counts = {split: pipeline.split_size(source, split) for split in pipeline.SPLITS}
+    shards = {split: _names(split, n, max(1, round(number * n / counts["train"]))) for split, n in counts.items()}
+    with tqdm(total=sum(counts.values()), unit="image", desc="write shards") as bar:
+        for split, names in shards.items():
+            _write_split(source, split, image_size, folders, names, bar)
+    content = {
+        "source": spec.name if spec.layout == "tfrecord" else f"{spec.name}-{image_size}",
+        "shape": list(shape),
+        "counts": counts,
+        "classes": spec.classes,
+        "class_names": list(spec.class_names),
+        "shards": shards,
+    }
+    for folder in folders:
+        write_json(os.path.join(folder, MANIFEST), content)
+    return content
+
+
+def _names(split: str, n: int, number: int) -> List[str]:
+    number = min(number, n)
+    return [f"{split}-{i:05d}-of-{number:05d}.tfrecord" for i in range(number)]
+
+
+def _write_split(source: Source, split: str, image_size: int, folders: Sequence[str], names: List[str], bar) -> None:
+    n = pipeline.split_size(source, split)
+    with tf.Graph().as_default(), tf.Session() as session:
+        batches = pipeline.examples(source, split, image_size).batch(BATCH)
+        fetch = tf.data.make_one_shot_iterator(batches).get_next()
+        images, labels = session.run(fetch)
+        for i, name in enumerate(names):
+            left = n * (i + 1) // len(names) - n * i // len(names)
+            with atomic_path(os.path.join(folders[i % len(folders)], name)) as path, records.writer(path) as add:
+                while left:
+                    if not len(images):
+                        images, labels = session.run(fetch)
+                    for image, label in zip(images[:left], labels[:left]):
+                        add(image, label)
+                    taken = min(left, len(images))
+                    left, images, labels = left - taken, images[taken:], labels[taken:]
+                    bar.update(taken)
+
+
+class Wanted(NamedTuple):
+    """What a run needs: the `shape` of its images, and its `dataset_source` or None."""
+
+    shape: Tuple[int, int, int]
+    source: Optional[str]
+
+
+def found(folders: Sequence[str]) -> bool:
+    """Whether these are folders of shards."""
+    return any(os.path.lexists(os.path.join(folder, MANIFEST)) for folder in folders)
+
+
+def locate(folders: Sequence[str], want: Wanted, in_memory: int, cache: str = "auto") -> Source:
+    """The shards of one data set in some folders.
+
+    Args:
+      folders: each has `shards.json` and some of the shards; together all.
+      want: what is needed.
+      in_memory: bytes of training images up to which `cache` "auto" keeps them in memory.
+      cache: "auto", "memory" or "tfrecord".
+
+    Raises:
+      VQError: a shard is missing or of another length, or they are of another shape or data set.
+    """
+    made = _manifest(folders)
+    if tuple(made["shape"]) != want.shape:
+        got, expected = ("x".join(str(n) for n in shape) for shape in (made["shape"], want.shape))
+        raise VQError(f"data_dir: got shards of {got} images, expected {expected}; --image_size or other shards")
+    if want.source not in (None, made["source"]):
+        raise VQError(f"data_dir: got shards of {made['source']}, expected {want.source}, the run's own images")
+    paths, counts = [], made["counts"]
+    for split in pipeline.SPLITS:
+        paths.append(tuple(_find(folders, name) for name in made["shards"][split]))
+        n = sum(records.count(path, want.shape) for path in paths[-1])
+        if n != counts[split]:
+            raise VQError(f"data_dir: got {n} records of {split}, expected {counts[split]}; the shards are not whole")
+    spec = DatasetSpec(
+        name=made["source"],
+        shape=want.shape,
+        classes=made["classes"],
+        layout="tfrecord",
+        train=counts["train"] + counts["validation"],
+        test=counts["test"],
+        validation=counts["validation"],
+        files=(),
+        mirrors=(),
+        class_names=tuple(made["class_names"]),
+    )
+    size = counts["train"] * records.record_bytes(want.shape)
+    return Source(spec, tuple(paths), cache == "memory" or (cache == "auto" and size <= in_memory))
+
+
+def _manifest(folders: Sequence[str]) -> Dict[str, Any]:
+    contents = []
+    for folder in folders:
+        path = os.path.join(folder, MANIFEST)
+        try:
+            contents.append(read_json(path))
+            _check(contents[-1])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
+            reason = getattr(e, "strerror", None) or one_line(str(e))
+            raise VQError(f"data_dir: {path!r} can't be read ({reason}), expected that of make_tfrecords.py") from None
+        if contents[-1] != contents[0]:
+            raise VQError(f"data_dir: {path!r} is of other shards than that of {folders[0]!r}")
+    return contents[0]
+
+
+def _check(made: Any) -> None:
+    """Raises ValueError, KeyError, TypeError or AttributeError where it is not what `write` writes."""
+    counts = [made["counts"][split] for split in pipeline.SPLITS]
+    names = [name for split in pipeline.SPLITS for name in made["shards"][split]]
+    numbers, texts = [*made["shape"], *counts, made["classes"] + 1], [made["source"], *names, *made["class_names"]]
+    fits = all(type(n) is int and 1 <= n < 2**40 for n in numbers) and len(made["shape"]) == 3
+    fits = fits and all(isinstance(t, str) for t in texts) and len(names) <= MOST_SHARDS
+    if not fits or any(name != os.path.basename(name) for name in names):
+        raise ValueError("it holds something else")
+
+
+def _find(folders: Sequence[str], name: str) -> str:
+    for folder in folders:
+        path = os.path.join(folder, name)
+        if os.path.isfile(path):
+            return path
+    raise VQError(f"data_dir: got no {name} in {', '.join(folders)}; give all folders of the shards: A,B")
