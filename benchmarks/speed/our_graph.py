@@ -13,6 +13,7 @@ import tensorflow.compat.v1 as tf
 from benchmarks.speed import cases
 from vq_estimator.config import Config
 from vq_estimator.data import arrays, sources
+from vq_estimator.data.pipeline import WHOLE
 from vq_estimator.data.sources import Source
 from vq_estimator.training import loop, model_fns, precision, trainer
 
@@ -59,7 +60,7 @@ def training(config: Config, source: Source) -> Training:
         run_config = loop.make_estimator(job._replace(model_dir=folder)).config
     with tf.Graph().as_default():
         tf.set_random_seed(config.train.seed)
-        features = tf.data.make_one_shot_iterator(job.train_input(0)).get_next()
+        features = tf.data.make_one_shot_iterator(job.train_input(0, WHOLE)).get_next()
         spec = model_fns.vqvae_model_fn(features, None, "train", {"config": config, "start_step": 0}, run_config)
     return Training(features["image"], spec, run_config.session_config)
 

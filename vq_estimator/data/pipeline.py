@@ -166,32 +166,33 @@ def training_dataset(
             f"batch_size: got {batch_size}, expected a multiple of the {part.parts} replicas that share a step"
         )
     n, size = split_size(source, "train"), batch_size // part.parts
-    batches = example_numbers(n, seed, start_step * batch_size).batch(batch_size, drop_remainder=True)
+    own = slice(part.first * size, (part.first + part.taken) * size)
+    numbers = example_numbers(n, seed, start_step * batch_size).batch(batch_size, drop_remainder=True)
+    batches = tf.data.Dataset.zip((numbers, tf.data.Dataset.range(start_step, 2**62))).shard(part.turns, part.turn)
 
-    def with_draws(rows, step):
-        draw = tf.random.stateless_uniform([batch_size], seed=tf.stack([tf.constant(~seed, tf.int64), step]))
-        own = slice(part.first * size, (part.first + part.taken) * size)
-        return tuple(tf.reshape(x[own], [part.taken, size]) for x in (rows, draw))
-
-    batches = tf.data.Dataset.zip((batches, tf.data.Dataset.range(start_step, 2**62))).shard(part.turns, part.turn)
-    parts = batches.map(with_draws).apply(tf.data.experimental.unbatch())
-
-    def finish(images, labels, draw):
+    def finish(images, labels, step):
         if flip:
+            draw = tf.random.stateless_uniform([batch_size], seed=tf.stack([tf.constant(~seed, tf.int64), step]))[own]
             images = tf.where(draw < 0.5, images, tf.reverse(images, [2]))
-        return _features(images, labels)
+        features = _features(images, labels)
+        if part.taken == 1:
+            return features
+        return {name: tf.reshape(x, [part.taken, size, *x.shape.as_list()[1:]]) for name, x in features.items()}
 
-    def gather(rows_and_draws, whole: Tuple[tf.Tensor, tf.Tensor]):
-        rows, draw = rows_and_draws
-        images, labels = (tf.gather(table, rows) for table in whole)
-        return finish(images, labels, draw)
+    def gather(batch, whole: Tuple[tf.Tensor, tf.Tensor]):
+        numbers, step = batch
+        return finish(*(tf.gather(table, numbers[own]) for table in whole), step)
 
-    def read(rows, draw):
-        images, labels = file.tensors(rows)
-        return finish(_binary(images) if binarize else images, labels, draw)
+    def read(numbers, step):
+        images, labels = file.tensors(numbers[own])
+        return finish(_binary(images) if binarize else images, labels, step)
 
     if source.in_memory:
         whole = examples(source, "train", image_size, binarize).batch(n).cache().repeat()
-        return tf.data.Dataset.zip((parts, whole)).map(gather).prefetch(4)
-    file = records.RandomAccess(source.paths[SPLITS.index("train")], source.spec.shape)
-    return parts.map(read).prefetch(4)
+        dataset = tf.data.Dataset.zip((batches, whole)).map(gather)
+    else:
+        file = records.RandomAccess(source.paths[SPLITS.index("train")], source.spec.shape)
+        dataset = batches.map(read)
+    if part.taken > 1:
+        dataset = dataset.apply(tf.data.experimental.unbatch())
+    return dataset.prefetch(4)

@@ -1,0 +1,89 @@
+"""What reading the training data costs, of a step: from memory and from TFRecord shards.
+
+  python benchmarks/reading.py --data_dir=DIR
+
+Processor time, of all threads, of a batch that is read and thrown away, and of a training step that reads its batch;
+the data sets are written as shards first. Each is the median of --turns turns. Writes benchmarks/results/reading.json.
+"""
+
+import json
+import os
+import statistics
+import tempfile
+import time
+
+from absl import app, flags
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("data_dir", os.environ.get("VQ_DATA_DIR", "./datasets"), "folder of the data sets")
+flags.DEFINE_integer("turns", 5, "turns of each")
+CASES = [("mnist", "original", 2000, 200), ("cifar10", "autoregressive", 2000, 10)]  # batches and steps in a turn
+
+
+def main(argv):
+    del argv
+    import pooch
+    import tensorflow.compat.v1 as tf
+
+    from vq_estimator.config import make_config
+    from vq_estimator.data import images, pipeline, shards, sources
+    from vq_estimator.training import model_fns
+
+    tf.disable_eager_execution()
+    tf.logging.set_verbosity(tf.logging.ERROR)
+
+    def milliseconds(run, number):
+        """Of processor time for each of `number` runs; the median over the turns."""
+        run(max(2, number // 10))
+        times = []
+        for _ in range(FLAGS.turns):
+            start = time.process_time()
+            run(number)
+            times.append(1000 * (time.process_time() - start) / number)
+        return statistics.median(times)
+
+    results = {"tensorflow": tf.__version__}
+    for dataset, preset, batches, steps in CASES:
+        config = make_config(dataset, preset)
+        source = sources.locate(dataset, FLAGS.data_dir, str(pooch.os_cache("vq_estimator")))
+        m, t = config.model, config.train
+        with tempfile.TemporaryDirectory() as folder:
+            shards.write(source, m.image_size, [os.path.join(folder, name) for name in "ab"], 16)
+            of = {"memory": source}
+            both = ",".join(os.path.join(folder, name) for name in "ab")
+            of["shards"] = images.locate(both, "", images.Wanted(m.image_size, m.channels), "tfrecord")
+            found = {}
+            for kind, data in of.items():
+                with tf.Graph().as_default():
+                    read = pipeline.training_dataset(data, m.image_size, t.batch_size, 0, flip=t.flip)
+                    features = tf.data.make_one_shot_iterator(read).get_next()
+                    params = {"config": config, "start_step": 0}
+                    run_config = tf.estimator.RunConfig(model_dir=folder)
+                    spec = model_fns.vqvae_model_fn(features, None, "train", params, run_config)
+                    with tf.Session() as session:
+                        session.run(tf.global_variables_initializer())
+                        batch = features["image"].op
+
+                        def many(op, number, session=session):
+                            for _ in range(number):
+                                session.run(op)
+
+                        found[kind] = {
+                            "read_ms": milliseconds(lambda n, op=batch: many(op, n), batches),
+                            "step_ms": milliseconds(lambda n, op=spec.train_op: many(op, n), steps),
+                        }
+                found[kind]["share"] = found[kind]["read_ms"] / found[kind]["step_ms"]
+                line = "{:8s} {:7s} a batch of {} read in {read_ms:.3f} ms, a step {step_ms:.2f} ms: {share:.2%}"
+                print(line.format(dataset, kind, t.batch_size, **found[kind]))
+        results[dataset] = found
+    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "results")
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, "reading.json"), "w") as f:
+        json.dump(results, f, indent=2)
+        f.write("\n")
+
+
+if __name__ == "__main__":
+    app.run(main)
