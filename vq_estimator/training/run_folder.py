@@ -290,8 +290,9 @@ def keep_evaluated(model_dir: str, step: int) -> None:
 
 
 def evaluated(model_dir: str) -> int:
-    """The step that `keep_evaluated` noted; 0 where there was none."""
+    """The step that `keep_evaluated` noted; 0 where there was none, or it is damaged."""
     try:
-        return int(read_json(os.path.join(model_dir, EVALUATED))["global_step"])
+        step = read_json(os.path.join(model_dir, EVALUATED))["global_step"]
     except (OSError, ValueError, TypeError, KeyError):
         return 0
+    return step if type(step) is int and 0 <= step < 2**63 else 0
