@@ -25,7 +25,7 @@ train: $(VENV)/installed
 test: $(VENV)/installed-dev
 	$(call PYTEST,$(VENV)) $(ARGS)
 
-# The same with the full counts: every property has 1,000 examples, drawn anew. An hour or so.
+# The same with the full counts: every property has 1,000 examples, drawn anew. Some 25 core-minutes.
 test-all: $(VENV)/installed-dev
 	$(call PYTEST,$(VENV)) -m "" --hypothesis-profile=full $(ARGS)
 

@@ -105,11 +105,12 @@ DATA = [
 OUT = ("out", NOWHERE, f"out: got '{NOWHERE}', expected a path that can be written to .'/dev/null' can't.")
 NONE = ("out", "", "out: got '', expected a path that can be written to")
 
-# Script: what is given to it in each row, its rows, and the flags that it has and does not read.
 SCALE = [
     ("cpu_devices", "0", "cpu_devices: got 0, expected an integer of 1 or more"),
     ("cpu_devices", "1000", "cpu_devices: got 1000, expected at most 64"),
 ]
+
+# Script: what is given to it in each row, its rows, and the flags that it has and does not read.
 TABLE = {
     "train": ([], MODEL + TRAINING + SCALE, ()),
     "evaluate": ([RUN], OF_A_RUN + DATA, ()),

@@ -110,6 +110,14 @@ def test_a_damaged_best_json_is_the_same_or_none(small_run, tmp_path_factory, da
     assert run_folder.find_checkpoint(str(folder), "best").step == 60
 
 
+@given(damaged_json({"global_step": 60}))
+def test_a_damaged_note_of_the_last_evaluation_is_a_step(tmp_path_factory, content):
+    folder = tmp_path_factory.mktemp("evaluated")
+    write(folder / run_folder.EVALUATED, content)
+    step = run_folder.evaluated(str(folder))
+    assert type(step) is int and 0 <= step < 2**63
+
+
 def test_a_damaged_calibration_is_fitted_anew(run):
     config, checkpoint = run_folder.load_config(str(run)), run_folder.find_checkpoint(str(run))
     path = calibration.kept_path(checkpoint, str(run))

@@ -184,7 +184,8 @@ def test_patience_counts_evaluations_which_happen_at_checkpoints(vqvae_run, digi
     job = loop.Job(config, str(tmp_path), None, None, None, "bits", str, config.patience)
     assert not loop.out_of_patience(job, 1000)  # nothing evaluated yet
     (tmp_path / "best").mkdir()
-    (tmp_path / "best" / "best.json").write_text('{"global_step": 100, "value": 1.0}')
+    best = {"checkpoint": "model.ckpt-100", "metric": "bits", "global_step": 100, "value": 1.0}
+    (tmp_path / "best" / "best.json").write_text(json.dumps(best))
     assert [loop.out_of_patience(job, step) for step in (120, 140, 159, 160)] == [False, False, False, True]
     assert not loop.out_of_patience(job._replace(patience=0), 1000)
     longer = dataclasses.replace(config, patience=9)

@@ -21,6 +21,7 @@ log = logging.getLogger("vq_estimator")
 CONFIG = "config.json"
 EVALUATED = "evaluated.json"  # the step of the last evaluation during training
 BEST = "best"
+MOST_VALUE = 1e300  # of a metric
 CLASSES = "classes.json"  # the names of the classes, where the data has some
 EVAL_NAME = "validation"  # of the Estimator's evaluations, whose events are in eval_validation/
 OF_A_RUN = (
@@ -254,8 +255,9 @@ def load_best(model_dir: str) -> Optional[dict]:
         best = read_json(path)
         name, step, value = best["checkpoint"], best["global_step"], best["value"]
         # A plain name: TensorFlow would take others for a pattern, or for a path that leads elsewhere.
-        good = re.fullmatch(r"[\w-][\w.-]*", name) and type(step) is int and isinstance(best["metric"], str)
-        if not good or type(value) not in (int, float) or not abs(value) < float("inf"):
+        good = re.fullmatch(r"[\w-][\w.-]*", name) and isinstance(best["metric"], str)
+        good = good and type(step) is int and 0 <= step < 2**63
+        if not good or type(value) not in (int, float) or not abs(value) <= MOST_VALUE:
             raise ValueError("no checkpoint with a step and a value")
     except FileNotFoundError:
         return None
@@ -290,8 +292,9 @@ def keep_evaluated(model_dir: str, step: int) -> None:
 
 
 def evaluated(model_dir: str) -> int:
-    """The step that `keep_evaluated` noted; 0 where there was none."""
+    """The step that `keep_evaluated` noted; 0 where there was none, or it is damaged."""
     try:
-        return int(read_json(os.path.join(model_dir, EVALUATED))["global_step"])
+        step = read_json(os.path.join(model_dir, EVALUATED))["global_step"]
     except (OSError, ValueError, TypeError, KeyError):
         return 0
+    return step if type(step) is int and 0 <= step < 2**63 else 0
