@@ -181,7 +181,8 @@ def training_dataset(
 
     def gather(batch, whole: Tuple[tf.Tensor, tf.Tensor]):
         numbers, step = batch
-        return finish(*(tf.gather(table, numbers[own]) for table in whole), step)
+        images, labels = (tf.gather(table, numbers[own]) for table in whole)
+        return finish(images, labels, step)
 
     def read(numbers, step):
         images, labels = file.tensors(numbers[own])
