@@ -47,7 +47,7 @@ OF_A_RUN = (
 # What a killed training leaves of a file that it was writing: TensorFlow's names, and those of `files.atomic_path`.
 UNFINISHED = tuple(name + ".tmp*" for name in ("checkpoint", "graph.pbtxt", "model.ckpt-*")) + (
     "model.ckpt-*.tempstate*",
-    "model.ckpt-*_temp",
+    "model.ckpt-*_temp*",
     ".*.json.????????",
 )
 
