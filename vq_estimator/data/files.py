@@ -10,7 +10,7 @@ import shutil
 import stat
 import tempfile
 import zlib
-from typing import Any, BinaryIO, Callable, Iterator, NamedTuple, Sequence, Tuple
+from typing import Any, BinaryIO, Callable, Iterator, NamedTuple, Optional, Sequence, Tuple
 
 from vq_estimator.errors import VQError
 
@@ -18,15 +18,24 @@ CHUNK = 1 << 20
 TIMEOUT_SECONDS = 30
 MOST_JSON = 1 << 26  # bytes of a JSON file that are read
 MOST_DOWNLOAD = 1 << 30  # bytes of a download
+MOST_UNSIZED = 1 << 18  # bytes of a file whose size is not known beforehand
 TAR_BLOCK = 512
 
 
 class FileSpec(NamedTuple):
-    """A file's place below `data_dir`, and the bytes and SHA-256 of its content (unpacked where it ends in .gz)."""
+    """A file's place below `data_dir`, and the bytes and SHA-256 of its content (unpacked where it ends in .gz).
+
+    A size of None is not known, and at most MOST_UNSIZED.
+    """
 
     path: str
-    size: int
+    size: Optional[int]
     sha256: str
+
+    @property
+    def most(self) -> int:
+        """Bytes that it has at most."""
+        return MOST_UNSIZED if self.size is None else self.size
 
 
 @contextlib.contextmanager
@@ -122,7 +131,7 @@ def read_json(path: str) -> Any:
 
 
 def content_error(path: str, spec: FileSpec) -> str:
-    """Why the content of `path` is not that of `spec`; empty when it is. Reads `spec.size` + 1 bytes at most.
+    """Why the content of `path` is not that of `spec`; empty when it is. Reads little more than `spec.most` bytes.
 
     Raises:
       OSError: the file system refused; nothing is known of the content.
@@ -132,13 +141,13 @@ def content_error(path: str, spec: FileSpec) -> str:
         with open_regular(path) as f:
             for chunk in unpacked(f) if spec.path.endswith(".gz") else parts(f):
                 size += len(chunk)
-                if size > spec.size:
+                if size > spec.most:
                     break
                 digest.update(chunk)
     except zlib.error as e:
         return f"can't be read ({e})"
-    if size != spec.size:
-        return "holds {} bytes, expected {}".format("more than %d" % spec.size if size > spec.size else size, spec.size)
+    if size > spec.most or spec.size not in (None, size):
+        return "holds {} bytes, expected {}".format("more than %d" % spec.most if size > spec.most else size, spec.most)
     if digest.hexdigest() != spec.sha256:
         return f"SHA-256 is {digest.hexdigest()[:12]}..., expected {spec.sha256[:12]}..."
     return ""
@@ -256,25 +265,32 @@ def download_tar(specs: Sequence[FileSpec], urls: Sequence[str], data_dir: str, 
 
 
 def _unpack(archive: str, specs: Sequence[FileSpec], data_dir: str, url: str) -> None:
-    wanted = {"/".join(spec.path.split("/")[-2:]): spec for spec in specs}
-    most = 2 * sum(spec.size for spec in specs) + (64 << 20)
+    wanted = {_last_two(spec.path): spec for spec in specs}
+    most = 2 * sum(spec.most for spec in specs) + (64 << 20)
     with open_regular(archive) as packed:
         for name, size, content in _tar_members(_Stream(unpacked(packed), most)):
-            spec = wanted.get(name)
+            spec = wanted.get(_last_two(name))
             if spec is None:
                 continue
-            if size != spec.size:
-                raise OSError(f"{url}: {name} holds {size} bytes, expected {spec.size}")
+            if size > spec.most or spec.size not in (None, size):
+                raise OSError(f"{url}: {name} holds {size} bytes, expected {spec.most}")
             with atomic_path(os.path.join(data_dir, spec.path)) as temporary:
                 with open(temporary, "wb") as target:
                     target.writelines(content)
                 problem = content_error(temporary, spec)
                 if problem:
                     raise OSError(f"{url}: {name} {problem}")
-            del wanted[name]
+            del wanted[_last_two(name)]
             if not wanted:
                 return
-    raise OSError("{}: the archive has no {}".format(url, ", ".join(sorted(wanted))))
+    missing = sorted(wanted)
+    more = f" (and {len(missing) - 5:,} more)" if len(missing) > 5 else ""
+    raise OSError(f"{url}: the archive has no {', '.join(missing[:5])}{more}")
+
+
+def _last_two(path: str) -> str:
+    """The folder and the name of a file: what is above them in an archive differs with who packed it."""
+    return "/".join(path.split("/")[-2:])
 
 
 class _Stream:

@@ -1,11 +1,11 @@
-"""A folder of a user's own images: its files, their classes, and which split each belongs to. Nothing is decoded here.
+"""A folder of a user's own images or sounds: its files, their classes, and the split of each. Nothing is decoded here.
 
     FOLDER/*.jpg                         no classes
     FOLDER/<class>/**/*.jpg              a class for each folder, numbered in the order of their names
     FOLDER/train|validation|test/...     the splits, where there is `train` and no other folder; inside as above
 
 Without such folders a hash of a file's path decides its split, so that it stays where it is when others are added. A
-split whose folder is missing is taken from `train` in the same way.
+split whose folder is missing is taken from `train` in the same way. Of sounds (`.wav`, `.flac`) the class is a speaker.
 """
 
 import hashlib
@@ -17,12 +17,31 @@ from vq_estimator.errors import VQError, one_line
 
 log = logging.getLogger("vq_estimator")
 
-SUFFIXES = (".png", ".jpg", ".jpeg")
 SPLIT_FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
-SHARE = 0.05  # of the images for validation, and as many for test, where the folder does not say
+SHARE = 0.05  # of the files for validation, and as many for test, where the folder does not say
 
 
-class ImageFile(NamedTuple):
+class Kind(NamedTuple):
+    """What is looked for.
+
+    Attributes:
+      suffixes: of the files, in small letters.
+      name: of the files, in words.
+      group: what a folder at the top is, in words.
+      ungrouped: the class of a file that lies in no such folder; None: it is left out where others do.
+    """
+
+    suffixes: Tuple[str, ...]
+    name: str
+    group: str
+    ungrouped: Optional[str] = None
+
+
+IMAGES = Kind((".png", ".jpg", ".jpeg"), "PNG or JPEG", "class")
+SOUNDS = Kind((".wav", ".flac"), "WAV or FLAC", "speaker", "speaker")
+
+
+class File(NamedTuple):
     """One file.
 
     Attributes:
@@ -40,9 +59,9 @@ class ImageFile(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """The images of a folder, in the order of their paths' hashes (which mixes the classes), and the classes' names."""
+    """The files of a folder, in the order of their paths' hashes (which mixes the classes), and the classes' names."""
 
-    files: Tuple[ImageFile, ...]
+    files: Tuple[File, ...]
     class_names: Tuple[str, ...]
 
 
@@ -64,26 +83,29 @@ def drawn_split(path: str, missing: Sequence[str]) -> str:
     return "train"
 
 
-def read(folder: str) -> Listing:
-    """Lists the images of a folder.
+def read(folder: str, kind: Kind = IMAGES) -> Listing:
+    """Lists the files of one kind in a folder.
 
-    Hidden files and folders are left out, and so is what does not end in SUFFIXES, in small or capital letters.
+    Hidden files and folders are left out, and so is what does not end in the kind's suffixes, in small or capital
+    letters.
 
     Raises:
-      VQError: there is no such folder, or it has no image, or it can't be read.
+      VQError: there is no such folder, or it has no such file, or it can't be read.
     """
     if not os.path.isdir(folder):
-        raise VQError(f"data_dir: got {folder!r}, which is no folder; expected a folder of PNG or JPEG files")
-    found = _walk(folder)
+        raise VQError(f"data_dir: got {folder!r}, which is no folder; expected a folder of {kind.name} files")
+    found = _walk(folder, kind.suffixes)
     if not found:
-        raise VQError(f"data_dir: got {folder!r}, which has no PNG or JPEG file; expected a folder of them")
+        raise VQError(f"data_dir: got {folder!r}, which has no {kind.name} file; expected a folder of them")
     splits = _split_folders(found)
     parts = {path: path.split("/")[1 if splits else 0 :] for path in found}  # without the split's folder
     if splits:
         _leave_out([path for path in found if path.split("/")[0] not in splits], parts, "split")
+    if kind.ungrouped is not None:
+        parts = {path: part if len(part) > 1 else [kind.ungrouped, *part] for path, part in parts.items()}
     class_names = tuple(sorted({part[0] for part in parts.values() if len(part) > 1}))
     if class_names:
-        _leave_out([path for path, part in parts.items() if len(part) == 1], parts, "class")
+        _leave_out([path for path, part in parts.items() if len(part) == 1], parts, kind.group)
     numbers = {name: i for i, name in enumerate(class_names)}
     missing = {"validation", "test"} - set(splits.values())
 
@@ -91,12 +113,12 @@ def read(folder: str) -> Listing:
     for path in sorted(parts, key=path_hash):
         split = splits.get(path.split("/")[0], "train")
         split = drawn_split(path, sorted(missing)) if split == "train" else split
-        files.append(ImageFile(path, *found[path], split, numbers[parts[path][0]] if class_names else 0))
+        files.append(File(path, *found[path], split, numbers[parts[path][0]] if class_names else 0))
     return Listing(tuple(files), class_names)
 
 
-def _walk(folder: str) -> Dict[str, Tuple[int, int]]:
-    """Path below `folder`: size and time of change, of every image; links are followed, each folder is entered once."""
+def _walk(folder: str, suffixes: Tuple[str, ...]) -> Dict[str, Tuple[int, int]]:
+    """Path below `folder`: size and time of change, of each such file; links are followed, a folder is entered once."""
     found, entered = {}, {os.path.realpath(folder)}
 
     def stop(error):
@@ -112,7 +134,7 @@ def _walk(folder: str) -> Dict[str, Tuple[int, int]]:
         folders[:] = below
         for name in names:
             path = os.path.join(top, name)
-            if name.startswith(".") or not name.lower().endswith(SUFFIXES) or not os.path.isfile(path):
+            if name.startswith(".") or not name.lower().endswith(suffixes) or not os.path.isfile(path):
                 continue
             stat = os.stat(path)
             found[os.path.relpath(path, folder).replace(os.sep, "/")] = (stat.st_size, stat.st_mtime_ns)
@@ -120,7 +142,7 @@ def _walk(folder: str) -> Dict[str, Tuple[int, int]]:
 
 
 def _split_folders(found: Sequence[str]) -> Dict[str, str]:
-    """Folder: split, where the folder says which image belongs to which split; otherwise nothing."""
+    """Folder: split, where the folder says which file belongs to which split; otherwise nothing."""
     tops = {path.split("/")[0] for path in found if "/" in path}
     if "train" not in tops or not tops <= set(SPLIT_FOLDERS):
         return {}
@@ -138,8 +160,8 @@ def _others(count: int) -> str:
     return f" (and {count:,} more)" if count else ""
 
 
-def counts(files: Sequence[ImageFile], splits: Sequence[str]) -> Dict[str, int]:
-    """Images of each split.
+def counts(files: Sequence[File], splits: Sequence[str]) -> Dict[str, int]:
+    """Files of each split.
 
     Raises:
       VQError: a split would be empty.
@@ -148,7 +170,7 @@ def counts(files: Sequence[ImageFile], splits: Sequence[str]) -> Dict[str, int]:
     for split in splits:
         if not found[split]:
             got = ", ".join(f"{n:,} for {name}" for name, n in found.items())
-            hint = "more images, or folders train, validation and test"
+            hint = "more files, or folders train, validation and test"
             raise VQError(f"data_dir: got {got}, expected at least one for {split}: {hint}")
     return found
 

@@ -1,0 +1,222 @@
+"""Sound files and mu-law. NumPy only: no graph.
+
+Levels are those of WaveNet (van den Oord et al. 2016, section 2.2): f(x) = sign(x) ln(1 + mu |x|) / ln(1 + mu) with
+mu = 255, rounded to 256 values. Near silence they lie 1.7e-4 apart, near full scale 0.022.
+
+#### References
+
+A. van den Oord et al. WaveNet: a generative model for raw audio. arXiv:1609.03499, 2016.
+"""
+
+from typing import Iterator
+
+import numpy as np
+
+from vq_estimator.data.files import atomic_path, open_regular
+
+MU = 255
+SILENCE = 128  # the level of 0.0
+RATES = (1000, 768000)  # samples a second: the lowest and the highest that is read or made
+MOST_SECONDS = 3600  # of a file: what is read of it is held in memory
+MOST_CHANNELS = 64
+MOST_PEAK = 4.0  # of float samples, whose full scale is 1; what lies above 1 is clipped
+FORMATS = ("WAV", "WAVEX", "RF64", "FLAC")
+SUBTYPES = ("PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW")
+BLOCK = 1 << 18  # numbers that are read at once
+
+TRIM_DB = 40  # a stretch this far below the loudest one is silence
+TRIM_SECONDS = 0.01  # the length of a stretch
+TRIM_KEPT = 2  # stretches that stay at either end: words begin with weak sounds (f, th)
+
+
+def _levels(x: np.ndarray) -> np.ndarray:
+    x = np.clip(np.asarray(x, np.float64), -1, 1)
+    squashed = np.sign(x) * np.log1p(MU * np.abs(x)) / np.log1p(MU)
+    return np.floor((squashed + 1) / 2 * MU + 0.5).astype(np.uint8)
+
+
+def mu_law(x: np.ndarray) -> np.ndarray:
+    """The levels uint8 of samples in [-1, 1] (others are clipped), of any shape; that of 0.0 is SILENCE."""
+    x = np.asarray(x)
+    flat, levels = x.reshape(-1), np.empty(x.size, np.uint8)
+    for i in range(0, x.size, BLOCK):  # float64 of a long recording would be eight times its memory
+        levels[i : i + BLOCK] = _levels(flat[i : i + BLOCK])
+    return levels.reshape(x.shape)
+
+
+def _samples() -> np.ndarray:
+    squashed = 2 * np.arange(MU + 1) / MU - 1
+    return (np.sign(squashed) * np.expm1(np.abs(squashed) * np.log1p(MU)) / MU).astype(np.float32)
+
+
+SAMPLES = _samples()  # float32 [256]: the sample that each level stands for
+SAMPLES.setflags(write=False)
+
+
+def from_mu_law(levels: np.ndarray) -> np.ndarray:
+    """The samples float32 in [-1, 1] of levels uint8 of any shape; `mu_law` gives the levels back."""
+    return SAMPLES[np.asarray(levels, np.uint8)]
+
+
+def read(path: str, sample_rate: int) -> np.ndarray:
+    """A WAV or FLAC file as float32 [T] in [-1, 1], T >= 1: the mean of its channels at `sample_rate`.
+
+    Integers of any width, floats, and the 8-bit laws of telephony are read. Another rate is brought to `sample_rate` by
+    soxr: any two rates, block by block (scipy's resample_poly makes a filter of some 20 times the larger rate where two
+    rates have no common divisor, and its default lets more of what is above half the rate through).
+
+    Args:
+      path: the file.
+      sample_rate: samples a second.
+
+    Raises:
+      OSError: it can't be opened, or is a pipe or a device.
+      ValueError: why it can't be read, in one line: it is of another kind, damaged, cut off or empty, holds something
+        that is no sound, or is longer than MOST_SECONDS.
+    """
+    _check_rate(sample_rate)
+    with open_regular(path) as f:
+        _check_begin(f)
+        f.seek(0)
+        return _decode(f, sample_rate)
+
+
+def _check_rate(rate: int) -> None:
+    if not RATES[0] <= rate <= RATES[1]:
+        raise ValueError(f"its sample rate is {rate}, expected {RATES[0]} to {RATES[1]}")
+
+
+def _check_begin(f) -> None:
+    """Leaves to libsndfile, which reads dozens of formats, nothing but WAV and FLAC, and no WAV that was cut off.
+
+    libsndfile reads a cut WAV without a word.
+    """
+    begin = f.read(12)
+    if not begin:
+        raise ValueError("it is empty")
+    if begin[:4] == b"fLaC":
+        return
+    if begin[:4] not in (b"RIFF", b"RIFX", b"RF64") or begin[8:12] != b"WAVE":
+        raise ValueError("it is no WAV or FLAC file")
+    order = "big" if begin[:4] == b"RIFX" else "little"
+    there, at = f.seek(0, 2), 12
+    while True:
+        f.seek(at)
+        head = f.read(8)
+        if len(head) < 8:
+            raise ValueError("it ends before its samples")
+        size = int.from_bytes(head[4:8], order)
+        at += 8 + size + size % 2
+        if head[:4] == b"data":
+            break
+    # Written to a pipe, a WAV has a length that nobody knew yet: 0 or one near the largest number.
+    if size < 2**31 - 2**16 and at - size % 2 > there:
+        raise ValueError(f"it ends {at - size % 2 - there} bytes before the end of its samples")
+
+
+def _decode(f, sample_rate: int) -> np.ndarray:
+    import soundfile  # loads libsndfile: only where sound is read
+
+    try:
+        sound = soundfile.SoundFile(f.fileno(), closefd=False)
+    except (soundfile.SoundFileError, RuntimeError, ValueError, TypeError) as e:
+        raise ValueError(_reason(e)) from None
+    with sound:
+        if sound.format not in FORMATS or sound.subtype not in SUBTYPES:
+            raise ValueError(f"its samples are {sound.format} {sound.subtype}, expected PCM, floats, or FLAC")
+        if not 1 <= sound.channels <= MOST_CHANNELS:
+            raise ValueError(f"it has {sound.channels} channels, expected 1 to {MOST_CHANNELS}")
+        _check_rate(sound.samplerate)
+        try:
+            parts = list(_resampled(_blocks(sound), sound.samplerate, sample_rate))
+        except (soundfile.SoundFileError, RuntimeError) as e:
+            raise ValueError(_reason(e)) from None
+    x = np.concatenate(parts) if parts else np.empty(0, np.float32)
+    return np.clip(x, -1, 1, out=x)
+
+
+def _reason(error: Exception) -> str:
+    text = getattr(error, "error_string", None) or str(error) or type(error).__name__
+    return "it can't be decoded (" + " ".join(str(text).split()).rstrip(".")[:150] + ")"
+
+
+def _blocks(sound) -> Iterator[np.ndarray]:
+    """The samples of an open file in blocks float32 [n], the mean of its channels."""
+    said, got, most = sound.frames, 0, MOST_SECONDS * sound.samplerate
+    unknown = said >= 2**62  # of a FLAC stream
+    if said > most and not unknown:
+        raise ValueError(f"it has {said / sound.samplerate:,.0f} seconds, expected at most {MOST_SECONDS:,}")
+    while True:
+        block = sound.read(max(BLOCK // sound.channels, 1), "float32", always_2d=True)  # [n, channels]
+        if not len(block):
+            break
+        got += len(block)
+        if got > most:
+            raise ValueError(f"it has more than {MOST_SECONDS:,} seconds")
+        peak = np.abs(block).max()
+        if not np.isfinite(peak):
+            raise ValueError("it holds samples that are no finite numbers")
+        if peak > MOST_PEAK:
+            raise ValueError(f"its samples reach {peak:g}, expected -1 to 1")
+        yield block[:, 0] if sound.channels == 1 else block.mean(1)
+    if not got:
+        raise ValueError("it has no samples")
+    if got < said and not unknown:
+        raise ValueError(f"it ends after {got:,} of {said:,} samples")
+
+
+def _resampled(blocks: Iterator[np.ndarray], rate: int, sample_rate: int) -> Iterator[np.ndarray]:
+    """The same sound at `sample_rate`; one sample at least."""
+    if rate == sample_rate:
+        yield from blocks
+        return
+    import soxr
+
+    stream, made, first = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32", quality="HQ"), 0, None
+    for block in blocks:
+        first = block[:1] if first is None else first
+        part = stream.resample_chunk(np.ascontiguousarray(block))
+        made += len(part)
+        yield part
+    part = stream.resample_chunk(np.empty(0, np.float32), last=True)
+    yield part
+    if not made + len(part) and first is not None:
+        yield first
+
+
+def trim(x: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Float [T] without the silence at both ends; what is silent from end to end is cut to one stretch.
+
+    Stretches of TRIM_SECONDS whose mean square lies TRIM_DB below the loudest one's are silence.
+    """
+    size = max(int(TRIM_SECONDS * sample_rate), 1)
+    energy = np.add.reduceat(np.square(x, dtype=np.float64), np.arange(0, len(x), size))
+    energy /= np.minimum(size, len(x) - np.arange(0, len(x), size))  # the last one may be shorter
+    loud = np.flatnonzero(energy > energy.max() * 10 ** (-TRIM_DB / 10))
+    if not len(loud):
+        return x[:size]
+    return x[max(loud[0] - TRIM_KEPT, 0) * size : (loud[-1] + 1 + TRIM_KEPT) * size]
+
+
+def write_wav(path: str, sound: np.ndarray, sample_rate: int) -> None:
+    """Writes levels uint8 [T] or samples float [T] in [-1, 1] as a WAV of 16 bits, whole or not at all.
+
+    `read` of it gives the samples back to 1 / 32768, and `mu_law` of that the levels exactly.
+
+    Raises:
+      ValueError: it is no such sound.
+      OSError: it can't be written.
+    """
+    import soundfile
+
+    sound = np.asarray(sound)
+    if sound.ndim != 1 or (sound.dtype != np.uint8 and sound.dtype.kind != "f"):
+        raise ValueError(
+            f"sound: got {sound.dtype} {list(sound.shape)}, expected levels uint8 [T] or samples float [T]"
+        )
+    samples = from_mu_law(sound) if sound.dtype == np.uint8 else sound
+    if not np.isfinite(samples).all():
+        raise ValueError("sound: it holds samples that are no finite numbers")
+    whole = np.clip(np.round(samples.astype(np.float64) * 32768), -32768, 32767).astype(np.int16)
+    with atomic_path(path) as temporary:
+        soundfile.write(temporary, whole, sample_rate, "PCM_16", format="WAV")
