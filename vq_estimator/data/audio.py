@@ -8,7 +8,8 @@ mu = 255, rounded to 256 values. Near silence they lie 1.7e-4 apart, near full s
 A. van den Oord et al. WaveNet: a generative model for raw audio. arXiv:1609.03499, 2016.
 """
 
-from typing import Iterator
+import os
+from typing import BinaryIO, Iterator
 
 import numpy as np
 
@@ -19,8 +20,8 @@ SILENCE = 128  # the level of 0.0
 RATES = (1000, 768000)  # samples a second: the lowest and the highest that is read or made
 MOST_SECONDS = 3600  # of a file: what is read of it is held in memory
 MOST_CHANNELS = 64
+MOST_CHUNKS = 1000  # of a WAV, before its samples
 MOST_PEAK = 4.0  # of float samples, whose full scale is 1; what lies above 1 is clipped
-FORMATS = ("WAV", "WAVEX", "RF64", "FLAC")
 SUBTYPES = ("PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW")
 BLOCK = 1 << 18  # numbers that are read at once
 
@@ -77,8 +78,7 @@ def read(path: str, sample_rate: int) -> np.ndarray:
     _check_rate(sample_rate)
     with open_regular(path) as f:
         _check_begin(f)
-        f.seek(0)
-        return _decode(f, sample_rate)
+        return _decode(f.fileno(), sample_rate)
 
 
 def _check_rate(rate: int) -> None:
@@ -86,7 +86,7 @@ def _check_rate(rate: int) -> None:
         raise ValueError(f"its sample rate is {rate}, expected {RATES[0]} to {RATES[1]}")
 
 
-def _check_begin(f) -> None:
+def _check_begin(f: BinaryIO) -> None:
     """Leaves to libsndfile, which reads dozens of formats, nothing but WAV and FLAC, and no WAV that was cut off.
 
     libsndfile reads a cut WAV without a word.
@@ -96,34 +96,38 @@ def _check_begin(f) -> None:
         raise ValueError("it is empty")
     if begin[:4] == b"fLaC":
         return
-    if begin[:4] not in (b"RIFF", b"RIFX", b"RF64") or begin[8:12] != b"WAVE":
+    if begin[:4] not in (b"RIFF", b"RIFX") or begin[8:12] != b"WAVE":
         raise ValueError("it is no WAV or FLAC file")
     order = "big" if begin[:4] == b"RIFX" else "little"
     there, at = f.seek(0, 2), 12
-    while True:
+    for _ in range(MOST_CHUNKS):
         f.seek(at)
         head = f.read(8)
         if len(head) < 8:
             raise ValueError("it ends before its samples")
         size = int.from_bytes(head[4:8], order)
-        at += 8 + size + size % 2
+        at += 8
         if head[:4] == b"data":
             break
-    # Written to a pipe, a WAV has a length that nobody knew yet: 0 or one near the largest number.
-    if size < 2**31 - 2**16 and at - size % 2 > there:
-        raise ValueError(f"it ends {at - size % 2 - there} bytes before the end of its samples")
+        at += size + size % 2
+    else:
+        raise ValueError(f"it has no samples in its first {MOST_CHUNKS} chunks")
+    # Written to a pipe, a WAV has the largest number for a length that nobody knew yet.
+    if size < 2**31 - 2**16 and at + size > there:
+        raise ValueError(f"it ends {at + size - there} bytes before the end of its samples")
 
 
-def _decode(f, sample_rate: int) -> np.ndarray:
+def _decode(descriptor: int, sample_rate: int) -> np.ndarray:
     import soundfile  # loads libsndfile: only where sound is read
 
+    os.lseek(descriptor, 0, os.SEEK_SET)  # where libsndfile takes it to begin
     try:
-        sound = soundfile.SoundFile(f.fileno(), closefd=False)
+        sound = soundfile.SoundFile(descriptor, closefd=False)
     except (soundfile.SoundFileError, RuntimeError, ValueError, TypeError) as e:
         raise ValueError(_reason(e)) from None
     with sound:
-        if sound.format not in FORMATS or sound.subtype not in SUBTYPES:
-            raise ValueError(f"its samples are {sound.format} {sound.subtype}, expected PCM, floats, or FLAC")
+        if sound.subtype not in SUBTYPES:
+            raise ValueError(f"its samples are {sound.subtype}, expected PCM, floats, mu-law or A-law")
         if not 1 <= sound.channels <= MOST_CHANNELS:
             raise ValueError(f"it has {sound.channels} channels, expected 1 to {MOST_CHANNELS}")
         _check_rate(sound.samplerate)

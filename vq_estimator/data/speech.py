@@ -8,6 +8,7 @@ certain sizes and times of change; for anything else others are made.
 import contextlib
 import errno
 import hashlib
+import json
 import logging
 import os
 import shutil
@@ -276,7 +277,7 @@ class _Cache:
             bad = [(path, why) for path, why in made["unreadable"]]
             if not all(isinstance(text, str) for texts in bad for text in texts):
                 raise ValueError(f"{MANIFEST} holds something else")
-        except (FileNotFoundError, ValueError, KeyError, TypeError, OverflowError) as e:
+        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as e:
             log.warning("the cached recordings are damaged (%s) and made anew", one_line(str(e)))
             shutil.rmtree(self._target)
             return None
@@ -287,7 +288,9 @@ class _Cache:
         return source
 
     def _source(self, made: Dict[str, Any]) -> SpeechSource:
-        """Raises FileNotFoundError, ValueError, KeyError, TypeError or OverflowError where `_write` wrote it not."""
+        """What `_write` wrote; anything else is one of the errors that `load` expects."""
+        if made.pop("sha256") != _checksum(made):
+            raise ValueError(f"{MANIFEST} was changed")
         texts = [made["source"], *made["speakers"]]
         if not all(isinstance(t, str) for t in texts) or not isinstance(made["speakers"], list):
             raise ValueError(f"{MANIFEST} holds something else")
@@ -355,7 +358,7 @@ class _Cache:
             "unreadable": bad,
             "files": {os.path.basename(path): _size_and_hash(path) for path in written},
         }
-        write_json(os.path.join(folder, MANIFEST), made)
+        write_json(os.path.join(folder, MANIFEST), dict(made, sha256=_checksum(made)))
 
     def _read_all(self) -> Iterator[Tuple[_Recording, Union["_Found", str]]]:
         """Each recording, with its levels or why it has none."""
@@ -410,6 +413,10 @@ def _write_clips(paths: Tuple[str, str, str], clips: Sequence[Tuple[_Recording, 
     np.save(paths[1], np.array(rows, np.int64).reshape(-1, 3))
     with open(paths[2], "wb") as f:
         f.writelines(folder_lib.encoded(r.file.path) + b"\0" for r, _ in clips)
+
+
+def _checksum(made: Dict[str, Any]) -> str:
+    return folder_lib.fingerprint([json.dumps(made, sort_keys=True)])
 
 
 def _load(paths: Tuple[str, str, str], speakers: int, labels: int) -> Clips:
