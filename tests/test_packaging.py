@@ -68,6 +68,7 @@ def test_the_wheel_holds_every_module(wheel):
                 if file.endswith(".py"):
                     path = os.path.relpath(os.path.join(folder, file), os.path.join(ROOT, top))
                     assert name + "/" + path.replace(os.sep, "/") in held
+    assert "vq_estimator/data/fsdd.sha256" in held
     assert not any(n.startswith(("tests/", "benchmarks/")) for n in held)
 
 
