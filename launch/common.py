@@ -55,11 +55,15 @@ def data_flags() -> None:
     group.string(
         "data_dir",
         os.environ.get("VQ_DATA_DIR", "./datasets"),
-        "folder of the data sets: mnist/*.gz, fashion_mnist/*.gz, cifar10/cifar-10-batches-bin/*.bin; "
-        "what is missing is downloaded. Of --dataset=images: the folder of the images",
+        "folder of the data sets: mnist/*.gz, fashion_mnist/*.gz, cifar10/cifar-10-batches-bin/*.bin, "
+        "fsdd/recordings/*.wav; what is missing is downloaded. Of --dataset=images and wav: the folder of your files",
     )
-    group.integer("max_bad_files", 100, "images: so many unreadable files are left out; more are an error")
-    group.bool("require_full_dataset", False, "refuse the embedded 5,000 digits where MNIST can't be downloaded")
+    group.integer("max_bad_files", 100, "images and wav: so many unreadable files are left out; more are an error")
+    group.bool(
+        "require_full_dataset",
+        False,
+        "refuse the embedded 5,000 digits where MNIST can't be downloaded, and the half of fsdd",
+    )
 
 
 def run_flags() -> None:
@@ -100,11 +104,19 @@ def cache_dir() -> str:
 
 
 def locate_data(config, wanted=None, cache: str = "auto"):
-    """The files of a run's data set, by the flags; see `sources.locate` and `images.locate`."""
-    from vq_estimator.config import IMAGES
+    """The files of a run's data set, by the flags; see `sources.locate`, `images.locate` and `speech.locate`."""
+    from vq_estimator.config import IMAGES, SPEECH_DATASETS
     from vq_estimator.data import images, sources
 
     check_max_bad_files()
+    if config.dataset in SPEECH_DATASETS:
+        from vq_estimator.data import speech
+
+        rate = config.model.sample_rate
+        found = speech.locate(config.dataset, FLAGS.data_dir, cache_dir(), rate, FLAGS.max_bad_files, wanted)
+        if FLAGS.require_full_dataset and found.name == speech.HALF:
+            raise VQError(f"require_full_dataset: got {found.name}, expected all of {config.dataset}")
+        return found
     if config.dataset == IMAGES:
         want = images.Wanted(config.model.image_size, config.model.channels, FLAGS.max_bad_files)
         return images.locate(FLAGS.data_dir, cache_dir(), want, cache, wanted)

@@ -1,7 +1,10 @@
-"""Draws new images from a trained VQ-VAE and its prior.
+"""Draws new images, or new speech, from a trained VQ-VAE and its prior.
 
 python launch/sample.py --model_dir=log/mnist-tuned-K20-D64 --num=100 --out=samples.png
+python launch/sample.py --model_dir=log/fsdd-wavenet-K256-D64 --num=20 --out=samples
 """
+
+import os
 
 from vq_estimator.errors import VQError
 from vq_estimator_launch import common
@@ -9,7 +12,7 @@ from vq_estimator_launch.common import FLAGS, Group
 
 common.run_flags()
 SAMPLES = Group("Samples")
-SAMPLES.integer("num", None, "how many, a multiple of the number of classes [100, or 10 of each class]")
+SAMPLES.integer("num", None, "how many, a multiple of the number of classes [100, or 10 of each class; speech 10]")
 SAMPLES.integer("label", None, "of which class, where the prior is class-conditional")
 SAMPLES.string(
     "labels",
@@ -17,9 +20,11 @@ SAMPLES.string(
     "of which classes, such as 0,1,2, in equal numbers, each from a new row [all; without --num the first 10]",
 )
 SAMPLES.float("temperature", 1.0, "above 0; below 1 the codes drawn are likelier ones")
-SAMPLES.integer("top_k", 0, "draw each code from the likeliest so many; 0: from all")
+SAMPLES.integer("top_k", 0, "images: draw each code from the likeliest so many; 0: from all")
+SAMPLES.string("speaker", None, "speech: the voice of all [each in turn]")
+SAMPLES.float("seconds", 1.0, "speech: how long each is")
 SAMPLES.integer("seed", 0, "decides every draw")
-SAMPLES.string("out", "samples.png", "the picture to write")
+SAMPLES.string("out", None, "the picture to write, or of speech a folder to make, of WAVs [samples.png, samples]")
 
 MOST = 10000  # images in a picture
 
@@ -37,14 +42,46 @@ def _labels():
         raise VQError(f"labels: got {FLAGS.labels!r}, expected integers such as 0,1,2") from None
 
 
+def _sample_speech(found) -> None:
+    from vq_estimator.data import audio
+    from vq_estimator.data.files import atomic_folder
+    from vq_estimator.inference import speech
+    from vq_estimator.training import run_folder
+
+    for name, default in (("labels", None), ("top_k", 0)):
+        if FLAGS[name].value != default:
+            raise VQError(f"{name}: got {FLAGS[name].value}, expected no value: speech has --label and --speaker")
+    if os.path.exists(FLAGS.out):
+        raise VQError(f"out: {FLAGS.out!r} exists; give the name of a folder to make")
+    num = 10 if FLAGS.num is None else FLAGS.num
+    with speech.SpeechModel(found.model_dir, found.checkpoint.path) as model:
+        speaker = None if FLAGS.speaker is None else model.speaker(FLAGS.speaker)
+        spoken = model.sample(num, FLAGS.seconds, FLAGS.label, speaker, FLAGS.temperature, FLAGS.seed)
+        names = speech.describe(spoken, model, run_folder.class_names(found.model_dir))
+        with atomic_folder(FLAGS.out) as folder:
+            for name, levels in zip(names, spoken.levels):
+                audio.write_wav(os.path.join(folder, name + ".wav"), levels, model.sample_rate)
+    print(f"{num} samples in {FLAGS.out}")
+
+
 def main() -> None:
     from vq_estimator import drawing
+    from vq_estimator.config import SpeechConfig
     from vq_estimator.inference import prior as prior_lib
     from vq_estimator.inference import sampling
     from vq_estimator.training import run_folder
 
+    found = common.open_run()
+    config, checkpoint, model_dir = found
+    speech = isinstance(config.model, SpeechConfig)
+    if FLAGS.out is None:
+        FLAGS.out = "samples" if speech else "samples.png"
     common.check_writable("out")
-    config, checkpoint, model_dir = common.open_run()
+    if speech:
+        _sample_speech(found)
+        return
+    if FLAGS.speaker is not None:
+        raise VQError(f"speaker: got {FLAGS.speaker!r}, expected no value: images have no speaker")
     prior = prior_lib.find(model_dir, checkpoint)
     if prior is None:
         raise VQError(f"prior: {model_dir!r} has none; train it with train_prior.py --model_dir={model_dir}")

@@ -1,9 +1,10 @@
-"""Trains a VQ-VAE and evaluates it.
+"""Trains a VQ-VAE of images or of speech and evaluates it.
 
   python launch/train.py --dataset=mnist --K=20 --D=64
+  python launch/train.py --dataset=fsdd
 
 The same command resumes a run that was stopped. At its end the run folder holds eval/validation.json, eval/test.json
-and reconstructions.png.
+and of images reconstructions.png.
 """
 
 import os
@@ -15,14 +16,19 @@ from vq_estimator_launch import common
 from vq_estimator_launch.common import FLAGS, Group
 
 MODEL = Group("Model (without a value: the preset's; in brackets that of original and tuned)")
-MODEL.enum("dataset", "mnist", config_lib.DATASETS, "what to train on; images: your own, below --data_dir")
+MODEL.enum(
+    "dataset",
+    "mnist",
+    config_lib.DATASETS,
+    "what to train on; images: your own, below --data_dir; fsdd: spoken digits; wav: your own recordings",
+)
 MODEL.enum(
     "preset",
-    "original",
+    None,
     config_lib.PRESETS,
     "original: tf-vqvae's set-up to the letter; tuned: ours, on the same code grid; autoregressive: for the lowest "
     "bits/dim; of CIFAR-10 also factorised (independent pixels), paper (8x8x10 codes) and sonnet (its notebook); "
-    "of images imagenet too, another name of original",
+    "of images imagenet too, another name of original; of speech wavenet alone [original, of speech wavenet]",
 )
 MODEL.integer("K", None, "entries of a codebook [20, CIFAR-10 10, images 512]")
 MODEL.integer("D", None, "numbers in an entry, which sets the widths of the network too [64, CIFAR-10 256, images 128]")
@@ -84,6 +90,14 @@ MODEL.integer("decoder_features", None, "feature maps of the codes at each pixel
 MODEL.enum("likelihood", None, config_lib.LIKELIHOODS, "p(x | z_q) [mse: squared error, evaluated as a Gaussian]")
 MODEL.integer("components", None, "components of the logistic_mixture [3]")
 MODEL.bool("binarize", None, "pixels of 128 and more white, the others black: for the bernoulli likelihood [no]")
+MODEL.integer("sample_rate", None, "speech: samples a second, to which recordings are brought [8,000]")
+MODEL.integer("window", None, "speech: samples that are trained on at once [2,048]")
+MODEL.integer("downsampling", None, "speech: samples for each code, a power of 2 [64]")
+MODEL.integer("wavenet_cycles", None, "speech: of the decoder's dilations [2]")
+MODEL.integer("wavenet_layers", None, "speech: dilations 1, 2, 4 .. of a cycle, so many [9]")
+MODEL.integer("wavenet_maps", None, "speech: feature maps of the decoder's layers [32]")
+MODEL.integer("wavenet_skip", None, "speech: feature maps of the sum that all layers add to [64]")
+MODEL.integer("wavenet_features", None, "speech: feature maps of the codes and the speaker [64]")
 MODEL.enum("precision", None, config_lib.PRECISIONS, "of the layers; quantizer and likelihood are float32 [float32]")
 
 TRAINING = Group("Training (without a value: the preset's; in brackets that of original and tuned)")
@@ -190,6 +204,14 @@ SETTINGS = [
     "decoder_layers",
     "decoder_maps",
     "decoder_features",
+    "sample_rate",
+    "window",
+    "downsampling",
+    "wavenet_cycles",
+    "wavenet_layers",
+    "wavenet_maps",
+    "wavenet_skip",
+    "wavenet_features",
     "codebook",
     "codebook_decay",
     "kmeans_steps",
@@ -211,10 +233,8 @@ SETTINGS = [
 
 
 def main() -> None:
-    import dataclasses
-
     from vq_estimator import drawing, pretrained
-    from vq_estimator.inference import evaluation, projector
+    from vq_estimator.inference import evaluation, projector, session
     from vq_estimator.inference.calibration import calibrate
     from vq_estimator.training import distribution, run_folder, trainer, warm_start
 
@@ -231,11 +251,14 @@ def main() -> None:
         run_folder.find_checkpoint(model_dir, FLAGS.checkpoint)  # a wrong path is said before training, not after
     # A run that is resumed goes on with the data that it began with.
     resumed = not FLAGS.overwrite and os.path.isfile(os.path.join(model_dir, run_folder.CONFIG))
-    wanted = run_folder.load_config(model_dir).dataset_source if resumed else None
+    wanted = None
     if resumed:  # of what differs in a flag it is not the data's turn to complain
-        run_folder.refuse_other(model_dir, dataclasses.replace(config, dataset_source=wanted))
+        old = run_folder.load_config(model_dir)
+        wanted = old.dataset_source
+        run_folder.refuse_other(model_dir, config_lib.with_data(config, wanted, getattr(old.model, "speakers", ())))
     source = common.locate_data(config, wanted, FLAGS.cache)
-    config = dataclasses.replace(config, dataset_source=source.spec.name)
+    speech = isinstance(config.model, config_lib.SpeechConfig)
+    config = config_lib.with_data(config, session.source_name(source), source.speakers if speech else ())
     warm = None
     if FLAGS.warm_start and not (resumed and run_folder.latest_checkpoint(model_dir)):
         known = FLAGS.warm_start in pretrained.names() and not os.path.isdir(FLAGS.warm_start)
@@ -243,18 +266,20 @@ def main() -> None:
     result = trainer.train(config, source, model_dir, FLAGS.overwrite, warm=warm, shared=shared)
     if shared.task != "chief":  # which does the rest
         return
-    run_folder.keep_class_names(model_dir, source.spec.class_names)
+    run_folder.keep_class_names(model_dir, source.class_names if speech else source.spec.class_names)
     if result.stopped_by is not None:
         same = "the same command without --overwrite" if FLAGS.overwrite else "the same command"
         print(f"stopped at step {result.step}; run {same} to resume", file=sys.stderr)
         sys.exit(128 + result.stopped_by)
     checkpoint = run_folder.find_checkpoint(model_dir, FLAGS.checkpoint)
     results = [evaluation.evaluate(config, checkpoint, source, model_dir, s) for s in ("validation", "test")]
-    picture = os.path.join(model_dir, "reconstructions.png")
-    drawing.save_png(picture, evaluation.reconstructions(config, checkpoint, source), zoom=2)
     projector.write(config, checkpoint, calibrate(config, checkpoint, source, model_dir), model_dir)
     print(evaluation.table(results))
-    print(f"\nrun folder       {model_dir}\nreconstructions  {picture}")
+    print(f"\nrun folder       {model_dir}")
+    if not speech:
+        picture = os.path.join(model_dir, "reconstructions.png")
+        drawing.save_png(picture, evaluation.reconstructions(config, checkpoint, source), zoom=2)
+        print(f"reconstructions  {picture}")
     print(f"TensorBoard      tensorboard --logdir {model_dir}")
 
 

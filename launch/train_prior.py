@@ -1,6 +1,7 @@
 """Trains a prior over the codes of a trained VQ-VAE, in its run folder.
 
   python launch/train_prior.py --model_dir=log/mnist-tuned-K20-D64 --class_conditional
+  python launch/train_prior.py --model_dir=log/fsdd-wavenet-K256-D64 --class_conditional --condition=both
 
 The same command resumes a training that was stopped. Afterwards evaluate.py counts the codes' bits with it, sample.py
 makes new images, and export.py adds the signature `sample`.
@@ -16,10 +17,12 @@ from vq_estimator_launch.common import FLAGS, Group
 common.run_flags()
 PRIOR = Group("Prior")
 PRIOR.bool("class_conditional", False, "p(codes | class) instead of p(codes)")
-PRIOR.integer("layers", None, "gated layers after the first [6]")
+PRIOR.enum("condition", "class", config_lib.CONDITIONS, "speech: what a class is: the digit, the speaker, or both")
+PRIOR.integer("layers", None, "gated layers after the first; speech: dilations 1, 2, 4 .. of a cycle [6, speech 5]")
+PRIOR.integer("cycles", None, "speech: of the dilations of its WaveNet [2]")
 PRIOR.integer("maps", None, "feature maps of each stack [64]")
 PRIOR.integer("embedding", None, "numbers that stand for a code in the input [32]")
-PRIOR.float("dropout", None, "share of the last features that training drops [0.1]")
+PRIOR.float("dropout", None, "share of the last features that training drops [0.1, speech 0.3]")
 
 TRAINING = Group("Training")
 TRAINING.integer("max_steps", None, "steps in all, unless validation stops getting better before [10,000]")
@@ -43,41 +46,100 @@ OUTPUT.integer("eval_steps", None, "steps between evaluations on validation, at 
 OUTPUT.integer("log_steps", None, "steps between updates of the figures beside the progress bar [100]")
 
 SETTINGS = [
-    *("layers", "maps", "embedding", "dropout", "max_steps", "batch_size", "learning_rate", "final_decay"),
+    *("layers", "cycles", "maps", "embedding", "dropout", "max_steps", "batch_size", "learning_rate", "final_decay"),
     *("warmup_steps", "clip_norm", "average_decay", "patience", "seed"),
     *("save_checkpoints_steps", "save_summary_steps", "eval_steps", "log_steps"),
 ]
 ROW = 10  # samples in a row of the picture, and rows, or fewer where there are fewer classes
+SPOKEN, SECONDS = 10, 1.0  # samples of speech
+
+
+class _Pictures:
+    """What is shown of a prior over the codes of images."""
+
+    def __init__(self, run, prior_config):
+        self._run, self._classes = run, prior_config.codes.classes
+
+    def _draw(self, prior):
+        from vq_estimator.inference import sampling
+
+        shown = sampling.shown_classes(self._classes)
+        num = ROW * len(shown) if shown else ROW * ROW
+        labels = sampling.labels_for(self._classes, num, shown)
+        return sampling.picture(sampling.sample(self._run.config, self._run.checkpoint, prior, num, labels))
+
+    def summarize(self, events, prior):
+        from vq_estimator.inference import sampling
+
+        sampling.write_summary(events, prior.checkpoint.step, self._draw(prior))
+
+    def save(self, folder, prior):
+        """Writes the picture; returns where."""
+        from vq_estimator import drawing
+
+        path = os.path.join(folder, "samples.png")
+        drawing.save_png(path, self._draw(prior), zoom=2)
+        return path
+
+
+class _Speech:
+    """The same of speech: recordings."""
+
+    def __init__(self, run, class_names):
+        self._run, self._class_names = run, class_names
+
+    def _draw(self, prior):
+        from vq_estimator.inference import speech
+
+        with speech.SpeechModel(self._run.model_dir, self._run.checkpoint.path, prior) as model:
+            spoken = model.sample(SPOKEN, SECONDS)
+            names = speech.describe(spoken, model, self._class_names)
+            return dict(zip(names, spoken.levels)), model.sample_rate
+
+    def summarize(self, events, prior):
+        from vq_estimator.inference import speech
+
+        speech.write_summary(events, prior.checkpoint.step, *self._draw(prior))
+
+    def save(self, folder, prior):
+        """Writes the recordings; returns where."""
+        from vq_estimator.data import audio
+
+        path = os.path.join(folder, "samples")
+        sounds, rate = self._draw(prior)
+        for name, levels in sounds.items():
+            audio.write_wav(os.path.join(path, name + ".wav"), levels, rate)
+        return path
 
 
 def main() -> None:
-    from vq_estimator import drawing
-    from vq_estimator.inference import evaluation, extraction, sampling
+    from vq_estimator.inference import evaluation, extraction
     from vq_estimator.inference import prior as prior_lib
     from vq_estimator.inference.session import TrainedPrior
     from vq_estimator.training import precision, prior_trainer, run_folder
 
     common.be_deterministic()
-    config, checkpoint, model_dir = common.open_run()
+    found = common.open_run()
+    config, checkpoint, model_dir = found
+    speech = isinstance(config.model, config_lib.SpeechConfig)
     source = common.data_of_run(config)
-    of = extraction.codes_config(config, checkpoint, source, FLAGS.class_conditional)
+    of = extraction.codes_config(config, checkpoint, source, FLAGS.class_conditional, FLAGS.condition)
     settings = {name: FLAGS[name].value for name in SETTINGS}
+    if speech and settings["cycles"] is None:
+        settings["cycles"] = 2
     prior_config = config_lib.make_prior_config(of, **settings)
     precision.check(config.model.precision)
     prior_trainer.check(prior_config, model_dir, FLAGS.overwrite)
     codes = extraction.extract(config, checkpoint, source, model_dir)
+    if speech:
+        classes = max(len(source.class_names), 1)
+        codes = {split: extraction.condition_labels(c, FLAGS.condition, classes) for split, c in codes.items()}
     folder = prior_trainer.folder(model_dir)
-
-    def draw(prior):
-        classes = prior_config.codes.classes
-        shown = sampling.shown_classes(classes)
-        num = ROW * len(shown) if shown else ROW * ROW
-        labels = sampling.labels_for(classes, num, shown)
-        return sampling.picture(sampling.sample(config, checkpoint, prior, num, labels))
+    shown = _Speech(found, source.class_names) if speech else _Pictures(found, prior_config)
 
     def evaluated(at):
         events = os.path.join(folder, "eval_" + run_folder.EVAL_NAME)
-        sampling.write_summary(events, at.step, draw(TrainedPrior(prior_config, at)))
+        shown.summarize(events, TrainedPrior(prior_config, at))
 
     result = prior_trainer.train(
         prior_config, codes["train"], codes["validation"], model_dir, FLAGS.overwrite, evaluated
@@ -87,10 +149,9 @@ def main() -> None:
         sys.exit(128 + result.stopped_by)
     splits = ("validation", "test")
     results = [evaluation.evaluate(config, checkpoint, source, model_dir, split) for split in splits]
-    picture = os.path.join(folder, "samples.png")
-    drawing.save_png(picture, draw(prior_lib.find(model_dir, checkpoint)), zoom=2)
+    samples = shown.save(folder, prior_lib.find(model_dir, checkpoint))
     print(evaluation.table(results))
-    print(f"\nprior            {folder}\nsamples          {picture}\nTensorBoard      tensorboard --logdir {folder}")
+    print(f"\nprior            {folder}\nsamples          {samples}\nTensorBoard      tensorboard --logdir {folder}")
 
 
 def run() -> None:

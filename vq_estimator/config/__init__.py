@@ -24,7 +24,7 @@ from vq_estimator.config.model import (
     NetworkConfig,
 )
 from vq_estimator.config.presets import PRESETS_OF, default_model_dir, make_config
-from vq_estimator.config.prior import CodesConfig, PriorConfig, PriorNetworkConfig, make_prior_config
+from vq_estimator.config.prior import CONDITIONS, CodesConfig, PriorConfig, PriorNetworkConfig, make_prior_config
 from vq_estimator.config.quantizer import (
     CODEBOOKS,
     GRADIENTS,
@@ -40,25 +40,34 @@ from vq_estimator.config.quantizer import (
 from vq_estimator.config.run import (
     DATASETS,
     DISTRIBUTIONS,
+    FSDD,
+    IMAGE_DATASETS,
     IMAGES,
     OBJECTIVES,
     PRESETS,
     RECONSTRUCTION_LOSSES,
     RESUMABLE,
+    SPEECH_DATASETS,
+    WAV,
     Config,
     ObjectiveConfig,
     OptimizerConfig,
     TrainConfig,
+    with_data,
 )
 from vq_estimator.config.serialization import differences, from_json, to_dict, to_json, type_name
+from vq_estimator.config.speech import SpeechConfig, WaveNetConfig
 
 __all__ = [
     "CODEBOOKS",
+    "CONDITIONS",
     "DATASETS",
     "DECODERS",
     "DISTRIBUTIONS",
+    "FSDD",
     "GRADIENTS",
     "IMAGES",
+    "IMAGE_DATASETS",
     "INITIALIZERS",
     "LIKELIHOODS",
     "MSE",
@@ -70,6 +79,8 @@ __all__ = [
     "QUANTIZERS",
     "RECONSTRUCTION_LOSSES",
     "RESUMABLE",
+    "SPEECH_DATASETS",
+    "WAV",
     "AutoregressiveDecoder",
     "BernoulliPixels",
     "CategoricalPixels",
@@ -93,8 +104,10 @@ __all__ = [
     "PriorNetworkConfig",
     "QuantizerConfig",
     "ResidualQuantizerConfig",
+    "SpeechConfig",
     "TrainConfig",
     "VectorQuantizerConfig",
+    "WaveNetConfig",
     "default_model_dir",
     "differences",
     "from_json",
@@ -103,4 +116,5 @@ __all__ = [
     "to_dict",
     "to_json",
     "type_name",
+    "with_data",
 ]

@@ -155,12 +155,28 @@ class ModelConfig:
         check(self.binarize or not binary, "likelihood", "bernoulli", "--binarize beside it: it is for binary pixels")
 
     @property
+    def shape(self) -> Tuple[int, int, int]:
+        """The shape [S, S, C] of an image."""
+        return self.image_size, self.image_size, self.channels
+
+    @property
     def grid(self) -> Tuple[int, int, int]:
         """The shape [h, w, L] of an image's codes."""
         side = self.image_size // self.network.stride
         return side, side, self.quantizer.L
 
     @property
+    def codes_shape(self) -> Tuple[int, int, int]:
+        """The same: all images are of one size."""
+        return self.grid
+
+    @property
     def dims(self) -> int:
         """Numbers in an image."""
         return self.image_size * self.image_size * self.channels
+
+    @property
+    def codes_a_dim(self) -> float:
+        """Codes for each number of an image."""
+        height, width, L = self.grid
+        return height * width * L / self.dims

@@ -24,8 +24,20 @@ from vq_estimator.config.quantizer import (
     ResidualQuantizerConfig,
     VectorQuantizerConfig,
 )
-from vq_estimator.config.run import DATASETS, IMAGES, PRESETS, Config, ObjectiveConfig, OptimizerConfig, TrainConfig
+from vq_estimator.config.run import (
+    DATASETS,
+    FSDD,
+    IMAGES,
+    PRESETS,
+    SPEECH_DATASETS,
+    WAV,
+    Config,
+    ObjectiveConfig,
+    OptimizerConfig,
+    TrainConfig,
+)
 from vq_estimator.config.serialization import type_name
+from vq_estimator.config.speech import SpeechConfig, WaveNetConfig
 from vq_estimator.errors import VQError
 
 
@@ -34,13 +46,13 @@ def _pick(given: Dict[str, Any], name: str, default: Any) -> Any:
     return default if value is None else value
 
 
-def make_config(dataset: str, preset: str = "original", **given) -> Config:
+def make_config(dataset: str, preset: Optional[str] = None, **given) -> Config:
     """A preset with what was given in its place.
 
     Args:
       dataset: one of DATASETS.
       preset: one of PRESETS that the data set has (PRESETS_OF). "original" is tf-vqvae's set-up to the letter; "tuned"
-        keeps its code grid, image size, K and D.
+        keeps its code grid, image size, K and D. None: "original", of speech "wavenet".
       **given: `K`, `D`, `L`, `quantizer` (one of QUANTIZERS), its `gradient` (vq) or `levels` (fsq, "8,5,5,5"),
         any field of the network (`widths`: "64,128"), `image_size`, the `channels` of a user's own images (3, or 1:
         grey), `precision`, `codebook` ("gradient" or "ema"), any
@@ -52,6 +64,7 @@ def make_config(dataset: str, preset: str = "original", **given) -> Config:
       VQError: an unknown name, or a value that can't be.
     """
     check(dataset in DATASETS, "dataset", dataset, "one of " + ", ".join(DATASETS))
+    preset = preset or next(iter(PRESETS_OF[dataset]))
     check(preset in PRESETS, "preset", preset, "one of " + ", ".join(PRESETS))
     given = {k: v for k, v in given.items() if v is not None}
     warm_start = given.pop("warm_start", None)
@@ -66,6 +79,25 @@ def make_config(dataset: str, preset: str = "original", **given) -> Config:
         base = _preset(dataset, preset, K, D)
         quantizer = _with_codebook(kind or type_name(base.model.quantizer), base.model.quantizer, given)
 
+    make = _speech_model if dataset in SPEECH_DATASETS else _image_model
+    model = make(base, quantizer, given)
+    objective = dataclasses.replace(
+        base.objective,
+        kind=_pick(given, "objective", base.objective.kind),
+        reconstruction=_pick(given, "reconstruction_loss", base.objective.reconstruction),
+        beta=_pick(given, "beta", base.objective.beta),
+    )
+    optimizer = _replace_known(base.optimizer, given)
+    train = _replace_known(base.train, given)
+    if given:
+        name = sorted(given)[0]
+        check(name not in _OF_OTHERS, name, given[name], f"no value: {dataset} has no such setting")
+        raise VQError(f"unknown setting {name!r}; expected one of the flags of train.py")
+    parts = dict(model=model, objective=objective, optimizer=optimizer, train=train)
+    return dataclasses.replace(base, warm_start=warm_start, **parts)
+
+
+def _image_model(base: Config, quantizer: QuantizerConfig, given: Dict[str, Any]) -> ModelConfig:
     likelihood = base.model.likelihood
     kind = given.pop("likelihood", None)
     if kind is not None:
@@ -79,17 +111,16 @@ def make_config(dataset: str, preset: str = "original", **given) -> Config:
         likelihood = dataclasses.replace(likelihood, components=components)
 
     channels = _pick(given, "channels", base.model.channels)
-    free = dataset == IMAGES or channels == base.model.channels
-    check(free, "channels", channels, f"{base.model.channels} as {dataset} has, or no value")
+    free = base.dataset == IMAGES or channels == base.model.channels
+    check(free, "channels", channels, f"{base.model.channels} as {base.dataset} has, or no value")
     check(channels in (1, 3), "channels", channels, "3 (colour) or 1 (grey)")
 
     if "widths" in given:
         given["widths"] = _integers("widths", given["widths"], "the feature maps of each layer, such as 64,128")
-    network = _replace_known(base.model.network, given)
-    model = dataclasses.replace(
+    return dataclasses.replace(
         base.model,
         quantizer=quantizer,
-        network=network,
+        network=_replace_known(base.model.network, given),
         image_size=_pick(given, "image_size", base.model.image_size),
         channels=channels,
         likelihood=likelihood,
@@ -97,18 +128,48 @@ def make_config(dataset: str, preset: str = "original", **given) -> Config:
         precision=_pick(given, "precision", base.model.precision),
         binarize=_pick(given, "binarize", base.model.binarize),
     )
-    objective = dataclasses.replace(
-        base.objective,
-        kind=_pick(given, "objective", base.objective.kind),
-        reconstruction=_pick(given, "reconstruction_loss", base.objective.reconstruction),
-        beta=_pick(given, "beta", base.objective.beta),
+
+
+DECODER_SETTINGS = {
+    "decoder_kind": "kind",
+    "decoder_layers": "layers",
+    "decoder_maps": "maps",
+    "decoder_features": "features",
+}
+SPEECH_SETTINGS = ("sample_rate", "window", "downsampling")
+WAVENET_SETTINGS = {f"wavenet_{f.name}": f.name for f in dataclasses.fields(WaveNetConfig)}
+# of the image side alone, or of the speech side alone
+_OF_OTHERS = (
+    *("image_size", "channels", "likelihood", "components", "decoder", "binarize", "flip", "residual_relu"),
+    *("output_width", *DECODER_SETTINGS, *SPEECH_SETTINGS, *WAVENET_SETTINGS),
+)
+
+
+def _speech_model(base: Config, quantizer: QuantizerConfig, given: Dict[str, Any]) -> SpeechConfig:
+    for name in ("output_width", "residual_relu", "flip"):
+        check(name not in given, name, given.get(name), "no value: speech has no such setting")
+    network = base.model.network
+    if "widths" in given:
+        given["widths"] = _integers("widths", given["widths"], "the feature maps of each layer, such as 64,64,64")
+    down = given.pop("downsampling", None)
+    if down is not None:
+        ok = isinstance(down, int) and 2 <= down <= 2**16 and down & (down - 1) == 0
+        check(ok, "downsampling", down, "a power of 2 from 2 to 65536")
+        layers = down.bit_length() - 1
+        widths = given.setdefault("widths", network.widths[-1:] * layers)
+        check(len(widths) == layers, "widths", widths, f"{layers} numbers, one for each halving of downsampling {down}")
+    network = _replace_known(network, given)
+    wavenet = {field: given.pop(name) for name, field in WAVENET_SETTINGS.items() if name in given}
+    window = _pick(given, "window", max(base.model.window, network.stride))
+    return dataclasses.replace(
+        base.model,
+        sample_rate=_pick(given, "sample_rate", base.model.sample_rate),
+        window=window,
+        network=network,
+        quantizer=quantizer,
+        decoder=dataclasses.replace(base.model.decoder, **wavenet),
+        precision=_pick(given, "precision", base.model.precision),
     )
-    optimizer = _replace_known(base.optimizer, given)
-    train = _replace_known(base.train, given)
-    if given:
-        raise VQError(f"unknown setting {sorted(given)[0]!r}; expected one of the flags of train.py")
-    parts = dict(model=model, objective=objective, optimizer=optimizer, train=train)
-    return dataclasses.replace(base, warm_start=warm_start, **parts)
 
 
 def _with_codebook(kind: str, base: QuantizerConfig, given: Dict[str, Any]) -> QuantizerConfig:
@@ -132,14 +193,6 @@ def _with_codebook(kind: str, base: QuantizerConfig, given: Dict[str, Any]) -> Q
         return VectorQuantizerConfig(base.K, base.D, L, codebook, gradient or "straight_through")
     _straight_through(kind, gradient)
     return QUANTIZERS[kind](base.K, base.D, L, codebook)
-
-
-DECODER_SETTINGS = {
-    "decoder_kind": "kind",
-    "decoder_layers": "layers",
-    "decoder_maps": "maps",
-    "decoder_features": "features",
-}
 
 
 def _decoder(decoder: DecoderConfig, given: Dict[str, Any]) -> DecoderConfig:
@@ -316,6 +369,18 @@ def _images_tuned(K, D):
     return (*_tuned(original), OptimizerConfig(learning_rate=5e-4, final_decay=0.3), train)
 
 
+def _speech(K, D):
+    """Van den Oord et al. (2017), section 4.3, for two cores: six layers of stride 2, and a WaveNet."""
+    network = NetworkConfig(widths=(64,) * 6, residual_blocks=2, initializer="he")
+    quantizer = VectorQuantizerConfig(_or(K, 256), _or(D, 64), codebook=EMACodebook())
+    model = SpeechConfig(8000, 2048, network, quantizer, WaveNetConfig())
+    train = TrainConfig(batch_size=4, max_steps=10000, save_checkpoints_steps=500, eval_steps=1000, log_steps=20)
+    optimizer = OptimizerConfig(
+        learning_rate=1e-3, warmup_steps=200, final_decay=0.4, clip_norm=1.0, average_decay=0.999
+    )
+    return model, ObjectiveConfig("elbo"), optimizer, train
+
+
 _DIGITS = {"original": _digits_original, "tuned": _digits_tuned, "autoregressive": _digits_autoregressive}
 # data set: preset: (K, D or None) -> model, objective, optimizer, training
 PRESETS_OF = {
@@ -335,6 +400,8 @@ PRESETS_OF = {
         "tuned": _images_tuned,
         "autoregressive": _cifar_autoregressive,
     },
+    FSDD: {"wavenet": _speech},
+    WAV: {"wavenet": _speech},
 }
 
 

@@ -7,6 +7,9 @@ from vq_estimator.config.checks import MOST_LAYERS, MOST_MAPS, check, natural, n
 from vq_estimator.config.model import MOST_SIZE
 from vq_estimator.config.quantizer import MOST_ENTRIES
 from vq_estimator.config.run import OptimizerConfig, TrainConfig
+from vq_estimator.config.speech import MOST_DILATIONS
+
+CONDITIONS = ("class", "speaker", "both")  # what the classes of a prior over speech are
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,6 +18,8 @@ class PriorNetworkConfig:
 
     Attributes:
       layers, maps: gated layers after the first, and feature maps of each of the two stacks.
+      cycles: of codes in one row (speech) there is a WaveNet in the PixelCNN's place, so many times `layers` dilations
+        1, 2, 4 ..; 0: none, a PixelCNN.
       embedding: numbers that stand for a code in the input.
       dropout: share of the stacks' last features that training drops.
     """
@@ -23,9 +28,11 @@ class PriorNetworkConfig:
     maps: int = 64
     embedding: int = 32
     dropout: float = 0.1
+    cycles: int = 0
 
     def __post_init__(self):
-        natural("layers", self.layers, MOST_LAYERS)
+        natural("cycles", self.cycles, MOST_LAYERS)
+        natural("layers", self.layers, MOST_DILATIONS if self.cycles else MOST_LAYERS)
         for field in ("maps", "embedding"):
             positive_int(field, getattr(self, field), MOST_MAPS)
         number("dropout", self.dropout, 0.0, 0.95, "a share from 0 to 0.95")
@@ -36,9 +43,10 @@ class CodesConfig:
     """What the prior is of.
 
     Attributes:
-      grid: [h, w, L], the shape of an image's codes.
+      grid: [h, w, L], the shape of an image's codes, or of so many codes of a recording as are trained on at once.
       K: values of each code.
       classes: of the data, where the prior is conditional on them; 0: it is not.
+      condition: of speech what a class is, of CONDITIONS; "both": number of the speaker * classes of the data + class.
       dataset_source: the files they come from.
       global_step, fingerprint: of the VQ-VAE's checkpoint that gave them.
     """
@@ -49,12 +57,14 @@ class CodesConfig:
     dataset_source: str
     global_step: int
     fingerprint: str
+    condition: str = "class"
 
     def __post_init__(self):
         ok = len(self.grid) == 3 and min(self.grid) >= 1 and max(self.grid) <= MOST_SIZE
         check(ok, "grid", self.grid, f"three integers from 1 to {MOST_SIZE}")
         positive_int("K", self.K, MOST_ENTRIES)
         natural("classes", self.classes)
+        check(self.condition in CONDITIONS, "condition", self.condition, "one of " + ", ".join(CONDITIONS))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +87,10 @@ class PriorConfig:
         natural("patience", self.patience)
 
 
+# A WaveNet over few recordings: wider, and more of it dropped.
+_SPEECH = {"network": PriorNetworkConfig(layers=5, maps=64, dropout=0.3, cycles=2)}
+
+
 def make_prior_config(codes: CodesConfig, **given) -> PriorConfig:
     """The defaults with what was given in their place; None is the default's value.
 
@@ -88,12 +102,14 @@ def make_prior_config(codes: CodesConfig, **given) -> PriorConfig:
       VQError: an unknown name, or a value that can't be.
     """
     given = {name: value for name, value in given.items() if value is not None}
-    base = PriorConfig(codes)
+    base = PriorConfig(codes, **(_SPEECH if given.get("cycles") else {}))
     parts = {}
     for part in ("network", "optimizer", "train"):
         names = {f.name for f in dataclasses.fields(getattr(base, part))}
         changes = {name: given.pop(name) for name in list(given) if name in names}
         parts[part] = dataclasses.replace(getattr(base, part), **changes)
     patience = given.pop("patience", base.patience)
+    one_row = not parts["network"].cycles or codes.grid[0] == 1
+    check(one_row, "cycles", parts["network"].cycles, "no value: a WaveNet is for codes in one row, those of speech")
     check(not given, "prior", sorted(given), "flags of train_prior.py")
     return PriorConfig(codes, patience=patience, **parts)

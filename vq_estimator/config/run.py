@@ -1,14 +1,20 @@
 """Objective, optimiser, schedule, and the whole run."""
 
 import dataclasses
-from typing import Optional
+from typing import Optional, Sequence, Union
 
 from vq_estimator.config.checks import MOST_MAPS, check, natural, number, positive_int
 from vq_estimator.config.model import MSE, ModelConfig
+from vq_estimator.config.speech import SpeechConfig
 
 IMAGES = "images"  # the data set that is a folder of the user's own images
-DATASETS = ("mnist", "fashion_mnist", "cifar10", IMAGES)
-PRESETS = ("original", "tuned", "paper", "sonnet", "factorised", "autoregressive", "imagenet")
+IMAGE_DATASETS = ("mnist", "fashion_mnist", "cifar10", IMAGES)
+FSDD, WAV = "fsdd", "wav"  # the Free Spoken Digit Dataset; a folder of the user's own recordings
+SPEECH_DATASETS = (FSDD, WAV)
+DATASETS = IMAGE_DATASETS + SPEECH_DATASETS
+PRESETS = ("original", "tuned", "paper", "sonnet", "factorised", "autoregressive", "imagenet", "wavenet")
+MODELS = {"image": ModelConfig, "speech": SpeechConfig}
+AnyModel = Union[ModelConfig, SpeechConfig]
 RECONSTRUCTION_LOSSES = ("squared_error", "cross_entropy")
 OBJECTIVES = ("original", "elbo")
 # How a training may be shared (training/distribution.py); no part of a run, which can go on by another.
@@ -96,14 +102,14 @@ class TrainConfig:
 class Config:
     """One run.
 
-    `dataset_source` is filled once the files are found: the data set's name, "mnist-5k", or, of a folder of images,
-    "images-" and the first 12 digits of its content's hash. None: no data yet. `warm_start` names the run or provided
-    model that training began with the weights of.
+    `dataset_source` is filled once the files are found: the data set's name, "mnist-5k", "fsdd-half", or, of a folder,
+    "images-" or "wav-" and the first 12 digits of its content's hash. None: no data yet. `warm_start` names the run or
+    provided model that training began with the weights of.
     """
 
     dataset: str
     preset: str
-    model: ModelConfig
+    model: AnyModel
     objective: ObjectiveConfig = ObjectiveConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     train: TrainConfig = TrainConfig()
@@ -113,8 +119,18 @@ class Config:
     def __post_init__(self):
         check(self.dataset in DATASETS, "dataset", self.dataset, "one of " + ", ".join(DATASETS))
         check(self.preset in PRESETS, "preset", self.preset, "one of " + ", ".join(PRESETS))
+        fits = isinstance(self.model, SpeechConfig) == (self.dataset in SPEECH_DATASETS)
+        check(fits, "model", "another kind", f"one for {self.dataset}")
         without_nats = self.objective.kind == "elbo" and isinstance(self.model.likelihood, MSE)
         check(not without_nats, "objective", "elbo", "a likelihood other than mse, which has no nats to train on")
+
+
+def with_data(config: Config, source: str, speakers: Sequence[str] = ()) -> Config:
+    """A run once its files are found: its `dataset_source`, and of speech who speaks."""
+    model = config.model
+    if isinstance(model, SpeechConfig):
+        model = dataclasses.replace(model, speakers=tuple(speakers))
+    return dataclasses.replace(config, model=model, dataset_source=source)
 
 
 # Fields in which a run may differ when it is resumed: how long, and how often something is written.

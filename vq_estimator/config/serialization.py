@@ -7,7 +7,7 @@ from typing import Any, List, Optional, Tuple, get_type_hints
 from vq_estimator.config.checks import check
 from vq_estimator.config.model import DECODERS, LIKELIHOODS, DecoderConfig, LikelihoodConfig
 from vq_estimator.config.quantizer import CODEBOOKS, QUANTIZERS, CodebookConfig, QuantizerConfig
-from vq_estimator.config.run import RESUMABLE, Config
+from vq_estimator.config.run import MODELS, RESUMABLE, AnyModel, Config
 from vq_estimator.errors import VQError
 
 # The parts that have variants: JSON names the variant under "type".
@@ -16,7 +16,9 @@ VARIANTS = {
     QuantizerConfig: QUANTIZERS,
     LikelihoodConfig: LIKELIHOODS,
     DecoderConfig: DECODERS,
+    AnyModel: MODELS,
 }
+OLDER = {AnyModel: "image"}  # what is meant where an older file has no "type"
 
 
 def type_name(value: Any) -> str:
@@ -54,7 +56,7 @@ def from_json(text: str, where: str = "config.json", kind: Any = Config) -> Any:
 def _parse(kind: Any, data: Any, where: str) -> Any:
     if kind in VARIANTS:
         variants = VARIANTS[kind]
-        name = data.get("type") if isinstance(data, dict) else None
+        name = data.get("type", OLDER.get(kind)) if isinstance(data, dict) else None
         check(name in tuple(variants), where + ".type", name, "one of " + ", ".join(variants))
         return _parse(variants[name], {k: v for k, v in data.items() if k != "type"}, where)
     if dataclasses.is_dataclass(kind):
@@ -73,6 +75,9 @@ def _parse(kind: Any, data: Any, where: str) -> Any:
             raise VQError(f"{where}: {e}") from None
     if kind == Tuple[int, ...]:
         check(isinstance(data, list) and all(type(n) is int for n in data), where, data, "a list of integers")
+        return tuple(data)
+    if kind == Tuple[str, ...]:
+        check(isinstance(data, list) and all(type(n) is str for n in data), where, data, "a list of strings")
         return tuple(data)
     if kind == Optional[str]:
         check(data is None or isinstance(data, str), where, data, "a string or null")

@@ -5,7 +5,7 @@ The order of training is a function of the seed and the step alone: example `p` 
 `s * batch_size` and sees what an uninterrupted run would have seen.
 """
 
-from typing import NamedTuple, Tuple
+from typing import Dict, NamedTuple, Tuple
 
 import tensorflow.compat.v1 as tf
 
@@ -137,8 +137,37 @@ class Part(NamedTuple):
     turns: int = 1
     turn: int = 0
 
+    def divided(self, features: Dict[str, tf.Tensor]) -> Dict[str, tf.Tensor]:
+        """The features of this process's parts, each with the parts as its first axis where there are several."""
+        if self.taken == 1:
+            return features
+
+        def apart(x):
+            shape = x.shape.as_list()
+            return tf.reshape(x, [self.taken, shape[0] // self.taken, *shape[1:]])
+
+        return {name: apart(x) for name, x in features.items()}
+
+    def single(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
+        """A dataset of what `divided` gave, one part after the other."""
+        return dataset.apply(tf.data.experimental.unbatch()) if self.taken > 1 else dataset
+
 
 WHOLE = Part()
+
+
+def check_part(part: Part, batch_size: int) -> slice:
+    """What of a batch a process reads.
+
+    Raises:
+      VQError: the batch can't be divided into so many parts.
+    """
+    if batch_size % part.parts:
+        raise VQError(
+            f"batch_size: got {batch_size}, expected a multiple of the {part.parts} replicas that share a step"
+        )
+    size = batch_size // part.parts
+    return slice(part.first * size, (part.first + part.taken) * size)
 
 
 def training_dataset(
@@ -161,12 +190,7 @@ def training_dataset(
     Raises:
       VQError: a batch can't be divided into so many parts.
     """
-    if batch_size % part.parts:
-        raise VQError(
-            f"batch_size: got {batch_size}, expected a multiple of the {part.parts} replicas that share a step"
-        )
-    n, size = split_size(source, "train"), batch_size // part.parts
-    own = slice(part.first * size, (part.first + part.taken) * size)
+    n, own = split_size(source, "train"), check_part(part, batch_size)
     numbers = example_numbers(n, seed, start_step * batch_size).batch(batch_size, drop_remainder=True)
     batches = tf.data.Dataset.zip((numbers, tf.data.Dataset.range(start_step, 2**62))).shard(part.turns, part.turn)
 
@@ -174,10 +198,7 @@ def training_dataset(
         if flip:
             draw = tf.random.stateless_uniform([batch_size], seed=tf.stack([tf.constant(~seed, tf.int64), step]))[own]
             images = tf.where(draw < 0.5, images, tf.reverse(images, [2]))
-        features = _features(images, labels)
-        if part.taken == 1:
-            return features
-        return {name: tf.reshape(x, [part.taken, size, *x.shape.as_list()[1:]]) for name, x in features.items()}
+        return part.divided(_features(images, labels))
 
     def gather(batch, whole: Tuple[tf.Tensor, tf.Tensor]):
         numbers, step = batch
@@ -194,6 +215,4 @@ def training_dataset(
     else:
         file = records.RandomAccess(source.paths[SPLITS.index("train")], source.spec.shape)
         dataset = batches.map(read)
-    if part.taken > 1:
-        dataset = dataset.apply(tf.data.experimental.unbatch())
-    return dataset.prefetch(4)
+    return part.single(dataset).prefetch(4)

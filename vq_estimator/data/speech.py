@@ -37,12 +37,13 @@ from vq_estimator.data.files import (
 )
 from vq_estimator.data.folder import File
 from vq_estimator.data.numpy_files import load_npy
-from vq_estimator.data.pipeline import SPLITS, example_numbers
+from vq_estimator.data.pipeline import SPLITS, WHOLE, Part, check_part, example_numbers
 from vq_estimator.errors import VQError, one_line
 
 log = logging.getLogger("vq_estimator")
 
 DATASETS = (fsdd.NAME, "wav")
+HALF = fsdd.HALF
 FORMAT = 1  # of the cache; another makes it anew
 MANIFEST = "speech.json"
 THREADS = 4
@@ -475,13 +476,18 @@ def windows(clips: Clips, window: int, chosen: np.ndarray, places: np.ndarray) -
 
 
 def training_dataset(
-    source: SpeechSource, window: int, batch_size: int, seed: int, start_step: int = 0
+    source: SpeechSource, window: int, batch_size: int, seed: int, start_step: int = 0, part: Part = WHOLE
 ) -> tf.data.Dataset:
     """Endless batches of {"audio": uint8 [B, window], "speaker": int32 [B], "label": int32 [B]} from `start_step` on.
 
     An epoch has ceil(T / window) windows of a clip of T samples, each from a uniform place in it, in an order that
-    mixes the clips. Clips and places depend on (seed, step) alone. The levels stay outside of the graph.
+    mixes the clips. Clips and places depend on (seed, step) alone. The levels stay outside of the graph. With a `part`
+    the elements are parts of batches, as those of `pipeline.training_dataset`.
+
+    Raises:
+      VQError: a batch can't be divided into so many parts.
     """
+    own = check_part(part, batch_size)
     clips = source.splits["train"]
     clip_of = np.repeat(np.arange(clips.count, dtype=np.int32), -(-clips.lengths // window))  # [pieces]
 
@@ -493,14 +499,16 @@ def training_dataset(
         # Doubles: a float has 2^24 places, a clip may have more.
         key = tf.stack([tf.constant(~seed, tf.int64), step])
         places = tf.random.stateless_uniform([batch_size], seed=key, dtype=tf.float64)
-        levels, speaker, label = tf.numpy_function(cut, [numbers, places], [tf.uint8, tf.int32, tf.int32])
-        levels.set_shape([batch_size, window])
-        speaker.set_shape([batch_size])
-        label.set_shape([batch_size])
-        return {"audio": levels, "speaker": speaker, "label": label}
+        given = [numbers[own], places[own]]
+        levels, speaker, label = tf.numpy_function(cut, given, [tf.uint8, tf.int32, tf.int32])
+        levels.set_shape([own.stop - own.start, window])
+        for numbers_of in (speaker, label):
+            numbers_of.set_shape([own.stop - own.start])
+        return part.divided({"audio": levels, "speaker": speaker, "label": label})
 
     numbers = example_numbers(len(clip_of), seed, start_step * batch_size).batch(batch_size, drop_remainder=True)
-    return tf.data.Dataset.zip((numbers, tf.data.Dataset.range(start_step, 2**62))).map(batch).prefetch(4)
+    batches = tf.data.Dataset.zip((numbers, tf.data.Dataset.range(start_step, 2**62))).shard(part.turns, part.turn)
+    return part.single(batches.map(batch)).prefetch(4)
 
 
 def evaluation_dataset(source: SpeechSource, split: str) -> tf.data.Dataset:

@@ -15,9 +15,9 @@ from scipy import optimize, special
 
 from vq_estimator.config import MSE, Config
 from vq_estimator.data.files import open_regular, parts, read_json, write_json
-from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError
-from vq_estimator.inference.session import batches
+from vq_estimator.inference.session import AnySource, batches, source_name
+from vq_estimator.models.vqvae import signal
 from vq_estimator.training.run_folder import Checkpoint, checkpoint_files
 
 BINS_PER_LEVEL = 8  # of the reconstruction, in the histogram that the scale is fitted to
@@ -107,9 +107,9 @@ def kept(
     return Calibration(scale, counts) if fits else None
 
 
-def calibrate(config: Config, checkpoint: Checkpoint, source: Source, model_dir: str) -> Calibration:
+def calibrate(config: Config, checkpoint: Checkpoint, source: AnySource, model_dir: str) -> Calibration:
     """The calibration of a checkpoint, from the run folder's `calibration/` or fitted now."""
-    found = kept(config, checkpoint, model_dir, source.spec.name)
+    found = kept(config, checkpoint, model_dir, source_name(source))
     if found is not None:
         return found
     fitted = _fit(config, checkpoint, source)
@@ -118,7 +118,7 @@ def calibrate(config: Config, checkpoint: Checkpoint, source: Source, model_dir:
         {
             "fingerprint": fingerprint(checkpoint.path),
             "global_step": checkpoint.step,
-            "dataset_source": source.spec.name,
+            "dataset_source": source_name(source),
             "split": "train",
             "scale": fitted.scale,
             "code_counts": fitted.counts.tolist(),
@@ -127,14 +127,14 @@ def calibrate(config: Config, checkpoint: Checkpoint, source: Source, model_dir:
     return fitted
 
 
-def _fit(config: Config, checkpoint: Checkpoint, source: Source) -> Calibration:
+def _fit(config: Config, checkpoint: Checkpoint, source: AnySource) -> Calibration:
     q, scaled = config.model.quantizer, isinstance(config.model.likelihood, MSE)
 
     def fetch(features, model):
-        images = features["image"]
+        images, speakers = signal(features)
         if not scaled:
             return {"codes": model.encode(images)}
-        out = model(images)
+        out = model(images, speakers=speakers)
         bins = tf.cast(tf.round(out.likelihood.mean() * 255.0 * BINS_PER_LEVEL), tf.int32)
         return {"codes": out.quantized.codes, "bins": bins}
 

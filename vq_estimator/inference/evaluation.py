@@ -8,14 +8,14 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from vq_estimator import drawing
-from vq_estimator.config import AutoregressiveDecoder, Config, type_name
+from vq_estimator.config import AutoregressiveDecoder, Config, SpeechConfig, type_name
 from vq_estimator.data.codes import Codes
 from vq_estimator.data.files import atomic_path, write_json
-from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError
 from vq_estimator.inference import prior as prior_lib
 from vq_estimator.inference.calibration import Calibration, calibrate
-from vq_estimator.inference.session import TrainedPrior, batches, features_of, restored
+from vq_estimator.inference.session import AnySource, TrainedPrior, batches, features_of, restored, source_name
+from vq_estimator.models.vqvae import signal
 from vq_estimator.nn.likelihoods import to_unit
 from vq_estimator.training.run_folder import Checkpoint
 
@@ -26,23 +26,25 @@ FITTED = "discretized_gaussian"  # the likelihood "mse" when it is evaluated
 class PerExample(NamedTuple):
     """Of each example of a split, in its order: mse on 0..1 pixels, -ln p(x|z_q) in nats, tf-vqvae's formula, codes."""
 
-    mse: np.ndarray  # [N]
+    mse: np.ndarray  # [N], NaN of recordings: a draw is another wave of the same sound
     distortion: np.ndarray  # [N]
     original_nll: np.ndarray  # [N], NaN where there is no reconstruction in 0..1
-    codes: np.ndarray  # [N, h, w, L] int32
-    labels: np.ndarray  # [N] int32
+    codes: np.ndarray  # [N, h, w, L] int32; of recordings [1, 1, M, L], one behind the other
+    labels: np.ndarray  # [N] int32; of recordings [N, 2], class and speaker
+    dims: np.ndarray  # [N], numbers in each
+    positions: np.ndarray  # [N], where it has codes
     pixel_variance: float
 
 
 def draws(config: Config) -> bool:
     """Whether an image is drawn from p(x | z_q); otherwise it is the mean."""
-    return isinstance(config.model.decoder, AutoregressiveDecoder)
+    return isinstance(config.model.decoder, AutoregressiveDecoder) or isinstance(config.model, SpeechConfig)
 
 
 def run_split(
     config: Config,
     checkpoint: Checkpoint,
-    source: Source,
+    source: AnySource,
     split: str,
     scale: Optional[float],
     codes_of: str = OWN,
@@ -52,23 +54,28 @@ def run_split(
     Raises:
       VQError: a likelihood that is no number.
     """
-    K = config.model.quantizer.K
+    K, speech = config.model.quantizer.K, isinstance(config.model, SpeechConfig)
+    if speech and codes_of == ANOTHER:
+        raise VQError("codes: got another, expected own: recordings differ in length; train one with --K=1 to compare")
 
     def fetch(features, model):
-        images = features["image"]
+        images, speakers = signal(features)
         codes = model.encode(images)
         if codes_of == ANOTHER:
             codes = tf.roll(codes, 1, 0)
-        p = model.likelihood(codes, images)
-        if draws(config):
+        p = model.likelihood(codes, images, speakers)
+        if speech:
+            mse = original = tf.fill(tf.shape(images)[:1], float("nan"))
+        elif draws(config):
             drawn = to_unit(model.decode(codes))
             mse = tf.reduce_mean(tf.squared_difference(drawn, to_unit(images)), [1, 2, 3])
             original = tf.fill(tf.shape(mse), float("nan"))
         else:
             mse, original = p.squared_error(to_unit(images)), p.original_nll(K)
-        return mse, -(p if scale is None else p.with_scale(scale)).log_prob(images), original, codes, features["label"]
+        nats = -(p if scale is None else p.with_scale(scale)).log_prob(images)
+        return mse, nats, original, codes, tf.stack([features["label"], speakers], -1) if speech else features["label"]
 
-    parts, pixels, pixel_sum, pixel_squares = [], 0, 0, 0
+    parts, dims, positions, pixels, pixel_sum, pixel_squares = [], [], [], 0, 0, 0
     for images, values in batches(config, checkpoint.path, source, split, fetch, "evaluate " + split):
         if not np.isfinite(values[1]).all():
             raise VQError(f"checkpoint: {checkpoint.path!r} gives likelihoods that are no numbers (NaN)")
@@ -77,10 +84,14 @@ def run_split(
         pixel_sum += int(levels.sum())
         pixel_squares += int(np.square(levels).sum())
         parts.append(values)
-    mse, distortion, original, codes, labels = (np.concatenate(p) for p in zip(*parts))
+        dims += [images[0].size] * len(images)
+        positions += [int(np.prod(values[3].shape[1:3]))] * len(images)
+    mse, distortion, original, codes, labels = zip(*parts)
+    codes = np.concatenate(codes, 2 if speech else 0)
+    mse, distortion, original, labels = (np.concatenate(p) for p in (mse, distortion, original, labels))
     variance = (pixel_squares / pixels - (pixel_sum / pixels) ** 2) / 255.0**2
     mse, distortion, original = (v.astype(np.float64) for v in (mse, distortion, original))
-    return PerExample(mse, distortion, original, codes, labels, variance)
+    return PerExample(mse, distortion, original, codes, labels, np.array(dims), np.array(positions), variance)
 
 
 def codebook_usage(codes: np.ndarray, K: int) -> dict:
@@ -107,11 +118,11 @@ def bits_per_dim(
     The totals bound -log2 p(x) / dims from above, since the encoder is deterministic (van den Oord et al. 2017,
     section 3.2). Without a trained prior its figures are None.
     """
-    to_bits = 1.0 / (config.model.dims * math.log(2.0))
+    to_bits = 1.0 / (float(examples.dims.mean()) * math.log(2.0))
     bits = {
         "distortion": float(examples.distortion.mean()) * to_bits,
-        "rate_uniform": uniform_rate(config) * to_bits,
-        "rate_unigram": float(unigram_cost(examples.codes, calibration).mean()) * to_bits,
+        "rate_uniform": float(uniform_cost(examples, config).mean()) * to_bits,
+        "rate_unigram": float(unigram_cost(examples.codes, calibration).sum() / len(examples.dims)) * to_bits,
         "rate_prior": None if cost is None else float(cost.nats.mean()) * to_bits,
     }
     for prior in ("uniform", "unigram", "prior"):
@@ -120,7 +131,9 @@ def bits_per_dim(
     return bits
 
 
-def prior_figures(config: Config, prior: Optional[TrainedPrior], cost: Optional[prior_lib.CodeCost]) -> Optional[dict]:
+def prior_figures(
+    examples: PerExample, config: Config, prior: Optional[TrainedPrior], cost: Optional[prior_lib.CodeCost]
+) -> Optional[dict]:
     """Bits of an image's codes under the prior, its mixture over classes where it has some, and given the class."""
     if prior is None:
         return None
@@ -128,13 +141,13 @@ def prior_figures(config: Config, prior: Optional[TrainedPrior], cost: Optional[
     return {
         "bits_per_image": float(cost.nats.mean() / math.log(2.0)),
         "bits_per_image_given_class": given,
-        "bits_per_image_uniform": uniform_rate(config) / math.log(2.0),
+        "bits_per_image_uniform": float(uniform_cost(examples, config).mean() / math.log(2.0)),
         "global_step": prior.checkpoint.step,
     }
 
 
 def evaluate(
-    config: Config, checkpoint: Checkpoint, source: Source, model_dir: str, split: str, codes_of: str = OWN
+    config: Config, checkpoint: Checkpoint, source: AnySource, model_dir: str, split: str, codes_of: str = OWN
 ) -> dict:
     """Evaluates a split and writes its results to the run folder; returns what `eval/<split>.json` holds.
 
@@ -150,25 +163,33 @@ def evaluate(
     calibration = calibrate(config, checkpoint, source, model_dir)
     examples = run_split(config, checkpoint, source, split, calibration.scale, codes_of)
     prior = prior_lib.find_or_warn(model_dir, checkpoint) if codes_of == OWN else None
-    cost = prior_lib.cost(config, checkpoint, prior, Codes(examples.codes, examples.labels)) if prior else None
-    mse = float(examples.mse.mean())
+    speech, cost = isinstance(config.model, SpeechConfig), None
+    if prior is not None and speech:
+        of = prior.config.codes
+        label, speaker = examples.labels.T
+        each = max(of.classes // len(config.model.speakers), 1)  # classes of the data, where of both
+        given = {"class": label, "speaker": speaker, "both": speaker * each + label}[of.condition]
+        cost = prior_lib.cost_of_clips(config, checkpoint, prior, examples.codes, examples.positions, given)
+    elif prior is not None:
+        cost = prior_lib.cost(config, checkpoint, prior, Codes(examples.codes, examples.labels))
+    mse = None if speech else float(examples.mse.mean())
     result = {
         "split": split,
         "examples": len(examples.mse),
-        "dims_per_example": config.model.dims,
-        "dataset_source": source.spec.name,
+        "dims_per_example": float(examples.dims.mean()) if speech else config.model.dims,
+        "dataset_source": source_name(source),
         "global_step": checkpoint.step,
         "likelihood": FITTED if calibration.scale is not None else type_name(config.model.likelihood),
         "likelihood_scale": calibration.scale,
         "codes": codes_of,
         "reconstruction": "draw" if draws(config) else "mean",
         "mse": mse,
-        "psnr_db": -10.0 * math.log10(max(mse, 1e-12)),
-        "normalized_mse": mse / examples.pixel_variance,
+        "psnr_db": None if speech else -10.0 * math.log10(max(mse, 1e-12)),
+        "normalized_mse": None if speech else mse / examples.pixel_variance,
         "codebook": codebook_usage(examples.codes, config.model.quantizer.K),
         "original_nll": None if draws(config) else float(examples.original_nll.mean()),
         "bits_per_dim": bits_per_dim(examples, config, calibration, cost),
-        "prior": prior_figures(config, prior, cost),
+        "prior": prior_figures(examples, config, prior, cost),
     }
     name = os.path.join(model_dir, "eval", split + ("" if codes_of == OWN else "-" + codes_of))
     write_json(name + ".json", result)
@@ -176,8 +197,9 @@ def evaluate(
         np.savez_compressed(
             f,
             distortion=examples.distortion,
-            rate_uniform=np.full(len(examples.mse), uniform_rate(config)),
+            rate_uniform=uniform_cost(examples, config),
             codes=examples.codes,
+            **({"dims": examples.dims, "positions": examples.positions} if speech else {}),
             **({} if cost is None else {"rate_prior": cost.nats}),
         )
     return result
@@ -187,6 +209,12 @@ def uniform_rate(config: Config) -> float:
     """Nats of an image's codes under the uniform prior: h * w * L * ln K."""
     h, w, L = config.model.grid
     return h * w * L * math.log(config.model.quantizer.K)
+
+
+def uniform_cost(examples: PerExample, config: Config) -> np.ndarray:
+    """Nats [N] of the examples' codes under the uniform prior."""
+    q = config.model.quantizer
+    return examples.positions * (q.L * math.log(q.K))
 
 
 def unigram_cost(codes: np.ndarray, calibration: Calibration) -> np.ndarray:
@@ -216,14 +244,14 @@ def table(results) -> str:
     lines = [f"{head:<34}" + "".join("{:>14}".format(r["split"]) for r in results)]
     for name, form, value in rows:
         values = [value(r) for r in results]
-        if "trained prior" in name and None in values:
+        if set(values) == {None} and not name.startswith("tf-vqvae"):
             continue
         lines.append(f"{name:<34}" + "".join("{:>14}".format("-" if v is None else form.format(v)) for v in values))
     return "\n".join(lines)
 
 
 def reconstructions(
-    config: Config, checkpoint: Checkpoint, source: Source, split: str = "test", rows: int = 10
+    config: Config, checkpoint: Checkpoint, source: AnySource, split: str = "test", rows: int = 10
 ) -> np.ndarray:
     """The first rows * rows images of a split and their reconstructions, as two grids side by side: uint8 [H, W, C]."""
 

@@ -13,10 +13,11 @@ from typing import Dict, NamedTuple, Optional, Tuple
 import tensorflow.compat.v1 as tf
 from tensorflow.core.framework import graph_pb2
 
-from vq_estimator.config import Config
+from vq_estimator.config import Config, SpeechConfig
 from vq_estimator.errors import VQError
 from vq_estimator.inference import evaluation
 from vq_estimator.inference.session import TrainedPrior, restored
+from vq_estimator.nn import mu_law
 from vq_estimator.nn.prior import Sampling
 from vq_estimator.training import disk
 from vq_estimator.training.run_folder import Checkpoint
@@ -39,6 +40,13 @@ def signatures(config: Config, prior: Optional[TrainedPrior] = None) -> Dict[str
     Where an image is a draw, those that give images take a seed. It is 0 where a session does not feed it; who calls a
     signature as a function (TensorFlow 2) has to give every input of it, so the default one has none but the images.
     """
+    if isinstance(config.model, SpeechConfig):
+        return {
+            "encode": Signature(("audio",), "codes", "encode"),
+            "decode": Signature(("codes", "speaker", SEED), "audio", "decode"),
+            "convert": Signature(("audio", "speaker", SEED), "audio", "convert"),
+            DEFAULT: Signature(("audio",), "codes", "encode"),
+        }
     seed = (SEED,) if evaluation.draws(config) else ()
     sample = {}
     if prior is not None:
@@ -73,6 +81,20 @@ def freeze(config: Config, checkpoint: Checkpoint, prior: Optional[TrainedPrior]
             drawn = code_prior.sample(num, labels, Sampling(seed, temperature))
             tf.identity(model.decode(drawn, seed), "sample")
 
+    def build_speech(model):
+        wave = tf.placeholder(tf.float32, [None, None], "audio")
+        codes = tf.placeholder(tf.int32, [None, None, m.quantizer.L], "codes")
+        speaker = tf.placeholder(tf.int32, [None], "speaker")
+        seed = tf.placeholder_with_default(tf.constant(0, tf.int64), [], SEED)
+        encoded = model.encode(mu_law.to_levels(wave)[:, tf.newaxis, :, tf.newaxis])
+        tf.identity(encoded[:, 0], "encode")
+        drawn = model.decode(codes[:, tf.newaxis], seed, speakers=speaker)
+        tf.identity(mu_law.to_wave(drawn[:, 0, :, 0]), "decode")
+        converted = model.decode(encoded, seed, speakers=speaker)[:, 0, : tf.shape(wave)[1], 0]
+        tf.identity(mu_law.to_wave(converted), "convert")
+
+    if isinstance(m, SpeechConfig):
+        build, prior = build_speech, None
     with restored(config, checkpoint.path, build, prior) as (session, _):
         outputs = sorted({s.tensor for s in signatures(config, prior).values()})
         return tf.graph_util.convert_variables_to_constants(session, session.graph_def, outputs)
@@ -85,7 +107,9 @@ def export(config: Config, checkpoint: Checkpoint, export_dir: str, prior: Optio
     (codes -> images uint8), `reconstruct` (images -> images), and `serving_default`, which is `reconstruct`. Under an
     autoregressive decoder the images are draws, and `decode` and `reconstruct` take a `seed` too (int64 scalar).
     With a prior there is `sample` (`num`, or `labels` int32 [B] of a class-conditional one; `temperature` float32,
-    default 1, and `seed` -> images).
+    default 1, and `seed` -> images). Of speech there are `encode` (audio float32 [B, T] in -1..1, at its rate ->
+    codes int32 [B, n, L]), which is `serving_default` too, `decode` (codes, speaker int32 [B], seed -> audio) and
+    `convert` (audio, speaker, seed -> audio).
 
     Raises:
       VQError: the folder exists, or can't be written.

@@ -3,53 +3,89 @@
 from typing import Dict
 
 import numpy as np
+import tensorflow.compat.v1 as tf
 
-from vq_estimator.config import CodesConfig, Config
+from vq_estimator.config import CodesConfig, Config, SpeechConfig
+from vq_estimator.data import audio, pipeline, speech
 from vq_estimator.data import codes as codes_lib
-from vq_estimator.data import pipeline
 from vq_estimator.data.codes import Codes
-from vq_estimator.data.sources import Source
+from vq_estimator.data.speech import SpeechSource
 from vq_estimator.errors import VQError
 from vq_estimator.inference.calibration import fingerprint
-from vq_estimator.inference.session import batches
+from vq_estimator.inference.session import AnySource, batches, count, restored, source_name
 from vq_estimator.training.run_folder import Checkpoint
 
+SECONDS = 1.024  # of a recording's codes that a prior is trained on at once
+BATCH = 50
 
-def origin(config: Config, checkpoint: Checkpoint, source: Source) -> dict:
+
+def grid(config: Config):
+    """The shape [h, w, L] of the codes that a prior is trained on."""
+    m = config.model
+    if not isinstance(m, SpeechConfig):
+        return m.grid
+    return 1, max(1, round(SECONDS * m.sample_rate / m.network.stride)), m.quantizer.L
+
+
+def condition_labels(codes: Codes, condition: str, classes: int) -> Codes:
+    """Codes of speech with what their prior is conditional on as labels.
+
+    Args:
+      codes: with labels of "both".
+      condition: of `config.CONDITIONS`.
+      classes: of the data, at least 1.
+    """
+    labels = {"class": codes.labels % classes, "speaker": codes.labels // classes, "both": codes.labels}
+    return codes._replace(labels=labels[condition])
+
+
+def origin(config: Config, checkpoint: Checkpoint, source: AnySource) -> dict:
     """What codes are of: the files, the grid, K and the checkpoint."""
     return {
-        "dataset_source": source.spec.name,
-        "grid": list(config.model.grid),
+        "dataset_source": source_name(source),
+        "grid": list(grid(config)),
         "K": config.model.quantizer.K,
         "global_step": checkpoint.step,
         "fingerprint": fingerprint(checkpoint.path),
     }
 
 
-def codes_config(config: Config, checkpoint: Checkpoint, source: Source, class_conditional: bool) -> CodesConfig:
+def codes_config(
+    config: Config, checkpoint: Checkpoint, source: AnySource, class_conditional: bool, condition: str = "class"
+) -> CodesConfig:
     """What a prior of a run's codes is of.
 
     Raises:
       VQError: it should be conditional on classes that the data does not have.
     """
+    if isinstance(source, SpeechSource):
+        known = {"class": len(source.class_names), "speaker": len(source.speakers)}
+        known["both"] = known["class"] * known["speaker"]
+        if class_conditional and not known[condition]:
+            raise VQError(f"condition: got {condition} for {source.name}, expected speaker: it has no classes")
+        of = dict(origin(config, checkpoint, source), grid=grid(config), condition=condition)
+        return CodesConfig(classes=known[condition] if class_conditional else 0, **of)
+    if condition != "class":
+        raise VQError(f"condition: got {condition} for {source.spec.name}, expected class: only speech has speakers")
     if class_conditional and not source.spec.classes:
         raise VQError(f"class_conditional: got it for {source.spec.name}, expected a folder of images for each class")
-    of = dict(origin(config, checkpoint, source), grid=config.model.grid)
+    of = dict(origin(config, checkpoint, source), grid=grid(config))
     return CodesConfig(classes=source.spec.classes if class_conditional else 0, **of)
 
 
 def extract(
-    config: Config, checkpoint: Checkpoint, source: Source, model_dir: str, splits=pipeline.SPLITS
+    config: Config, checkpoint: Checkpoint, source: AnySource, model_dir: str, splits=pipeline.SPLITS
 ) -> Dict[str, Codes]:
     """The codes of each split, from `codes/<split>.npz` in the run folder or made now and kept there.
 
-    A file that is damaged, or of another checkpoint or data, is made anew.
+    A file that is damaged, or of another checkpoint or data, is made anew. Of recordings they are the codes of windows
+    of the grid's width, with silence after the end, and the labels say the speaker too (`condition_labels`).
     """
     of = origin(config, checkpoint, source)
     found = {}
     for split in splits:
         path = codes_lib.split_path(model_dir, split)
-        shape = (pipeline.split_size(source, split), *config.model.grid)
+        shape = (_examples(config, source, split), *grid(config))
         found[split] = codes_lib.load(path, of, shape, config.model.quantizer.K)
         if found[split] is None:
             found[split] = _encode(config, checkpoint, source, split)
@@ -57,7 +93,34 @@ def extract(
     return found
 
 
-def _encode(config: Config, checkpoint: Checkpoint, source: Source, split: str) -> Codes:
+def _examples(config: Config, source: AnySource, split: str) -> int:
+    if not isinstance(source, SpeechSource):
+        return count(source, split)
+    return speech.pieces(source.splits[split], grid(config)[1] * config.model.network.stride)
+
+
+def _encode_windows(config: Config, checkpoint: Checkpoint, source: SpeechSource, split: str) -> Codes:
+    clips, window = source.splits[split], grid(config)[1] * config.model.network.stride
+    parts, labels = [], []
+    with restored(config, checkpoint.path, _encoder) as (session, (given, codes)):
+        for i in range(clips.count):
+            levels = clips.clip(i)
+            missing = -len(levels) % window
+            cut = np.pad(levels, [(0, missing)], constant_values=audio.SILENCE).reshape(-1, 1, window, 1)
+            parts += [session.run(codes, {given: cut[j : j + BATCH]}) for j in range(0, len(cut), BATCH)]
+            labels += [clips.speakers[i] * max(len(source.class_names), 1) + clips.labels[i]] * len(cut)
+    return Codes(np.concatenate(parts).astype(np.int32), np.array(labels, np.int32))
+
+
+def _encoder(model):
+    given = tf.placeholder(tf.uint8, (None, *model.config.shape))
+    return given, model.encode(given)
+
+
+def _encode(config: Config, checkpoint: Checkpoint, source: AnySource, split: str) -> Codes:
+    if isinstance(source, SpeechSource):
+        return _encode_windows(config, checkpoint, source, split)
+
     def fetch(features, model):
         return model.encode(features["image"]), features["label"]
 

@@ -6,7 +6,7 @@ from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.config import Config
+from vq_estimator.config import Config, SpeechConfig
 from vq_estimator.data import pipeline
 from vq_estimator.data.codes import Codes
 from vq_estimator.errors import VQError
@@ -49,6 +49,8 @@ class Model:
           VQError: there is no such run or checkpoint.
         """
         self.config: Config = run_folder.load_config(model_dir)
+        if isinstance(self.config.model, SpeechConfig):
+            raise VQError(f"model_dir: got {model_dir!r}, a run of speech, expected one of images; see SpeechModel")
         self.checkpoint: Checkpoint = run_folder.find_checkpoint(model_dir, which)
         self.prior: Optional[TrainedPrior] = prior_lib.find_or_warn(model_dir, self.checkpoint)
         self._calibration = calibration_lib.kept(self.config, self.checkpoint, model_dir)

@@ -49,7 +49,8 @@ def find(model_dir: str, checkpoint: Checkpoint) -> Optional[TrainedPrior]:
             f"expected one of step {checkpoint.step}'s; run train_prior.py --overwrite, or name its --checkpoint"
         )
     of, m = config.codes, run_folder.load_config(model_dir).model
-    if (of.grid, of.K) != (m.grid, m.quantizer.K):
+    fits = all(wanted in (None, got) for wanted, got in zip(m.codes_shape, of.grid)) and of.K == m.quantizer.K
+    if not fits:
         got = f"codes {list(of.grid)} of {of.K}"
         raise VQError(f"prior: that of {model_dir} is of {got}, expected {list(m.grid)} of {m.quantizer.K}")
     return TrainedPrior(config, run_folder.find_checkpoint(folder, run_folder.BEST))
@@ -62,6 +63,39 @@ def find_or_warn(model_dir: str, checkpoint: Checkpoint) -> Optional[TrainedPrio
     except VQError as e:
         log.warning("going on without the trained prior: %s", e)
         return None
+
+
+def cost_of_clips(
+    config: Config,
+    checkpoint: Checkpoint,
+    prior: TrainedPrior,
+    codes: np.ndarray,
+    positions: np.ndarray,
+    labels: np.ndarray,
+) -> CodeCost:
+    """What the codes of recordings cost under the prior.
+
+    Args:
+      config, checkpoint, prior: the run.
+      codes: int32 [1, 1, M, L], one recording behind the other.
+      positions: [N], of each.
+      labels: int32 [N], what the prior is conditional on.
+    """
+    classes = prior.config.codes.classes
+
+    def build(model, code_prior):
+        del model
+        z = tf.placeholder(tf.int32, (1, 1, None, prior.config.codes.grid[2]))
+        all_classes = tf.tile(z, [max(classes, 1), 1, 1, 1])
+        log_p = code_prior.log_prob(all_classes, tf.range(classes) if classes else None)
+        return z, tf.reduce_sum(log_p, [1, 2, 3])
+
+    parts, start = [], 0
+    with restored(config, checkpoint.path, build, prior) as (session, (z, log_p)):
+        for n in tqdm(positions, unit="clip", desc="prior"):
+            parts.append(session.run(log_p, {z: codes[:, :, start : start + n]}))
+            start += n
+    return _cost(np.stack(parts).astype(np.float64), classes, labels)
 
 
 def cost(config: Config, checkpoint: Checkpoint, prior: TrainedPrior, codes: Codes) -> CodeCost:
@@ -83,8 +117,12 @@ def cost(config: Config, checkpoint: Checkpoint, prior: TrainedPrior, codes: Cod
                 by_class = [session.run(log_p, {z: batch, label: k}) for k in range(max(classes, 1))]
                 parts.append(np.stack(by_class, 1).astype(np.float64))
                 bar.update(len(batch))
-    log_p = np.concatenate(parts)  # [N, classes or 1]
+    return _cost(np.concatenate(parts), classes, codes.labels)
+
+
+def _cost(log_p: np.ndarray, classes: int, labels: np.ndarray) -> CodeCost:
+    """From ln p(z | class) [N, classes], or ln p(z) [N, 1]."""
     if not classes:
         return CodeCost(-log_p[:, 0], None)
     mixture = np.logaddexp.reduce(log_p, 1) - np.log(classes)
-    return CodeCost(-mixture, -log_p[np.arange(n), codes.labels])
+    return CodeCost(-mixture, -log_p[np.arange(len(log_p)), labels])

@@ -1,16 +1,17 @@
 """A trained model in one graph and one session."""
 
 import contextlib
-from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Tuple, Union
 
 import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
-from vq_estimator.config import Config, PriorConfig
-from vq_estimator.data import pipeline
+from vq_estimator.config import Config, PriorConfig, SpeechConfig
+from vq_estimator.data import pipeline, speech
 from vq_estimator.data.sources import Source
+from vq_estimator.data.speech import SpeechSource
 from vq_estimator.errors import VQError
-from vq_estimator.models.vqvae import VQVAE
+from vq_estimator.models.vqvae import VQVAE, signal
 from vq_estimator.nn.module import static_shape
 from vq_estimator.nn.prior import CodePrior
 from vq_estimator.training import averaging, precision
@@ -98,23 +99,41 @@ def load_variables(session: tf.Session, checkpoint: str, variables: Dict[str, tf
     session.run(assign, feed)
 
 
-def features_of(config: Config, source: Source, split: str, batch_size: int) -> Dict[str, tf.Tensor]:
-    """A split as the run sees it, the next batch at each run of the graph: `image` uint8 [B, S, S, C], `label` [B]."""
+AnySource = Union[Source, SpeechSource]
+
+
+def source_name(source: AnySource) -> str:
+    """The `dataset_source` of a run on it."""
+    return source.name if isinstance(source, SpeechSource) else source.spec.name
+
+
+def count(source: AnySource, split: str) -> int:
+    """Examples in a split."""
+    return source.splits[split].count if isinstance(source, SpeechSource) else pipeline.split_size(source, split)
+
+
+def features_of(config: Config, source: AnySource, split: str, batch_size: int) -> Dict[str, tf.Tensor]:
+    """A split as the run sees it, the next batch at each run of the graph: `image` uint8 [B, S, S, C], `label` [B].
+
+    Of recordings one, whole: `audio` uint8 [1, T], `speaker` and `label` [1].
+    """
+    if isinstance(config.model, SpeechConfig):
+        return tf.data.make_one_shot_iterator(speech.evaluation_dataset(source, split).prefetch(8)).get_next()
     dataset = pipeline.evaluation_dataset(source, split, config.model.image_size, batch_size, config.model.binarize)
     return tf.data.make_one_shot_iterator(dataset).get_next()
 
 
 def batches(
-    config: Config, checkpoint: str, source: Source, split: str, fetch: Callable, title: str
+    config: Config, checkpoint: str, source: AnySource, split: str, fetch: Callable, title: str
 ) -> Iterator[Tuple[Any, Any]]:
     """One pass over a split with a progress bar: (images, values of `fetch(features, model)`) a batch."""
 
     def build(model):
         features = features_of(config, source, split, pipeline.evaluation_batch(config.model.dims))
-        return features["image"], fetch(features, model)
+        return signal(features)[0], fetch(features, model)
 
-    total = pipeline.split_size(source, split)
-    with restored(config, checkpoint, build) as (session, tensors), tqdm(total=total, unit="image", desc=title) as bar:
+    total, unit = count(source, split), "clip" if isinstance(source, SpeechSource) else "image"
+    with restored(config, checkpoint, build) as (session, tensors), tqdm(total=total, unit=unit, desc=title) as bar:
         step = session.make_callable(tensors)
         seen = 0  # not bar.n, which stands still where the bar is disabled
         while seen < total:

@@ -1,10 +1,10 @@
 """What training minimises, term by term and example by example."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.config import MSE, ModelConfig, ObjectiveConfig
+from vq_estimator.config import MSE, ObjectiveConfig, SpeechConfig
 from vq_estimator.models.vqvae import VQVAEOutput
 from vq_estimator.nn.likelihoods import to_unit
 
@@ -30,12 +30,17 @@ class Terms(NamedTuple):
     mse: tf.Tensor
 
 
-def terms(images: tf.Tensor, out: VQVAEOutput, config: ObjectiveConfig, model: ModelConfig) -> Terms:
-    """The terms for images uint8 [B, S, S, C] and the model's output for them."""
+def dims_of(images: tf.Tensor, model: Any) -> Any:
+    """Numbers in each of the images; of recordings they differ from batch to batch."""
+    return tf.cast(tf.shape(images)[2], tf.float32) if isinstance(model, SpeechConfig) else model.dims
+
+
+def terms(images: tf.Tensor, out: VQVAEOutput, config: ObjectiveConfig, model: Any) -> Terms:
+    """The terms for images uint8 [B, H, W, C] and the output of a `model`, its configuration, for them."""
     unit, q = to_unit(images), out.quantized
     mse = out.likelihood.squared_error(unit)
     if not isinstance(model.likelihood, MSE):
-        reconstruction = -out.likelihood.log_prob(images) / model.dims
+        reconstruction = -out.likelihood.log_prob(images) / dims_of(images, model)
     elif config.reconstruction == "cross_entropy":
         reconstruction = out.likelihood.cross_entropy(unit)
     else:
@@ -44,6 +49,5 @@ def terms(images: tf.Tensor, out: VQVAEOutput, config: ObjectiveConfig, model: M
     if model.quantizer.codebook_by_gradient:
         latent += q.codebook
     if config.kind == "elbo":
-        height, width, L = model.grid
-        latent *= height * width * L / model.dims
+        latent *= model.codes_a_dim
     return Terms(reconstruction, q.codebook, q.commitment, reconstruction + latent, mse)

@@ -1,16 +1,30 @@
-"""The VQ-VAE: x -> z_e -> z_q -> p(x | z_q)."""
+"""The VQ-VAE: x -> z_e -> z_q -> p(x | z_q), of images and of speech.
 
-from typing import NamedTuple
+x is uint8 [B, H, W, C]. A recording is an image of one row: uint8 [B, 1, T, 1], mu-law levels; its T need be no
+multiple of what a code stands for, since the encoder appends silence. What the decoder is told of who speaks is
+`speakers`, int32 [B]; images have none.
+"""
+
+from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.config import ModelConfig
+from vq_estimator.config import SpeechConfig
+from vq_estimator.data.audio import SILENCE
 from vq_estimator.nn import decoders, quantizers
 from vq_estimator.nn.likelihoods import Likelihood, to_unit
+from vq_estimator.nn.module import static_shape
 from vq_estimator.nn.networks import Encoder
 from vq_estimator.nn.quantizers import Quantized
 
 DTYPES = {"float32": tf.float32, "bfloat16": tf.bfloat16}
+
+
+def signal(features: Dict[str, tf.Tensor]) -> Tuple[tf.Tensor, Optional[tf.Tensor]]:
+    """x and the speakers (None of images) of a batch: {"image"}, or {"audio": uint8 [B, T], "speaker": int32 [B]}."""
+    if "audio" in features:
+        return features["audio"][:, tf.newaxis, :, tf.newaxis], features["speaker"]
+    return features["image"], None
 
 
 class VQVAEOutput(NamedTuple):
@@ -35,49 +49,74 @@ class VQVAE:
       seed: of the quantizer's draws.
     """
 
-    def __init__(self, config: ModelConfig, seed: int = 0):
+    def __init__(self, config: Any, seed: int = 0):
         q, dtype = config.quantizer, DTYPES[config.precision]
         self.config = config
-        self.encoder = Encoder(config.network, q.features, dtype)
+        self._speech = isinstance(config, SpeechConfig)
+        self.encoder = Encoder(config.network, q.features, dtype, self._speech)
         self.quantizer = quantizers.make(q, seed)
         self.decoder = decoders.make(config, dtype)
 
-    def __call__(self, images: tf.Tensor, training: bool = False, step=None) -> VQVAEOutput:
-        """images: uint8 [B, S, S, C]; under the factorised decoder also float32 in 0..1."""
+    def __call__(
+        self, images: tf.Tensor, training: bool = False, step=None, speakers: Optional[tf.Tensor] = None
+    ) -> VQVAEOutput:
+        """images: uint8 [B, H, W, C]; under the factorised decoder also float32 in 0..1."""
         z_e = self.encode_continuous(images)
         with tf.name_scope("quantizer"):
             quantized = self.quantizer(z_e, training, step)
-        return VQVAEOutput(z_e, quantized, self.likelihood_of_vectors(quantized.z_q, images))
+        return VQVAEOutput(z_e, quantized, self.likelihood_of_vectors(quantized.z_q, images, speakers))
 
     def encode_continuous(self, images: tf.Tensor) -> tf.Tensor:
         """Images to z_e [B, h, w, P, D], before quantisation."""
-        q, (height, width, _) = self.config.quantizer, self.config.grid
-        return tf.reshape(self.encoder(to_unit(images)), [-1, height, width, q.vectors, q.D])
+        q = self.config.quantizer
+        if not self._speech:
+            height, width, _ = self.config.grid
+            return tf.reshape(self.encoder(to_unit(images)), [-1, height, width, q.vectors, q.D])
+        missing = -tf.shape(images)[2] % self.config.network.stride
+        whole = tf.pad(images, [[0, 0], [0, 0], [0, missing], [0, 0]], constant_values=SILENCE)
+        known = static_shape(images)[2]
+        whole.set_shape([None, 1, None if known is None else known + -known % self.config.network.stride, 1])
+        z = self.encoder(2.0 * to_unit(whole) - 1.0)
+        n = static_shape(z)[2]
+        z_e = tf.reshape(z, tf.stack([tf.shape(z)[0], 1, tf.shape(z)[2], q.vectors, q.D]))
+        z_e.set_shape([None, 1, n, q.vectors, q.D])
+        return z_e
 
     def encode(self, images: tf.Tensor) -> tf.Tensor:
         """Images to codes, int32 [B, h, w, L]."""
         return self.quantizer(self.encode_continuous(images), False).codes
 
-    def likelihood(self, codes: tf.Tensor, images: tf.Tensor) -> Likelihood:
+    def likelihood(self, codes: tf.Tensor, images: tf.Tensor, speakers: Optional[tf.Tensor] = None) -> Likelihood:
         """p(x | z_q) of codes int32 [B, h, w, L]; `images` uint8 give an autoregressive decoder the pixels before."""
-        return self.likelihood_of_vectors(self.quantizer.lookup(codes), images)
+        return self.likelihood_of_vectors(self.quantizer.lookup(codes), images, speakers)
 
-    def likelihood_of_vectors(self, z_q: tf.Tensor, images: tf.Tensor) -> Likelihood:
+    def likelihood_of_vectors(
+        self, z_q: tf.Tensor, images: tf.Tensor, speakers: Optional[tf.Tensor] = None
+    ) -> Likelihood:
         """The same from z_q float32 [B, h, w, P, D]."""
-        return self.decoder.likelihood(self._flat(z_q), images)
+        return self.decoder.likelihood(self._flat(z_q), images, speakers)
 
-    def decode(self, codes: tf.Tensor, seed=0, shared: bool = False) -> tf.Tensor:
-        """Codes int32 [B, h, w, L] to images uint8 [B, S, S, C].
+    def decode(
+        self, codes: tf.Tensor, seed=0, shared: bool = False, speakers: Optional[tf.Tensor] = None, compiled=False
+    ) -> tf.Tensor:
+        """Codes int32 [B, h, w, L] to images uint8 [B, S, S, C], or to sound uint8 [B, 1, T, 1].
 
         Of a factorised decoder the mean; of an autoregressive one a draw, which `seed` (an int) decides; `shared`: all
-        examples are drawn with the same noise.
+        examples are drawn with the same noise; `compiled`: see `nn.wavenet`.
         """
-        return self.decode_vectors(self.quantizer.lookup(codes), seed, shared)
+        return self.decode_vectors(self.quantizer.lookup(codes), seed, shared, speakers, compiled)
 
-    def decode_vectors(self, z_q: tf.Tensor, seed=0, shared: bool = False) -> tf.Tensor:
+    def decode_vectors(
+        self, z_q: tf.Tensor, seed=0, shared: bool = False, speakers: Optional[tf.Tensor] = None, compiled=False
+    ) -> tf.Tensor:
         """The same from z_q float32 [B, h, w, P, D]."""
-        return self.decoder.image(self._flat(z_q), seed, shared)
+        return self.decoder.image(self._flat(z_q), seed, shared, speakers, compiled)
 
     def _flat(self, z_q: tf.Tensor) -> tf.Tensor:
-        height, width, _ = self.config.grid
-        return tf.reshape(z_q, [-1, height, width, self.config.quantizer.features])
+        height, width, _ = self.config.codes_shape
+        features = self.config.quantizer.features
+        if width is not None:
+            return tf.reshape(z_q, [-1, height, width, features])
+        flat = tf.reshape(z_q, tf.stack([tf.shape(z_q)[0], 1, tf.shape(z_q)[2], features]))
+        flat.set_shape([None, 1, static_shape(z_q)[2], features])
+        return flat

@@ -5,7 +5,7 @@ stride 2: 220; 2 cores of an AMD EPYC with AVX512-BF16). That gradient is itself
 output's gradient as filter and the batch in the place of the channels, and runs at 360 to 380 so, transposes included.
 """
 
-from typing import Tuple
+from typing import Tuple, Union
 
 import tensorflow.compat.v1 as tf
 
@@ -63,18 +63,18 @@ def _conv2d_transpose_bfloat16(x: tf.Tensor, w: tf.Tensor, output_shape, stride:
     return conv(x, w, output_shape)
 
 
-def conv2d(x: tf.Tensor, w: tf.Tensor, stride: int) -> tf.Tensor:
+def conv2d(x: tf.Tensor, w: tf.Tensor, stride: Union[int, Tuple[int, int]]) -> tf.Tensor:
     """SAME convolution.
 
     Args:
-      x: [B, H, W, C] float32 or bfloat16, with static H, W and C.
-      w: [k, k, C, M] of the same type.
-      stride: 1 or more.
+      x: [B, H, W, C] float32 or bfloat16, with static C.
+      w: [k, k, C, M] of the same type, or [1, k, C, M] for a sequence, an image of one row.
+      stride: 1 or more, or one for each of the two directions.
 
     Returns:
       [B, H / stride, W / stride, M] of the same type.
     """
-    if x.dtype == tf.bfloat16:
+    if x.dtype == tf.bfloat16 and isinstance(stride, int) and None not in static_shape(x)[1:]:
         return _conv2d_bfloat16(x, w, stride)
     return tf.nn.conv2d(x, w, strides=stride, padding="SAME")
 

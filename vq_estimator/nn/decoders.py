@@ -1,22 +1,25 @@
-"""From z_q to images: what p(x | z_q) is, and an image of it."""
+"""From z_q to images or sound: what p(x | z_q) is, and a draw or the mean of it."""
 
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.config import AutoregressiveDecoder, ModelConfig
+from vq_estimator.config import AutoregressiveDecoder, ModelConfig, SpeechConfig
 from vq_estimator.nn import likelihoods
 from vq_estimator.nn.likelihoods import LEVELS, Likelihood, to_uint8
+from vq_estimator.nn.likelihoods.pixels import uniform
 from vq_estimator.nn.networks import Decoder
 from vq_estimator.nn.pixelcnn import PixelCNN
+from vq_estimator.nn.waveform import Conditioner, Embedding, repeat
+from vq_estimator.nn.wavenet import WaveNet
 
 SEEDS_A_PIXEL = 256  # numbers a likelihood may use for the draws of one pixel
 
 
 class _Decoder:
-    """What both decoders share: the model's sizes, and networks whose last gives the likelihood's parameters."""
+    """What the decoders share: the model's sizes, and networks whose last gives the likelihood's parameters."""
 
     _modules = ()
 
-    def __init__(self, config: ModelConfig):
+    def __init__(self, config):
         self._config = config
         self._outputs = likelihoods.parameters(config.likelihood, config.channels)
 
@@ -39,14 +42,14 @@ class Factorised(_Decoder):
         self._network = Decoder(config.network, self._outputs, dtype)
         self._modules = (self._network,)
 
-    def likelihood(self, z_q: tf.Tensor, images: tf.Tensor) -> Likelihood:
+    def likelihood(self, z_q: tf.Tensor, images: tf.Tensor, speakers=None) -> Likelihood:
         """p(x | z_q) from z_q float32 [B, h, w, features]; the images are not looked at."""
-        del images
+        del images, speakers
         return self._given(self._network(z_q))
 
-    def image(self, z_q: tf.Tensor, seed, shared: bool = False) -> tf.Tensor:
+    def image(self, z_q: tf.Tensor, seed, shared: bool = False, speakers=None, compiled: bool = False) -> tf.Tensor:
         """The mean of p(x | z_q), uint8 [B, S, S, C]; nothing is drawn."""
-        del seed, shared
+        del seed, shared, speakers, compiled
         return to_uint8(self._given(self._network(z_q)).mean())
 
 
@@ -64,15 +67,17 @@ class Autoregressive(_Decoder):
         self._pixels = PixelCNN(d.layers, d.maps, self._outputs, d.kind, dtype, name="decoder_pixels")
         self._modules = (self._features, self._pixels)
 
-    def likelihood(self, z_q: tf.Tensor, images: tf.Tensor) -> Likelihood:
+    def likelihood(self, z_q: tf.Tensor, images: tf.Tensor, speakers=None) -> Likelihood:
         """p(x | z_q) at x = `images` uint8 [B, S, S, C]: each pixel's distribution given the pixels of x before it."""
+        del speakers
         return self._given(self._pixels(_centred(images), self._features(z_q)))
 
-    def image(self, z_q: tf.Tensor, seed, shared: bool = False) -> tf.Tensor:
+    def image(self, z_q: tf.Tensor, seed, shared: bool = False, speakers=None, compiled: bool = False) -> tf.Tensor:
         """One draw from p(x | z_q), uint8 [B, S, S, C], the same for the same batch and `seed` (an int).
 
         `shared`: the examples are drawn with the same noise, so that equal z_q give equal images.
         """
+        del speakers, compiled
         size, channels = self._config.image_size, self._config.channels
 
         def draw(parameters, i, j):
@@ -85,12 +90,70 @@ class Autoregressive(_Decoder):
         return self._pixels.scan(self._features(z_q), channels, (channels, tf.uint8), draw)
 
 
+class Waveform(_Decoder):
+    """A sample of sound depends on z_q, on the speaker and on the samples before it; its sound is a draw.
+
+    Sound is uint8 [B, 1, T, 1], mu-law levels.
+
+    #### References
+    van den Oord et al. (2017), arXiv 1711.00937, section 4.3.
+    """
+
+    def __init__(self, config: SpeechConfig, dtype):
+        super().__init__(config)
+        d, stride = config.decoder, config.network.stride
+        self._conditioner = Conditioner(d.features, len(config.speakers), stride, dtype)
+        self._embedding = Embedding(d.maps, name="decoder_levels")
+        self._samples = WaveNet(
+            *(d.cycles, d.layers, d.maps, LEVELS, d.skip, repeat(stride), dtype), name="decoder_samples"
+        )
+        self._modules = (self._conditioner, self._embedding, self._samples)
+
+    @property
+    def receptive_field(self) -> int:
+        """Samples before one that its distribution depends on."""
+        return self._samples.receptive_field
+
+    def likelihood(self, z_q: tf.Tensor, images: tf.Tensor, speakers=None) -> Likelihood:
+        """p(x | z_q, speaker) at x = `images` uint8 [B, 1, T, 1]; z_q [B, 1, n, features], n codes reach for T.
+
+        Args:
+          speakers: int32 [B].
+        """
+        before = tf.gather(self._embedding(), tf.cast(images[..., 0], tf.int32))  # [B, 1, T, maps]
+        return self._given(self._samples(before, self._conditioner(z_q, speakers)))
+
+    def image(self, z_q: tf.Tensor, seed, shared: bool = False, speakers=None, compiled: bool = False) -> tf.Tensor:
+        """One draw, uint8 [B, 1, T, 1], T of all the codes; the same for the same batch and `seed` (an int).
+
+        Args:
+          shared: the examples are drawn with the same noise.
+          speakers: int32 [B].
+          compiled: see `WaveNet.scan`.
+        """
+        condition, embedding = self._conditioner(z_q, speakers), self._embedding()
+        steps = tf.shape(z_q)[2] * self._config.network.stride
+        batch = tf.constant(1) if shared else tf.shape(z_q)[0]
+        noise = uniform(tf.stack([steps, batch]), tf.stack([tf.cast(seed, tf.int64), tf.constant(0, tf.int64)]))
+
+        def draw(logits, i, t):
+            del i
+            # By the inverse of the cumulative distribution: one number of noise for each sample.
+            below = tf.cumsum(tf.nn.softmax(logits), -1) < noise[t][:, tf.newaxis]
+            level = tf.minimum(tf.reduce_sum(tf.cast(below, tf.int32), -1), LEVELS - 1)  # [B]
+            return tf.gather(embedding, level), tf.cast(level, tf.uint8)[:, tf.newaxis]
+
+        return self._samples.scan(condition, self._config.decoder.maps, (1, tf.uint8), draw, compiled)
+
+
 def _centred(images: tf.Tensor) -> tf.Tensor:
     """uint8 levels to float32 in -1..1."""
     return tf.cast(images, tf.float32) * (2.0 / (LEVELS - 1.0)) - 1.0
 
 
-def make(config: ModelConfig, dtype):
+def make(config, dtype):
     """The decoder of a model: `likelihood(z_q, images)` and `image(z_q, seed)`."""
+    if isinstance(config, SpeechConfig):
+        return Waveform(config, dtype)
     kind = Autoregressive if isinstance(config.decoder, AutoregressiveDecoder) else Factorised
     return kind(config, dtype)

@@ -2,6 +2,7 @@
 
 tf-vqvae's MNIST network is `widths=(D/4, D/2, D)` without residual blocks, its CIFAR-10 network `widths=(D, D)` with 2,
 its ImageNet network `widths=(D/2, D)` with 4 and `residual_relu`.
+A sequence is an image of one row, and its encoder has kernels of one row.
 Variables are float32; the arithmetic of the layers is `dtype`.
 """
 
@@ -21,16 +22,25 @@ def _initializer(kind: str, fan_in: float, truncated: bool):
 
 
 class Conv2D(Module):
-    """Convolution with bias, in the type of its input."""
+    """Convolution with bias, in the type of its input; `row`: of images of one row, with a kernel of one row."""
 
-    def __init__(self, maps: int, kernel: int, stride: int = 1, initializer: str = "normal", name: str = "conv"):
+    def __init__(
+        self,
+        maps: int,
+        kernel: int,
+        stride: int = 1,
+        initializer: str = "normal",
+        row: bool = False,
+        name: str = "conv",
+    ):
         super().__init__(name)
-        self._maps, self._kernel, self._stride, self._kind = maps, kernel, stride, initializer
+        self._maps, self._kind, self._row = maps, initializer, row
+        self._kernel, self._stride = kernel, (1, stride) if row else stride
 
     def _connect(self, x):
-        inputs = static_shape(x)[-1]
-        shape = [self._kernel, self._kernel, inputs, self._maps]
-        w = self.variable("w", shape, _initializer(self._kind, inputs * self._kernel**2, truncated=True))
+        inputs, height = static_shape(x)[-1], 1 if self._row else self._kernel
+        shape = [height, self._kernel, inputs, self._maps]
+        w = self.variable("w", shape, _initializer(self._kind, inputs * height * self._kernel, truncated=True))
         b = self.variable("b", [self._maps], tf.zeros_initializer())
         return tf.nn.bias_add(conv2d(x, tf.cast(w, x.dtype), self._stride), tf.cast(b, x.dtype))
 
@@ -52,33 +62,35 @@ class Conv2DTranspose(Module):
 
 
 class ResidualBlock(Module):
-    """x + conv1x1(relu(conv3x3(relu(x)))), with `width` maps inside (0: as many as x has)."""
+    """x + conv1x1(relu(conv3x3(relu(x)))), with `width` maps inside (0: as many as x has); `row` as of `Conv2D`."""
 
-    def __init__(self, width: int = 0, initializer: str = "normal", name: str = "residual"):
+    def __init__(self, width: int = 0, initializer: str = "normal", row: bool = False, name: str = "residual"):
         super().__init__(name)
-        self._width, self._kind = width, initializer
+        self._width, self._kind, self._row = width, initializer, row
 
     def _connect(self, x):
         maps = static_shape(x)[-1]
-        h = Conv2D(self._width or maps, 3, initializer=self._kind, name="conv_3x3")(tf.nn.relu(x))
+        h = Conv2D(self._width or maps, 3, initializer=self._kind, row=self._row, name="conv_3x3")(tf.nn.relu(x))
         h = Conv2D(maps, 1, initializer=self._kind, name="conv_1x1")(tf.nn.relu(h))
         return x + h
 
 
 class Encoder(Module):
-    """Pixels [B, S, S, C] float32 in 0..1 to z_e [B, h, w, features] float32."""
+    """Pixels [B, S, S, C] float32 in 0..1 to z_e [B, h, w, features] float32; `row` as of `Conv2D`."""
 
-    def __init__(self, config: NetworkConfig, features: int, dtype=tf.float32, name: str = "encoder"):
+    def __init__(
+        self, config: NetworkConfig, features: int, dtype=tf.float32, row: bool = False, name: str = "encoder"
+    ):
         super().__init__(name)
-        self._config, self._features, self._dtype = config, features, dtype
+        self._config, self._features, self._dtype, self._row = config, features, dtype, row
 
     def _connect(self, x):
         kind = self._config.initializer
         h = tf.cast(x, self._dtype)
         for i, width in enumerate(self._config.widths):
-            h = tf.nn.relu(Conv2D(width, KERNEL, 2, kind, name=f"conv_{i + 1}")(h))
+            h = tf.nn.relu(Conv2D(width, KERNEL, 2, kind, self._row, name=f"conv_{i + 1}")(h))
         for i in range(self._config.residual_blocks):
-            h = ResidualBlock(self._config.residual_width, kind, name=f"residual_{i + 1}")(h)
+            h = ResidualBlock(self._config.residual_width, kind, self._row, name=f"residual_{i + 1}")(h)
         if self._config.widths[-1] != self._features:
             h = Conv2D(self._features, 1, initializer=kind, name="to_codes")(h)
         return tf.cast(h, tf.float32)

@@ -1,11 +1,13 @@
 """The prior p(z) over code maps: a gated PixelCNN over the positions, and over the L codes within each.
 
+Of codes in one row, as those of speech, it may be a WaveNet, for any number of positions.
+
     p(z) = product of p(z_il | z_j for positions j < i, z_i1 .. z_i,l-1) over positions i in raster order and l = 1 .. L
 
 Each factor is a softmax over K values, so p(z) is normalised over all code maps.
 
 #### References
-van den Oord et al. (2016), arXiv 1606.05328; van den Oord et al. (2017), arXiv 1711.00937, section 3.3.
+van den Oord et al. (2016), arXiv 1606.05328; van den Oord et al. (2017), arXiv 1711.00937, sections 3.3 and 4.3.
 """
 
 from typing import Dict, NamedTuple, Optional
@@ -16,6 +18,7 @@ from vq_estimator.config import CodesConfig, PriorNetworkConfig
 from vq_estimator.nn.likelihoods.pixels import gumbel, uniform
 from vq_estimator.nn.module import Module
 from vq_estimator.nn.pixelcnn import PixelCNN
+from vq_estimator.nn.wavenet import WaveNet
 
 
 class Sampling(NamedTuple):
@@ -48,7 +51,11 @@ class CodePrior(Module):
     def __init__(self, config: PriorNetworkConfig, codes: CodesConfig, name: str = "prior"):
         super().__init__(name)
         self._config, self._codes = config, codes
-        self._pixelcnn = PixelCNN(config.layers, config.maps, config.maps, name="positions")
+        maps = config.maps
+        if config.cycles:
+            self._positions = WaveNet(config.cycles, config.layers, maps, maps, maps, name="positions")
+        else:
+            self._positions = PixelCNN(config.layers, maps, maps, name="positions")
 
     def _connect(self, function, *args):
         return function(*args)
@@ -67,19 +74,24 @@ class CodePrior(Module):
         """Logits of each code given those before it, [B, h, w, L, K]; arguments as of `log_prob`."""
         return self._template(self._all_logits, codes, labels)
 
-    def sample(self, batch: tf.Tensor, labels: Optional[tf.Tensor], how: Sampling) -> tf.Tensor:
-        """Draws code maps int32 [batch, h, w, L], one code after the other inside the graph."""
+    def sample(
+        self, batch: tf.Tensor, labels: Optional[tf.Tensor], how: Sampling, width: Optional[tf.Tensor] = None
+    ) -> tf.Tensor:
+        """Draws code maps int32 [batch, h, w, L], one code after the other inside the graph.
+
+        `width`: w, where it is another than that of the grid, of a WaveNet.
+        """
         c = self._codes
-        _, width, L = c.grid
+        _, columns, L = c.grid
 
         def draw(logits, i, j, level):
-            noise = gumbel(tf.shape(logits), noise_seed(how.seed, (i * width + j) * L + level))
+            noise = gumbel(tf.shape(logits), noise_seed(how.seed, (i * columns + j) * L + level))
             if 0 < how.top_k < c.K:
                 lowest = tf.nn.top_k(logits, how.top_k).values[:, -1:]
                 logits = tf.where(logits < lowest, tf.fill(tf.shape(logits), -1e9), logits)
             return tf.argmax(logits / how.temperature + noise, -1, output_type=tf.int32)
 
-        return self._template(self._scan, batch, labels, draw, False)
+        return self._template(self._scan, batch, labels, draw, False, width)
 
     def incremental_log_prob(self, codes: tf.Tensor, labels: Optional[tf.Tensor] = None) -> tf.Tensor:
         """What `log_prob` gives, by the steps of `sample`: one code after the other."""
@@ -87,13 +99,15 @@ class CodePrior(Module):
         def given(logits, i, j, level):
             return codes[:, i, j, level]
 
-        return self._template(self._scan, tf.shape(codes)[0], labels, given, True)
+        return self._template(self._scan, tf.shape(codes)[0], labels, given, True, tf.shape(codes)[2])
 
     def _weights(self) -> Dict[str, tf.Tensor]:
-        """The values of the variables that are not the PixelCNN's, read once, outside of any loop."""
+        """The values of the variables that are not the positions', read once, outside of any loop."""
         c, maps, n = self._codes, self._config.maps, self._config.embedding
         height, width, L = c.grid
-        shapes = {"position": ([1, height, width, maps], 0.1)}  # shape, deviation of the start
+        shapes = {}  # shape, deviation of the start
+        if not self._config.cycles:
+            shapes["position"] = ([1, height, width, maps], 0.1)
         if c.classes:
             shapes["class"] = ([c.classes, maps], 0.3)
         for i in range(L):
@@ -110,10 +124,14 @@ class CodePrior(Module):
             values[name] = self.variable(name, shape, start).read_value()
         return values
 
-    def _condition(self, weights, batch, labels):
-        """[B, h, w, maps]: a vector for each position, and one for the class."""
+    def _condition(self, weights, batch, labels, columns):
+        """[B, h, w, maps]: a vector for each position (a WaveNet has none), and one for the class."""
         height, width, _ = self._codes.grid
-        condition = weights["position"]
+        if self._config.cycles:
+            width = None
+            condition = tf.zeros(tf.stack([1, 1, columns, self._config.maps]))
+        else:
+            condition = weights["position"]
         if self._codes.classes:
             if labels is None:
                 raise ValueError("labels: got none, expected one for each example of a class-conditional prior")
@@ -134,7 +152,8 @@ class CodePrior(Module):
     def _all_logits(self, codes, labels, training_seed=None):
         L, weights = self._codes.grid[-1], self._weights()
         embedded = [tf.gather(weights[f"embedding_{level}"], codes[..., level]) for level in range(L)]
-        features = self._pixelcnn(tf.concat(embedded, -1), self._condition(weights, tf.shape(codes)[0], labels))
+        batch, columns = tf.shape(codes)[0], tf.shape(codes)[2]
+        features = self._positions(tf.concat(embedded, -1), self._condition(weights, batch, labels, columns))
         if training_seed is not None and self._config.dropout:
             keep = 1.0 - self._config.dropout
             kept = tf.cast(uniform(tf.shape(features), training_seed) < keep, tf.float32)
@@ -145,7 +164,7 @@ class CodePrior(Module):
         logits = self._all_logits(codes, labels, training_seed)
         return -tf.nn.sparse_softmax_cross_entropy_with_logits(labels=codes, logits=logits)
 
-    def _scan(self, batch, labels, choose, probabilities):
+    def _scan(self, batch, labels, choose, probabilities, columns=None):
         """Codes, or ln p of each, by the position's features and `choose(logits, i, j, level)` -> codes [B]."""
         L, weights = self._codes.grid[-1], self._weights()
 
@@ -161,4 +180,6 @@ class CodePrior(Module):
             return tf.concat(embedded, -1), tf.stack(terms if probabilities else codes, -1)
 
         kept = (L, tf.float32 if probabilities else tf.int32)
-        return self._pixelcnn.scan(self._condition(weights, batch, labels), L * self._config.embedding, kept, position)
+        columns = self._codes.grid[1] if columns is None else columns
+        condition = self._condition(weights, batch, labels, columns)
+        return self._positions.scan(condition, L * self._config.embedding, kept, position)

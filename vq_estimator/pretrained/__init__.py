@@ -10,11 +10,13 @@
 import os
 import shutil
 import tempfile
-from typing import Tuple
+from typing import Tuple, Union
 
+from vq_estimator.config import SpeechConfig
 from vq_estimator.errors import VQError
 from vq_estimator.inference.calibration import fingerprint
 from vq_estimator.inference.loaded import Model
+from vq_estimator.inference.speech import SpeechModel
 from vq_estimator.training import run_folder
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
@@ -37,13 +39,14 @@ def folder(name: str) -> str:
     return os.path.join(_HERE, name)
 
 
-def load(name: str) -> Model:
-    """Opens a provided model.
+def load(name: str) -> Union[Model, SpeechModel]:
+    """Opens a provided model, of speech a SpeechModel.
 
     Raises:
       VQError: there is no such model.
     """
-    return Model(folder(name))
+    of_speech = isinstance(run_folder.load_config(folder(name)).model, SpeechConfig)
+    return (SpeechModel if of_speech else Model)(folder(name))
 
 
 def card(name: str) -> str:

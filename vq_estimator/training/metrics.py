@@ -1,6 +1,6 @@
 """Streaming metrics over the examples of a split, never a mean of batch means."""
 
-from typing import Dict
+from typing import Dict, Optional
 
 import tensorflow.compat.v1 as tf
 
@@ -36,16 +36,20 @@ def streaming_code_counts(codes: tf.Tensor, K: int):
     return total.read_value(), total.assign_add(code_counts(codes, K))
 
 
-def vqvae(terms: Terms, codes: tf.Tensor, K: int) -> Dict[str, tuple]:
-    """The eval_metric_ops of a VQ-VAE."""
+def vqvae(terms: Terms, codes: tf.Tensor, K: int, weight: Optional[tf.Tensor] = None) -> Dict[str, tuple]:
+    """The eval_metric_ops of a VQ-VAE; `weight`: of the batch's examples, where they are of different lengths."""
+
+    def mean(term):
+        return tf.metrics.mean(term, weight)
+
     counts, update = streaming_code_counts(codes, K)
     used, perplexity = usage(counts)
     return {
-        "mse": tf.metrics.mean(terms.mse),
-        "loss/total": tf.metrics.mean(terms.total),
-        "loss/reconstruction": tf.metrics.mean(terms.reconstruction),
-        "loss/codebook": tf.metrics.mean(terms.codebook),
-        "loss/commitment": tf.metrics.mean(terms.commitment),
+        "mse": mean(terms.mse),
+        "loss/total": mean(terms.total),
+        "loss/reconstruction": mean(terms.reconstruction),
+        "loss/codebook": mean(terms.codebook),
+        "loss/commitment": mean(terms.commitment),
         "codebook/used": (used, update),
         "codebook/perplexity": (perplexity, update),
     }

@@ -6,9 +6,9 @@ import os
 import tensorflow.compat.v1 as tf
 from tensorflow import estimator as tf_estimator
 
-from vq_estimator.config import MSE
+from vq_estimator.config import MSE, SpeechConfig
 from vq_estimator.models import objectives
-from vq_estimator.models.vqvae import VQVAE
+from vq_estimator.models.vqvae import VQVAE, signal
 from vq_estimator.nn.prior import CodePrior
 from vq_estimator.training import averaging, hooks, metrics, optimization, summaries, warm_start
 from vq_estimator.training.run_folder import EVAL_NAME
@@ -18,7 +18,7 @@ def vqvae_model_fn(features, labels, mode, params, config):
     """One VQ-VAE graph: x -> z_e -> z_q -> p(x | z_q).
 
     Args:
-      features: {"image": uint8 [B, S, S, C]}.
+      features: {"image": uint8 [B, S, S, C]}, or of speech {"audio": uint8 [B, T], "speaker": int32 [B]}.
       labels: not used.
       mode: an Estimator's mode.
       params: {"config": Config, "start_step": int}, and "warm_start": a WarmStart or None.
@@ -26,21 +26,26 @@ def vqvae_model_fn(features, labels, mode, params, config):
     """
     del labels
     run = params["config"]
-    x = features["image"]  # [B, S, S, C] uint8
+    x, speakers = signal(features)  # [B, H, W, C] uint8
+    speech = isinstance(run.model, SpeechConfig)
     training = mode == tf_estimator.ModeKeys.TRAIN
     step = tf.train.get_or_create_global_step()
     model = VQVAE(run.model, run.train.seed)
-    out = model(x, training, tf.identity(step) if training else None)
+    out = model(x, training, tf.identity(step) if training else None, speakers)
     if mode == tf_estimator.ModeKeys.PREDICT:
-        predictions = {"codes": out.quantized.codes, "images": model.decode_vectors(out.quantized.z_q)}
+        decoded = model.decode_vectors(out.quantized.z_q, speakers=speakers)
+        predictions = {"codes": out.quantized.codes, "images": decoded}
         return tf_estimator.EstimatorSpec(mode, predictions=predictions)
 
     K = run.model.quantizer.K
     with tf.name_scope("objective"):
         terms = objectives.terms(x, out, run.objective, run.model)  # each [B]
         loss = tf.reduce_mean(terms.total)
-    shown = summaries.SHOWN
-    pictures = summaries.pictures(x[:shown], out.quantized.codes, model.decode_vectors(out.quantized.z_q[:shown]))
+    if speech:
+        pictures = summaries.sounds(model, x, out.quantized, speakers)
+    else:
+        shown = summaries.SHOWN
+        pictures = summaries.pictures(x[:shown], out.quantized.codes, model.decode_vectors(out.quantized.z_q[:shown]))
     if mode == tf_estimator.ModeKeys.EVAL:
         decay = run.optimizer.average_decay
         restored_from = averaging.restore_map(tf.global_variables(), tf.trainable_variables(), decay)
@@ -48,17 +53,19 @@ def vqvae_model_fn(features, labels, mode, params, config):
         return tf_estimator.EstimatorSpec(
             mode,
             loss=loss,
-            eval_metric_ops=metrics.vqvae(terms, out.quantized.codes, K),
+            eval_metric_ops=metrics.vqvae(terms, out.quantized.codes, K, tf.shape(x)[2] if speech else None),
             scaffold=tf.train.Scaffold(saver=tf.train.Saver(restored_from)),
             evaluation_hooks=[hooks.EvaluationPictures(pictures, folder, step)],
         )
 
     rate = optimization.learning_rate(run.optimizer, step, run.train.max_steps)
-    summaries.vqvae(out.quantized.codes, terms, rate, K)
+    summaries.vqvae(out.quantized.codes, terms, rate, K, speech)
     hooks.watch(
         reconstruction=terms.reconstruction, codebook=terms.codebook, commitment=terms.commitment, total=terms.total
     )
     figures = {"loss": loss, "mse": tf.reduce_mean(terms.mse)}
+    if speech:
+        figures = {"loss": loss, "bits": tf.reduce_mean(terms.reconstruction) / math.log(2.0)}
     schedule = run.train
     training_hooks = [hooks.ProgressHook(figures, params["start_step"], schedule.max_steps, schedule.log_steps)]
     if isinstance(run.model.likelihood, MSE) and run.objective.reconstruction == "squared_error":

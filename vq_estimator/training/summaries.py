@@ -1,13 +1,22 @@
 """What TensorBoard shows of a VQ-VAE."""
 
+import math
+
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.models.objectives import Terms
+from vq_estimator.models.vqvae import VQVAE
+from vq_estimator.nn import mu_law
 from vq_estimator.nn.module import static_shape
+from vq_estimator.nn.quantizers import Quantized
 from vq_estimator.training import metrics
 
 COLUMNS, ROWS = 8, 4
 SHOWN = COLUMNS * ROWS
+FRAME, HOP = 256, 64  # samples of a spectrogram's window, and between two
+FLOOR_DB = -80.0  # below the loudest: black
+OTHERS = 2  # voices that a recording is converted to
+MOST_SECONDS = 2  # of a recording
 
 
 def image_grid(images: tf.Tensor) -> tf.Tensor:
@@ -28,11 +37,48 @@ def pictures(images: tf.Tensor, codes: tf.Tensor, decoded: tf.Tensor):
     ]
 
 
-def vqvae(codes: tf.Tensor, terms: Terms, rate: tf.Tensor, K: int) -> None:
+def spectrogram(levels: tf.Tensor) -> tf.Tensor:
+    """Mu-law levels uint8 [T] as an image uint8 [1, FRAME / 2 + 1, frames, 1]: decibels, low frequencies below."""
+    waves = mu_law.to_wave(levels)
+    waves = tf.pad(waves, [[0, tf.maximum(FRAME - tf.shape(waves)[0], 0)]])
+    power = tf.abs(tf.signal.stft(waves, FRAME, HOP))  # [frames, FRAME / 2 + 1]
+    decibels = 20.0 / math.log(10.0) * tf.log(tf.maximum(power / tf.maximum(tf.reduce_max(power), 1e-6), 1e-6))
+    grey = 255.0 * (1.0 - tf.maximum(decibels, FLOOR_DB) / FLOOR_DB)
+    return tf.cast(tf.reverse(tf.transpose(grey), [0]), tf.uint8)[tf.newaxis, :, :, tf.newaxis]
+
+
+def sounds(model: VQVAE, x: tf.Tensor, quantized: Quantized, speakers: tf.Tensor):
+    """The first recording of a batch uint8 [B, 1, T, 1], in its own voice and in others'; returns the summary ops."""
+    config = model.config
+    most = MOST_SECONDS * config.sample_rate // config.network.stride  # codes
+    others = min(OTHERS, len(config.speakers) - 1)
+    voices = (speakers[0] + tf.range(1 + others)) % max(len(config.speakers), 1)
+    z_q = tf.tile(quantized.z_q[:1, :, :most], [1 + others, 1, 1, 1, 1])
+    drawn = model.decode_vectors(z_q, speakers=voices)[:, 0, :, 0]
+    heard = {"original": x[0, 0, : most * config.network.stride, 0], "reconstruction": drawn[0]}
+    for i in range(others):
+        heard[f"conversion_{i + 1}"] = drawn[1 + i]
+    found = []
+    for name, levels in heard.items():
+        waves = mu_law.to_wave(levels)
+        found.append(tf.summary.audio("audio/" + name, waves[tf.newaxis, :, tf.newaxis], config.sample_rate))
+        found.append(tf.summary.image("spectrograms/" + name, spectrogram(levels)))
+    # A row a codebook, a column a code; grey goes by the number, black to white.
+    K = config.quantizer.K
+    over_time = tf.transpose(quantized.codes[0, 0]) * 255 // max(K - 1, 1)  # [L, n]
+    bars = tf.cast(tf.repeat(tf.repeat(over_time, 8, 1), 16, 0), tf.uint8)
+    found.append(tf.summary.image("codebook/codes_over_time", bars[tf.newaxis, :, :, tf.newaxis]))
+    return found + [tf.summary.histogram("codebook/codes", quantized.codes)]
+
+
+def vqvae(codes: tf.Tensor, terms: Terms, rate: tf.Tensor, K: int, speech: bool = False) -> None:
     """Adds the scalars of training to the graph."""
     for name in ("total", "reconstruction", "codebook", "commitment"):
         tf.summary.scalar("loss/" + name, tf.reduce_mean(getattr(terms, name)))
-    tf.summary.scalar("mse", tf.reduce_mean(terms.mse))
+    if speech:
+        tf.summary.scalar("bits_per_sample", tf.reduce_mean(terms.reconstruction) / math.log(2.0))
+    else:
+        tf.summary.scalar("mse", tf.reduce_mean(terms.mse))
     used, perplexity = metrics.usage(metrics.code_counts(codes, K))
     tf.summary.scalar("codebook/used", used)
     tf.summary.scalar("codebook/perplexity", perplexity)

@@ -1,10 +1,12 @@
 """The training of a VQ-VAE."""
 
-from typing import Optional
+import math
+from typing import Optional, Union
 
-from vq_estimator.config import Config
-from vq_estimator.data import pipeline
+from vq_estimator.config import Config, SpeechConfig
+from vq_estimator.data import pipeline, speech
 from vq_estimator.data.sources import Source
+from vq_estimator.data.speech import SpeechSource
 from vq_estimator.errors import VQError
 from vq_estimator.training import loop, precision
 from vq_estimator.training.distribution import Distribution
@@ -13,8 +15,21 @@ from vq_estimator.training.model_fns import vqvae_model_fn
 from vq_estimator.training.warm_start import WarmStart
 
 
-def job(config: Config, source: Source, model_dir: str, warm: Optional[WarmStart] = None) -> loop.Job:
+def job(
+    config: Config, source: Union[Source, SpeechSource], model_dir: str, warm: Optional[WarmStart] = None
+) -> loop.Job:
     """The training of `config` on the files of `source`, from the weights of `warm` where that is given."""
+    inputs = _of_speech(config, source) if isinstance(config.model, SpeechConfig) else _of_images(config, source)
+    return loop.Job(
+        *(config, model_dir, vqvae_model_fn, *inputs[:2]),
+        metric="loss/reconstruction",
+        describe=inputs[2],
+        params={"warm_start": warm},
+    )
+
+
+def _of_images(config: Config, source: Source):
+    """Training and validation inputs, and what the log says of a validation."""
     schedule, size, binary = config.train, config.model.image_size, config.model.binarize
     eval_batch = pipeline.evaluation_batch(config.model.dims)
 
@@ -29,17 +44,30 @@ def job(config: Config, source: Source, model_dir: str, warm: Optional[WarmStart
         form = "mse {mse:.5f}, codes used {codebook/used:.0f}, perplexity {codebook/perplexity:.1f}"
         return form.format(**metrics)
 
-    return loop.Job(
-        *(config, model_dir, vqvae_model_fn, train_input, validation_input),
-        metric="loss/reconstruction",
-        describe=describe,
-        params={"warm_start": warm},
-    )
+    return train_input, validation_input, describe
+
+
+def _of_speech(config: Config, source: SpeechSource):
+    """The same; validation is of whole recordings, one at a time."""
+    schedule, window = config.train, config.model.window
+
+    def train_input(start, part):
+        return speech.training_dataset(source, window, schedule.batch_size, schedule.seed, start, part)
+
+    def validation_input():
+        return speech.evaluation_dataset(source, "validation")
+
+    def describe(metrics):
+        form = "{:.4f} bits/sample, codes used {:.0f}, perplexity {:.1f}"
+        bits = metrics["loss/reconstruction"] / math.log(2.0)
+        return form.format(bits, metrics["codebook/used"], metrics["codebook/perplexity"])
+
+    return train_input, validation_input, describe
 
 
 def train(
     config: Config,
-    source: Source,
+    source: Union[Source, SpeechSource],
     model_dir: str,
     overwrite: bool = False,
     hooks=(),

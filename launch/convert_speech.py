@@ -1,0 +1,48 @@
+"""Says the words of a recording in another voice, or in its own, through the codes of a trained run.
+
+python launch/convert_speech.py --pretrained=fsdd --input=in.wav --speaker=theo --out=out.wav
+python launch/convert_speech.py --pretrained=fsdd --input=in.wav --reconstruct --out=out.wav
+"""
+
+from vq_estimator.errors import VQError
+from vq_estimator_launch import common
+from vq_estimator_launch.common import FLAGS, Group
+
+common.run_flags()
+CONVERT = Group("Conversion")
+CONVERT.string("input", None, "a WAV or FLAC file of any rate; channels are mixed to one")
+CONVERT.string("speaker", None, "the voice, by its name in the data")
+CONVERT.bool("reconstruct", False, "its own voice: that of the run's speakers in which it is likeliest")
+CONVERT.integer("seed", 0, "decides every draw")
+CONVERT.string("out", "converted.wav", "the WAV to write")
+
+
+def main() -> None:
+    from vq_estimator.data import audio
+    from vq_estimator.inference.speech import SpeechModel
+
+    if not FLAGS.input:
+        raise VQError("input: got none, expected --input=IN.wav")
+    if (FLAGS.speaker is None) != FLAGS.reconstruct:
+        got = "both" if FLAGS.reconstruct else "none"
+        raise VQError(f"speaker: got {got} of --speaker=NAME and --reconstruct, expected one of the two")
+    if not FLAGS.out.endswith(".wav"):
+        raise VQError(f"out: got {FLAGS.out!r}, expected a name that ends in .wav")
+    common.check_writable("out")
+    _, checkpoint, model_dir = common.open_run()
+    with SpeechModel(model_dir, checkpoint.path) as model:
+        speaker = None if FLAGS.reconstruct else model.speaker(FLAGS.speaker)
+        levels = model.read(FLAGS.input)
+        if speaker is None:
+            speaker = model.likeliest_speaker(levels)
+        audio.write_wav(FLAGS.out, model.convert(levels, speaker, FLAGS.seed), model.sample_rate)
+        seconds, voice = len(levels) / model.sample_rate, model.config.model.speakers[speaker]
+    print(f"{seconds:.2f} seconds in the voice of {voice} in {FLAGS.out}")
+
+
+def run() -> None:
+    common.run(main, __doc__)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,282 @@
+"""A trained run of speech in a Python program: recordings to codes and back, in any of its voices, and new speech."""
+
+import math
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from vq_estimator.config import Config, SpeechConfig
+from vq_estimator.data import audio
+from vq_estimator.errors import VQError
+from vq_estimator.inference import prior as prior_lib
+from vq_estimator.inference import sampling
+from vq_estimator.inference.session import TrainedPrior, opened
+from vq_estimator.nn.prior import Sampling
+from vq_estimator.training import run_folder
+from vq_estimator.training.run_folder import Checkpoint
+
+BATCH = 16  # recordings that are drawn at once
+BUCKET = 16  # codes: lengths are brought to multiples of it, since each new one is compiled for
+SEGMENT = 4096  # codes that are made at once of a long recording
+AROUND = 16  # codes on either side of a segment that its codes may depend on
+MOST_SECONDS = 600  # of new speech
+
+
+class Spoken(NamedTuple):
+    """New speech.
+
+    Attributes:
+      levels: uint8 [N, T], mu-law.
+      codes: int32 [N, n, L].
+      speakers: int32 [N].
+      labels: int32 [N], what the codes are conditional on, or None.
+    """
+
+    levels: np.ndarray
+    codes: np.ndarray
+    speakers: np.ndarray
+    labels: Optional[np.ndarray]
+
+
+class SpeechModel:
+    """A trained VQ-VAE of speech, and its prior where it has one, in a graph and a session of their own.
+
+    A recording is uint8 [T], mu-law levels at `config.model.sample_rate` (`data.audio` reads files and makes them); its
+    codes are int32 [n, L], n the smallest number of them that reaches for T. `close()`, or a `with` block, frees the
+    session.
+
+    Attributes:
+      config: the run's configuration; `config.model.speakers` are the voices.
+      checkpoint: its checkpoint.
+      prior: its trained prior, or None.
+    """
+
+    def __init__(self, model_dir: str, which: str = "latest", prior: Optional[TrainedPrior] = None):
+        """Opens the run in `model_dir`, at the checkpoint `which`: "latest", "best" or a path.
+
+        `prior`: another than the run's best one.
+
+        Raises:
+          VQError: there is no such run or checkpoint, or it is no run of speech.
+        """
+        self.config: Config = run_folder.load_config(model_dir)
+        if not isinstance(self.config.model, SpeechConfig):
+            raise VQError(f"model_dir: got {model_dir!r}, a run of images, expected one of speech")
+        self.checkpoint: Checkpoint = run_folder.find_checkpoint(model_dir, which)
+        self.prior: Optional[TrainedPrior] = prior or prior_lib.find_or_warn(model_dir, self.checkpoint)
+        self._ops: Dict[str, Any] = {}
+
+        def build(model, prior=None):
+            x = tf.placeholder(tf.uint8, (None, *model.config.shape))
+            speakers = tf.placeholder(tf.int32, [None])
+            codes = tf.placeholder(tf.int32, (None, *model.config.codes_shape))
+            log_p = model.likelihood(codes, x, speakers).log_prob(x)
+            if prior is not None:  # all its variables have to be there
+                prior.log_prob(codes, tf.zeros([1], tf.int32) if self.prior.config.codes.classes else None)
+            return model, prior, x, speakers, codes, model.encode(x), log_p
+
+        self._session, tensors = opened(self.config, self.checkpoint.path, build, self.prior)
+        self._model, self._prior, self._x, self._speakers, self._codes, self._encoded, self._log_p = tensors
+
+    def __enter__(self) -> "SpeechModel":
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Frees the session."""
+        self._session.close()
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples a second."""
+        return self.config.model.sample_rate
+
+    def speaker(self, name: str) -> int:
+        """The number of a voice.
+
+        Raises:
+          VQError: there is none of that name.
+        """
+        names = self.config.model.speakers
+        if name not in names:
+            raise VQError(f"speaker: got {name!r}, expected one of " + ", ".join(names))
+        return names.index(name)
+
+    def read(self, path: str) -> np.ndarray:
+        """A WAV or FLAC file as a recording.
+
+        Raises:
+          VQError: it can't be read.
+        """
+        try:
+            return audio.mu_law(audio.read(path, self.sample_rate))
+        except (OSError, ValueError) as e:
+            raise VQError(f"input: {path!r} can't be read ({getattr(e, 'strerror', None) or e})") from None
+
+    def encode(self, levels: np.ndarray) -> np.ndarray:
+        """A recording to its codes; a long one in parts, so that memory is bounded."""
+        levels, stride = self._checked(levels), self.config.model.network.stride
+        parts, n = [], -(-len(levels) // stride)
+        for first in range(0, n, SEGMENT):
+            begin, end = max(first - AROUND, 0), min(first + SEGMENT + AROUND, n)
+            part = levels[begin * stride : end * stride]
+            codes = self._session.run(self._encoded, {self._x: part[np.newaxis, np.newaxis, :, np.newaxis]})[0, 0]
+            parts.append(codes[first - begin :][: min(SEGMENT, n - first)])
+        return np.concatenate(parts)
+
+    def decode(self, codes: np.ndarray, speaker: int, seed: int = 0) -> np.ndarray:
+        """Codes to a recording in a voice, uint8 [n * samples of a code]; the same arguments give the same one."""
+        return self.decode_all([codes], [speaker], seed)[0]
+
+    def decode_all(self, codes: Sequence[np.ndarray], speakers: Sequence[int], seed: int = 0) -> List[np.ndarray]:
+        """The same for several; each is what `decode` would give, up to the rounding of sums."""
+        sampling.check_seed(seed)
+        codes = [self._checked_codes(c) for c in codes]
+        for speaker in speakers:
+            if not 0 <= speaker < len(self.config.model.speakers):
+                raise VQError(f"speaker: got {speaker}, expected 0 to {len(self.config.model.speakers) - 1}")
+        draw, levels = self._op("decode", self._decoder)
+        lengths, found = [-(-len(c) // BUCKET) * BUCKET for c in codes], [None] * len(codes)
+        order = sorted(range(len(codes)), key=lambda i: lengths[i])
+        while order:
+            same = [i for i in order[:BATCH] if lengths[i] == lengths[order[0]]]
+            order = order[len(same) :]
+            whole = [np.pad(codes[i], [(0, lengths[i] - len(codes[i])), (0, 0)], mode="edge") for i in same]
+            given = {self._codes: np.stack(whole)[:, np.newaxis], self._speakers: [speakers[i] for i in same]}
+            given[draw] = seed
+            drawn = self._session.run(levels, given)[:, 0, :, 0]
+            for i, one in zip(same, drawn):
+                found[i] = one[: len(codes[i]) * self.config.model.network.stride]
+        return found
+
+    def convert(self, levels: np.ndarray, speaker: int, seed: int = 0) -> np.ndarray:
+        """What a recording says, in another voice: its codes, decoded for a speaker; as long as it is."""
+        return self.decode(self.encode(levels), speaker, seed)[: len(levels)]
+
+    def bits_per_sample(self, levels: np.ndarray, speaker: int) -> float:
+        """-log2 p(x | z_q, speaker) of a recording, for each sample; what its codes cost is not in it."""
+        levels = self._checked(levels)
+        x = levels[np.newaxis, np.newaxis, :, np.newaxis]
+        given = {self._x: x, self._codes: self.encode(levels)[np.newaxis, np.newaxis], self._speakers: [speaker]}
+        return float(-self._session.run(self._log_p, given)[0] / (len(levels) * math.log(2.0)))
+
+    def likeliest_speaker(self, levels: np.ndarray) -> int:
+        """The voice in which a recording is likeliest."""
+        bits = [self.bits_per_sample(levels, i) for i in range(len(self.config.model.speakers))]
+        return int(np.argmin(bits))
+
+    def sample(
+        self,
+        num: int,
+        seconds: float = 1.0,
+        label: Optional[int] = None,
+        speaker: Optional[int] = None,
+        temperature: float = 1.0,
+        seed: int = 0,
+    ) -> Spoken:
+        """New speech: codes drawn from the prior, decoded.
+
+        Args:
+          num: how many.
+          seconds: how long each is, rounded up to whole codes.
+          label: the class that all have, where the prior is conditional on the data's classes; None: in turn.
+          speaker: the voice of all; None: in turn.
+          temperature, seed: see `nn.prior.Sampling`.
+
+        Raises:
+          VQError: the run has no prior, or a value that can't be.
+        """
+        if self.prior is None:
+            raise VQError("prior: the run has none; train it with train_prior.py")
+        of, voices = self.prior.config.codes, len(self.config.model.speakers)
+        if num < 1:
+            raise VQError(f"num: got {num}, expected 1 or more")
+        if not 0 < seconds <= MOST_SECONDS:
+            raise VQError(f"seconds: got {seconds}, expected a number above 0, up to {MOST_SECONDS}")
+        if not 0 < temperature < float("inf"):
+            raise VQError(f"temperature: got {temperature}, expected a number above 0")
+        sampling.check_seed(seed)
+        each = {"class": of.classes, "speaker": 0, "both": of.classes // max(voices, 1)}[of.condition]
+        if label is not None and not 0 <= label < each:
+            want = f"0 to {each - 1}" if each else "none: the prior knows no classes"
+            raise VQError(f"label: got {label}, expected {want}")
+        numbers = np.arange(num)
+        labels = np.full(num, label) if label is not None else numbers % max(each, 1)
+        speakers = np.full(num, speaker) if speaker is not None else numbers // max(each, 1) % voices
+        given = {"class": labels, "speaker": speakers, "both": speakers * max(each, 1) + labels}[of.condition]
+        n = math.ceil(seconds * self.sample_rate / self.config.model.network.stride)
+        codes = self._draw_codes(given.astype(np.int32), n, temperature, seed)
+        levels = self.decode_all(list(codes), list(speakers), seed)
+        return Spoken(np.stack(levels), codes, speakers.astype(np.int32), given if of.classes else None)
+
+    def _draw_codes(self, labels: np.ndarray, n: int, temperature: float, seed: int) -> np.ndarray:
+        def build():
+            of = tf.placeholder(tf.int32, [BATCH])
+            width, heat, draw = (tf.placeholder(t, []) for t in (tf.int32, tf.float32, tf.int64))
+            given = of if self.prior.config.codes.classes else None
+            codes = self._prior.sample(tf.constant(BATCH), given, Sampling(draw, heat), width)
+            return of, width, heat, draw, codes
+
+        of, width, heat, draw, codes = self._op("sample", build)
+        parts = []
+        for start in range(0, len(labels), BATCH):
+            some = np.zeros(BATCH, np.int32)
+            some[: len(labels[start : start + BATCH])] = labels[start : start + BATCH]
+            feed = {of: some, width: n, heat: temperature, draw: seed + ((start // BATCH) << 32)}
+            parts.append(self._session.run(codes, feed)[:, 0])
+        return np.concatenate(parts)[: len(labels)]
+
+    def _decoder(self) -> Tuple[tf.Tensor, tf.Tensor]:
+        draw = tf.placeholder(tf.int64, [])
+        return draw, self._model.decode(self._codes, draw, True, self._speakers, compiled=True)
+
+    def _op(self, name: str, build: Callable[[], Any]) -> Any:
+        if name not in self._ops:
+            with self._session.graph.as_default():
+                self._ops[name] = build()
+        return self._ops[name]
+
+    @staticmethod
+    def _checked(levels: np.ndarray) -> np.ndarray:
+        levels = np.asarray(levels)
+        if levels.dtype != np.uint8 or levels.ndim != 1 or not levels.size:
+            raise VQError(f"levels: got {levels.dtype} {list(levels.shape)}, expected uint8 [T], mu-law levels")
+        return levels
+
+    def _checked_codes(self, codes: np.ndarray) -> np.ndarray:
+        codes, q = np.asarray(codes), self.config.model.quantizer
+        if not np.issubdtype(codes.dtype, np.integer) or codes.ndim != 2 or codes.shape[1] != q.L or not codes.size:
+            raise VQError(f"codes: got {codes.dtype} {list(codes.shape)}, expected integers [n, {q.L}]")
+        if codes.min() < 0 or codes.max() >= q.K:
+            raise VQError(f"codes: got {codes.min()} to {codes.max()}, expected codes from 0 to {q.K - 1}")
+        return codes.astype(np.int32)
+
+
+def describe(spoken: Spoken, model: SpeechModel, class_names: Sequence[str]) -> List[str]:
+    """A name for each of some new speech: its number, the class where the prior knows some, and the voice."""
+    of, names = model.prior.config.codes, []
+    for i, speaker in enumerate(spoken.speakers):
+        voice = model.config.model.speakers[speaker]
+        label = None
+        if of.classes and of.condition != "speaker":
+            number = int(spoken.labels[i]) % (
+                of.classes // (len(model.config.model.speakers) if of.condition == "both" else 1)
+            )
+            label = class_names[number] if number < len(class_names) else str(number)
+        names.append("-".join(part for part in (f"{i:03d}", label, voice) if part))
+    return names
+
+
+def write_summary(folder: str, step: int, sounds: Dict[str, np.ndarray], sample_rate: int) -> None:
+    """Adds recordings uint8 [T] by their names to TensorBoard's events in `folder`."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        for name, levels in sounds.items():
+            waves = audio.from_mu_law(levels)[np.newaxis, :, np.newaxis]
+            tf.summary.audio(name, tf.constant(waves), sample_rate)
+        summary = session.run(tf.summary.merge_all())
+    writer = tf.summary.FileWriterCache.get(folder)
+    writer.add_summary(summary, step)
+    writer.flush()

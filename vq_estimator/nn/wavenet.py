@@ -1,0 +1,214 @@
+"""WaveNet: dilated causal layers over a sequence, all of it at once or one step at a time by the same layers.
+
+A layer of dilation d sees its input at t and at t - d. The full pass gets the latter by a shift; `scan` keeps the last
+d inputs of each layer in a queue, so that a step costs a few products a layer however far they see (Paine et al. 2016).
+Sequences are [B, 1, T, C], images of one row, so that what works with `PixelCNN` works with a WaveNet.
+
+#### References
+van den Oord et al. (2016), WaveNet, arXiv 1609.03499, sections 2.1 to 2.5.
+Paine et al. (2016), Fast Wavenet Generation Algorithm, arXiv 1611.09482.
+"""
+
+from typing import Callable, Dict, Tuple
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from vq_estimator.nn.module import Module, classic_loops, static_shape
+from vq_estimator.nn.pixelcnn import gate
+
+XLA = not tf.__version__.startswith("1.")  # whether there is `compiled`
+
+
+def _product(x: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
+    """[..., C] times [C, M]."""
+    if len(static_shape(x)) == 2:
+        return tf.matmul(x, w)
+    shape = tf.concat([tf.shape(x)[:-1], [static_shape(w)[1]]], 0)
+    y = tf.reshape(tf.matmul(tf.reshape(x, [-1, static_shape(w)[0]]), w), shape)
+    y.set_shape(static_shape(x)[:-1] + [static_shape(w)[1]])
+    return y
+
+
+class WaveNet(Module):
+    """Numbers for each step of a sequence from the steps before it and from a condition.
+
+    Args:
+      cycles, layers: dilations 1, 2, 4 .. 2^(layers - 1), `cycles` times.
+      maps: feature maps of the layers.
+      outputs: numbers for each step.
+      skip: feature maps of the sum that every layer adds to.
+      repeat: steps for each of which the condition is the same: it has a `repeat`-th of the sequence's length.
+      dtype: of the arithmetic of the full pass's layers; the outputs are float32.
+    """
+
+    def __init__(
+        self,
+        cycles: int,
+        layers: int,
+        maps: int,
+        outputs: int,
+        skip: int,
+        repeat: int = 1,
+        dtype=tf.float32,
+        name: str = "wavenet",
+    ):
+        super().__init__(name)
+        self._maps, self._outputs, self._skip, self._repeat, self._dtype = maps, outputs, skip, repeat, dtype
+        self._dilations = [2**i for i in range(layers)] * cycles
+
+    @property
+    def receptive_field(self) -> int:
+        """How many steps before it an output depends on."""
+        return 1 + sum(self._dilations)
+
+    def _connect(self, function: Callable, *args):
+        return function(*args)
+
+    def __call__(self, x: tf.Tensor, condition: tf.Tensor) -> tf.Tensor:
+        """x float32 [B, 1, T, C], condition [B, 1, n, D] with n * repeat >= T -> [B, 1, T, outputs].
+
+        The output at t depends on x before t and on the condition of its step.
+        """
+        return self._template(self._full, x, condition)
+
+    def scan(
+        self,
+        condition: tf.Tensor,
+        channels: int,
+        kept: Tuple[int, tf.DType],
+        choose: Callable,
+        compiled: bool = False,
+    ) -> tf.Tensor:
+        """One step after the other, inside the graph, for as long as there is a condition.
+
+        Args:
+          condition: [B, 1, n, D].
+          channels: C of a step.
+          kept: k and type of what is kept of each step.
+          choose: (outputs [B, outputs], 0, t) -> (the step at t, [B, C] float32; what is kept of it, [B, k]).
+          compiled: by XLA, which takes seconds once for each shape and is faster after (TensorFlow 2 alone). `choose`
+            may then hold only what XLA knows.
+
+        Returns:
+          What was kept, [B, 1, T, k], T = n * repeat.
+        """
+        if compiled and XLA:
+            return self._template(self._scan, condition, channels, kept, choose, True)
+        with classic_loops():
+            return self._template(self._scan, condition, channels, kept, choose, False)
+
+    def _weights(self, channels: int, features: int) -> Dict[str, tf.Tensor]:
+        """The variables' values, read once, outside of any loop."""
+        m, s, layers = self._maps, self._skip, len(self._dilations)
+        shapes = {
+            "first": [channels, m],
+            "condition": [features, 2 * m * layers],
+            "head_1": [s, s],
+            "head_2": [s, self._outputs],
+        }
+        gains = {"head_1": 2.0**0.5, "head_2": 0.1}
+        for i in range(layers):
+            shapes[f"layer_{i}_taps"] = [2 * m, 2 * m]
+            shapes[f"layer_{i}_out"] = [m, m + s]
+            gains[f"layer_{i}_out"] = 0.5
+        values = {}
+        for name, (fan_in, maps) in shapes.items():
+            start = tf.truncated_normal_initializer(stddev=gains.get(name, 1.0) / fan_in**0.5)
+            values[name] = self.variable(name + "_w", [fan_in, maps], start).read_value()
+            if not name.endswith("taps"):
+                values[name + "_b"] = self.variable(name + "_b", [maps], tf.zeros_initializer()).read_value()
+        return values
+
+    def _layer(self, weights, i: int, past: tf.Tensor, here: tf.Tensor, condition) -> Tuple[tf.Tensor, tf.Tensor]:
+        """The input of layer i a dilation ago and now, [..., maps] -> the next layer's, and what goes to the skip sum.
+
+        `condition`: adds the condition to [..., 2 maps].
+        """
+        seen = condition(_product(tf.concat([past, here], -1), weights[f"layer_{i}_taps"]))
+        out = tf.nn.bias_add(_product(gate(seen), weights[f"layer_{i}_out"]), weights[f"layer_{i}_out_b"])
+        on, skip = tf.split(out, [self._maps, self._skip], -1)
+        return here + on, skip
+
+    @staticmethod
+    def _dense(weights, name: str, x: tf.Tensor) -> tf.Tensor:
+        return tf.nn.bias_add(_product(x, weights[name]), weights[name + "_b"])
+
+    def _head(self, weights, skip: tf.Tensor) -> tf.Tensor:
+        h = tf.nn.relu(self._dense(weights, "head_1", tf.nn.relu(skip)))
+        return tf.cast(self._dense(weights, "head_2", h), tf.float32)
+
+    def _full(self, x, condition):
+        weights = self._weights(static_shape(x)[-1], static_shape(condition)[-1])
+        weights = {name: tf.cast(w, self._dtype) for name, w in weights.items()}
+        x, condition = tf.cast(x[:, 0], self._dtype), tf.cast(condition[:, 0], self._dtype)
+        batch, steps, n = tf.shape(x)[0], tf.shape(x)[1], tf.shape(condition)[1]
+        total = n * self._repeat
+        x = tf.pad(x, [[0, 0], [1, tf.maximum(total - steps, 0)], [0, 0]])[:, :total]  # shifted: the step before
+        h, skips = self._dense(weights, "first", x), []
+        given = tf.split(self._dense(weights, "condition", condition), len(self._dilations), -1)
+        for i, (dilation, c) in enumerate(zip(self._dilations, given)):
+
+            def add(seen, c=c):
+                apart = tf.reshape(seen, tf.stack([batch, n, self._repeat, 2 * self._maps]))
+                return tf.reshape(apart + c[:, :, tf.newaxis], tf.shape(seen))
+
+            past = tf.pad(h, [[0, 0], [dilation, 0], [0, 0]])[:, :total]
+            past.set_shape(h.shape)
+            h, skip = self._layer(weights, i, past, h, add)
+            skips.append(skip)
+        found = self._head(weights, tf.add_n(skips))[:, tf.newaxis, :steps]
+        found.set_shape([None, 1, None, self._outputs])
+        return found
+
+    def _scan(self, condition, channels, kept, choose, compiled):
+        weights = self._weights(channels, static_shape(condition)[-1])
+        given = tf.transpose(condition[:, 0], [1, 0, 2])  # [n, B, D]
+        if not compiled:
+            found = self._loop(weights, given, channels, kept, choose)
+        else:
+            loop = tf.function(
+                lambda: self._loop(weights, given, channels, kept, choose), jit_compile=True, autograph=False
+            )
+            found = loop()
+        found.set_shape([None, None, kept[0]])
+        return tf.transpose(found, [1, 0, 2])[:, tf.newaxis]
+
+    def _loop(self, weights: Dict[str, tf.Tensor], given, channels: int, kept, choose: Callable) -> tf.Tensor:
+        """[T, B, k]: for each condition, then for each step that it holds for."""
+        dilations = np.array(self._dilations, np.int32)
+        offsets = (np.cumsum(dilations) - dilations).astype(np.int32)
+        n, batch, (k, kept_type) = tf.shape(given)[0], tf.shape(given)[1], kept
+
+        def stretch(i, x, queue, rows):
+            here = self._dense(weights, "condition", given[i])  # [B, layers * 2 maps]
+            here = tf.split(here, len(dilations), -1)
+
+            def step(j, x, queue, rows):
+                t = i * self._repeat + j
+                places = offsets + t % dilations
+                pasts = tf.unstack(tf.gather(queue, places))
+                h, inputs, skips = self._dense(weights, "first", x), [], []
+                for number, (past, c) in enumerate(zip(pasts, here)):
+                    inputs.append(h)
+                    h, skip = self._layer(weights, number, past, h, lambda seen, c=c: seen + c)
+                    skips.append(skip)
+                queue = tf.tensor_scatter_nd_update(queue, places[:, tf.newaxis], tf.stack(inputs))
+                x, keep = choose(self._head(weights, tf.add_n(skips)), 0, t)
+                return j + 1, tf.ensure_shape(x, [None, channels]), queue, rows.write(t, keep)
+
+            if self._repeat == 1:
+                _, x, queue, rows = step(0, x, queue, rows)
+            else:
+                start = [tf.constant(0), x, queue, rows]
+                _, x, queue, rows = tf.while_loop(lambda j, *_: j < self._repeat, step, start, back_prop=False)
+            return i + 1, x, queue, rows
+
+        queue = tf.zeros(tf.stack([int(dilations.sum()), batch, self._maps]))
+        queue.set_shape([int(dilations.sum()), None, self._maps])
+        x = tf.zeros(tf.stack([batch, channels]))
+        x.set_shape([None, channels])
+        rows = tf.TensorArray(kept_type, n * self._repeat, element_shape=[None, k])
+        start = [tf.constant(0), x, queue, rows]
+        _, _, _, rows = tf.while_loop(lambda i, *_: i < n, stretch, start, back_prop=False)
+        return rows.stack()
