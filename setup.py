@@ -67,6 +67,7 @@ setup(
             "vq-make-tfrecords = vq_estimator_launch.make_tfrecords:run",
             "vq-encode = vq_estimator_launch.encode:run",
             "vq-decode = vq_estimator_launch.decode:run",
+            "vq-convert-speech = vq_estimator_launch.convert_speech:run",
             "vq-explore = vq_estimator_launch.explore:run",
             "vq-import-checkpoint = vq_estimator_launch.import_checkpoint:run",
             "vq-compare = vq_estimator_launch.compare:run",

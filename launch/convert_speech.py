@@ -19,6 +19,7 @@ CONVERT.string("out", "converted.wav", "the WAV to write")
 
 def main() -> None:
     from vq_estimator.data import audio
+    from vq_estimator.inference import sampling
     from vq_estimator.inference.speech import SpeechModel
 
     if not FLAGS.input:
@@ -29,6 +30,7 @@ def main() -> None:
     if not FLAGS.out.endswith(".wav"):
         raise VQError(f"out: got {FLAGS.out!r}, expected a name that ends in .wav")
     common.check_writable("out")
+    sampling.check_seed(FLAGS.seed)
     _, checkpoint, model_dir = common.open_run()
     with SpeechModel(model_dir, checkpoint.path) as model:
         speaker = None if FLAGS.reconstruct else model.speaker(FLAGS.speaker)

@@ -1,0 +1,303 @@
+"""A VQ-VAE of speech from recordings to bits, codes, other voices, new speech and a SavedModel."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+from forked import ROOT
+from test_evaluation import KEYS
+from test_export import TF1_PYTHON
+
+from vq_estimator import config as c
+from vq_estimator.data import audio, speech
+from vq_estimator.errors import VQError
+from vq_estimator.inference import evaluation, export, extraction, stripping
+from vq_estimator.inference import prior as prior_lib
+from vq_estimator.inference.speech import SpeechModel, describe
+from vq_estimator.models.vqvae import VQVAE
+from vq_estimator.training import prior_trainer, run_folder, trainer
+
+RATE, STRIDE, K = 8000, 64, 8
+SMALL = dict(widths=(8,) * 6, residual_blocks=1, K=K, D=8, window=512, batch_size=2, average_decay=0.9)
+SMALL.update(wavenet_cycles=1, wavenet_layers=4, wavenet_maps=8, wavenet_skip=8, wavenet_features=8, learning_rate=5e-3)
+SMALL.update(max_steps=30, warmup_steps=1, save_checkpoints_steps=15, eval_steps=15, save_summary_steps=15)
+
+
+def tone(seed, samples):
+    rng, t = np.random.RandomState(seed), np.arange(samples) / RATE
+    return (0.5 * np.sin(2 * np.pi * rng.uniform(100, 800) * t) + 0.02 * rng.randn(samples)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    """A folder of recordings of two speakers, each of its own length."""
+    folder = tmp_path_factory.mktemp("recordings")
+    for split, number in (("train", 4), ("validation", 1), ("test", 2)):
+        for s, speaker in enumerate(("anna", "ben")):
+            (folder / split / speaker).mkdir(parents=True)
+            for i in range(number):
+                audio.write_wav(str(folder / split / speaker / f"{i}.wav"), tone(10 * s + i, 700 + 37 * i), RATE)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def source(recordings, cache_dir):
+    return speech.locate("wav", recordings, cache_dir, RATE)
+
+
+@pytest.fixture(scope="module")
+def run(source, tmp_path_factory):
+    """(config, checkpoint, model_dir) of a model trained for 30 steps."""
+    model_dir = str(tmp_path_factory.mktemp("runs") / "speech")
+    config = c.with_data(c.make_config("wav", **SMALL), source.name, source.speakers)
+    trainer.train(config, source, model_dir)
+    return config, run_folder.find_checkpoint(model_dir), model_dir
+
+
+@pytest.fixture(scope="module")
+def with_prior(run, source):
+    """The same, once a prior is trained on speakers."""
+    config, checkpoint, model_dir = run
+    of = extraction.codes_config(config, checkpoint, source, True, "speaker")
+    given = dict(cycles=1, layers=3, maps=8, embedding=4, max_steps=20, save_checkpoints_steps=10, eval_steps=10)
+    codes = extraction.extract(config, checkpoint, source, model_dir)
+    codes = {split: extraction.condition_labels(found, "speaker", 1) for split, found in codes.items()}
+    prior_config = c.make_prior_config(of, batch_size=4, **given)
+    prior_trainer.train(prior_config, codes["train"], codes["validation"], model_dir)
+    return run
+
+
+@pytest.fixture(scope="module")
+def model(with_prior):
+    with SpeechModel(with_prior[2]) as found:
+        yield found
+
+
+# The model
+
+
+def test_configuration_round_trip_and_what_images_have_alone():
+    config = c.with_data(c.make_config("fsdd", downsampling=32), "fsdd-half", ("a", "b"))
+    assert c.from_json(c.to_json(config)) == config and config.preset == "wavenet"
+    assert config.model.network.stride == 32 and config.model.grid == (1, 64, 1)
+    for given, message in (
+        (dict(flip=True), "flip: got True, expected no value"),
+        (dict(likelihood="mse"), "likelihood: got 'mse', expected no value: fsdd has no such setting"),
+        (dict(downsampling=48), "downsampling: got 48, expected a power of 2"),
+        (dict(window=100), "window: got 100, expected a multiple of 64"),
+        (dict(widths="8,8", downsampling=8), "widths: got .* expected 3 numbers"),
+    ):
+        with pytest.raises(VQError, match=message):
+            c.make_config("fsdd", **given)
+    with pytest.raises(VQError, match="window: got 64, expected no value: mnist has no such setting"):
+        c.make_config("mnist", window=64)
+
+
+def test_an_older_configuration_is_one_of_images():
+    text = json.loads(c.to_json(c.make_config("mnist")))
+    assert text["model"].pop("type") == "image"
+    assert c.from_json(json.dumps(text)) == c.make_config("mnist")
+
+
+@pytest.mark.parametrize("length", [1, 63, 64, 65, 200])
+def test_any_length(length):
+    m = c.with_data(c.make_config("wav", **SMALL), "x", ("a", "b")).model
+    vqvae, x = VQVAE(m), tf.placeholder(tf.uint8, [None, 1, None, 1])
+    out = vqvae(x, speakers=tf.constant([0, 1]))
+    drawn = vqvae.decode(out.quantized.codes, speakers=tf.constant([0, 1]))
+    levels = np.random.RandomState(0).randint(0, 256, (2, 1, length, 1)).astype(np.uint8)
+    table = tf.reduce_logsumexp(out.likelihood.log_table(0), -1)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        codes, log_p, total, drawn = session.run(
+            [out.quantized.codes, out.likelihood.log_prob(x), table, drawn], {x: levels}
+        )
+    n = -(-length // STRIDE)
+    assert codes.shape == (2, 1, n, 1) and log_p.shape == (2,) and drawn.shape == (2, 1, n * STRIDE, 1)
+    assert total.shape == (2, 1, length)  # of each sample the 256 levels, which sum to one
+    np.testing.assert_allclose(total, 0.0, atol=1e-5)
+
+
+def test_a_sample_depends_on_its_codes_its_speaker_and_the_past():
+    m = c.with_data(c.make_config("wav", **SMALL), "x", ("a", "b")).model
+    vqvae = VQVAE(m)
+    x = tf.constant(np.random.RandomState(0).randint(0, 256, (1, 1, 256, 1)).astype(np.uint8))
+    z_q = tf.constant(np.random.RandomState(1).randn(1, 1, 4, 1, 8).astype(np.float32))
+    tables = [vqvae.likelihood_of_vectors(z_q, x, [s]).log_table(0) for s in (0, 1)]
+    later = tf.concat([x[:, :, :128], 255 - x[:, :, 128:]], 2)
+    changed = vqvae.likelihood_of_vectors(z_q, later, [0]).log_table(0)
+    grad = tf.gradients(tables[0][0, 0, 140, 7], z_q)[0]
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        (first, other), changed, grad = session.run([tables, changed, grad])
+    assert np.abs(first - other).max() > 1e-4
+    np.testing.assert_allclose(changed[0, 0, :129], first[0, 0, :129], atol=1e-6)
+    assert np.abs(changed[0, 0, 129] - first[0, 0, 129]).max() > 1e-6
+    assert np.abs(grad[0, 0, 2]).max() > 0
+
+
+# Training and bits
+
+
+def test_training_learns_and_resumes(run, source):
+    config, checkpoint, model_dir = run
+    assert checkpoint.step == 30
+    assert run_folder.load_best(model_dir)["value"] < 0.9 * math.log(256)
+    assert trainer.train(config, source, model_dir).step == 30  # nothing left to do
+
+
+def test_evaluation_has_the_keys_of_images_and_counts_each_sample_once(with_prior, source):
+    config, checkpoint, model_dir = with_prior
+    result = evaluation.evaluate(config, checkpoint, source, model_dir, "test")
+    assert set(result) == KEYS and result["mse"] is None and result["original_nll"] is None
+    assert json.load(open(os.path.join(model_dir, "eval", "test.json"))) == result
+    lengths = source.splits["test"].lengths
+    assert result["examples"] == 4 and result["dims_per_example"] == lengths.mean()
+    bits = result["bits_per_dim"]
+    codes = -(-lengths // STRIDE)
+    assert abs(bits["rate_uniform"] - codes.sum() * math.log2(K) / lengths.sum()) < 1e-9
+    with SpeechModel(model_dir) as model:
+        clips = source.splits["test"]
+        each = [model.bits_per_sample(clips.clip(i), clips.speakers[i]) * lengths[i] for i in range(clips.count)]
+    assert abs(sum(each) / lengths.sum() - bits["distortion"]) < 1e-4
+    kept = np.load(os.path.join(model_dir, "eval", "test.npz"))
+    assert kept["codes"].shape == (1, 1, codes.sum(), 1) and (kept["positions"] == codes).all()
+    # Of the trained prior the figures are those of its log-probabilities, the mixture of both speakers.
+    assert result["prior"]["bits_per_image"] == pytest.approx(kept["rate_prior"].mean() / math.log(2.0))
+    assert result["prior"]["bits_per_image_given_class"] < result["prior"]["bits_per_image_uniform"] + 1
+    assert bits["total_prior"] == pytest.approx(bits["distortion"] + bits["rate_prior"])
+
+
+def test_the_codes_of_another_recording_are_refused(run, source):
+    with pytest.raises(VQError, match="codes: got another, expected own"):
+        evaluation.evaluate(*run[:2], source, run[2], "test", evaluation.ANOTHER)
+
+
+# In a program
+
+
+def test_encode_in_parts_equals_the_whole(model, monkeypatch):
+    from vq_estimator.inference import speech as speech_lib
+
+    levels = audio.mu_law(tone(3, 9999))
+    whole = model.encode(levels)
+    monkeypatch.setattr(speech_lib, "SEGMENT", 20)
+    assert whole.shape == (157, 1)
+    np.testing.assert_array_equal(model.encode(levels), whole)
+
+
+def test_decode_repeats_exactly_and_differs_by_voice_and_seed(model):
+    codes = model.encode(audio.mu_law(tone(3, 1000)))
+    first = model.decode(codes, 0, seed=5)
+    assert first.dtype == np.uint8 and len(first) == len(codes) * STRIDE
+    np.testing.assert_array_equal(model.decode(codes, 0, seed=5), first)
+    assert (model.decode(codes, 1, seed=5) != first).any() and (model.decode(codes, 0, seed=6) != first).any()
+    several = model.decode_all([codes, codes[:3], codes], [0, 1, 1], seed=5)
+    assert [len(levels) for levels in several] == [len(codes) * STRIDE, 3 * STRIDE, len(codes) * STRIDE]
+    assert (several[0] == first).mean() > 0.9  # a sum in another order may turn a draw
+
+
+def test_silence_and_a_single_sample(model):
+    for levels in (np.full(300, audio.SILENCE, np.uint8), np.array([7], np.uint8)):
+        converted = model.convert(levels, 1)
+        assert converted.shape == levels.shape
+        assert 0 < model.bits_per_sample(levels, 1) < 20
+
+
+def test_bad_values_are_one_line(model, tmp_path):
+    for call, message in (
+        (lambda: model.speaker("carl"), "speaker: got 'carl', expected one of anna, ben"),
+        (lambda: model.decode(np.zeros([3, 1], np.int32), 2), "speaker: got 2, expected 0 to 1"),
+        (lambda: model.decode(np.full([3, 1], K), 0), "codes: got 8 to 8, expected codes from 0 to 7"),
+        (lambda: model.encode(np.zeros(0, np.uint8)), r"levels: got uint8 \[0\], expected uint8 \[T\]"),
+        (lambda: model.encode(np.zeros(4, np.float32)), r"levels: got float32 \[4\]"),
+        (lambda: model.read(str(tmp_path / "none.wav")), "input: .*none.wav' can't be read .No such file"),
+        (lambda: model.sample(0), "num: got 0"),
+        (lambda: model.sample(1, seconds=0), "seconds: got 0"),
+        (lambda: model.sample(1, label=1), "label: got 1, expected none: the prior knows no classes"),
+    ):
+        with pytest.raises(VQError, match=message):
+            call()
+
+
+def test_new_speech(model):
+    spoken = model.sample(3, seconds=0.1, seed=4)
+    assert spoken.levels.shape == (3, 13 * STRIDE) and spoken.codes.shape == (3, 13, 1)
+    assert list(spoken.speakers) == [0, 1, 0]  # in turn
+    assert describe(spoken, model, ()) == ["000-anna", "001-ben", "002-anna"]
+    again = model.sample(3, seconds=0.1, seed=4)
+    np.testing.assert_array_equal(again.codes, spoken.codes)
+    np.testing.assert_array_equal(again.levels, spoken.levels)
+    assert (model.sample(3, seconds=0.1, seed=5).codes != spoken.codes).any()
+
+
+def test_a_stripped_run_gives_the_same_codes(with_prior, model, tmp_path):
+    config, checkpoint, model_dir = with_prior
+    target = str(tmp_path / "small")
+    stripping.strip(config, checkpoint, target, prior_lib.find(model_dir, checkpoint))
+    levels = audio.mu_law(tone(3, 1000))
+    with SpeechModel(target) as small:
+        assert small.prior is not None
+        np.testing.assert_array_equal(small.encode(levels), model.encode(levels))
+        assert small.bits_per_sample(levels, 0) == pytest.approx(model.bits_per_sample(levels, 0), abs=1e-5)
+
+
+# SavedModel and scripts
+
+
+def test_saved_model(run, model, tmp_path):
+    config, checkpoint, _ = run
+    folder = export.export(config, checkpoint, str(tmp_path / "1"))
+    wave = tone(3, 1000)[np.newaxis]
+    with tf.Graph().as_default(), tf.Session() as session:
+        signatures = tf.saved_model.load(session, ["serve"], folder).signature_def
+        assert set(signatures) == {"encode", "decode", "convert", "serving_default"}
+        codes, converted = session.run(["encode:0", "convert:0"], {"audio:0": wave, "speaker:0": [1], "seed:0": 3})
+        decoded = session.run("decode:0", {"codes:0": codes, "speaker:0": [1], "seed:0": 3})
+    np.testing.assert_array_equal(codes[0], model.encode(audio.mu_law(wave[0])))
+    assert converted.shape == (1, 1000) and decoded.shape == (1, 16 * STRIDE)
+    np.testing.assert_array_equal(decoded[:, :1000], converted)
+    assert set(np.unique(decoded)) <= set(audio.SAMPLES)
+
+
+LOAD_TF1 = """
+import sys, numpy as np, tensorflow as tf
+assert tf.__version__.startswith("1.15"), tf.__version__
+wave = np.load(sys.argv[2])
+with tf.Session() as session:
+    s = tf.saved_model.load(session, ["serve"], sys.argv[1]).signature_def["convert"]
+    given = {s.inputs["audio"].name: wave, s.inputs["speaker"].name: [1]}
+    assert session.run(s.outputs["audio"].name, given).shape == wave.shape
+"""
+
+
+@pytest.mark.skipif(not TF1_PYTHON, reason="VQ_TF1_PYTHON names no Python with TensorFlow 1.15")
+def test_the_saved_model_loads_in_a_tensorflow_1_15_process(run, tmp_path):
+    folder = export.export(*run[:2], str(tmp_path / "1"))
+    np.save(str(tmp_path / "wave.npy"), tone(3, 1000)[np.newaxis])
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    command = [TF1_PYTHON, "-c", LOAD_TF1, folder, str(tmp_path / "wave.npy")]
+    done = subprocess.run(command, stderr=subprocess.PIPE, env=environment, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def script(name, *flags, **given):
+    environment = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3")
+    command = [sys.executable, os.path.join(ROOT, "launch", name + ".py"), *flags]
+    return subprocess.run(command, capture_output=True, env=environment, **given)
+
+
+def test_convert_and_sample_write_wavs(with_prior, recordings, tmp_path):
+    model_dir, one = "--model_dir=" + with_prior[2], os.path.join(recordings, "test", "anna", "0.wav")
+    out = str(tmp_path / "out.wav")
+    done = script("convert_speech", model_dir, "--input=" + one, "--speaker=ben", "--out=" + out)
+    assert done.returncode == 0, done.stderr
+    assert len(audio.read(out, RATE)) == len(audio.read(one, RATE))
+    done = script("sample", model_dir, "--num=2", "--seconds=0.1", "--speaker=ben", "--out=" + str(tmp_path / "new"))
+    assert done.returncode == 0, done.stderr
+    assert sorted(os.listdir(str(tmp_path / "new"))) == ["000-ben.wav", "001-ben.wav"]
