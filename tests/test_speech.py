@@ -189,6 +189,9 @@ def test_encode_in_parts_equals_the_whole(model, monkeypatch):
     monkeypatch.setattr(speech_lib, "SEGMENT", 20)
     assert whole.shape == (157, 1)
     np.testing.assert_array_equal(model.encode(levels), whole)
+    in_parts = model.bits_per_sample(levels, 1)
+    monkeypatch.undo()
+    assert model.bits_per_sample(levels, 1) == pytest.approx(in_parts, abs=1e-4)
 
 
 def test_decode_repeats_exactly_and_differs_by_voice_and_seed(model):
@@ -200,6 +203,16 @@ def test_decode_repeats_exactly_and_differs_by_voice_and_seed(model):
     several = model.decode_all([codes, codes[:3], codes], [0, 1, 1], seed=5)
     assert [len(levels) for levels in several] == [len(codes) * STRIDE, 3 * STRIDE, len(codes) * STRIDE]
     assert (several[0] == first).mean() > 0.9  # a sum in another order may turn a draw
+
+
+def test_a_long_recording_is_several_clips(tmp_path, monkeypatch):
+    for split in ("train", "validation", "test"):
+        (tmp_path / split / "anna").mkdir(parents=True)
+        audio.write_wav(str(tmp_path / split / "anna" / "x.wav"), tone(1, 20000), RATE)
+    monkeypatch.setattr(speech, "MOST_SECONDS", 1)
+    clips = speech.locate("wav", str(tmp_path), str(tmp_path / "cache"), RATE).splits["test"]
+    assert clips.count == 3 and set(clips.names) == {"test/anna/x.wav"}
+    assert list(clips.lengths[:2]) == [RATE, RATE] and 0 < clips.lengths[2] < RATE
 
 
 def test_silence_and_a_single_sample(model):

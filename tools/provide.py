@@ -28,8 +28,8 @@ CARD = """# {name}
 
 | | |
 |---|---|
-| data | {dataset_source}: the training split (all but the last 5,000 of its training examples); chosen on those 5,000 |
-| image | {size} x {size} x {channels}, uint8 |
+| data | {dataset_source}: {splits} |
+| {input} |
 | codes | {grid}, K={K}, D={D} |
 | VQ-VAE | {steps:,} steps |
 | prior | {prior} |
@@ -40,7 +40,7 @@ Trained by
 
 {commands}
 
-Measured on the {examples:,} test images with these weights (`vq-evaluate --pretrained={name}`; all figures in
+Measured on the {examples:,} test {kind} with these weights (`vq-evaluate --pretrained={name}`; all figures in
 `eval/test.json`):
 
 | | |
@@ -49,18 +49,34 @@ Measured on the {examples:,} test images with these weights (`vq-evaluate --pret
 """
 
 
+SPLITS = (
+    "the training split (all but the last 5,000 of its training examples); chosen on those 5,000",
+    "the training split; chosen on the validation split",
+)
+
+
+def _times(numbers):
+    return " x ".join(str(n) for n in numbers)
+
+
+def _input(model):
+    if not hasattr(model, "sample_rate"):
+        return f"image | {_times(model.shape)}, uint8"
+    names = ", ".join(model.speakers)
+    return f"sound | {model.sample_rate:,} samples a second, 256 mu-law levels; the voices are {names}"
+
+
 def _size(folder):
     return sum(os.path.getsize(os.path.join(f, n)) for f, _, names in os.walk(folder) for n in names)
 
 
 def _figures(r):
-    bits = r["bits_per_dim"]
+    bits, rows = r["bits_per_dim"], []
     of_draw = " of a draw" if r["reconstruction"] == "draw" else ""
-    rows = [
-        ("mse" + of_draw, "{:.5f}".format(r["mse"])),
-        ("mse / variance", "{:.4f}".format(r["normalized_mse"])),
-        ("codes used", "{used} of {size}, perplexity {perplexity:.1f}".format(**r["codebook"])),
-    ]
+    if r["mse"] is not None:
+        rows.append(("mse" + of_draw, "{:.5f}".format(r["mse"])))
+        rows.append(("mse / variance", "{:.4f}".format(r["normalized_mse"])))
+    rows.append(("codes used", "{used} of {size}, perplexity {perplexity:.1f}".format(**r["codebook"])))
     for prior in ("uniform", "unigram", "prior"):
         if bits["total_" + prior] is not None:
             title = "bits/dim, " + ("trained prior" if prior == "prior" else prior + " prior")
@@ -71,6 +87,7 @@ def _figures(r):
 
 def main() -> None:
     from vq_estimator import pretrained
+    from vq_estimator.config import SpeechConfig
     from vq_estimator.inference import evaluation, stripping
     from vq_estimator.inference import prior as prior_lib
     from vq_estimator.training import run_folder
@@ -79,6 +96,7 @@ def main() -> None:
         if not FLAGS[name].value:
             raise VQError(f"{name}: got none, expected --{name}=...")
     config, checkpoint, model_dir = common.open_run()
+    speech = isinstance(config.model, SpeechConfig)
     prior = prior_lib.find(model_dir, checkpoint)
     target = os.path.join(os.path.dirname(os.path.abspath(pretrained.__file__)), FLAGS.name)
     made = target + ".new"
@@ -91,14 +109,18 @@ def main() -> None:
     q, steps = config.model.quantizer, "none"
     if prior is not None:
         kind = "class-conditional" if prior.config.codes.classes else "unconditional"
+        if speech and prior.config.codes.classes:
+            of = {"class": "the class", "speaker": "the speaker", "both": "the class and the speaker"}
+            kind = "conditional on " + of[prior.config.codes.condition]
         steps = f"{kind}, {prior.checkpoint.step:,} steps"
     card = CARD.format(
         name=FLAGS.name,
         title=FLAGS.title,
         dataset_source=config.dataset_source,
-        size=config.model.image_size,
-        channels=config.model.channels,
-        grid=" x ".join(str(n) for n in config.model.grid),
+        input=_input(config.model),
+        kind="recordings" if speech else "images",
+        splits=SPLITS[speech],
+        grid=f"one for {config.model.network.stride} samples" if speech else _times(config.model.grid),
         K=q.K,
         D=q.D,
         steps=checkpoint.step,

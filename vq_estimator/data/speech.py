@@ -1,8 +1,8 @@
 """Recordings of speech as data sets of 8-bit mu-law levels, and their batches.
 
-Each file is decoded, resampled, trimmed and brought to levels once; the levels lie in the cache folder, where they are
-read as they are used, so that a corpus may be larger than memory. They are of one sample rate and belong to files of
-certain sizes and times of change; for anything else others are made.
+Each file is decoded, resampled, trimmed and brought to levels once; one of more than MOST_SECONDS is several clips. The
+levels lie in the cache folder, where they are read as they are used, so that a corpus may be larger than memory. They
+are of one sample rate and belong to files of certain sizes and times of change; for anything else others are made.
 """
 
 import contextlib
@@ -46,6 +46,7 @@ DATASETS = (fsdd.NAME, "wav")
 HALF = fsdd.HALF
 FORMAT = 1  # of the cache; another makes it anew
 MANIFEST = "speech.json"
+MOST_SECONDS = 30  # of a clip; a longer recording is several, so that memory is bounded
 THREADS = 4
 AT_ONCE = 64  # files whose levels are in memory while the cache is made
 
@@ -58,7 +59,7 @@ class Clips(NamedTuple):
       ends: int64 [N]; clip i is levels[ends[i - 1] : ends[i]], and none is empty.
       speakers: int32 [N], the number of who speaks.
       labels: int32 [N], the number of the class; 0 where there are none.
-      names: of the files, below the folder of the recordings.
+      names: of the files, below the folder of the recordings; that of a long one occurs once for each of its clips.
     """
 
     levels: np.ndarray
@@ -332,6 +333,7 @@ class _Cache:
 
     def _write(self, folder: str, max_bad_files: int) -> None:
         content, good, bad = hashlib.sha256(), [], []  # type: Any, List[Tuple[_Recording, int]], List[List[str]]
+        most = MOST_SECONDS * self._rate
         with contextlib.ExitStack() as stack:
             out = {s: stack.enter_context(open(_paths(folder, s)[0], "wb")) for s in SPLITS}
             bar = tqdm(self._read_all(), total=len(self._recordings), unit="file", desc="read recordings")
@@ -344,7 +346,8 @@ class _Cache:
                     continue
                 out[file.split].write(found.levels.tobytes())
                 content.update(folder_lib.path_hash(file.path) + found.sha256)
-                good.append((recording, len(found.levels)))
+                lengths = [min(most, len(found.levels) - i) for i in range(0, len(found.levels), most)]
+                good += [(recording, length) for length in lengths]
         folder_lib.counts([recording.file for recording, _ in good], SPLITS)
         # Of those that can be read: another number for a speaker would be another model.
         speakers = sorted({recording.speaker for recording, _ in good})

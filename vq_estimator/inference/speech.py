@@ -157,11 +157,24 @@ class SpeechModel:
         return self.decode(self.encode(levels), speaker, seed)[: len(levels)]
 
     def bits_per_sample(self, levels: np.ndarray, speaker: int) -> float:
-        """-log2 p(x | z_q, speaker) of a recording, for each sample; what its codes cost is not in it."""
-        levels = self._checked(levels)
-        x = levels[np.newaxis, np.newaxis, :, np.newaxis]
-        given = {self._x: x, self._codes: self.encode(levels)[np.newaxis, np.newaxis], self._speakers: [speaker]}
-        return float(-self._session.run(self._log_p, given)[0] / (len(levels) * math.log(2.0)))
+        """-log2 p(x | z_q, speaker) of a recording, for each sample; what its codes cost is not in it.
+
+        Of a long one in parts: that of a part given what is before it is that of both less that of what is before it.
+        """
+        levels, codes = self._checked(levels), self.encode(levels)
+        stride = self.config.model.network.stride
+        before = -(-self._model.decoder.receptive_field // stride) + AROUND  # codes that a part may depend on
+
+        def log_p(first, last, end):
+            feed = {self._codes: codes[np.newaxis, np.newaxis, first : last + AROUND], self._speakers: [speaker]}
+            feed[self._x] = levels[np.newaxis, np.newaxis, first * stride : end * stride, np.newaxis]
+            return float(self._session.run(self._log_p, feed)[0])
+
+        total = 0.0
+        for start in range(0, len(codes), SEGMENT):
+            first, last = max(start - before, 0), min(start + SEGMENT, len(codes))
+            total += log_p(first, last, last) - (log_p(first, last, start) if start else 0.0)
+        return -total / (len(levels) * math.log(2.0))
 
     def likeliest_speaker(self, levels: np.ndarray) -> int:
         """The voice in which a recording is likeliest."""
