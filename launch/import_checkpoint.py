@@ -14,7 +14,7 @@ from vq_estimator_launch.common import FLAGS, Group
 IMPORT = Group("Import")
 IMPORT.string("checkpoint", None, "tf-vqvae's checkpoint, such as models/mnist/last.ckpt")
 IMPORT.string("prior_checkpoint", None, "its PixelCNN, last-pixelcnn.ckpt: not imported, the reason is printed")
-IMPORT.enum("dataset", "mnist", config_lib.DATASETS, "the data set that it was trained on; images: ImageNet")
+IMPORT.enum("dataset", "mnist", config_lib.IMAGE_DATASETS, "the data set that it was trained on; images: ImageNet")
 IMPORT.string("model_dir", None, "the run folder to make")
 
 

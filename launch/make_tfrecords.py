@@ -13,7 +13,7 @@ from vq_estimator_launch import common
 from vq_estimator_launch.common import FLAGS, Group
 
 SHARDS = Group("Shards")
-SHARDS.enum("dataset", "images", config_lib.DATASETS, "what is written; images: your own, below --data_dir")
+SHARDS.enum("dataset", "images", config_lib.IMAGE_DATASETS, "what is written; images: your own, below --data_dir")
 SHARDS.integer("image_size", None, "side of the images [mnist and fashion_mnist 24, cifar10 32, images 128]")
 SHARDS.integer("channels", None, "of images: 3 (colour) or 1 (grey) [3]")
 SHARDS.string("out", None, "the folder to make, or several with commas between them, filled in turn")

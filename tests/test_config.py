@@ -28,7 +28,7 @@ def test_original_presets_are_tf_vqvaes():
     assert c.make_config("images", image_size=64, channels=1).model.dims == 64 * 64
 
 
-@pytest.mark.parametrize("dataset", c.DATASETS)
+@pytest.mark.parametrize("dataset", c.IMAGE_DATASETS)
 def test_tuned_keeps_grid_size_K_and_D(dataset):
     original, tuned = c.make_config(dataset).model, c.make_config(dataset, "tuned").model
     assert (tuned.grid, tuned.image_size) == (original.grid, original.image_size)
