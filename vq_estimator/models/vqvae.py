@@ -1,6 +1,6 @@
 """The VQ-VAE: x -> z_e -> z_q -> p(x | z_q)."""
 
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 import tensorflow.compat.v1 as tf
 
@@ -77,6 +77,14 @@ class VQVAE:
     def decode_vectors(self, z_q: tf.Tensor, seed=0, shared: bool = False) -> tf.Tensor:
         """The same from z_q float32 [B, h, w, P, D]."""
         return self.decoder.image(self._flat(z_q), seed, shared)
+
+    def parameters(self, codes: tf.Tensor) -> tf.Tensor:
+        """What the likelihoods of all pixels are made of, float32 [B, S, S, outputs]; of a factorised decoder."""
+        return self.decoder.parameters(self._flat(self.quantizer.lookup(codes)))
+
+    def scan(self, codes: tf.Tensor, choose: Callable) -> tf.Tensor:
+        """An image pixel by pixel, as `choose` says (see `decoders.Autoregressive.scan`); of an autoregressive decoder."""
+        return self.decoder.scan(self._flat(self.quantizer.lookup(codes)), choose)
 
     def _flat(self, z_q: tf.Tensor) -> tf.Tensor:
         height, width, _ = self.config.grid

@@ -8,7 +8,7 @@ Each factor is a softmax over K values, so p(z) is normalised over all code maps
 van den Oord et al. (2016), arXiv 1606.05328; van den Oord et al. (2017), arXiv 1711.00937, section 3.3.
 """
 
-from typing import Dict, NamedTuple, Optional
+from typing import Callable, Dict, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 
@@ -79,7 +79,14 @@ class CodePrior(Module):
                 logits = tf.where(logits < lowest, tf.fill(tf.shape(logits), -1e9), logits)
             return tf.argmax(logits / how.temperature + noise, -1, output_type=tf.int32)
 
-        return self._template(self._scan, batch, labels, draw, False)
+        return self.scan(batch, labels, draw)
+
+    def scan(self, batch: tf.Tensor, labels: Optional[tf.Tensor], choose: Callable) -> tf.Tensor:
+        """Code maps int32 [batch, h, w, L], one code after the other in raster order, each given those before it.
+
+        `choose` is a function (logits [batch, K], row, column, level 0 .. L-1) -> the code, int32 [batch].
+        """
+        return self._template(self._scan, batch, labels, choose, False)
 
     def incremental_log_prob(self, codes: tf.Tensor, labels: Optional[tf.Tensor] = None) -> tf.Tensor:
         """What `log_prob` gives, by the steps of `sample`: one code after the other."""
