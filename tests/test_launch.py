@@ -14,7 +14,7 @@ from forked import Forked
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SCRIPTS = (
     *("train", "evaluate", "export", "train_prior", "sample", "compare", "explore", "import_checkpoint"),
-    *("encode", "decode", "make_tfrecords"),
+    *("encode", "decode", "make_tfrecords", "compress", "decompress"),
 )
 
 

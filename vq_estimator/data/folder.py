@@ -95,6 +95,18 @@ def read(folder: str) -> Listing:
     return Listing(tuple(files), class_names)
 
 
+def paths(folder: str) -> List[str]:
+    """The paths below a folder of all its images, whatever class or split they are of, in order.
+
+    Raises:
+      VQError: there is none, or the folder can't be read.
+    """
+    found = sorted(_walk(folder))
+    if not found:
+        raise VQError(f"data_dir: got {folder!r}, which has no PNG or JPEG file; expected a folder of them")
+    return found
+
+
 def _walk(folder: str) -> Dict[str, Tuple[int, int]]:
     """Path below `folder`: size and time of change, of every image; links are followed, each folder is entered once."""
     found, entered = {}, {os.path.realpath(folder)}

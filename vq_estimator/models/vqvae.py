@@ -83,7 +83,7 @@ class VQVAE:
         return self.decoder.parameters(self._flat(self.quantizer.lookup(codes)))
 
     def scan(self, codes: tf.Tensor, choose: Callable) -> tf.Tensor:
-        """An image pixel by pixel, as `choose` says (see `decoders.Autoregressive.scan`); of an autoregressive decoder."""
+        """Images pixel by pixel, by `decoders.Autoregressive.scan`; of an autoregressive decoder."""
         return self.decoder.scan(self._flat(self.quantizer.lookup(codes)), choose)
 
     def _flat(self, z_q: tf.Tensor) -> tf.Tensor:

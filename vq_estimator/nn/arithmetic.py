@@ -50,7 +50,7 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
 
 
 def normal_cdf(x: np.ndarray) -> np.ndarray:
-    """The standard normal's CDF, absolute error below 1e-10: cubic between the points of a table, of its values and slopes.
+    """The standard normal's CDF, absolute error below 1e-10: cubics between the values and slopes of a table.
 
     From REACH on it is 0 or 1, to float64's precision.
     """

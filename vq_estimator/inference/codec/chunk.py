@@ -91,7 +91,7 @@ class Chunk:
         return self.images[:, i, j]
 
     def pixels(self, parameters: np.ndarray) -> None:
-        """Codes all pixels, tile by tile in raster order, given what their distributions are made of, [B, S, S, outputs]."""
+        """Codes all pixels, tile by tile in raster order; `parameters` [B, S, S, outputs] say their distributions."""
         S = parameters.shape[1]
         rows, columns = np.arange(S)[:, np.newaxis], np.arange(S)
         inside = (rows < self._heights[:, np.newaxis, np.newaxis]) & (columns < self._widths[:, np.newaxis, np.newaxis])
@@ -113,7 +113,7 @@ class Chunk:
         return found
 
     def _in_order(self, *step: int) -> None:
-        """The graph runs its steps one after the other, since each needs the one before; should it ever not, it ends."""
+        """The graph takes its steps one after the other, since each needs the one before; if ever not, it ends."""
         kind = len(step)
         if self._steps and len(self._steps[-1]) == kind and self._steps[-1] >= step:
             raise AssertionError(f"step {step} after {self._steps[-1]}")

@@ -47,7 +47,7 @@ def library() -> _Library:
     queue, model = constriction.stream.queue, constriction.stream.model.Categorical
     try:
         model(perfect=False)
-    except TypeError:  # 0.3, for Python 3.7, has the other quantisation alone; it finds exact counts where there are some
+    except TypeError:  # 0.3, for Python 3.7, has the other quantisation alone; where counts are exact it finds them
         return _Library(queue, model, lambda weights: (weights + 1.0) / TOTAL)
     return _Library(queue, functools.partial(model, perfect=False), lambda weights: weights)
 

@@ -9,66 +9,20 @@ independent of each other, and `workers` of them run side by side.
 import platform
 import threading
 import zlib
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, Optional
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.config import AutoregressiveDecoder, Config
+from vq_estimator.config import AutoregressiveDecoder
 from vq_estimator.errors import VQError
-from vq_estimator.inference.calibration import Calibration
 from vq_estimator.inference.codec.chunk import Chunk
 from vq_estimator.inference.codec.coder import Coder
+from vq_estimator.inference.codec.run import LEARNED, Run, distributions
 from vq_estimator.inference.codec.tables import MOST_SYMBOLS
-from vq_estimator.inference.session import TrainedPrior, opened
-from vq_estimator.nn import arithmetic, likelihoods
+from vq_estimator.inference.session import opened
+from vq_estimator.nn import arithmetic
 from vq_estimator.nn.likelihoods import cumulative
-from vq_estimator.training.run_folder import Checkpoint
-
-AUTO, LEARNED, UNIGRAM, UNIFORM = "auto", "learned", "unigram", "uniform"
-PRIORS = (LEARNED, UNIGRAM, UNIFORM)
-MOST_BATCH = 200
-MOST_FLOATS = 1 << 25  # of a batch's parameters
-
-
-class Run(NamedTuple):
-    """What the codec needs of a trained run; an `inference.loaded.Model` has these too."""
-
-    config: Config
-    checkpoint: Checkpoint
-    prior: Optional[TrainedPrior]
-    calibration: Optional[Calibration]
-
-
-def autoregressive(config: Config) -> bool:
-    """Whether pixels are decoded one after the other."""
-    return isinstance(config.model.decoder, AutoregressiveDecoder)
-
-
-def batch_for(config: Config, tiles: int) -> int:
-    """Tiles of a chunk, so that the last chunk has few missing."""
-    m = config.model
-    floats = m.image_size**2 * likelihoods.parameters(m.likelihood, m.channels)
-    most = max(1, min(MOST_BATCH, MOST_FLOATS // floats))
-    chunks = -(-tiles // most)
-    return -(-tiles // max(chunks, 1))
-
-
-def prior_for(run: Run, asked: str) -> str:
-    """Which of PRIORS codes are coded under: that asked for, or under AUTO the best that the run has.
-
-    Raises:
-      VQError: the run does not have it.
-    """
-    have = [kind for kind, there in zip(PRIORS, (run.prior, run.calibration, True)) if there]
-    if asked == AUTO:
-        return have[0]
-    if asked not in PRIORS:
-        raise VQError(f"prior: got {asked!r}, expected one of {', '.join((AUTO, *PRIORS))}")
-    if asked not in have:
-        hint = {LEARNED: "train it with train_prior.py", UNIGRAM: "evaluate the run with evaluate.py"}[asked]
-        raise VQError(f"prior: got {asked!r}, which the run does not have; {hint}, or choose {' or '.join(have)}")
-    return asked
 
 
 class Network:
@@ -90,7 +44,7 @@ class Network:
             raise VQError(f"codec: got a codebook of {m.quantizer.K}, expected at most {MOST_SYMBOLS}")
         self._model, self._stopped = m, threading.Event()
         self._pixels = cumulative.for_likelihood(m.likelihood, m.channels, scale)
-        self._alike = None if prior == LEARNED else _distributions(run, prior)
+        self._alike = None if prior == LEARNED else distributions(run, prior)
         self._classes = run.prior.config.codes.classes if prior == LEARNED else 0
         self._running: Dict[int, Chunk] = {}
         self._numbers = iter(range(1 << 31))
@@ -120,21 +74,23 @@ class Network:
             "codes": tf.placeholder(tf.int32, (None,) + m.grid),
         }
         ops["encoded"] = model.encode(ops["images"])
-        if autoregressive_model(m):
-            ops["pixels"] = model.scan(ops["codes"], self._asking(ops["chunk"], _PIXEL, tf.uint8, [None, m.channels]))
+        if isinstance(m.decoder, AutoregressiveDecoder):
+            ask = self._asking(ops["chunk"], Chunk.pixel, tf.uint8, [None, m.channels])
+            ops["pixels"] = model.scan(ops["codes"], ask)
         else:
             ops["parameters"] = model.parameters(ops["codes"])
         if code_prior is not None:
             ops["prior"] = self._prior(code_prior, ops)
-        a = tf.constant(np.sin(np.arange(64 * 192, dtype=np.float32)).reshape(64, 192).round(4))
-        ops["check"] = tf.tanh(tf.matmul(a, a, transpose_b=True)) + tf.exp(0.1 * tf.matmul(a, a, transpose_b=True))
+        ops["floats"] = tf.placeholder(tf.float32, [64, 192])
+        product = tf.matmul(ops["floats"], ops["floats"], transpose_b=True)
+        ops["check"] = tf.tanh(product) + tf.exp(0.01 * product)
         return ops
 
     def _prior(self, code_prior, ops):
         """The codes of a batch under the learned prior; with classes the batch is there once for each class."""
         times, batch = max(self._classes, 1), tf.shape(ops["codes"])[0]
         labels = tf.repeat(tf.range(self._classes), batch) if self._classes else None
-        ask = self._asking(ops["chunk"], _CODE, tf.int32, [None])
+        ask = self._asking(ops["chunk"], Chunk.code, tf.int32, [None])
         return code_prior.scan(times * batch, labels, lambda *step: tf.tile(ask(*step), [times]))
 
     def _asking(self, chunk, method, dtype, shape):
@@ -189,7 +145,8 @@ class Network:
     def arithmetic(self) -> Dict[str, str]:
         """What floats depend on here: versions, processor, and a checksum of some results of float32 and of float64."""
         x = np.arange(-700.0, 700.0, 0.37)
-        floats = self._session.run(self._ops["check"]).tobytes()
+        some = (np.arange(64 * 192) * 37 % 193 / np.float32(193.0) - 0.5).astype(np.float32).reshape(64, 192)
+        floats = self._session.run(self._ops["check"], {self._ops["floats"]: some}).tobytes()
         doubles = arithmetic.exp(x).tobytes() + arithmetic.normal_cdf(0.01 * x).tobytes()
         return {
             "tensorflow": tf.__version__,
@@ -197,18 +154,3 @@ class Network:
             "precision": self._model.precision,
             "check": f"{zlib.crc32(floats):08x}{zlib.crc32(doubles):08x}",
         }
-
-
-def autoregressive_model(model) -> bool:
-    return isinstance(model.decoder, AutoregressiveDecoder)
-
-
-_PIXEL, _CODE = Chunk.pixel, Chunk.code
-
-
-def _distributions(run: Run, prior: str) -> List[np.ndarray]:
-    """Cumulative distributions [K - 1] of the codes of each of the L codebooks."""
-    q = run.config.model.quantizer
-    if prior == UNIFORM:
-        return [np.arange(1.0, q.K) / q.K] * q.L
-    return [cumulative.of_probabilities(p[:, np.newaxis])[:, 0] for p in run.calibration.code_probabilities()]

@@ -138,9 +138,10 @@ class LogisticMixture(Pixels):
     def _set(self, mean: np.ndarray, inverse: np.ndarray) -> None:
         """Takes means and inverse scales [C, M, n]."""
         self._mean, self._inverse, self._observed = _mean(mean), inverse, []
-        self._powers = np.empty((STRIDE,) + mean.shape)  # ratio^(b - 15.5), the ratio of the odds at a boundary to those
+        # The odds at a boundary are those at the one before times the ratio; here ratio^(b - 15.5), b = 0 .. 31.
+        self._powers = np.empty((STRIDE, *mean.shape))
         self._ratio, self._powers[0] = arithmetic.exps(-inverse[np.newaxis], 0.5 * (STRIDE - 1) * inverse[np.newaxis])
-        known, power = 1, self._ratio  # at the one before it
+        known, power = 1, self._ratio
         while known < STRIDE:
             np.multiply(self._powers[:known], power, out=self._powers[known : 2 * known])
             known, power = 2 * known, power * power
