@@ -2,7 +2,7 @@
 
 python launch/decompress.py images.vqz --out=images
 
-The run that made the file is named by --model_dir or --pretrained; a model that comes with the package is found by itself.
+The run that made the file is named by --model_dir or --pretrained; a model of the package is found by itself.
 """
 
 from vq_estimator.errors import VQError

@@ -55,7 +55,7 @@ def normal_cdf(x: np.ndarray) -> np.ndarray:
     From REACH on it is 0 or 1, to float64's precision.
     """
     table = _normal_table()
-    t = np.clip((x + REACH) * STEPS, 0.0, 2 * REACH * STEPS - 1e-6)
+    t = np.minimum(np.maximum((x + REACH) * STEPS, 0.0), 2 * REACH * STEPS - 1e-6)
     i = t.astype(np.int64)
     t -= i
     y = table[3].take(i)

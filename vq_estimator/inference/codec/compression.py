@@ -96,9 +96,7 @@ def compress(
                 writer.finish()
             written = container_lib.read(temporary)
             if verify:
-                container_lib.check_length(written)
-                for number in range(len(written.entries)):
-                    written.payload(number)
+                container_lib.check(written)
     finally:
         network.close()
     dims = sum(h * w for h, w in (layout.size(i) for i in range(images.number))) * m.channels

@@ -185,11 +185,13 @@ def _read(f: BinaryIO, path: str, size: int) -> Container:
     return Container(path, header, items, entries, starts, size)
 
 
-def check_length(container: Container) -> None:
-    """Raises VQError where the file is longer or shorter than its header says."""
+def check(container: Container) -> None:
+    """Raises VQError where the file is longer or shorter than its header says, or a chunk's bytes are damaged."""
     end = container.starts[-1] + container.entries[-1].bytes if container.entries else container.overhead
     if container.size != end:
         raise VQError(f"{container.path}: has {container.size:,} bytes, expected {end:,} by its header")
+    for number in range(len(container.entries)):
+        container.payload(number)
 
 
 def _header(found, chunks: int) -> Header:

@@ -64,7 +64,7 @@ def decompress(
     if len(container.entries) != -(-layout.total // header.batch):
         raise VQError(f"{path}: has {len(container.entries)} chunks, expected {-(-layout.total // header.batch)}")
     if not keep_going:
-        container_lib.check_length(container)
+        container_lib.check(container)
     if out is not None:
         images_lib.check_out(container, layout, out)
     workers, lost = number_of_workers(workers), []

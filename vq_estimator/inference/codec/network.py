@@ -144,7 +144,7 @@ class Network:
 
     def arithmetic(self) -> Dict[str, str]:
         """What floats depend on here: versions, processor, and a checksum of some results of float32 and of float64."""
-        x = np.arange(-700.0, 700.0, 0.37)
+        x = np.arange(-7000, 7000, 3) / 10.0
         some = (np.arange(64 * 192) * 37 % 193 / np.float32(193.0) - 0.5).astype(np.float32).reshape(64, 192)
         floats = self._session.run(self._ops["check"], {self._ops["floats"]: some}).tobytes()
         doubles = arithmetic.exp(x).tobytes() + arithmetic.normal_cdf(0.01 * x).tobytes()
