@@ -12,12 +12,18 @@ from typing import Callable, List, Optional, Tuple
 
 import numpy as np
 
+from vq_estimator.errors import VQError
 from vq_estimator.inference.codec.coder import Coder
 from vq_estimator.nn import arithmetic
 from vq_estimator.nn.likelihoods import cumulative
 
 BLOCK = 256  # pixels whose tables are made at once: about what a processor's cache holds. Part of the format.
 LEAST_BELIEF = 1e-200  # in a class; it may rise again
+
+
+def _check_numbers(given: np.ndarray) -> None:
+    if not np.isfinite(given).all():
+        raise VQError("checkpoint: gives likelihoods that are no numbers (NaN)")
 
 
 class Chunk:
@@ -61,6 +67,7 @@ class Chunk:
         before.
         """
         self._in_order(i, j, level)
+        _check_numbers(logits)
         B, n = len(self.codes), self._n
         logits = logits.reshape(-1, B, logits.shape[-1])[:, :n].astype(np.float64)
         logits = np.ascontiguousarray(logits.transpose(2, 0, 1))  # [K, classes, n]
@@ -100,6 +107,7 @@ class Chunk:
 
     def _code_pixels(self, parameters: np.ndarray, known: np.ndarray) -> np.ndarray:
         """Pixels uint8 [n, C] under parameters [n, outputs], a block after the other, channel by channel within it."""
+        _check_numbers(parameters)
         found = np.empty_like(known)
         for start in range(0, len(known), BLOCK):
             block = slice(start, start + BLOCK)

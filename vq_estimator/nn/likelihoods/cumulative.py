@@ -136,7 +136,7 @@ class LogisticMixture(Pixels):
         self._exponent, self._factor = logits, 1.0
         self._inverse, small = arithmetic.exps(_minus_log_scale(log_scale), -2.0 * np.abs(coefficients))
         tanh = np.sign(coefficients) * ((1.0 - small) / (1.0 + small))
-        self._coefficients = tanh.reshape(pairs, M, -1)
+        self._coefficients = tanh.reshape(pairs, M, logits.shape[1])
         self._set(mean.reshape(C, M, -1), self._inverse.reshape(C, M, -1))
 
     def _set(self, mean: np.ndarray, inverse: np.ndarray) -> None:
