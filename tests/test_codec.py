@@ -1,4 +1,4 @@
-"""The codec: under every decoder, likelihood, quantizer and prior images come back, for the bits that the model says."""
+"""The codec: under each decoder, likelihood, quantizer and prior images come back, for the bits the model says."""
 
 import json
 import os
@@ -29,7 +29,7 @@ CASES = {
     "mixture": (dict(dataset="cifar10", likelihood="logistic_mixture", components=2), None, "unigram"),
     "categorical": (dict(dataset="cifar10", likelihood="categorical", quantizer="residual", L=3), 0, "learned"),
     "bernoulli": (dict(likelihood="bernoulli", binarize=True), None, "uniform"),
-    "fsq": (dict(quantizer="fsq", levels=(3, 3), K=None), None, "unigram"),
+    "fsq": (dict(quantizer="fsq", levels=(3, 3), K=None, D=2), None, "unigram"),
     "one code": (dict(K=1), None, "uniform"),
     "autoregressive": (dict(SMALL, dataset="cifar10", likelihood="logistic_mixture", L=2), 3, "learned"),
     "autoregressive, residual": (dict(SMALL, decoder_kind="residual", likelihood="logistic"), None, "unigram"),

@@ -77,7 +77,7 @@ def test_other_tables_have_another_checksum():
     encoder = Encoder()
     encoder.code(below, symbols)
     other = below.copy()
-    other[4, 3] += 1e-5
+    other[3, 3] += 1e-5  # the upper end of symbol 3, the symbol of this column
     decoder = Decoder(encoder.payload())
     decoder.code(other, np.zeros(100, np.int32))
     assert decoder.tables_crc != encoder.tables_crc

@@ -160,7 +160,7 @@ class LogisticMixture(Pixels):
         """Of one logistic 1 / (1 + e^-t) at t = (k + 1/2 - mean) / scale: the odds e^-t are a geometric sequence in k.
 
         So an exp for each stride of boundaries is enough, at its middle; the rest are products. Each operation is
-        monotone in k, rounding included, and so is the sum.
+        monotone in k, rounding included, and so is the sum (but for values below 1e-17, where anchors are clipped).
         """
         middle = STRIDE * (np.arange(ANCHORS)[:, np.newaxis, np.newaxis] + 0.5)
         exponent = (self._mean_given(channel) - middle) * self._inverse[channel]
