@@ -17,8 +17,9 @@ TF1 = 'python_version < "3.8"'
 TF2 = 'python_version >= "3.8"'
 
 # The notebooks are run by a test, on TensorFlow 2 alone.
+CODEC = ["constriction==0.5.0; " + TF2, "constriction==0.3.5; " + TF1]
 RUN_NOTEBOOKS = [name + "; " + TF2 for name in ("nbclient", "ipykernel", "ipywidgets")]
-TEST = ["pytest>=7,<9", "pytest-xdist", "hypothesis", "tensorboard"] + RUN_NOTEBOOKS
+TEST = ["pytest>=7,<9", "pytest-xdist", "hypothesis", "tensorboard"] + RUN_NOTEBOOKS + CODEC
 
 setup(
     name="vq_estimator",
@@ -55,7 +56,9 @@ setup(
     extras_require={
         "test": TEST + ["tensorflow-probability==0.23.0; " + TF2],
         "notebooks": ["jupyter", "ipywidgets"],  # to read and run them
+        "codec": CODEC,  # compress.py and decompress.py
         "bench": ["torch==2.13.0; " + TF2],  # the rival of `make bench`
+        "bench_codec": CODEC + ["pillow-jxl-plugin==1.3.8; " + TF2],  # the rivals of benchmarks/codec.py
         "dev": TEST + ["ruff==0.17.6; " + TF2],
     },
     entry_points={
@@ -68,6 +71,8 @@ setup(
             "vq-encode = vq_estimator_launch.encode:run",
             "vq-decode = vq_estimator_launch.decode:run",
             "vq-convert-speech = vq_estimator_launch.convert_speech:run",
+            "vq-compress = vq_estimator_launch.compress:run",
+            "vq-decompress = vq_estimator_launch.decompress:run",
             "vq-explore = vq_estimator_launch.explore:run",
             "vq-import-checkpoint = vq_estimator_launch.import_checkpoint:run",
             "vq-compare = vq_estimator_launch.compare:run",

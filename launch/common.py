@@ -5,7 +5,7 @@ import os
 import re
 import sys
 import textwrap
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable, NamedTuple, Optional
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
 
@@ -187,7 +187,7 @@ def _print_help(doc: str) -> None:
     print("\n  --version, --help; --helpfull lists the flags of all libraries too")
 
 
-def _parse(program: str, doc: str) -> Callable:
+def _parse(program: str, doc: str, argument: Optional[str]) -> Callable:
     def parse(argv):
         if any(a in ("--help", "-h", "-help") for a in argv[1:]):
             _print_help(doc)
@@ -199,6 +199,8 @@ def _parse(program: str, doc: str) -> Callable:
             rest = FLAGS(argv)
         except flags.Error as e:
             _fail(program, _bad_flag(e), 2)
+        if len(rest) == 2 and argument and not FLAGS[argument].present:
+            FLAGS[argument].parse(rest.pop())
         if len(rest) > 1:
             _fail(program, f"got the argument {rest[1]!r}, expected only flags (--name=value); see --help", 2)
         return rest
@@ -222,8 +224,11 @@ def _fail(program: str, message: str, status: int) -> None:
     sys.exit(status)
 
 
-def run(main: Callable[[], None], doc: str) -> None:
-    """Runs a script: parses flags, sets up TensorFlow, turns user errors into one line and status 1 (2: bad flags)."""
+def run(main: Callable[[], None], doc: str, argument: Optional[str] = None) -> None:
+    """Runs a script: parses flags, sets up TensorFlow, turns user errors into one line and status 1 (2: bad flags).
+
+    `argument`: the flag whose value may be given without its name.
+    """
     program = os.path.basename(sys.argv[0])
 
     def start(argv):
@@ -250,7 +255,7 @@ def run(main: Callable[[], None], doc: str) -> None:
         except KeyboardInterrupt:
             _fail(program, "interrupted", 130)
 
-    app.run(start, flags_parser=_parse(program, doc))
+    app.run(start, flags_parser=_parse(program, doc, argument))
 
 
 class _TqdmHandler(logging.Handler):

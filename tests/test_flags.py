@@ -13,6 +13,7 @@ import pytest
 from forked import ROOT, Forked
 
 from vq_estimator import pretrained
+from vq_estimator.inference import codec
 
 SCRIPTS = sorted(
     os.path.basename(path)[:-3]
@@ -170,6 +171,43 @@ TABLE = {
         ],
         (),
     ),
+    "compress": (
+        [RUN, "--input=test"],
+        [
+            *OF_A_RUN,
+            *DATA,
+            ("input", "", "input: got none, expected --input=IMAGES"),
+            ("input", "/no/images", "input: got '/no/images', expected a split, <data set>:<split>, a folder, a PNG"),
+            ("input", "empty", "data_dir: got 'empty', which has no PNG or JPEG file"),
+            ("input", "text.npy", "input: 'text.npy' can't be read as an array of images"),
+            ("input", "codes.npy", r"input: 'codes.npy' can't be read as an array of images \(input: got uint16"),
+            OUT,
+            NONE,
+            ("prior", "learned", "prior: got 'learned', which the run does not have; train it with train_prior.py"),
+            ("batch", "-1", "batch: got -1, expected 1 to 200"),
+            ("batch", "201", "batch: got 201, expected 1 to 200"),
+            ("workers", "9", "workers: got 9, expected 1 to 8"),
+        ],
+        (),
+    ),
+    "decompress": (
+        [RUN, "--input=images.vqz"],
+        [
+            *OF_A_RUN[1:],
+            ("model_dir", "/no/run", "model_dir: got '/no/run', expected a run folder with a config.json"),
+            ("model_dir", "", "model_dir: got none, expected --model_dir=RUN, the run whose weights"),
+            ("model_dir", "provided", "images.vqz: was made by the weights .*, got a run with"),
+            ("input", "", "input: got none, expected --input=FILE, which compress.py wrote"),
+            ("input", "/no/file", "/no/file: can't be read .No such file or directory."),
+            ("input", "text.npy", "text.npy: is no file of compress.py"),
+            OUT,
+            NONE,
+            ("out", "empty", "out: 'empty' exists; give the name of a folder to make"),
+            ("out", "image.png", "out: got 'image.png' for 3 images, expected a folder to make"),
+            ("workers", "-1", "workers: got -1, expected 1 to 8"),
+        ],
+        ("data_dir", "max_bad_files", "require_full_dataset"),
+    ),
     "make_tfrecords": (
         ["--dataset=mnist", "--out=shards"],
         [
@@ -306,6 +344,7 @@ def folder(tmp_path_factory, small_run):
     (out / "empty").mkdir()
     (out / "text.npy").write_text("no array")
     np.save(str(out / "codes.npy"), np.zeros([1, 3, 3, 1], np.uint16))
+    codec.compress(small_run[1], np.zeros([3, 24, 24, 1], np.uint8), str(out / "images.vqz"), prior="uniform")
     return out
 
 

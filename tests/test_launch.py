@@ -8,13 +8,15 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from forked import Forked
+from PIL import Image
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SCRIPTS = (
     *("train", "evaluate", "export", "train_prior", "sample", "compare", "explore", "import_checkpoint"),
-    *("encode", "decode", "make_tfrecords"),
+    *("encode", "decode", "make_tfrecords", "compress", "decompress"),
 )
 
 
@@ -162,6 +164,57 @@ def test_prior_samples_and_comparison(trained, forked, tmp_path):
     assert os.path.getsize(chart) > 3000
     done = forked.script("export", "--model_dir=" + folder, "--export_dir=" + str(tmp_path / "1"))
     assert "signatures sample, encode, decode, reconstruct" in done.stdout, done.stderr
+
+
+def test_compress_and_decompress(trained, forked, tmp_path):
+    folder, _ = trained
+    given = ["--model_dir=" + folder, "--prior=unigram"]
+    x = np.random.RandomState(0).randint(0, 256, (5, 30, 24, 1)).astype(np.uint8)
+    np.save(str(tmp_path / "x.npy"), x)
+    done = forked.script("compress", *given, "--input=x.npy", "--out=x.vqz", cwd=tmp_path)
+    assert re.match(
+        r"5 images of 3,600 bytes in x.vqz: .* header\), .* bits/dim, unigram prior, all decoded", done.stdout
+    )
+    done = forked.script("decompress", given[0], "x.vqz", "--out=y.npy", cwd=tmp_path)
+    assert (done.status, done.stdout) == (0, "5 of 5 images in y.npy\n") and "Traceback" not in done.stderr
+    np.testing.assert_array_equal(np.load(str(tmp_path / "y.npy")), x)
+    done = forked.script("compress", *given, "--input=x.npy", "--out=x.vqz", "--batch=4", "--no_verify", cwd=tmp_path)
+    assert done.status == 0 and "decoded" not in done.stdout, done.stderr
+    content = (tmp_path / "x.vqz").read_bytes()
+    (tmp_path / "x.vqz").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    done = forked.script("decompress", given[0], "x.vqz", "--out=none", cwd=tmp_path)
+    assert done.status == 1 and "chunk 2 of 3 is damaged" in done.stderr.strip().split("\n")[-1]
+    done = forked.script("decompress", given[0], "x.vqz", "--out=rest", "--keep_going", cwd=tmp_path)
+    assert done.status == 1 and "is damaged: 4 of 5 images in rest; lost are 4 (from 0)" in done.stderr
+    assert sorted(os.listdir(str(tmp_path))) == ["rest", "x.npy", "x.vqz", "y.npy"]
+    assert sorted(os.listdir(str(tmp_path / "rest"))) == [f"{i:06d}.png" for i in range(4)]
+
+
+def test_a_file_of_a_provided_model_needs_no_model_named(forked, tmp_path):
+    Image.fromarray(np.arange(600, dtype=np.uint8).reshape(20, 30)).save(str(tmp_path / "x.png"))
+    done = forked.script("compress", "--pretrained=mnist", "--input=x.png", "--out=x.vqz", cwd=tmp_path)
+    assert done.status == 0, done.stderr
+    done = forked.script("decompress", "x.vqz", "--out=y.png", cwd=tmp_path)
+    assert (done.status, done.stdout) == (0, "1 of 1 images in y.png\n"), done.stderr
+    with Image.open(str(tmp_path / "y.png")) as picture:
+        np.testing.assert_array_equal(np.asarray(picture).ravel(), np.arange(600).astype(np.uint8))
+
+
+def test_ctrl_c_in_the_codec_leaves_nothing(offline, tmp_path):
+    np.save(str(tmp_path / "x.npy"), np.random.RandomState(0).randint(0, 256, (300, 32, 32, 3)).astype(np.uint8))
+    flags = ["--pretrained=cifar10", "--input=x.npy", "--out=out.vqz", "--batch=50"]
+    given = dict(env=offline, cwd=str(tmp_path), stderr=subprocess.PIPE, universal_newlines=True)
+    process = subprocess.Popen(command("compress", *flags), **given)
+    try:
+        text, end = "", time.time() + 120
+        while "tile/s" not in text and time.time() < end:
+            text += process.stderr.read(1)
+        process.send_signal(signal.SIGINT)
+        _, rest = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130 and "Traceback" not in rest and rest.strip().endswith("error: interrupted"), rest
+    assert sorted(os.listdir(str(tmp_path))) == ["log", "x.npy"]
 
 
 def test_ctrl_c_saves_and_says_how_to_resume(offline, tmp_path):

@@ -86,6 +86,8 @@ def test_console_commands_work_outside_the_repository(wheel, tmp_path):
         "vq-encode",
         "vq-make-tfrecords",
         "vq-decode",
+        "vq-compress",
+        "vq-decompress",
         "vq-compare",
         "vq-explore",
         "vq-import-checkpoint",

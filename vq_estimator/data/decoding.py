@@ -34,7 +34,7 @@ class Decoded(NamedTuple):
     side: int
 
 
-def _look(path: bytes) -> Tuple[bytes, np.int32, str]:
+def look(path: bytes) -> Tuple[bytes, np.int32, str]:
     """A file's content, EXIF's number of how its image lies, 1 (upright) to 8, and why not to decode it, or "".
 
     What a few bytes can make a decoder do without end is refused here: its memory goes by the size that the header
@@ -127,7 +127,7 @@ def fit(pixels: tf.Tensor, size: int, channels: int) -> tf.Tensor:
 
 
 def _load(path: tf.Tensor, size: int, channels: int):
-    content, orientation, problem = tf.numpy_function(_look, [path], [tf.string, tf.int32, tf.string])
+    content, orientation, problem = tf.numpy_function(look, [path], [tf.string, tf.int32, tf.string])
     for tensor in (content, orientation, problem):
         tensor.set_shape([])
     with tf.control_dependencies([tf.Assert(tf.equal(problem, ""), [problem])]):

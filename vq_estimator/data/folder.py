@@ -117,6 +117,18 @@ def read(folder: str, kind: Kind = IMAGES) -> Listing:
     return Listing(tuple(files), class_names)
 
 
+def paths(folder: str) -> List[str]:
+    """The paths below a folder of all its images, whatever class or split they are of, in order.
+
+    Raises:
+      VQError: there is none, or the folder can't be read.
+    """
+    found = sorted(_walk(folder, IMAGES.suffixes))
+    if not found:
+        raise VQError(f"data_dir: got {folder!r}, which has no PNG or JPEG file; expected a folder of them")
+    return found
+
+
 def _walk(folder: str, suffixes: Tuple[str, ...]) -> Dict[str, Tuple[int, int]]:
     """Path below `folder`: size and time of change, of each such file; links are followed, a folder is entered once."""
     found, entered = {}, {os.path.realpath(folder)}

@@ -8,7 +8,7 @@ import collections
 import json
 import logging
 import os
-from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -188,14 +188,18 @@ def _checked(codes: CodesFile) -> CodesFile:
 
 
 def _names(files: np.ndarray, n: int) -> List[str]:
-    """The names of the images that are made: those of the files with .png in place of their suffix.
-
-    Raises:
-      ValueError: one leads out of the folder, or occurs twice, or there is not one for each of the `n` images.
-    """
+    """`png_names` of an array; a ValueError too where there is not one for each of the `n` images."""
     if files.shape != (n,) or files.dtype.kind != "U":
         raise ValueError(f"its files are {files.dtype} {list(files.shape)}, expected a path for each of {n} images")
-    paths = [str(path) for path in files]
+    return png_names([str(path) for path in files])
+
+
+def png_names(paths: Sequence[str]) -> List[str]:
+    """The names of the images that are made of files: theirs, with .png in place of their suffix.
+
+    Raises:
+      ValueError: one leads out of the folder, or occurs twice.
+    """
     stems = [os.path.splitext(path)[0] for path in paths]
     once = {stem for stem, count in collections.Counter(stems).items() if count == 1}
     names = [(stem if stem in once else path) + ".png" for stem, path in zip(stems, paths)]
@@ -203,7 +207,7 @@ def _names(files: np.ndarray, n: int) -> List[str]:
         if any(part in ("", ".", "..") for part in path.split("/")) or "\\" in path or "\0" in path:
             raise ValueError(f"it has a file {path!r}, expected paths below a folder")
         folder_lib.encoded(path)  # a ValueError where no file system has such a name
-    if len(set(names)) < n:
+    if len(set(names)) < len(paths):
         raise ValueError("it has a file twice")
     return names
 

@@ -13,6 +13,7 @@ from vq_estimator.errors import VQError
 from vq_estimator.inference import calibration as calibration_lib
 from vq_estimator.inference import evaluation, sampling
 from vq_estimator.inference import prior as prior_lib
+from vq_estimator.inference.calibration import Calibration
 from vq_estimator.inference.sampling import Samples
 from vq_estimator.inference.session import TrainedPrior, opened
 from vq_estimator.training import run_folder
@@ -40,6 +41,7 @@ class Model:
       config: the run's configuration.
       checkpoint: its checkpoint.
       prior: its trained prior, or None.
+      calibration: what was fitted when it was evaluated, or None.
     """
 
     def __init__(self, model_dir: str, which: str = "latest"):
@@ -53,7 +55,7 @@ class Model:
             raise VQError(f"model_dir: got {model_dir!r}, a run of speech, expected one of images; see SpeechModel")
         self.checkpoint: Checkpoint = run_folder.find_checkpoint(model_dir, which)
         self.prior: Optional[TrainedPrior] = prior_lib.find_or_warn(model_dir, self.checkpoint)
-        self._calibration = calibration_lib.kept(self.config, self.checkpoint, model_dir)
+        self.calibration: Optional[Calibration] = calibration_lib.kept(self.config, self.checkpoint, model_dir)
         m = self.config.model
         self._shape = (m.image_size, m.image_size, m.channels)
         self._ops: Dict[str, Any] = {}
@@ -145,11 +147,11 @@ class Model:
         Raises:
           VQError: the run has not been evaluated (there is no calibration of this checkpoint in its folder).
         """
-        if self._calibration is None:
+        if self.calibration is None:
             raise VQError("calibration: the run has none of this checkpoint; evaluate it with evaluate.py first")
 
         def build():
-            p, scale = self._likelihood, self._calibration.scale
+            p, scale = self._likelihood, self.calibration.scale
             return -(p if scale is None else p.with_scale(scale)).log_prob(self._images)
 
         images = self._checked(images)
@@ -166,7 +168,7 @@ class Model:
         return Bits(
             nats * to_bits,
             np.full(len(codes), evaluation.uniform_rate(self.config) * to_bits),
-            evaluation.unigram_cost(codes, self._calibration) * to_bits,
+            evaluation.unigram_cost(codes, self.calibration) * to_bits,
             rate_prior,
         )
 

@@ -33,11 +33,17 @@ class TrainedPrior(NamedTuple):
     checkpoint: Checkpoint
 
 
-def opened(config: Config, checkpoint: str, build: Callable, prior: Optional[TrainedPrior] = None) -> Restored:
+def opened(
+    config: Config,
+    checkpoint: str,
+    build: Callable,
+    prior: Optional[TrainedPrior] = None,
+    settings: Optional[tf.ConfigProto] = None,
+) -> Restored:
     """Builds `build(model)` in a graph of its own and restores the model's variables from `checkpoint`.
 
     With a prior it is `build(model, its CodePrior)`, and the prior's variables are restored from its own checkpoint.
-    Neither graph nor session becomes the default one; who opens it closes it.
+    Neither graph nor session becomes the default one; who opens it closes it. `settings` are the session's.
 
     Raises:
       VQError: a checkpoint does not fit its configuration, or the precision can't be had here.
@@ -56,7 +62,7 @@ def opened(config: Config, checkpoint: str, build: Callable, prior: Optional[Tra
         rest = [v for v in tf.global_variables() if v.op.name not in of_prior]
         if rest:
             parts.append((checkpoint, config.optimizer, rest))
-        trainable, session = tf.trainable_variables(), tf.Session(graph=graph)
+        trainable, session = tf.trainable_variables(), tf.Session(graph=graph, config=settings)
         try:
             for path, optimizer, own in parts:
                 load_variables(session, path, averaging.restore_map(own, trainable, optimizer.average_decay))

@@ -5,7 +5,7 @@ multiple of what a code stands for, since the encoder appends silence. What the 
 `speakers`, int32 [B]; images have none.
 """
 
-from typing import Any, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 
@@ -111,6 +111,14 @@ class VQVAE:
     ) -> tf.Tensor:
         """The same from z_q float32 [B, h, w, P, D]."""
         return self.decoder.image(self._flat(z_q), seed, shared, speakers, compiled)
+
+    def parameters(self, codes: tf.Tensor) -> tf.Tensor:
+        """What the likelihoods of all pixels are made of, float32 [B, S, S, outputs]; of a factorised decoder."""
+        return self.decoder.parameters(self._flat(self.quantizer.lookup(codes)))
+
+    def scan(self, codes: tf.Tensor, choose: Callable) -> tf.Tensor:
+        """Images pixel by pixel, by `decoders.Autoregressive.scan`; of an autoregressive decoder."""
+        return self.decoder.scan(self._flat(self.quantizer.lookup(codes)), choose)
 
     def _flat(self, z_q: tf.Tensor) -> tf.Tensor:
         height, width, _ = self.config.codes_shape

@@ -1,5 +1,7 @@
 """From z_q to images or sound: what p(x | z_q) is, and a draw or the mean of it."""
 
+from typing import Callable
+
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.config import AutoregressiveDecoder, ModelConfig, SpeechConfig
@@ -52,6 +54,10 @@ class Factorised(_Decoder):
         del seed, shared, speakers, compiled
         return to_uint8(self._given(self._network(z_q)).mean())
 
+    def parameters(self, z_q: tf.Tensor) -> tf.Tensor:
+        """What the likelihood is made of, float32 [B, S, S, outputs]."""
+        return self._network(z_q)
+
 
 class Autoregressive(_Decoder):
     """A pixel depends on z_q and on the pixels before it in raster order; its image is a draw.
@@ -78,16 +84,28 @@ class Autoregressive(_Decoder):
         `shared`: the examples are drawn with the same noise, so that equal z_q give equal images.
         """
         del speakers, compiled
-        size, channels = self._config.image_size, self._config.channels
 
         def draw(parameters, i, j):
-            place = tf.cast(i * size + j, tf.int64) * SEEDS_A_PIXEL
+            place = tf.cast(i * self._config.image_size + j, tf.int64) * SEEDS_A_PIXEL
             p = self._given(parameters[:, tf.newaxis, tf.newaxis])
-            drawn = p.sample(tf.stack([first, place]), shared)[:, 0, 0]
-            return _centred(drawn), drawn
+            return p.sample(tf.stack([first, place]), shared)[:, 0, 0]
 
         first = tf.cast(seed, tf.int64)
-        return self._pixels.scan(self._features(z_q), channels, (channels, tf.uint8), draw)
+        return self.scan(z_q, draw)
+
+    def scan(self, z_q: tf.Tensor, choose: Callable) -> tf.Tensor:
+        """An image uint8 [B, S, S, C], one pixel after the other in raster order, each given those before it.
+
+        `choose` is a function (what the pixel's likelihood is made of, float32 [B, outputs], row, column) -> the pixel,
+        uint8 [B, C].
+        """
+        channels = self._config.channels
+
+        def chosen(parameters, i, j):
+            pixel = choose(parameters, i, j)
+            return _centred(pixel), pixel
+
+        return self._pixels.scan(self._features(z_q), channels, (channels, tf.uint8), chosen)
 
 
 class Waveform(_Decoder):

@@ -10,7 +10,7 @@ Each factor is a softmax over K values, so p(z) is normalised over all code maps
 van den Oord et al. (2016), arXiv 1606.05328; van den Oord et al. (2017), arXiv 1711.00937, sections 3.3 and 4.3.
 """
 
-from typing import Dict, NamedTuple, Optional
+from typing import Callable, Dict, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 
@@ -91,7 +91,18 @@ class CodePrior(Module):
                 logits = tf.where(logits < lowest, tf.fill(tf.shape(logits), -1e9), logits)
             return tf.argmax(logits / how.temperature + noise, -1, output_type=tf.int32)
 
-        return self._template(self._scan, batch, labels, draw, False, width)
+        return self.scan(batch, labels, draw, width)
+
+    def scan(
+        self, batch: tf.Tensor, labels: Optional[tf.Tensor], choose: Callable, width: Optional[tf.Tensor] = None
+    ) -> tf.Tensor:
+        """Code maps int32 [batch, h, w, L], one code after the other in raster order, each given those before it.
+
+        Args:
+          choose: (logits [batch, K], row, column, level 0 .. L-1) -> the code, int32 [batch].
+          width: see `sample`.
+        """
+        return self._template(self._scan, batch, labels, choose, False, width)
 
     def incremental_log_prob(self, codes: tf.Tensor, labels: Optional[tf.Tensor] = None) -> tf.Tensor:
         """What `log_prob` gives, by the steps of `sample`: one code after the other."""

@@ -1,0 +1,158 @@
+"""The lossless codec against PNG, WebP and JPEG XL, and against its own bits per dimension.
+
+  python benchmarks/codec.py --pretrained=cifar10 --data_dir=DIR
+
+Compresses a split, decompresses it, compares every pixel, and writes results/codec/<model>.json: the bytes of the file
+and of its header, what the run's evaluation says they should be, the bytes of the same images in other formats (each
+image as a file, and all as one sheet), and seconds. The other formats need `pip install ".[bench_codec]"`.
+"""
+
+import io
+import json
+import math
+import os
+import sys
+import tempfile
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from absl import app, flags
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("pretrained", "mnist", "the provided model")
+flags.DEFINE_string("split", "test", "of its data set")
+flags.DEFINE_string("data_dir", os.environ.get("VQ_DATA_DIR", "./datasets"), "folder of the data sets")
+flags.DEFINE_integer("num", 0, "the first so many images of the split; 0: all")
+flags.DEFINE_integer("single", 3, "times that a single image is timed; the median counts")
+flags.DEFINE_bool("others", True, "measure PNG, WebP and JPEG XL too")
+RESULTS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "results", "codec")
+
+
+def formats():
+    """Name: what Pillow is asked for. Each at the setting with the smallest files."""
+    return {
+        "png": dict(format="PNG", optimize=True),
+        "webp": dict(format="WEBP", lossless=True, quality=100, method=6),
+        "jpeg_xl": dict(format="JXL", lossless=True, effort=9),
+    }
+
+
+def others(images):
+    """Bytes and seconds in each format: each image by itself, and one sheet of them all."""
+    import numpy as np
+    import pillow_jxl  # noqa: F401 - gives Pillow the format
+    from PIL import Image
+
+    from vq_estimator import drawing
+
+    def picture(x):
+        return Image.fromarray(x[..., 0] if x.shape[-1] == 1 else x)
+
+    def packed(x, given):
+        out = io.BytesIO()
+        picture(x).save(out, **given)
+        with Image.open(io.BytesIO(out.getvalue())) as back:  # WebP has no grey
+            same = np.asarray(back.convert("L" if x.shape[-1] == 1 else "RGB")).reshape(x.shape)
+        if not (same == x).all():
+            sys.exit(f"{given} gives other pixels")
+        return len(out.getvalue())
+
+    sheet, found = drawing.grid(images, math.ceil(len(images) ** 0.5), gap=0), {}
+    for name, given in formats().items():
+        start = time.perf_counter()
+        each = sum(packed(x, given) for x in images)
+        between = time.perf_counter()
+        found[name] = {
+            "bytes_each": each,
+            "seconds_each": between - start,
+            "bytes_sheet": packed(sheet, given),
+            "seconds_sheet": time.perf_counter() - between,
+        }
+        print("{}: {bytes_each:,} bytes each, {bytes_sheet:,} as one sheet".format(name, **found[name]), flush=True)
+    return found
+
+
+def main(argv):
+    del argv
+    import numpy as np
+    import pooch
+    import tensorflow.compat.v1 as tf
+
+    from vq_estimator import pretrained
+    from vq_estimator.data import sources
+    from vq_estimator.data.files import write_json
+    from vq_estimator.inference import codec
+    from vq_estimator.inference.codec import images as images_lib
+
+    tf.disable_eager_execution()
+    tf.logging.set_verbosity(tf.logging.ERROR)
+    folder = pretrained.folder(FLAGS.pretrained)
+    run = codec.open_run(folder)
+    source = sources.locate(run.config.dataset, FLAGS.data_dir, str(pooch.os_cache("vq_estimator")))
+
+    def timed(call, *arguments, **given):
+        start = time.perf_counter(), time.process_time()
+        value = call(*arguments, **given)
+        return value, time.perf_counter() - start[0], time.process_time() - start[1]
+
+    with tempfile.TemporaryDirectory() as temporary:
+        path = os.path.join(temporary, "images.vqz")
+        # The codec's session first: it decides how many threads an operation has.
+        codec.compress(
+            run, np.zeros([1, *[run.config.model.image_size] * 2, run.config.model.channels], np.uint8), path
+        )
+        images = np.stack(list(images_lib.of_split(run.config, source, FLAGS.split).each))
+        images = images[: FLAGS.num or len(images)]
+        done, coding, coding_cpu = timed(codec.compress, run, images, path, verify=False)
+        back, decoding, decoding_cpu = timed(codec.decompress, run, path)
+        same = sum(bool((a == b).all()) for a, b in zip(back.images, images))
+        print(f"{done.bytes:,} bytes, {done.header:,} of them header; {same:,} of {len(images):,} images the same")
+        single = []
+        for _ in range(FLAGS.single):
+            of_one, there, _ = timed(codec.compress, run, images[:1], path, verify=False)
+            _, and_back, _ = timed(codec.decompress, run, path)
+            single.append((there, and_back))
+    there, and_back = np.median(np.array(single), 0) if single else (None, None)
+    pixels = images.nbytes
+    result = {
+        "model": FLAGS.pretrained,
+        "split": FLAGS.split,
+        "images": len(images),
+        "images_the_same": same,
+        "dims": pixels,
+        "bytes": done.bytes,
+        "header_bytes": done.header,
+        "bits_per_dim": done.bits_per_dim,
+        "prior": done.prior,
+        "coding_seconds": coding,
+        "coding_cpu_seconds": coding_cpu,
+        "coding_megabytes_a_second": pixels / coding / 1e6,
+        "decoding_seconds": decoding,
+        "decoding_cpu_seconds": decoding_cpu,
+        "decoding_megabytes_a_second": pixels / decoding / 1e6,
+        "single_image_bytes": of_one.bytes if single else None,
+        "single_image_coding_seconds": there,
+        "single_image_decoding_seconds": and_back,
+        "tensorflow": tf.__version__,
+        "cpus": os.cpu_count(),
+    }
+    with open(os.path.join(folder, "eval", FLAGS.split + ".json"), encoding="utf-8") as f:
+        evaluated = json.load(f)
+    if evaluated["examples"] == len(images):
+        bits = evaluated["bits_per_dim"]["total_" + {"learned": "prior"}.get(done.prior, done.prior)]
+        result["evaluated_bits_per_dim"], result["evaluated_bytes"] = bits, bits * pixels / 8
+        result["excess_bytes_without_header"] = done.bytes - done.header - bits * pixels / 8
+        result["excess_without_header"] = result["excess_bytes_without_header"] / (bits * pixels / 8)
+    name = FLAGS.pretrained + (f"-{FLAGS.num}" if FLAGS.num else "")
+    write_json(os.path.join(RESULTS, name + ".json"), result)
+    print(json.dumps(result, indent=2), flush=True)
+    if FLAGS.others:
+        result["others"] = others(images)
+        write_json(os.path.join(RESULTS, name + ".json"), result)
+    if same != len(images):
+        sys.exit("images came back with other pixels")
+
+
+if __name__ == "__main__":
+    app.run(main)

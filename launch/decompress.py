@@ -1,0 +1,52 @@
+"""Decompresses a file of compress.py to the same images, to the bit.
+
+python launch/decompress.py images.vqz --out=images
+
+The run that made the file is named by --model_dir or --pretrained; a model of the package is found by itself.
+"""
+
+from vq_estimator.errors import VQError
+from vq_estimator_launch import common
+from vq_estimator_launch.common import FLAGS, Group
+
+common.run_flags()
+CODEC = Group("Codec")
+CODEC.string("input", None, "the file; may be given without --input=")
+CODEC.string("out", "decompressed", "a folder to make, a PNG for each image; or NAME.npy; or NAME.png of one image")
+CODEC.bool("keep_going", False, "leave out damaged chunks: their images are missing in a folder and black in an array")
+CODEC.integer("workers", 0, "chunks that are worked on at a time; 0: one for each processor")
+
+
+def _run(codec):
+    if FLAGS.model_dir or FLAGS.pretrained:
+        _, checkpoint, model_dir = common.open_run()
+        return codec.open_run(model_dir, checkpoint.path)
+    from vq_estimator import pretrained
+
+    wanted = codec.read(FLAGS.input).header.model
+    for name in pretrained.names():
+        run = codec.open_run(pretrained.folder(name))
+        if codec.made_by(run, wanted):
+            return run
+    raise VQError(f"model_dir: got none, expected --model_dir=RUN, the run whose weights ({wanted[:12]}) made the file")
+
+
+def main() -> None:
+    from vq_estimator.inference import codec
+
+    if not FLAGS.input:
+        raise VQError("input: got none, expected --input=FILE, which compress.py wrote")
+    common.check_writable("out")
+    done = codec.decompress(_run(codec), FLAGS.input, FLAGS.out, FLAGS.keep_going, FLAGS.workers or None)
+    there = f"{done.number - len(done.lost):,} of {done.number:,} images in {FLAGS.out}"
+    if done.lost:
+        raise VQError(f"{FLAGS.input}: is damaged: {there}; lost are {codec.ranges(done.lost)} (from 0)")
+    print(there)
+
+
+def run() -> None:
+    common.run(main, __doc__, "input")
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,99 @@
+"""Run folders without training, for the codec: a VQ-VAE with random weights, its calibration, and a prior."""
+
+import dataclasses
+import os
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from vq_estimator import config as config_lib
+from vq_estimator.config import CodesConfig, make_config, make_prior_config
+from vq_estimator.data.files import write_json, write_text
+from vq_estimator.inference import calibration
+from vq_estimator.inference.calibration import fingerprint
+from vq_estimator.models.vqvae import VQVAE
+from vq_estimator.nn.prior import CodePrior
+from vq_estimator.training import run_folder
+
+SCALE = 20.5
+
+
+def write_run(folder, dataset="mnist", classes=None, values=None, prior_values=None, **settings):
+    """Makes the run folder; returns its path.
+
+    Args:
+      folder: where.
+      dataset, settings: of `make_config`.
+      classes: of the prior; None: no prior.
+      values, prior_values: functions (name, shape, random weights) -> the weights of a variable.
+    """
+    given = dict(K=8, D=16, image_size=8)
+    given.update(settings)
+    config = dataclasses.replace(make_config(dataset, "original", **given), dataset_source=dataset)
+    config = dataclasses.replace(config, optimizer=dataclasses.replace(config.optimizer, average_decay=0.0))
+    folder, m = str(folder), config.model
+
+    def build():
+        model = VQVAE(m, 0)
+        images = tf.zeros([1, m.image_size, m.image_size, m.channels], tf.uint8)
+        model.likelihood(model.encode(images), images)
+
+    _save(folder, config, build, values)
+    checkpoint = run_folder.find_checkpoint(folder)
+    q = m.quantizer
+    mse = isinstance(m.likelihood, config_lib.MSE)
+    write_json(
+        calibration.kept_path(checkpoint, folder),
+        {
+            "fingerprint": fingerprint(checkpoint.path),
+            "global_step": checkpoint.step,
+            "dataset_source": config.dataset_source,
+            "split": "train",
+            "scale": SCALE if mse else None,
+            "code_counts": (np.arange(q.L * q.K).reshape(q.L, q.K) * 7 % 50).tolist(),
+        },
+    )
+    if classes is not None:
+        codes = CodesConfig(m.grid, q.K, classes, config.dataset_source, 1, fingerprint(checkpoint.path))
+        prior = make_prior_config(codes, layers=1, maps=8, embedding=4)
+        prior = dataclasses.replace(prior, optimizer=dataclasses.replace(prior.optimizer, average_decay=0.0))
+
+        def build_prior():
+            z = tf.zeros((1, *m.grid), tf.int32)
+            CodePrior(prior.network, prior.codes).log_prob(z, tf.zeros([1], tf.int32) if classes else None)
+
+        path = os.path.join(folder, "prior")
+        _save(path, prior, build_prior, prior_values)
+        run_folder.keep_best(path, os.path.join(path, "model.ckpt-1"), 1, "bits_per_image", 1.0)
+    return folder
+
+
+def _save(folder, config, build, values):
+    os.makedirs(folder)
+    write_text(os.path.join(folder, run_folder.CONFIG), config_lib.to_json(config))
+    rng = np.random.RandomState(0)
+    with tf.Graph().as_default():
+        build()
+        step = tf.get_variable("global_step", initializer=np.int64(1), trainable=False, use_resource=True)
+        with tf.Session() as session:
+            session.run(tf.global_variables_initializer())
+            for v in sorted(set(tf.global_variables()) - {step}, key=lambda v: v.op.name):
+                shape = v.shape.as_list()
+                # Large enough that distributions differ from pixel to pixel.
+                weights = rng.randn(*shape) * 1.5 / max(1.0, float(np.prod(shape[:-1]))) ** 0.5
+                if values is not None:
+                    weights = values(v.op.name, shape, weights)
+                v.load(np.asarray(weights, np.float32), session)
+            path = os.path.join(folder, "model.ckpt-1")
+            saver = tf.train.Saver(save_relative_paths=True)
+            saver.save(session, path, write_meta_graph=False, write_state=False)
+    write_text(os.path.join(folder, "checkpoint"), 'model_checkpoint_path: "model.ckpt-1"\n')
+
+
+def images(n, side, channels, seed=0, binary=False):
+    """uint8 [n, side, side, channels]: noise, and smooth waves."""
+    rng = np.random.RandomState(seed)
+    x = 127 + 80 * np.sin(np.arange(side)[:, None, None] / 3.0 + rng.rand(n, 1, 1, channels) * 6)
+    x = x + 40 * np.sin(np.arange(side)[None, :, None] / 2.0) + rng.randn(n, side, side, channels) * 12
+    x = np.clip(x, 0, 255).astype(np.uint8)
+    return np.where(x > 127, 255, 0).astype(np.uint8) if binary else x

@@ -1,0 +1,82 @@
+"""Makes the frozen files of this folder anew: only for a new version of the format. README.md says what they are.
+
+PYTHONPATH=tests python tests/data/codec/make.py
+"""
+
+import glob
+import json
+import os
+import shutil
+import zlib
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+from codec_runs import images, write_run
+
+from vq_estimator.inference import codec
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def exact(name, shape, weights):
+    """Weights by which every sum is exact in float32, in whatever order it is made: small integers and powers of 1/2.
+
+    The decoder's pixels come in as multiples of 2/255, which are not exact: their weights are 0, and the layers after
+    see the codes alone. (That pixels do reach later ones is what other tests are for.)
+    """
+    del weights
+    size = int(np.prod(shape))
+    values = np.array([zlib.crc32(f"{name} {i}".encode()) % 11 - 5 for i in range(size)], np.float64).reshape(shape)
+    if "first_" in name:
+        return np.zeros(shape)
+    if "codebook" in name:
+        return values / 4
+    sparse = np.where(np.abs(values) > 3, np.sign(values), 0.0)
+    return sparse * LAST.get(name.split("/")[1], 1.0)
+
+
+LAST = {"head_2": 1 / 8, "conv_transpose_3": 1 / 4}
+
+
+def exact_prior(name, shape, weights):
+    """The same for a prior: its gates are tanh(0) sigmoid(0) = 0, so its logits are of the position and the class."""
+    if "positions" in name:
+        return np.zeros(shape)
+    return np.round(weights * 4) / 4
+
+
+def main():
+    tf.disable_eager_execution()
+    small = dict(decoder_layers=1, decoder_maps=4, decoder_features=4, decoder_kind="residual", widths=(4, 4))
+    cases = {
+        "factorised": dict(dataset="mnist", K=5, D=4, likelihood="gaussian", widths=(4, 4), classes=None),
+        "autoregressive": dict(
+            dataset="cifar10",
+            K=6,
+            D=4,
+            L=2,
+            decoder="autoregressive",
+            likelihood="logistic_mixture",
+            components=2,
+            classes=2,
+            **small,
+        ),
+    }
+    pixels = {}
+    for name, given in cases.items():
+        folder, path = os.path.join(HERE, name), os.path.join(HERE, name + ".vqz")
+        shutil.rmtree(folder, ignore_errors=True)
+        write_run(folder, values=exact, prior_values=exact_prior, **given)
+        for unused in glob.glob(os.path.join(folder, "prior", "model.ckpt-*")):  # the one in best/ is what is read
+            os.remove(unused)
+        channels = 3 if given["dataset"] == "cifar10" else 1
+        x = list(images(3, 8, channels, seed=5)) + [images(1, 11, channels, seed=6)[0, :, :5]]
+        codec.compress(folder, x, path, batch=3, workers=1)
+        pixels[name] = [[*image.shape, zlib.crc32(np.ascontiguousarray(image).tobytes())] for image in x]
+        print(name, os.path.getsize(path), "bytes")
+    with open(os.path.join(HERE, "pixels.json"), "w", encoding="utf-8") as f:
+        json.dump(pixels, f)
+
+
+if __name__ == "__main__":
+    main()

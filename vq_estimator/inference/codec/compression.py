@@ -1,0 +1,113 @@
+"""Images to a file."""
+
+from typing import Iterable, Iterator, NamedTuple, Optional, Sequence, Tuple, Union
+
+import numpy as np
+from tqdm import tqdm
+
+from vq_estimator.data.files import atomic_path
+from vq_estimator.errors import VQError
+from vq_estimator.inference.codec import container as container_lib
+from vq_estimator.inference.codec import images as images_lib
+from vq_estimator.inference.codec.coder import library
+from vq_estimator.inference.codec.container import Header
+from vq_estimator.inference.codec.images import Images
+from vq_estimator.inference.codec.network import Network
+from vq_estimator.inference.codec.run import AUTO, MOST_BATCH, Run, as_run, batch_for, of_the_model, prior_for, scale_of
+from vq_estimator.inference.codec.tiles import Layout, Tiles, cut
+from vq_estimator.inference.codec.work import encode, in_order, number_of_workers
+from vq_estimator.inference.loaded import Model
+
+
+class Compressed(NamedTuple):
+    """What was written: images, their dimensions, and bytes of the file, of which `header` are not code."""
+
+    images: int
+    dims: int
+    bytes: int
+    header: int
+    prior: str
+
+    @property
+    def bits_per_dim(self) -> float:
+        """Of the whole file."""
+        return 8.0 * self.bytes / self.dims
+
+
+def compress(
+    run: Union[str, Run, Model],
+    images: Union[np.ndarray, Sequence[np.ndarray], Images],
+    path: str,
+    prior: str = AUTO,
+    verify: bool = True,
+    batch: Optional[int] = None,
+    workers: Optional[int] = None,
+) -> Compressed:
+    """Writes images to the file `path`, without loss, whole or not at all.
+
+    Args:
+      run: a run's folder, `open_run` of one, or a Model.
+      images: uint8 [N, H, W, C], a list of [H, W, C], or what a function of `codec.images` gives.
+      path: the file.
+      prior: "learned", "unigram" or "uniform"; "auto": the first of these that the run has.
+      verify: decode every chunk, and compare, before the file gets its name.
+      batch: tiles of a chunk; None: as many as do, up to 200.
+      workers: chunks that are worked on at a time; None: one for each processor.
+
+    Raises:
+      VQError: images or a run that do not fit, or a chunk that is not decoded to what it was made of.
+    """
+    library()
+    run = as_run(run)
+    m = run.config.model
+    if not isinstance(images, Images):
+        images = images_lib.of_arrays(images, m.channels)
+    prior, scale = prior_for(run, prior), scale_of(run)
+    layout = Layout(m.image_size, images.number, images.size, images.items)
+    batch = batch_for(run.config, layout.total) if batch is None else batch
+    if not 1 <= batch <= MOST_BATCH:
+        raise VQError(f"batch: got {batch}, expected 1 to {MOST_BATCH}")
+    workers = number_of_workers(workers)
+    network = Network(run, prior, scale, workers)
+    try:
+        size = None if images.size is None else [int(n) for n in images.size]
+        header = Header(
+            **of_the_model(run, prior),
+            prior=prior,
+            scale=scale,
+            batch=batch,
+            images=images.number,
+            size=size,
+            arithmetic=network.arithmetic(),
+        )
+
+        def work(tiles: Tiles) -> Tuple[bytes, int, int]:
+            return encode(network, header, tiles, verify)
+
+        with atomic_path(path) as temporary:
+            with open(temporary, "wb") as f:
+                writer = container_lib.Writer(f, header, images.items, -(-layout.total // batch))
+                chunks = cut(_checked(images.each, m.binarize), layout, m.image_size, batch)
+                title = "compress and verify" if verify else "compress"
+                with tqdm(total=layout.total, unit="tile", desc=title) as bar:
+                    for tiles, result in in_order(work, chunks, workers, network.stop):
+                        writer.add(*result)
+                        bar.update(len(tiles.images))
+                writer.finish()
+            written = container_lib.read(temporary)
+            if verify:
+                container_lib.check(written)
+    finally:
+        network.close()
+    dims = sum(h * w for h, w in (layout.size(i) for i in range(images.number))) * m.channels
+    return Compressed(images.number, dims, written.size, written.overhead, prior)
+
+
+def _checked(images: Iterable[np.ndarray], binary: bool) -> Iterator[np.ndarray]:
+    for number, image in enumerate(images):
+        if binary and not ((image == 0) | (image == 255)).all():
+            raise VQError(
+                f"input: got an image (number {number}) with levels between 0 and 255, expected those two alone: "
+                "the model was trained on binary images"
+            )
+        yield image

@@ -1,0 +1,251 @@
+"""The file: what made it, how large its images are, and chunks that stand alone. Written once, read strictly.
+
+    8 bytes      magic
+    18 bytes     version (2), bytes of the header (4), bytes of the index (4), chunks (4), CRC-32 of it all up to the
+                 first chunk, without the magic and itself (4)
+    header       JSON, see `Header`
+    index        where images have sizes or names of their own: zlib of JSON, [[name, height, width], ...]
+    16 a chunk   its bytes, and CRC-32 of these, of its symbols' intervals, of its pixels
+    chunks       one range coder's stream each
+
+Integers are little-endian. Nothing of a file is believed before it is checked: not a size, not a name.
+"""
+
+import json
+import os
+import struct
+import zlib
+from typing import BinaryIO, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from vq_estimator.data.files import open_regular, parse_json
+from vq_estimator.errors import VQError
+from vq_estimator.inference.codec.run import FINGERPRINT, MOST_BATCH, PRIORS
+
+MAGIC = b"\x89VQZ\r\n\x1a\n"  # as PNG's: a transfer that changes line ends changes it
+VERSION = 1
+FIXED, ENTRY = struct.Struct("<HIIII"), struct.Struct("<IIII")
+MOST_HEADER, MOST_INDEX, MOST_NAMES = 1 << 16, 1 << 26, 1 << 26  # bytes of JSON, of the index, of it unpacked
+MOST_ITEM = 5000  # bytes of one image in the index
+MOST_PIXELS = 1 << 26  # of an image
+MOST_IMAGES = 1 << 31
+HEX = frozenset("0123456789abcdef")
+
+
+class Header(NamedTuple):
+    """What a file says of itself.
+
+    Attributes:
+      model: fingerprint of the checkpoint, and `sizes` [S, C, h, w, L, K], `likelihood` and `decoder` of its
+        configuration.
+      prior: one of PRIORS; `prior_model`: the fingerprint of its figures, or "".
+      scale: of the likelihood "mse", or None.
+      batch: tiles of a chunk.
+      images: how many; `size`: [height, width] of each, or None where the index has them.
+      arithmetic: versions and processor that wrote it, and checksums of some of its results: for a message, since what
+        decides is each chunk's own checksum.
+    """
+
+    model: str
+    sizes: List[int]
+    likelihood: str
+    decoder: str
+    prior: str
+    prior_model: str
+    scale: Optional[float]
+    batch: int
+    images: int
+    size: Optional[List[int]]
+    arithmetic: Dict[str, str]
+
+
+class Item(NamedTuple):
+    """An image of its own name or size; the name is "" where it has none."""
+
+    name: str
+    height: int
+    width: int
+
+
+class Entry(NamedTuple):
+    """Of a chunk."""
+
+    bytes: int
+    crc: int
+    tables_crc: int
+    pixels_crc: int
+
+
+class Container(NamedTuple):
+    """A file that was opened.
+
+    Attributes:
+      path, header: its own.
+      items: of each image, or None where `header.size` says it of all.
+      entries: of each chunk; `starts`: where it begins.
+      size: bytes of the file.
+    """
+
+    path: str
+    header: Header
+    items: Optional[List[Item]]
+    entries: List[Entry]
+    starts: List[int]
+    size: int
+
+    @property
+    def overhead(self) -> int:
+        """Bytes before the first chunk."""
+        return self.starts[0] if self.starts else self.size
+
+    def payload(self, number: int) -> bytes:
+        """The bytes of a chunk.
+
+        Raises:
+          VQError: they are not there, or others than were written.
+        """
+        entry = self.entries[number]
+        with open_regular(self.path) as f:
+            f.seek(self.starts[number])
+            found = f.read(entry.bytes)
+        if len(found) < entry.bytes:
+            raise VQError(f"{self.path}: ends within chunk {number} of {len(self.entries)}")
+        if zlib.crc32(found) != entry.crc:
+            raise VQError(f"{self.path}: chunk {number} of {len(self.entries)} is damaged (checksum of its bytes)")
+        return found
+
+
+class Writer:
+    """Writes a file whose number of chunks is known before: `add` each, then `finish`."""
+
+    def __init__(self, f: BinaryIO, header: Header, items: Optional[Sequence[Item]], chunks: int):
+        self._f, self._chunks, self._entries = f, chunks, []
+        self._header = json.dumps(header._asdict(), separators=(",", ":"), allow_nan=False).encode("ascii")
+        text = "" if items is None else json.dumps([list(item) for item in items], separators=(",", ":"))
+        self._index = zlib.compress(text.encode("ascii"), 9) if text else b""
+        if len(self._index) > MOST_INDEX or len(text) > MOST_NAMES:
+            raise VQError(f"input: got names of {len(text):,} bytes, expected at most {MOST_NAMES:,}")
+        f.seek(len(MAGIC) + FIXED.size + len(self._header) + len(self._index) + ENTRY.size * chunks)
+
+    def add(self, payload: bytes, tables_crc: int, pixels_crc: int) -> None:
+        self._entries.append(Entry(len(payload), zlib.crc32(payload), tables_crc, pixels_crc))
+        self._f.write(payload)
+
+    def finish(self) -> None:
+        assert len(self._entries) == self._chunks, (len(self._entries), self._chunks)
+        rest = self._header + self._index + b"".join(ENTRY.pack(*entry) for entry in self._entries)
+        lengths = (VERSION, len(self._header), len(self._index), self._chunks)
+        self._f.seek(0)
+        self._f.write(MAGIC + FIXED.pack(*lengths, _crc(lengths, rest)) + rest)
+
+
+def _crc(lengths: Tuple[int, ...], rest: bytes) -> int:
+    return zlib.crc32(FIXED.pack(*lengths, 0) + rest)
+
+
+def read(path: str) -> Container:
+    """Reads all but the chunks.
+
+    Raises:
+      VQError: it can't be read, or is no such file, or of another version, or altered.
+    """
+    try:
+        with open_regular(path) as f:
+            return _read(f, path, os.fstat(f.fileno()).st_size)
+    except (OSError, ValueError) as e:
+        if isinstance(e, VQError):
+            raise
+        raise VQError(f"{path}: can't be read ({getattr(e, 'strerror', None) or e})") from None
+
+
+def _read(f: BinaryIO, path: str, size: int) -> Container:
+    start = f.read(len(MAGIC) + FIXED.size)
+    if start[: len(MAGIC)] != MAGIC:
+        raise VQError(f"{path}: is no file of compress.py (it begins with other bytes)")
+    if len(start) < len(MAGIC) + FIXED.size:
+        raise VQError(f"{path}: ends within its header")
+    *lengths, crc = FIXED.unpack(start[len(MAGIC) :])
+    version, header_bytes, index_bytes, chunks = lengths
+    if version != VERSION:
+        raise VQError(f"{path}: got format version {version}, expected {VERSION}; it was made by another vq_estimator")
+    if header_bytes > MOST_HEADER or index_bytes > MOST_INDEX:
+        raise VQError(f"{path}: has a header of {header_bytes} and {index_bytes} bytes, which can't be; it is damaged")
+    length = header_bytes + index_bytes + ENTRY.size * chunks
+    rest = f.read(length) if length <= size else b""
+    if len(rest) < length:
+        raise VQError(f"{path}: ends within its header")
+    if _crc(tuple(lengths), rest) != crc:
+        raise VQError(f"{path}: its header is damaged (checksum)")
+    header = _header(parse_json(rest[:header_bytes].decode("ascii")), chunks)
+    items = _items(rest[header_bytes : header_bytes + index_bytes], header)
+    entries = [Entry(*fields) for fields in ENTRY.iter_unpack(rest[header_bytes + index_bytes :])]
+    starts, at = [], len(MAGIC) + FIXED.size + length
+    for entry in entries:
+        starts.append(at)
+        at += entry.bytes
+    return Container(path, header, items, entries, starts, size)
+
+
+def check(container: Container) -> None:
+    """Raises VQError where the file is longer or shorter than its header says, or a chunk's bytes are damaged."""
+    end = container.starts[-1] + container.entries[-1].bytes if container.entries else container.overhead
+    if container.size != end:
+        raise VQError(f"{container.path}: has {container.size:,} bytes, expected {end:,} by its header")
+    for number in range(len(container.entries)):
+        container.payload(number)
+
+
+def _header(found, chunks: int) -> Header:
+    """Raises ValueError where the JSON is no header."""
+
+    def want(right: bool, what: str) -> None:
+        if not right:
+            raise ValueError(f"its header's {what} can't be")
+
+    def text(value, most: int = 80) -> bool:
+        return isinstance(value, str) and len(value) <= most
+
+    def number(value, least: int, most: int) -> bool:
+        return type(value) is int and least <= value <= most
+
+    want(isinstance(found, dict) and set(found) == set(Header._fields), "fields")
+    h = Header(**found)
+    want(text(h.model) and set(h.model) <= HEX and len(h.model) == FINGERPRINT, "model")
+    want(isinstance(h.sizes, list) and len(h.sizes) == 6 and all(number(n, 1, 1 << 24) for n in h.sizes), "sizes")
+    want(text(h.likelihood) and text(h.decoder), "likelihood")
+    want(h.prior in PRIORS if text(h.prior) else False, "prior")
+    want(text(h.prior_model) and set(h.prior_model) <= HEX, "prior_model")
+    want(h.scale is None or (isinstance(h.scale, float) and 1e-3 <= h.scale <= 1e4), "scale")
+    want(number(h.batch, 1, MOST_BATCH), "batch")
+    want(number(h.images, 1, min(MOST_IMAGES, h.batch * chunks)), "images")
+    if h.size is not None:
+        want(isinstance(h.size, list) and len(h.size) == 2 and all(number(n, 1, MOST_PIXELS) for n in h.size), "size")
+        want(h.size[0] * h.size[1] <= MOST_PIXELS, "size")
+    a = h.arithmetic
+    want(isinstance(a, dict) and len(a) <= 8 and all(text(k) and text(v) for k, v in a.items()), "arithmetic")
+    return h
+
+
+def _items(packed: bytes, header: Header) -> Optional[List[Item]]:
+    """Raises ValueError where the index is none of the header's images."""
+    if header.size is not None and not packed:
+        return None
+    unpacker = zlib.decompressobj()
+    try:
+        most = min(MOST_NAMES, MOST_ITEM * header.images + 2)
+        text = unpacker.decompress(packed, most + 1)
+    except zlib.error as e:
+        raise ValueError(f"its index is damaged ({e})") from None
+    if len(text) > most or not unpacker.eof or unpacker.unused_data:
+        raise ValueError("its index is damaged")
+    found = parse_json(text.decode("ascii"))
+    if not isinstance(found, list) or len(found) != header.images:
+        raise ValueError("its index is not of its images")
+    items = []
+    for item in found:
+        right = isinstance(item, list) and len(item) == 3 and isinstance(item[0], str)
+        if not right or not all(type(n) is int and 1 <= n <= MOST_PIXELS for n in item[1:]):
+            raise ValueError("its index has an image that can't be")
+        if item[1] * item[2] > MOST_PIXELS:
+            raise ValueError(f"its index has an image of {item[1]} x {item[2]} pixels")
+        items.append(Item(*item))
+    return items

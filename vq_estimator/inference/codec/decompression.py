@@ -1,0 +1,148 @@
+"""A file back to its images."""
+
+import zlib
+from typing import Iterator, List, NamedTuple, Optional, Union
+
+import numpy as np
+from tqdm import tqdm
+
+from vq_estimator.errors import VQError
+from vq_estimator.inference.calibration import fingerprint
+from vq_estimator.inference.codec import container as container_lib
+from vq_estimator.inference.codec import images as images_lib
+from vq_estimator.inference.codec.coder import library
+from vq_estimator.inference.codec.container import Container
+from vq_estimator.inference.codec.network import Network
+from vq_estimator.inference.codec.run import Run, as_run, made_by, of_the_model, prior_for
+from vq_estimator.inference.codec.tiles import Layout, Tiles, join
+from vq_estimator.inference.codec.work import decode, in_order, number_of_workers
+from vq_estimator.inference.loaded import Model
+
+OF_THE_MODEL = ("model", "sizes", "likelihood", "decoder", "prior_model")
+
+
+class Decompressed(NamedTuple):
+    """What was read.
+
+    Attributes:
+      images: in order, None for a lost one; None where they were written to files.
+      number: how many.
+      lost: the numbers of those that are lost, from 0.
+    """
+
+    images: Optional[List[Optional[np.ndarray]]]
+    number: int
+    lost: List[int]
+
+
+def decompress(
+    run: Union[str, Run, Model],
+    path: str,
+    out: Optional[str] = None,
+    keep_going: bool = False,
+    workers: Optional[int] = None,
+) -> Decompressed:
+    """The images of a file of `compress`.
+
+    Args:
+      run: that which made it; see `compress`.
+      path: the file.
+      out: NAME.npy, NAME.png of one image, or a folder to make, of a PNG each; None: into memory.
+      keep_going: leave out chunks that are damaged. Their images are black in an array, and missing in a folder.
+      workers: chunks that are worked on at a time; None: one for each processor.
+
+    Raises:
+      VQError: the file is damaged (without `keep_going`; with it, where nothing is left), or not of this run, or was
+        written where floats round in another way; or `out` is none that its images can go to.
+    """
+    library()
+    run, container = as_run(run), container_lib.read(path)
+    header = container.header
+    _check_model(run, container)
+    side, channels = header.sizes[:2]
+    layout = Layout(side, header.images, header.size, container.items)
+    if len(container.entries) != -(-layout.total // header.batch):
+        raise VQError(f"{path}: has {len(container.entries)} chunks, expected {-(-layout.total // header.batch)}")
+    if not keep_going:
+        container_lib.check(container)
+    if out is not None:
+        images_lib.check_out(container, layout, out)
+    workers, lost = number_of_workers(workers), []
+    network = Network(run, header.prior, header.scale, workers)
+
+    def work(number: int) -> Union[np.ndarray, VQError]:
+        extents = layout.extents(number * header.batch, min((number + 1) * header.batch, layout.total))
+        entry = container.entries[number]
+        try:
+            payload = container.payload(number)
+        except VQError as e:
+            return e
+        try:
+            tiles = decode(network, header, payload, extents, entry.tables_crc)
+        except VQError as e:
+            return VQError(f"{path}: chunk {number} of {len(container.entries)} {e}")
+        if zlib.crc32(Tiles(tiles, extents).true_pixels()) != entry.pixels_crc:
+            return VQError(f"{path}: chunk {number} of {len(container.entries)} gives other pixels (checksum)")
+        return tiles
+
+    def chunks() -> Iterator[Optional[np.ndarray]]:
+        found = in_order(work, range(len(container.entries)), workers, network.stop)
+        with tqdm(total=layout.total, unit="tile", desc="decompress") as bar:
+            for number, tiles in found:
+                if isinstance(tiles, VQError):
+                    problems.append(tiles)
+                    if not keep_going or len(problems) == len(container.entries):
+                        raise tiles
+                    tiles = None
+                yield tiles
+                bar.update(min(header.batch, layout.total - number * header.batch))
+
+    def numbered():
+        for number, image in join(chunks(), layout, header.batch, channels):
+            if image is None:
+                lost.append(number)
+            yield number, image
+
+    problems: List[VQError] = []
+    try:
+        if out is None:
+            return Decompressed([image for _, image in numbered()], header.images, lost)
+        images_lib.write(numbered(), container, layout, out)
+        return Decompressed(None, header.images, lost)
+    finally:
+        network.close()
+
+
+def ranges(numbers: List[int], most: int = 20) -> str:
+    """Ascending numbers in words: "3, 100 to 199"."""
+    found: List[List[int]] = []
+    for n in numbers:
+        if found and n == found[-1][1] + 1:
+            found[-1][1] = n
+        else:
+            found.append([n, n])
+    shown = [str(a) if a == b else f"{a} to {b}" for a, b in found[:most]]
+    return ", ".join(shown) + (f" and {len(found) - most} more ranges" if len(found) > most else "")
+
+
+def _check_model(run: Run, container: Container) -> None:
+    """Raises VQError where a file was made by another run, or the run lacks what it was made with."""
+    header, path = container.header, container.path
+    if not made_by(run, header.model):
+        got = fingerprint(run.checkpoint.path)[:12]
+        raise VQError(
+            f"{path}: was made by the weights {header.model[:12]}, got a run with {got}; name that which made it"
+        )
+    try:
+        prior_for(run, header.prior)
+    except VQError as e:
+        raise VQError(f"{path}: needs what the run does not have: {e}") from None
+    ours = of_the_model(run, header.prior)
+    for name in OF_THE_MODEL:
+        if ours[name] != getattr(header, name):
+            raise VQError(f"{path}: was made with {name} {getattr(header, name)}, expected {ours[name]}, the run's")
+    if header.arithmetic.get("precision") != run.config.model.precision:
+        got, want = header.arithmetic.get("precision"), run.config.model.precision
+        raise VQError(f"{path}: was made in {got}, expected {want}, the run's precision")
+    if (header.scale is None) != (header.likelihood != "mse"):
+        raise VQError(f"{path}: has a scale of {header.scale} for the likelihood {header.likelihood}")

@@ -1,0 +1,195 @@
+"""Where the images of a file come from, and where they go: data sets, arrays, files."""
+
+import logging
+import os
+from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from vq_estimator import drawing
+from vq_estimator.config import Config
+from vq_estimator.data import folder as folder_lib
+from vq_estimator.data import pipeline, whole
+from vq_estimator.data.files import atomic_folder, atomic_path
+from vq_estimator.data.numpy_files import load_npy
+from vq_estimator.data.sources import Source
+from vq_estimator.errors import VQError, one_line
+from vq_estimator.inference import coding
+from vq_estimator.inference.codec.container import MOST_PIXELS, Container, Item
+from vq_estimator.inference.codec.tiles import Layout
+
+log = logging.getLogger("vq_estimator")
+
+
+class Images(NamedTuple):
+    """Images to compress.
+
+    Attributes:
+      number: how many.
+      size: (height, width) of each, or None where `items` say it.
+      items: of each, where they have names or sizes of their own.
+      each: uint8 [H, W, C], in order.
+    """
+
+    number: int
+    size: Optional[Tuple[int, int]]
+    items: Optional[List[Item]]
+    each: Iterator[np.ndarray]
+
+
+def of_arrays(arrays: Union[np.ndarray, Sequence[np.ndarray]], channels: int) -> Images:
+    """An array uint8 [N, H, W, C], or a list of [H, W, C] of different sizes.
+
+    Raises:
+      VQError: one is no such array.
+    """
+    if isinstance(arrays, np.ndarray):
+        if arrays.dtype != np.uint8 or arrays.ndim != 4 or arrays.shape[-1] != channels or not arrays.size:
+            got = f"{arrays.dtype} {list(arrays.shape)}"
+            raise VQError(f"input: got {got}, expected uint8 [N, H, W, {channels}]")
+        if arrays.shape[1] * arrays.shape[2] > MOST_PIXELS:
+            raise VQError(f"input: got images of {list(arrays.shape[1:3])}, expected at most {MOST_PIXELS:,} pixels")
+        return Images(len(arrays), arrays.shape[1:3], None, iter(arrays))
+    for a in arrays:
+        if not isinstance(a, np.ndarray) or a.dtype != np.uint8 or a.ndim != 3 or a.shape[-1] != channels or not a.size:
+            got = f"{a.dtype} {list(a.shape)}" if isinstance(a, np.ndarray) else type(a).__name__
+            raise VQError(f"input: got {got} in the list, expected uint8 [H, W, {channels}]")
+    if not len(arrays):
+        raise VQError("input: got no image, expected one or more")
+    return Images(len(arrays), None, [Item("", *a.shape[:2]) for a in arrays], iter(arrays))
+
+
+def of_npy(path: str, channels: int) -> Images:
+    """A `.npy` of uint8 [N, H, W, C].
+
+    Raises:
+      VQError: it can't be read, or is no such array.
+    """
+    try:
+        return of_arrays(load_npy(path), channels)
+    except (OSError, ValueError) as e:
+        reason = getattr(e, "strerror", None) or e
+        raise VQError(f"input: {path!r} can't be read as an array of images ({reason})") from None
+
+
+def of_split(config: Config, source: Source, split: str) -> Images:
+    """A split of a data set, as the model sees it: resized and made binary where it is trained so.
+
+    Raises:
+      VQError: its images have other channels than the model's.
+    """
+    m, channels = config.model, source.spec.shape[-1]
+    if channels != m.channels:
+        raise VQError(
+            f"input: got {source.spec.name} with {channels} channels, expected {m.channels}, as the model has"
+        )
+    total, batch = pipeline.split_size(source, split), pipeline.evaluation_batch(m.dims)
+
+    def each():
+        with tf.Graph().as_default(), tf.Session() as session:
+            dataset = pipeline.evaluation_dataset(source, split, m.image_size, batch, m.binarize)
+            step = session.make_callable(tf.data.make_one_shot_iterator(dataset).get_next()["image"])
+            for _ in range(-(-total // batch)):
+                yield from step()
+
+    return Images(total, (m.image_size, m.image_size), None, each())
+
+
+def of_files(folder: str, names: Sequence[str], channels: int, max_bad_files: int = 0) -> Images:
+    """PNG and JPEG files at their own size; `names` are their paths below `folder`. Each is read twice.
+
+    Those that can't be read are named and left out.
+
+    Raises:
+      VQError: more than `max_bad_files` can't be read, or all.
+    """
+    items, bad = [], 0
+    for name in names:
+        try:
+            items.append(Item(name, *_read(folder, name, channels).shape[:2]))
+        except ValueError as e:
+            bad += 1
+            reason = f"{name}: can't be compressed: {e}"
+            if bad > max_bad_files:
+                more = f"; expected at most {max_bad_files} such files, --max_bad_files changes that" if bad > 1 else ""
+                raise VQError(f"input: {reason}{more}") from None
+            log.warning("%s; it is left out", one_line(reason))
+    if not items:
+        raise VQError(f"input: got no readable image in {folder!r}, expected one or more")
+    coding.png_names([item.name for item in items])  # refuses now what could not be written later
+
+    def each():
+        for item in items:
+            try:
+                image = _read(folder, item.name, channels)
+            except ValueError as e:
+                raise VQError(f"input: {item.name}: can't be read any more: {e}") from None
+            if image.shape[:2] != (item.height, item.width):
+                raise VQError(f"input: {item.name}: has changed while it was compressed")
+            yield image
+
+    return Images(len(items), None, items, each())
+
+
+def of_folder(folder: str, channels: int, max_bad_files: int = 0) -> Images:
+    """All PNG and JPEG files below a folder, in the order of their paths; see `of_files`."""
+    return of_files(folder, folder_lib.paths(folder), channels, max_bad_files)
+
+
+def _read(folder: str, name: str, channels: int) -> np.ndarray:
+    return whole.read(os.path.join(folder, *name.split("/")), channels)
+
+
+Numbered = Iterator[Tuple[int, Optional[np.ndarray]]]
+
+
+def check_out(container: Container, layout: Layout, out: str) -> None:
+    """Raises VQError, before the work, where the images of a file can't go to `out`; see `write`."""
+    n = container.header.images
+    if out.endswith(".npy"):
+        if len({layout.size(i) for i in range(n if container.items is not None else 1)}) > 1:
+            raise VQError(f"out: got {out!r} for images of different sizes, expected a folder to make")
+    elif out.endswith(".png"):
+        if n != 1:
+            raise VQError(f"out: got {out!r} for {n:,} images, expected a folder to make, or NAME.npy")
+    elif os.path.lexists(out):
+        raise VQError(f"out: {out!r} exists; give the name of a folder to make")
+    else:
+        _names(container)
+
+
+def _names(container: Container) -> List[str]:
+    if container.items is None or not any(item.name for item in container.items):
+        return []
+    try:
+        return coding.png_names([item.name for item in container.items])
+    except ValueError as e:
+        raise VQError(f"{container.path}: can't be written to a folder: {e}") from None
+
+
+def write(images: Numbered, container: Container, layout: Layout, out: str) -> None:
+    """Writes images to `out`, whole or not at all: NAME.npy, NAME.png of one image, or a folder of a PNG each.
+
+    A lost image, None, is black in an array, and missing in a folder.
+    """
+    n, channels = container.header.images, container.header.sizes[1]
+    if out.endswith(".npy"):
+        with atomic_path(out) as temporary:
+            shape = (n, *layout.size(0), channels)
+            array = np.lib.format.open_memmap(temporary, "w+", np.uint8, shape)
+            for number, image in images:
+                array[number] = 0 if image is None else image
+            array.flush()
+            del array
+    elif out.endswith(".png"):
+        for _, image in images:
+            if image is not None:
+                drawing.save_png(out, image)
+    else:
+        names = _names(container)
+        with atomic_folder(out) as folder:
+            for number, image in images:
+                if image is not None:
+                    name = names[number] if names else f"{number:06d}.png"
+                    drawing.save_png(os.path.join(folder, *name.split("/")), image)

@@ -1,0 +1,117 @@
+"""The run that a file is made with: what of it must be the same when the file is read, and which prior it has."""
+
+import zlib
+from typing import List, NamedTuple, Optional, Union
+
+import numpy as np
+
+from vq_estimator.config import Config, LogisticMixturePixels, type_name
+from vq_estimator.errors import VQError
+from vq_estimator.inference import calibration as calibration_lib
+from vq_estimator.inference import prior as prior_lib
+from vq_estimator.inference.calibration import Calibration, fingerprint
+from vq_estimator.inference.loaded import Model
+from vq_estimator.inference.session import TrainedPrior
+from vq_estimator.nn import likelihoods
+from vq_estimator.nn.likelihoods import cumulative
+from vq_estimator.training import run_folder
+from vq_estimator.training.run_folder import Checkpoint
+
+AUTO, LEARNED, UNIGRAM, UNIFORM = "auto", "learned", "unigram", "uniform"
+PRIORS = (LEARNED, UNIGRAM, UNIFORM)
+MOST_BATCH = 200
+MOST_FLOATS = 1 << 25  # of a batch's parameters
+FINGERPRINT = 32  # hexadecimal digits that are kept of one
+
+
+class Run(NamedTuple):
+    """What the codec needs of a trained run; an `inference.loaded.Model` has these too."""
+
+    config: Config
+    checkpoint: Checkpoint
+    prior: Optional[TrainedPrior]
+    calibration: Optional[Calibration]
+
+
+def open_run(model_dir: str, which: str = "latest") -> Run:
+    """A run folder, at the checkpoint "latest", "best" or a path, with its prior and its calibration where it has them.
+
+    Raises:
+      VQError: there is no such run or checkpoint.
+    """
+    config, checkpoint = run_folder.load_config(model_dir), run_folder.find_checkpoint(model_dir, which)
+    prior = prior_lib.find_or_warn(model_dir, checkpoint)
+    return Run(config, checkpoint, prior, calibration_lib.kept(config, checkpoint, model_dir))
+
+
+def as_run(run: Union[str, Run, Model]) -> Run:
+    if isinstance(run, str):
+        return open_run(run)
+    return Run(run.config, run.checkpoint, run.prior, run.calibration)
+
+
+def made_by(run: Run, model: str) -> bool:
+    """Whether a run's weights are those of a header's `model`."""
+    return fingerprint(run.checkpoint.path)[:FINGERPRINT] == model
+
+
+def batch_for(config: Config, tiles: int) -> int:
+    """Tiles of a chunk, so that the last chunk has few missing."""
+    m = config.model
+    floats = m.image_size**2 * likelihoods.parameters(m.likelihood, m.channels)
+    most = max(1, min(MOST_BATCH, MOST_FLOATS // floats))
+    chunks = -(-tiles // most)
+    return -(-tiles // max(chunks, 1))
+
+
+def prior_for(run: Run, asked: str) -> str:
+    """Which of PRIORS codes are coded under: that asked for, or under AUTO the best that the run has.
+
+    Raises:
+      VQError: the run does not have it.
+    """
+    have = [kind for kind, there in zip(PRIORS, (run.prior, run.calibration, True)) if there]
+    if asked == AUTO:
+        return have[0]
+    if asked not in PRIORS:
+        raise VQError(f"prior: got {asked!r}, expected one of {', '.join((AUTO, *PRIORS))}")
+    if asked not in have:
+        hint = {LEARNED: "train it with train_prior.py", UNIGRAM: "evaluate the run with evaluate.py"}[asked]
+        raise VQError(f"prior: got {asked!r}, which the run does not have; {hint}, or choose {' or '.join(have)}")
+    return asked
+
+
+def distributions(run: Run, prior: str) -> List[np.ndarray]:
+    """Cumulative distributions [K - 1] of the codes of each of the L codebooks."""
+    q = run.config.model.quantizer
+    if prior == UNIFORM:
+        return [np.arange(1.0, q.K) / q.K] * q.L
+    return [cumulative.of_probabilities(p[:, np.newaxis])[:, 0] for p in run.calibration.code_probabilities()]
+
+
+def scale_of(run: Run) -> Optional[float]:
+    """The fitted scale of the likelihood "mse", None of others."""
+    if type_name(run.config.model.likelihood) != "mse":
+        return None
+    if run.calibration is None:
+        raise VQError("calibration: the run has none of this checkpoint; evaluate it with evaluate.py first")
+    return run.calibration.scale
+
+
+def of_the_model(run: Run, prior: str) -> dict:
+    """The fields of a header that a run must share with the one that wrote it."""
+    m = run.config.model
+    likelihood, figures = type_name(m.likelihood), ""
+    if isinstance(m.likelihood, LogisticMixturePixels):
+        likelihood += f" {m.likelihood.components}"
+    if prior == LEARNED:
+        figures = fingerprint(run.prior.checkpoint.path)[:FINGERPRINT]
+    elif prior == UNIGRAM:
+        figures = f"{zlib.crc32(run.calibration.counts.astype('<i8').tobytes()):08x}"
+    return {
+        "model": fingerprint(run.checkpoint.path)[:FINGERPRINT],
+        "sizes": [m.image_size, m.channels, *m.grid, m.quantizer.K],
+        "likelihood": likelihood,
+        "decoder": type_name(m.decoder),
+        "prior_model": figures,
+    }

@@ -1,0 +1,219 @@
+"""The likelihoods in NumPy, as cumulative distributions in float64: what an entropy coder makes its tables of.
+
+    pixels = for_likelihood(config.likelihood, channels, scale)
+    p = pixels(parameters)                  # a decoder's output of n pixels, float32 [n, outputs]
+    for channel in range(channels):
+        below = p.cumulative(channel)       # [len(p.levels) - 1, n]: P(x <= each level but the last)
+        p.observe(channel, x[:, channel])   # later channels may depend on it
+
+The pixels are the last axis throughout, along which NumPy is fast. The same parameters give the same bits on every
+machine (`nn/arithmetic.py`). The TensorFlow classes beside this file are the same distributions, as logarithms in
+float32; `tests/test_cumulative.py` compares them.
+"""
+
+import functools
+from typing import Callable, Optional
+
+import numpy as np
+
+from vq_estimator import config as c
+from vq_estimator.nn import arithmetic
+from vq_estimator.nn.likelihoods.base import LOG_SCALE_RANGE, LOG_SCALE_START, MEAN_RANGE
+from vq_estimator.nn.likelihoods.pixels import LEVELS
+
+CENTRE = 0.5 * (LEVELS - 1.0)
+BOUNDARIES = np.arange(LEVELS - 1)[:, np.newaxis] + 0.5  # between the levels
+ANCHORS, STRIDE = 8, 32  # of the boundaries, see `LogisticMixture.cumulative`
+MOST_EXPONENT = 370.0  # at an anchor: beyond it all of its boundaries have 0 or 1; a stride from it nothing overflows
+
+
+class Pixels:
+    """The distributions of n pixels, whose channels are asked for and observed in turn."""
+
+    levels = np.arange(LEVELS, dtype=np.uint8)  # that a value may have
+
+    def cumulative(self, channel: int) -> np.ndarray:
+        """P(x <= level), of all levels but the last, in a channel given those observed: float64 [levels - 1, n]."""
+        raise TypeError(f"{type(self).__name__}: define cumulative")
+
+    def observe(self, channel: int, x: np.ndarray) -> None:
+        """Takes the values uint8 [n] of a channel; channels come in order."""
+
+
+def for_likelihood(likelihood: c.LikelihoodConfig, channels: int, scale: Optional[float]) -> Callable[..., Pixels]:
+    """What makes Pixels of a decoder's output [n, outputs]; `scale` is the fitted one of the likelihood "mse"."""
+    if isinstance(likelihood, c.MSE):
+        return functools.partial(FittedGaussian, scale=scale)
+    if isinstance(likelihood, c.LogisticMixturePixels):
+        return functools.partial(LogisticMixture, channels=channels, components=likelihood.components)
+    kinds = {
+        c.BernoulliPixels: Bernoulli,
+        c.CategoricalPixels: Categorical,
+        c.GaussianPixels: Gaussian,
+        c.LogisticPixels: Logistic,
+    }
+    return functools.partial(kinds[type(likelihood)], channels=channels)
+
+
+def of_probabilities(p: np.ndarray) -> np.ndarray:
+    """The cumulative distribution [K - 1, n] of probabilities [K, n], which need not sum to one."""
+    total = np.cumsum(p, 0)
+    return total[:-1] / total[-1]
+
+
+def of_logits(logits: np.ndarray) -> np.ndarray:
+    """The same of logits [K, n]."""
+    return of_probabilities(arithmetic.exp(logits - logits.max(0)))
+
+
+def _columns(parameters: np.ndarray) -> np.ndarray:
+    """[n, outputs] to float64 [outputs, n]."""
+    return parameters.T.astype(np.float64, order="C")
+
+
+def _mean(parameter: np.ndarray) -> np.ndarray:
+    return np.clip((parameter + 1.0) * CENTRE, *MEAN_RANGE)
+
+
+def _minus_log_scale(parameter: np.ndarray) -> np.ndarray:
+    return -np.clip(parameter + LOG_SCALE_START, *LOG_SCALE_RANGE)
+
+
+class Bernoulli(Pixels):
+    """0 or 255."""
+
+    levels = np.array([0, LEVELS - 1], np.uint8)
+
+    def __init__(self, parameters: np.ndarray, channels: int):
+        del channels
+        self._zero = arithmetic.sigmoid(-_columns(parameters))
+
+    def cumulative(self, channel: int) -> np.ndarray:
+        return self._zero[channel, np.newaxis]
+
+
+class Categorical(Pixels):
+    """A softmax over the levels."""
+
+    def __init__(self, parameters: np.ndarray, channels: int):
+        self._logits = parameters.T.reshape(channels, LEVELS, -1)
+
+    def cumulative(self, channel: int) -> np.ndarray:
+        return of_logits(self._logits[channel].astype(np.float64, order="C"))
+
+
+class Gaussian(Pixels):
+    """The discretised Gaussian with a mean and a scale for each channel."""
+
+    def __init__(self, parameters: np.ndarray, channels: int):
+        mean, log_scale = np.split(_columns(parameters), [channels])
+        self._mean, self._inverse = _mean(mean), arithmetic.exp(_minus_log_scale(log_scale))
+
+    def cumulative(self, channel: int) -> np.ndarray:
+        mean, inverse = self._mean[channel], self._inverse[channel]
+        found = np.empty([LEVELS - 1, len(mean)])
+        for i in range(0, LEVELS - 1, STRIDE):  # as much as a processor's cache holds
+            found[i : i + STRIDE] = arithmetic.normal_cdf((BOUNDARIES[i : i + STRIDE] - mean) * inverse)
+        return found
+
+
+class FittedGaussian(Gaussian):
+    """The same around tf-vqvae's grey values, with one scale."""
+
+    def __init__(self, parameters: np.ndarray, scale: float):
+        self._mean = arithmetic.sigmoid(_columns(parameters)) * (LEVELS - 1.0)
+        self._inverse = np.full_like(self._mean, 1.0 / scale)
+
+
+class LogisticMixture(Pixels):
+    """A mixture of logistics whose component the channels share; means move with the channels before."""
+
+    def __init__(self, parameters: np.ndarray, channels: int, components: int):
+        C, M = channels, components
+        pairs = C * (C - 1) // 2
+        logits, mean, log_scale, coefficients = np.split(_columns(parameters), np.cumsum([M, C * M, C * M]))
+        # Of each component's weight, the logarithm up to a factor, so that nothing underflows, and the factor: [M, n].
+        self._exponent, self._factor = logits, 1.0
+        self._inverse, small = arithmetic.exps(_minus_log_scale(log_scale), -2.0 * np.abs(coefficients))
+        tanh = np.sign(coefficients) * ((1.0 - small) / (1.0 + small))
+        self._coefficients = tanh.reshape(pairs, M, logits.shape[1])
+        self._set(mean.reshape(C, M, -1), self._inverse.reshape(C, M, -1))
+
+    def _set(self, mean: np.ndarray, inverse: np.ndarray) -> None:
+        """Takes means and inverse scales [C, M, n]."""
+        self._mean, self._inverse, self._observed = _mean(mean), inverse, []
+        # The odds at a boundary are those at the one before times the ratio; here ratio^(b - 15.5), b = 0 .. 31.
+        self._powers = np.empty((STRIDE, *mean.shape))
+        self._ratio, self._powers[0] = arithmetic.exps(-inverse[np.newaxis], 0.5 * (STRIDE - 1) * inverse[np.newaxis])
+        known, power = 1, self._ratio
+        while known < STRIDE:
+            np.multiply(self._powers[:known], power, out=self._powers[known : 2 * known])
+            known, power = 2 * known, power * power
+
+    def _mean_given(self, channel: int) -> np.ndarray:
+        mean, first = self._mean[channel], channel * (channel - 1) // 2
+        for earlier, x in enumerate(self._observed[:channel]):
+            mean = mean + self._coefficients[first + earlier] * (x - CENTRE)
+        return mean  # [M, n]
+
+    def cumulative(self, channel: int) -> np.ndarray:
+        """Of one logistic 1 / (1 + e^-t) at t = (k + 1/2 - mean) / scale: the odds e^-t are a geometric sequence in k.
+
+        So an exp for each stride of boundaries is enough, at its middle; the rest are products. Each operation is
+        monotone in k, rounding included, and so is the sum (but for values below 1e-17, where anchors are clipped).
+        """
+        middle = STRIDE * (np.arange(ANCHORS)[:, np.newaxis, np.newaxis] + 0.5)
+        exponent = (self._mean_given(channel) - middle) * self._inverse[channel]
+        exponent = np.clip(exponent, -MOST_EXPONENT, MOST_EXPONENT)
+        weights, anchors = self._weights_and(exponent)  # [M, n], [ANCHORS, M, n]
+        M, n = weights.shape
+        odds = anchors[:, np.newaxis] * self._powers[:, channel]
+        odds += 1.0
+        np.divide(weights, odds, out=odds)
+        odds = odds.reshape(LEVELS, M, n)[: LEVELS - 1]
+        total = odds[:, 0]
+        for m in range(1, M):
+            total = total + odds[:, m]
+        return total
+
+    def _weights_and(self, exponent):
+        """The components' weights, and e^exponent."""
+        weights, power = arithmetic.exps((self._exponent - self._exponent.max(0))[np.newaxis], exponent)
+        weights = weights[0] * self._factor
+        return weights / np.cumsum(weights, 0)[-1], power
+
+    def observe(self, channel: int, x: np.ndarray) -> None:
+        """Multiplies each component's weight by its mass of x, sigmoid(b) sigmoid(-a) (1 - e^(-1 / scale)).
+
+        b and a are the boundaries above and below x; of each sigmoid the factor e^-|t|, where it has one, goes to the
+        exponent.
+        """
+        x = x.astype(np.float64)
+        inverse, mean = self._inverse[channel], self._mean_given(channel)
+        self._observed.append(x)
+        if channel + 1 == len(self._mean):
+            return
+        above, below = (x + 0.5 - mean) * inverse, (x - 0.5 - mean) * inverse
+        first, last = x <= 0.0, x >= LEVELS - 1.0
+        self._exponent = self._exponent + np.where(last, 0.0, np.minimum(above, 0.0))
+        self._exponent -= np.where(first, 0.0, np.maximum(below, 0.0))
+        high, low = arithmetic.exps(-np.abs(above)[np.newaxis], -np.abs(below)[np.newaxis])
+        factor = np.where(last, 1.0, 1.0 / (1.0 + high[0])) * np.where(first, 1.0, 1.0 / (1.0 + low[0]))
+        self._factor = self._factor * factor * np.where(first | last, 1.0, 1.0 - self._ratio[0, channel])
+
+
+class Logistic(LogisticMixture):
+    """One logistic for each channel, independent of the others."""
+
+    def __init__(self, parameters: np.ndarray, channels: int):
+        mean, log_scale = np.split(_columns(parameters), [channels])
+        self._set(mean[:, np.newaxis], arithmetic.exp(_minus_log_scale(log_scale))[:, np.newaxis])
+
+    def _mean_given(self, channel: int) -> np.ndarray:
+        return self._mean[channel]
+
+    def _weights_and(self, exponent):
+        return np.ones_like(self._mean[0]), arithmetic.exp(exponent)
+
+    def observe(self, channel: int, x: np.ndarray) -> None:
+        """Nothing depends on it."""
