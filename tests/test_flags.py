@@ -13,7 +13,8 @@ import pytest
 from forked import ROOT, Forked
 
 from vq_estimator import pretrained
-from vq_estimator.inference import codec
+from vq_estimator.inference import calibration, codec
+from vq_estimator.training import run_folder
 
 SCRIPTS = sorted(
     os.path.basename(path)[:-3]
@@ -331,7 +332,7 @@ def forked(tmp_path_factory, cache_dir, digits):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, small_run):
+def folder(tmp_path_factory, small_run, digits):
     """Where the scripts run: what the rows name."""
     import numpy as np
 
@@ -344,7 +345,9 @@ def folder(tmp_path_factory, small_run):
     (out / "empty").mkdir()
     (out / "text.npy").write_text("no array")
     np.save(str(out / "codes.npy"), np.zeros([1, 3, 3, 1], np.uint16))
-    codec.compress(small_run[1], np.zeros([3, 24, 24, 1], np.uint8), str(out / "images.vqz"), prior="uniform")
+    run = str(out / "run")
+    calibration.calibrate(small_run[0], run_folder.find_checkpoint(run), digits, run)
+    codec.compress(run, np.zeros([3, 24, 24, 1], np.uint8), str(out / "images.vqz"), prior="uniform")
     return out
 
 
