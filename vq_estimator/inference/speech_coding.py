@@ -5,10 +5,11 @@ A file of codes is an `.npz` with `codes` [M, L], one recording behind the other
 Of a split of the run's own data `speakers` and `labels` [N] are beside them.
 """
 
+import collections
 import json
 import logging
 import os
-from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 from tqdm import tqdm
@@ -48,9 +49,20 @@ class Recordings(NamedTuple):
 def of_split(source: SpeechSource, split: str) -> Recordings:
     """A split of a data set."""
     clips = source.splits[split]
-    each = ((clips.names[i], clips.clip(i)) for i in range(clips.count))
+    names = _told_apart(clips.names)
+    each = ((names[i], clips.clip(i)) for i in range(clips.count))
     rest = {"speakers": clips.speakers, "labels": clips.labels}
     return Recordings(f"{source.name}:{split}", clips.count, each, rest)
+
+
+def _told_apart(names: Sequence[str]) -> List[str]:
+    """Names of clips; those of a long recording, several of one name, get a number each."""
+    several, seen, found = {name for name, n in collections.Counter(names).items() if n > 1}, collections.Counter(), []
+    for name in names:
+        stem, suffix = os.path.splitext(name)
+        found.append(f"{stem}-part{seen[name]}{suffix}" if name in several else name)
+        seen[name] += 1
+    return found
 
 
 def of_file(model: SpeechModel, path: str) -> Recordings:
