@@ -95,8 +95,9 @@ def test_recordings_are_a_column_each(tmp_path):
     (width, height), colors = colors_of(path)
     drawing.recordings(path, [sound(800, codes), sound(333, codes[:4].repeat(3, 1))], 4, 8000, 100)
     (wider, higher), _ = colors_of(path)
-    assert wider > width + 300 and higher > height > 400
-    assert (0x44, 0x77, 0xAA) in colors and (48, 18, 59) in colors and (122, 4, 3) in colors  # the ends of turbo
+    assert wider > width + 300 and higher == height > 400
+    for end in ((48, 18, 59), (122, 4, 3)):  # of turbo, which the codes are in
+        assert min(np.abs(np.subtract(color, end)).max() for color in colors) <= 1
     with pytest.raises(IndexError):
         drawing.recordings(str(tmp_path / "bad.png"), [], 4, 8000, 100)
     assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
@@ -109,6 +110,5 @@ def test_code_shares_go_from_white_to_black_and_rare_codes_are_narrow(tmp_path):
     with Image.open(path) as opened:
         picture = np.asarray(opened.convert("L")).astype(int)
     row = picture[int(0.45 * len(picture))]  # through the upper half of the panel
-    dark = np.flatnonzero(row < 10)
-    assert 100 < dark[-1] - dark[0] < 0.3 * picture.shape[1]  # a quarter of the panel is of the first code
+    assert 0.15 < (row < 10).mean() < 0.3  # a quarter of the panel is of the first code
     drawing.code_shares(path, [drawing.Shares("x", ["a"], np.zeros([0, 1]), np.zeros(0))] * 2)  # nothing was seen
