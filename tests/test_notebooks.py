@@ -20,7 +20,7 @@ PARAMETERS = {
     "speech": {"RECORDINGS": 1, "PRICED": 3, "NEW_VOICES": 1},
 }
 ALLOWED = {"vq_estimator", "numpy", "matplotlib", "ipywidgets", "dataclasses", "logging", "os", "sys"}
-ALLOWED |= {"IPython", "tempfile"}  # of speech: players, and pictures that are drawn to files
+ALLOWED |= {"IPython", "PIL", "tempfile"}  # of speech: players, and pictures that are drawn to files
 MOST_BYTES = 600 * 1000
 OF_A_MACHINE = re.compile(r"(?<![\w.])/(?:home|root|work|tmp|usr|var|opt|Users)/|warning|traceback", re.IGNORECASE)
 
