@@ -57,7 +57,8 @@ setup(
         "test": TEST + ["tensorflow-probability==0.23.0; " + TF2],
         "notebooks": ["jupyter", "ipywidgets"],  # to read and run them
         "codec": CODEC,  # compress.py and decompress.py
-        "bench": ["torch==2.13.0; " + TF2],  # the rival of `make bench`
+        # The rival of `make bench`, and the judges of benchmarks/speech.py and sample_recognition.py.
+        "bench": ["torch==2.13.0; " + TF2, "scikit-learn; " + TF2],
         "bench_codec": CODEC + ["pillow-jxl-plugin==1.3.8; " + TF2],  # the rivals of benchmarks/codec.py
         "dev": TEST + ["ruff==0.17.6; " + TF2],
     },

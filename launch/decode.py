@@ -1,6 +1,7 @@
-"""Decodes a file of codes that encode.py wrote, or an array of codes, to images.
+"""Decodes a file of codes that encode.py wrote, or an array of codes, to images, or to recordings.
 
 python launch/decode.py --pretrained=mnist --input=codes.npz --out=images
+python launch/decode.py --model_dir=log/fsdd-wavenet-K256-D64 --input=codes.npz --speaker=theo --out=recordings
 """
 
 from vq_estimator.errors import VQError
@@ -10,18 +11,38 @@ from vq_estimator_launch.common import FLAGS, Group
 common.run_flags()
 DECODE = Group("Decoding")
 DECODE.string("input", None, "an .npz with `codes`, or a .npy of codes [N, h, w, L]")
-DECODE.string("out", "decoded", "a folder to make, a PNG for each; or NAME.npy; or NAME.png, one picture of all")
-DECODE.integer("seed", 0, "of the draws, where the decoder is autoregressive")
+DECODE.string(
+    "out", "decoded", "a folder to make, a PNG or WAV for each; of images NAME.npy; or NAME.png, one picture of all"
+)
+DECODE.string("speaker", None, "speech: the voice of all, by its name in the data")
+DECODE.integer("seed", 0, "of the draws, where the decoder is autoregressive, and of speech")
+
+
+def _speech(opened) -> None:
+    from vq_estimator.inference import speech_coding
+    from vq_estimator.inference.speech import SpeechModel
+
+    with SpeechModel(opened.model_dir, opened.checkpoint.path) as model:
+        codes = speech_coding.load(model, FLAGS.input)
+        number = speech_coding.decode(model, codes, FLAGS.out, FLAGS.speaker, FLAGS.seed)
+    print(f"{number} recordings in {FLAGS.out}")
 
 
 def main() -> None:
+    from vq_estimator.config import SpeechConfig
     from vq_estimator.inference import coding
     from vq_estimator.inference.loaded import Model
 
     if not FLAGS.input:
         raise VQError("input: got none, expected --input=CODES, the file that encode.py wrote")
     common.check_writable("out")
-    _, checkpoint, model_dir = common.open_run()
+    opened = common.open_run()
+    if isinstance(opened.config.model, SpeechConfig):
+        _speech(opened)
+        return
+    if FLAGS.speaker is not None:
+        raise VQError(f"speaker: got {FLAGS.speaker!r}, expected no value: images have no speaker")
+    _, checkpoint, model_dir = opened
     with Model(model_dir, checkpoint.path) as model:
         number = coding.decode(model, coding.load(model, FLAGS.input), FLAGS.out, FLAGS.seed)
     print(f"{number} images in {FLAGS.out}")

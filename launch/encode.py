@@ -1,9 +1,11 @@
-"""Encodes images with a trained run: a data set, a folder of PNG or JPEG files, or a NumPy array, to a file of codes.
+"""Encodes images or recordings with a trained run: a data set, a folder of files, or a NumPy array, to a file of codes.
 
   python launch/encode.py --pretrained=mnist --input=test --out=codes.npz
   python launch/encode.py --model_dir=log/mine --input=photographs --out=codes.npz
+  python launch/encode.py --model_dir=log/fsdd-wavenet-K256-D64 --input=recordings --out=codes.npz
 
-The file holds `codes` [N, h, w, L], and `labels` of a data set or `files` of a folder; decode.py makes images of it.
+The file holds `codes` [N, h, w, L], and `labels` of a data set or `files` of a folder; decode.py makes images of it. Of
+speech it holds `codes` [M, L], one recording behind the other, the `lengths` [N] of each in codes, and `files`.
 """
 
 import os
@@ -18,7 +20,7 @@ ENCODE.string(
     "input",
     "test",
     "train, validation or test of the run's own data set; <data set>:<split> of another, such as fashion_mnist:test; "
-    "a folder; or a .npy of uint8 [N, H, W, C]",
+    "a folder; or a .npy of uint8 [N, H, W, C]; of speech a split of the run's own data, a folder, or a WAV or FLAC",
 )
 ENCODE.string("out", "codes.npz", "the file to write")
 
@@ -41,7 +43,28 @@ def _images(model, coding):
     raise VQError(f"input: got {given!r}, expected a split, <data set>:<split>, a folder or a .npy file; see --help")
 
 
+def _speech(opened) -> None:
+    from vq_estimator.data import pipeline
+    from vq_estimator.inference import speech_coding
+    from vq_estimator.inference.speech import SpeechModel
+
+    given = FLAGS.input
+    with SpeechModel(opened.model_dir, opened.checkpoint.path) as model:
+        if given in pipeline.SPLITS:
+            recordings = speech_coding.of_split(common.data_of_run(opened.config, measured=False), given)
+        elif os.path.isdir(given):
+            recordings = speech_coding.of_folder(model, given, FLAGS.max_bad_files)
+        elif os.path.isfile(given):
+            recordings = speech_coding.of_file(model, given)
+        else:
+            raise VQError(f"input: got {given!r}, expected a split, a folder or a WAV or FLAC file; see --help")
+        number = speech_coding.encode(model, recordings, FLAGS.out)
+        stride, rate = opened.config.model.network.stride, model.sample_rate
+    print(f"{number} recordings as codes of {stride} samples each, {rate / stride:g} a second, in {FLAGS.out}")
+
+
 def main() -> None:
+    from vq_estimator.config import SpeechConfig
     from vq_estimator.inference import coding
     from vq_estimator.inference.loaded import Model
 
@@ -49,7 +72,11 @@ def main() -> None:
         raise VQError(f"out: got {FLAGS.out!r}, expected a name that ends in .npz")
     common.check_writable("out")
     common.check_max_bad_files()
-    _, checkpoint, model_dir = common.open_run()
+    opened = common.open_run()
+    if isinstance(opened.config.model, SpeechConfig):
+        _speech(opened)
+        return
+    _, checkpoint, model_dir = opened
     with Model(model_dir, checkpoint.path) as model:
         number = coding.encode(model, _images(model, coding), FLAGS.out)
         grid = " x ".join(str(n) for n in model.config.model.grid)

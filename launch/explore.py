@@ -1,9 +1,12 @@
-"""Pictures of what a trained run's codes mean, from a split of its data.
+"""Pictures of what a trained run's codes mean, from a split of its data; of speech recordings too.
 
   python launch/explore.py --model_dir=log/mnist-tuned-K20-D64 --out=explore
+  python launch/explore.py --model_dir=log/fsdd-wavenet-K256-D64 --out=explore
 
 Writes reconstructions.png, single_code.png, random_walk.gif, random_walk_near.gif (as MP4 too, where ffmpeg is found),
 interpolation.png, codebook.png and code_map.png; and in the run folder the codebook for TensorBoard's projector.
+Of speech: speech.png (waves, spectrograms and codes), sounds/*.wav (those recordings, what their codes are in their own
+voice and in the others), code_meaning.png (which digits and speakers each code goes with) and codebook.png.
 """
 
 import os
@@ -16,30 +19,108 @@ common.run_flags()
 EXPLORE = Group("Exploration")
 EXPLORE.string("out", "explore", "the folder to write to")
 EXPLORE.enum("split", "test", ("train", "validation", "test"), "which examples")
-EXPLORE.integer("image", 0, "number of the image whose codes are changed and walked from, below 100")
-EXPLORE.integer("other", 1, "number of the image that is interpolated to, below 100")
-EXPLORE.integer("frames", 1000, "images of each random walk")
-EXPLORE.integer("seed", 0, "of the walks, and of draws where the decoder is autoregressive")
+EXPLORE.integer(
+    "image",
+    0,
+    "number of the image whose codes are changed and walked from, below 100; of speech that of the first recording",
+)
+EXPLORE.integer("other", 1, "number of the image that is interpolated to, below 100; images alone")
+EXPLORE.integer("frames", 1000, "images of each random walk; images alone")
+EXPLORE.integer("seed", 0, "of the walks, and of draws: where the decoder is autoregressive, and of speech")
 
 SHOWN = 100  # images of the split that are looked at
 MOST_FRAMES = 100000
 GRID = 8  # images with their code maps
+RECORDINGS = 3  # of speech
+MOST_PANELS = 4  # codebooks of speech
+
+
+def _at(name: str) -> str:
+    """Where a picture goes, which is printed."""
+    path = os.path.join(FLAGS.out, name)
+    print(path, flush=True)
+    return path
+
+
+def _speech(opened) -> None:
+    from vq_estimator import drawing
+    from vq_estimator.data import audio
+    from vq_estimator.inference import projector
+    from vq_estimator.inference import speech_exploration as explore
+    from vq_estimator.inference.calibration import calibrate
+    from vq_estimator.inference.exploration import codebook
+    from vq_estimator.inference.speech import SpeechModel
+
+    config, checkpoint, model_dir = opened
+    for name in ("other", "frames"):
+        if FLAGS[name].present:
+            raise VQError(f"{name}: got {FLAGS[name].value}, expected no value: it is of images alone")
+    source = common.data_of_run(config, measured=False)
+    count = source.splits[FLAGS.split].count
+    if not 0 <= FLAGS.image < count:
+        raise VQError(f"image: got {FLAGS.image}, expected 0 to {count - 1}, a recording of {FLAGS.split}")
+    stride, speakers = config.model.network.stride, config.model.speakers
+    with SpeechModel(model_dir, checkpoint.path) as model:
+        numbers = explore.some_numbers(FLAGS.image, count, RECORDINGS)
+        found = explore.listen(model, source, FLAGS.split, numbers, seed=FLAGS.seed)
+    sounds = []
+    for number, heard in zip(numbers, found):
+        label = source.class_names[heard.label] if source.class_names else None
+        names = ["original", "reconstruction"] + ["as " + speakers[voice] for voice in heard.voices[1:]]
+        every = dict(zip(names, [heard.levels, *heard.versions]))
+        who = "-".join(part for part in (f"{number:03d}", label, speakers[heard.speaker]) if part)
+        for name, levels in every.items():
+            file = "{}-{}.wav".format(who, name.replace(" ", "-"))
+            audio.write_wav(os.path.join(FLAGS.out, "sounds", file), levels, config.model.sample_rate)
+        shown = [every[name] for name in names[:3]]
+        title = f"recording {number} of {FLAGS.split}: " + (f"{label} by " if label else "") + speakers[heard.speaker]
+        waves = [audio.from_mu_law(levels) for levels in shown]
+        seen = [explore.spectrogram(levels, config.model.sample_rate) for levels in shown]
+        sounds.append(drawing.Sound(title, names[:3], waves, seen, heard.codes))
+    print(os.path.join(FLAGS.out, "sounds"), flush=True)
+    drawing.recordings(_at("speech.png"), sounds, config.model.quantizer.K, config.model.sample_rate, stride)
+
+    encoded, panels = explore.encode_clips(config, checkpoint, source, "train"), []
+    for kind, kinds, names in (
+        ("digit", encoded.labels, source.class_names),
+        ("speaker", encoded.speakers, source.speakers),
+    ):
+        if not names:
+            continue
+        of = explore.meaning(encoded, config.model.quantizer.K, kinds, len(names))
+        for level, counts in enumerate(of.counts[:MOST_PANELS]):
+            title = f"{kind} and code" + (f" of codebook {level + 1} of {len(of.counts)}" if len(of.counts) > 1 else "")
+            bits = of.bits[level], of.chance[level], of.entropy
+            title += ": {:.2f} bits of mutual information ({:.2f} by chance, {:.2f} at most)".format(*bits)
+            order = explore.order(counts)
+            panels.append(drawing.Shares(title, names, explore.shares(counts)[order], counts.sum(-1)[order]))
+            print(title, flush=True)
+    drawing.code_shares(_at("code_meaning.png"), panels)
+    calibration = calibrate(config, checkpoint, source, model_dir)
+    view = codebook(config, checkpoint, calibration)
+    drawing.codebooks(_at("codebook.png"), view.usage, view.distances, view.plane)
+    print(projector.write(config, checkpoint, calibration, model_dir))
 
 
 def main() -> None:
     import numpy as np
 
     from vq_estimator import drawing
+    from vq_estimator.config import SpeechConfig
     from vq_estimator.inference import evaluation, projector, sampling
     from vq_estimator.inference import exploration as explore
     from vq_estimator.inference.calibration import calibrate
 
     common.check_writable("out")
-    config, checkpoint, model_dir = common.open_run()
+    opened = common.open_run()
+    sampling.check_seed(FLAGS.seed)
+    if isinstance(opened.config.model, SpeechConfig):
+        _speech(opened)
+        return
+    config, checkpoint, model_dir = opened
     for name in ("image", "other"):
         if not 0 <= FLAGS[name].value < SHOWN:
             raise VQError(f"{name}: got {FLAGS[name].value}, expected a number from 0 to {SHOWN - 1}")
-    sampling.check_seed(FLAGS.seed)
     if not 1 <= FLAGS.frames <= MOST_FRAMES:
         raise VQError(f"frames: got {FLAGS.frames}, expected 1 to {MOST_FRAMES}")
     source = common.data_of_run(config, measured=False)
@@ -51,16 +132,11 @@ def main() -> None:
             f"image: got {FLAGS.image} and {FLAGS.other}, expected numbers below {n}, the images of {FLAGS.split}"
         )
 
-    def at(name):
-        path = os.path.join(FLAGS.out, name)
-        print(path, flush=True)
-        return path
-
     def decode(codes):
         return explore.decode(config, checkpoint, codes, seed)
 
     both = evaluation.reconstructions(config, checkpoint, source, FLAGS.split)
-    drawing.save_png(at("reconstructions.png"), both, zoom=2)
+    drawing.save_png(_at("reconstructions.png"), both, zoom=2)
 
     first = found.codes[FLAGS.image]
     size = config.model.image_size  # of large images fewer
@@ -68,21 +144,21 @@ def main() -> None:
     images = explore.single_code_images(config, checkpoint, changed, seed)
     rows, values = explore.position_names(changed), [str(v) for v in changed.values]
     own = explore.unchanged(changed, first)
-    drawing.table(at("single_code.png"), images, rows, values, "position", "its code is changed to", own)
+    drawing.table(_at("single_code.png"), images, rows, values, "position", "its code is changed to", own)
 
     calibration = calibrate(config, checkpoint, source, model_dir)
     view = explore.codebook(config, checkpoint, calibration)
     for name, near in (("random_walk", None), ("random_walk_near", explore.neighbours(view.entries))):
         walk = decode(explore.random_walk(first, FLAGS.frames, K, seed, near))
-        drawing.save_gif(at(name + ".gif"), walk)
+        drawing.save_gif(_at(name + ".gif"), walk)
         if drawing.save_mp4(os.path.join(FLAGS.out, name + ".mp4"), walk):
             print(os.path.join(FLAGS.out, name + ".mp4"))
 
     between = explore.interpolate(config, checkpoint, found.images[FLAGS.image], found.images[FLAGS.other], seed=seed)
     shares = [f"{share:.2f}" for share in np.linspace(0.0, 1.0, len(between.continuous))]
-    drawing.table(at("interpolation.png"), np.stack(between), ["z_e", "quantised"], shares, zoom=3)
-    drawing.codebooks(at("codebook.png"), view.usage, view.distances, view.plane)
-    drawing.code_maps(at("code_map.png"), found.images[:GRID:2], found.codes[:GRID:2], K)
+    drawing.table(_at("interpolation.png"), np.stack(between), ["z_e", "quantised"], shares, zoom=3)
+    drawing.codebooks(_at("codebook.png"), view.usage, view.distances, view.plane)
+    drawing.code_maps(_at("code_map.png"), found.images[:GRID:2], found.codes[:GRID:2], K)
     print(projector.write(config, checkpoint, calibration, model_dir))
 
 

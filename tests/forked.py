@@ -127,9 +127,31 @@ if __name__ == "__main__":
     from tensorflow import estimator
 
     from vq_estimator import pretrained
-    from vq_estimator.inference import codec, coding, comparison, evaluation, exploration, export, projector, tf_vqvae
+    from vq_estimator.inference import (
+        codec,
+        coding,
+        comparison,
+        evaluation,
+        exploration,
+        export,
+        projector,
+        speech_coding,
+        speech_exploration,
+        tf_vqvae,
+    )
 
     # Imported to be there in each child. No session is opened here: its threads would not live on in one.
     del matplotlib, tensorflow, estimator, pretrained
-    del codec, coding, comparison, evaluation, export, exploration, projector, tf_vqvae
+    del (
+        codec,
+        coding,
+        comparison,
+        evaluation,
+        export,
+        exploration,
+        projector,
+        tf_vqvae,
+        speech_coding,
+        speech_exploration,
+    )
     serve(sys.stdin, os.fdopen(os.dup(1), "w"))

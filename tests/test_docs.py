@@ -41,14 +41,15 @@ def flags():
             if f"common.{name}()" in text or (name == "data_flags" and "common.run_flags()" in text):
                 text += shared[name]
         found[os.path.basename(path)[:-3]] = set(defined.findall(text))
-    options = re.findall(r'add_argument\("--(\w+)"', read("benchmarks/speed/__main__.py"))
-    return dict(found, **{"benchmarks.speed": set(options)})
+    for name, path in (("speed", "benchmarks/speed/__main__.py"), ("speech", "benchmarks/speech.py")):
+        found["benchmarks." + name] = set(re.findall(r'add_argument\("--(\w+)"', read(path)))
+    return found
 
 
 def test_the_flags_are_found():
     found = flags()
     assert {"dataset", "K", "beta", "data_dir", "log_steps"} <= found["train"]
-    assert {"quick", "only"} <= found["benchmarks.speed"]
+    assert {"quick", "only"} <= found["benchmarks.speed"] and {"quick", "without"} <= found["benchmarks.speech"]
     assert found["export"] >= {"model_dir", "checkpoint", "data_dir", "export_dir"} and "K" not in found["export"]
 
 

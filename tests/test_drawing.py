@@ -76,3 +76,39 @@ def test_log_lines_takes_lines_of_different_lengths(tmp_path):
     drawing.log_lines(path, [[("N", "seconds", lines), ("K", "seconds", lines)], [("N", "MB", lines)]])
     with Image.open(path) as image:
         assert image.format == "PNG" and image.width > image.height > 400
+
+
+def sound(samples, codes):
+    wave = np.sin(np.arange(samples) / 5.0)
+    decibels = np.linspace(-70, 0, 33 * 20).reshape(33, 20)
+    return drawing.Sound("seven by ann", ["original", "as bob"], [wave, 0.1 * wave], [decibels, -decibels], codes)
+
+
+def colors_of(path):
+    with Image.open(path) as picture:
+        return picture.size, {color for _, color in picture.convert("RGB").getcolors(1 << 20)}
+
+
+def test_recordings_are_a_column_each(tmp_path):
+    path, codes = str(tmp_path / "a.png"), np.arange(8)[:, np.newaxis] % 4
+    drawing.recordings(path, [sound(800, codes)], 4, 8000, 100)
+    (width, height), colors = colors_of(path)
+    drawing.recordings(path, [sound(800, codes), sound(333, codes[:4].repeat(3, 1))], 4, 8000, 100)
+    (wider, higher), _ = colors_of(path)
+    assert wider > width + 300 and higher == height > 400
+    for end in ((48, 18, 59), (122, 4, 3)):  # of turbo, which the codes are in
+        assert min(np.abs(np.subtract(color, end)).max() for color in colors) <= 1
+    with pytest.raises(IndexError):
+        drawing.recordings(str(tmp_path / "bad.png"), [], 4, 8000, 100)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_code_shares_go_from_white_to_black_and_rare_codes_are_narrow(tmp_path):
+    path = str(tmp_path / "a.png")
+    shares = np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
+    drawing.code_shares(path, [drawing.Shares("word", ["rising", "falling"], shares, np.array([100, 300, 1]))])
+    with Image.open(path) as opened:
+        picture = np.asarray(opened.convert("L")).astype(int)
+    row = picture[int(0.45 * len(picture))]  # through the upper half of the panel
+    assert 0.15 < (row < 10).mean() < 0.3  # a quarter of the panel is of the first code
+    drawing.code_shares(path, [drawing.Shares("x", ["a"], np.zeros([0, 1]), np.zeros(0))] * 2)  # nothing was seen

@@ -232,6 +232,7 @@ TABLE = {
             NONE,
             ("out", "empty", "out: 'empty' exists; give the name of a folder to make"),
             ("seed", "-1", "seed: got -1, expected an integer from 0 to 2147483647"),
+            ("speaker", "theo", "speaker: got 'theo', expected no value: images have no speaker"),
         ],
         ("data_dir", "max_bad_files", "require_full_dataset"),
     ),

@@ -1,11 +1,12 @@
 """Runs the notebooks and writes them back with their outputs.
 
-  python tools/notebooks.py [mnist cifar10 your_own_data]
+  python tools/notebooks.py [mnist cifar10 your_own_data speech]
 
 For maintainers; needs `pip install -e .[notebooks]`. Each runs from the top in a fresh kernel and an empty folder.
 """
 
 import os
+import re
 import sys
 import tempfile
 
@@ -14,7 +15,9 @@ from nbclient import NotebookClient
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FOLDER = os.path.join(ROOT, "notebooks")
-NAMES = ("mnist", "cifar10", "your_own_data")
+NAMES = ("mnist", "cifar10", "your_own_data", "speech")
+# What TensorFlow says of its first compiled loop, whatever the level of its log.
+OF_COMPILATION = re.compile(r"(?:WARNING: All log messages before absl|I0000 .*Compiled cluster using XLA).*\n?")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -64,9 +67,16 @@ def _pictures_of_widgets(notebook):
 
 
 def _joined(outputs):
-    """Text that follows text of the same stream in one output: how it is cut depends on the time."""
+    """Text that follows text of the same stream in one output: how it is cut depends on the time.
+
+    What is said of compilation is left out.
+    """
     found = []
     for output in outputs:
+        if output.output_type == "stream" and output.name == "stderr":
+            output.text = OF_COMPILATION.sub("", output.text)
+            if not output.text:
+                continue
         if found and output.output_type == "stream" and found[-1].get("name") == output.name:
             found[-1].text += output.text
         else:

@@ -4,7 +4,7 @@ import logging
 import math
 import shutil
 import subprocess
-from typing import Dict, Sequence, Tuple
+from typing import Dict, NamedTuple, Sequence, Tuple
 
 import numpy as np
 from PIL import Image
@@ -286,4 +286,128 @@ def log_lines(path: str, panels: Sequence[Sequence[Tuple[str, str, Dict[str, Tup
             axes.legend(fontsize=7, frameon=False)
             for side in ("top", "right"):
                 axes.spines[side].set_visible(False)
+    _save_figure(figure, path)
+
+
+class Sound(NamedTuple):
+    """A recording as `recordings` draws it.
+
+    Attributes:
+      title: of all its versions.
+      names: of the V versions.
+      waves: V arrays float [T] in [-1, 1].
+      spectrograms: V arrays [F, frames] in decibels, low frequencies first.
+      codes: int [n, L], which all versions share.
+    """
+
+    title: str
+    names: Sequence[str]
+    waves: Sequence[np.ndarray]
+    spectrograms: Sequence[np.ndarray]
+    codes: np.ndarray
+
+
+def recordings(path: str, sounds: Sequence[Sound], K: int, sample_rate: int, samples_a_code: int) -> None:
+    """Writes a column a recording: of each version the wave and the spectrogram, and the codes below them, over time.
+
+    Args:
+      path: the PNG.
+      sounds: all with as many versions.
+      K: values of a code, which are told apart by colour.
+      sample_rate: samples a second.
+      samples_a_code: for how many each code stands.
+    """
+    versions, L = len(sounds[0].names), sounds[0].codes.shape[1]
+    heights = [0.55, 1.25] * versions + [0.18 + 0.12 * L]
+    figure = _figure(0.9 + 3.6 * len(sounds), 0.9 + 1.06 * sum(heights), tight=False)
+    places = figure.add_gridspec(
+        *(len(heights), len(sounds)),
+        height_ratios=heights,
+        **dict(left=0.62 / figure.get_figwidth(), right=1 - 0.12 / figure.get_figwidth(), wspace=0.08, hspace=0.1),
+        **dict(top=1 - 0.32 / figure.get_figheight(), bottom=0.45 / figure.get_figheight()),
+    )
+    for column, sound in enumerate(sounds):
+        seconds = len(sound.waves[0]) / sample_rate
+        loudest = max(max(np.abs(wave).max() for wave in sound.waves), 1e-3)
+
+        def axes_at(row, column=column, seconds=seconds):
+            axes = figure.add_subplot(places[row, column])
+            axes.set_xlim(0, seconds)
+            axes.tick_params(labelsize=7, length=2, labelbottom=False)
+            return axes
+
+        for i, (name, wave, decibels) in enumerate(zip(sound.names, sound.waves, sound.spectrograms)):
+            axes = axes_at(2 * i)
+            axes.plot(np.arange(len(wave)) / sample_rate, wave, linewidth=0.4, color="#4477aa")
+            axes.set_ylim(-1.1 * loudest, 1.1 * loudest)
+            axes.set_yticks([])
+            behind = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.5}
+            axes.text(0.99, 0.95, name, transform=axes.transAxes, fontsize=8, ha="right", va="top", bbox=behind)
+            for side in ("top", "right", "left"):
+                axes.spines[side].set_visible(False)
+            if i == 0:
+                axes.set_title(sound.title, fontsize=9)
+            axes = axes_at(2 * i + 1)
+            extent = (0, seconds, 0, sample_rate / 2000)
+            axes.imshow(decibels, origin="lower", extent=extent, aspect="auto", cmap="magma", interpolation="nearest")
+            if column == 0:
+                axes.set_ylabel("kHz", fontsize=8)
+            else:
+                axes.set_yticklabels([])
+        axes = axes_at(2 * versions)
+        extent = (0, len(sound.codes) * samples_a_code / sample_rate, L, 0)
+        given = {"vmin": 0, "vmax": max(K - 1, 1), "cmap": "turbo", "interpolation": "nearest"}
+        axes.imshow(sound.codes.T, extent=extent, aspect="auto", **given)
+        axes.set_xlim(0, seconds)
+        axes.set_yticks([])
+        axes.tick_params(labelbottom=True)
+        axes.set_xlabel("seconds", fontsize=8)
+        if column == 0:
+            axes.set_ylabel("codes", fontsize=8, rotation=0, ha="right", va="center")
+    _save_figure(figure, path)
+
+
+class Shares(NamedTuple):
+    """A panel of `code_shares`.
+
+    Attributes:
+      title: above it.
+      kinds: the names of the C kinds.
+      shares: [N, C], of each of N codes the share of each kind.
+      widths: [N], how often each code occurs.
+    """
+
+    title: str
+    kinds: Sequence[str]
+    shares: np.ndarray
+    widths: np.ndarray
+
+
+def code_shares(path: str, panels: Sequence[Shares]) -> None:
+    """Writes a panel below the other, a row a kind and a column a code, as wide as the code is used.
+
+    The darker, the larger the kind's share in the code's occurrences; white is 0, and black the panel's largest share
+    of a code that is not rare.
+    """
+    heights = [0.5 + 0.17 * max(len(panel.kinds), 4) for panel in panels]
+    figure = _figure(9.0, 0.5 + sum(heights) + 0.55 * len(panels), tight=True)
+    places = figure.add_gridspec(len(panels), 1, height_ratios=heights)
+    for row, panel in enumerate(panels):
+        axes = figure.add_subplot(places[row, 0])
+        widths = panel.widths / max(np.sum(panel.widths), 1)
+        edges, kinds = np.append(0.0, np.cumsum(widths)), len(panel.kinds)
+        common = widths >= 0.2 / max(len(widths), 1)
+        top = panel.shares[common].max() if common.any() else 1.0
+        shown = axes.pcolormesh(edges, np.arange(kinds + 1), panel.shares.T, cmap="magma_r", vmin=0, vmax=top)
+        axes.invert_yaxis()
+        every = max(1, kinds // 40)
+        axes.set_yticks(np.arange(0, kinds, every) + 0.5)
+        axes.set_yticklabels(panel.kinds[::every], fontsize=8)
+        axes.tick_params(length=0, labelsize=8)
+        axes.set_title(panel.title, fontsize=9, loc="left")
+        if row == len(panels) - 1:
+            axes.set_xlabel("share of all codes; each code is as wide as it is used", fontsize=8)
+        bar = figure.colorbar(shown, ax=axes, fraction=0.03, pad=0.015)
+        bar.set_label("share", fontsize=8)
+        bar.ax.tick_params(labelsize=7)
     _save_figure(figure, path)

@@ -167,7 +167,7 @@ def load(model: Model, path: str) -> CodesFile:
         found = load_npz(path, ("codes", "files", "origin"), MOST_CODES)
         if "codes" not in found:
             raise ValueError("no codes in it")
-        files = _names(found["files"], len(found["codes"])) if "files" in found else None
+        files = file_names(found["files"], len(found["codes"])) if "files" in found else None
         origin = parse_json(str(found["origin"])) if "origin" in found else {}
         if not isinstance(origin, dict):
             raise ValueError("its origin is no object")
@@ -187,22 +187,22 @@ def _checked(codes: CodesFile) -> CodesFile:
     return codes
 
 
-def _names(files: np.ndarray, n: int) -> List[str]:
-    """`png_names` of an array; a ValueError too where there is not one for each of the `n` images."""
+def file_names(files: np.ndarray, n: int, suffix: str = ".png") -> List[str]:
+    """`renamed` of an array; a ValueError too where there is not one for each of `n`."""
     if files.shape != (n,) or files.dtype.kind != "U":
-        raise ValueError(f"its files are {files.dtype} {list(files.shape)}, expected a path for each of {n} images")
-    return png_names([str(path) for path in files])
+        raise ValueError(f"its files are {files.dtype} {list(files.shape)}, expected a path for each of {n}")
+    return renamed([str(path) for path in files], suffix)
 
 
-def png_names(paths: Sequence[str]) -> List[str]:
-    """The names of the images that are made of files: theirs, with .png in place of their suffix.
+def renamed(paths: Sequence[str], suffix: str = ".png") -> List[str]:
+    """The names of the files that are made of others: theirs, with another suffix.
 
     Raises:
       ValueError: one leads out of the folder, or occurs twice.
     """
     stems = [os.path.splitext(path)[0] for path in paths]
     once = {stem for stem, count in collections.Counter(stems).items() if count == 1}
-    names = [(stem if stem in once else path) + ".png" for stem, path in zip(stems, paths)]
+    names = [(stem if stem in once else path) + suffix for stem, path in zip(stems, paths)]
     for path in paths:
         if any(part in ("", ".", "..") for part in path.split("/")) or "\\" in path or "\0" in path:
             raise ValueError(f"it has a file {path!r}, expected paths below a folder")

@@ -259,6 +259,11 @@ class SpeechModel:
             raise VQError(f"levels: got {levels.dtype} {list(levels.shape)}, expected uint8 [T], mu-law levels")
         return levels
 
+    def check_codes(self, codes: Sequence[np.ndarray]) -> None:
+        """Raises VQError where some codes are none of the model's."""
+        for c in codes:
+            self._checked_codes(c)
+
     def _checked_codes(self, codes: np.ndarray) -> np.ndarray:
         codes, q = np.asarray(codes), self.config.model.quantizer
         if not np.issubdtype(codes.dtype, np.integer) or codes.ndim != 2 or codes.shape[1] != q.L or not codes.size:

@@ -117,7 +117,7 @@ def of_files(folder: str, names: Sequence[str], channels: int, max_bad_files: in
             log.warning("%s; it is left out", one_line(reason))
     if not items:
         raise VQError(f"input: got no readable image in {folder!r}, expected one or more")
-    coding.png_names([item.name for item in items])  # refuses now what could not be written later
+    coding.renamed([item.name for item in items])  # refuses now what could not be written later
 
     def each():
         for item in items:
@@ -163,7 +163,7 @@ def _names(container: Container) -> List[str]:
     if container.items is None or not any(item.name for item in container.items):
         return []
     try:
-        return coding.png_names([item.name for item in container.items])
+        return coding.renamed([item.name for item in container.items])
     except ValueError as e:
         raise VQError(f"{container.path}: can't be written to a folder: {e}") from None
 

@@ -1,0 +1,194 @@
+"""Recordings of any origin to a file of codes, and such a file back to recordings.
+
+A file of codes is an `.npz` with `codes` [M, L], one recording behind the other, `lengths` [N], the codes of each,
+`files` [N], their paths below the folder, and `origin` (JSON: what it was made of, and by which weights).
+Of a split of the run's own data `speakers` and `labels` [N] are beside them.
+"""
+
+import collections
+import json
+import logging
+import os
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+from tqdm import tqdm
+
+from vq_estimator.data import audio
+from vq_estimator.data import folder as folder_lib
+from vq_estimator.data.files import atomic_folder, atomic_path, parse_json
+from vq_estimator.data.numpy_files import load_npz
+from vq_estimator.data.speech import SpeechSource
+from vq_estimator.errors import VQError, one_line
+from vq_estimator.inference import sampling
+from vq_estimator.inference.calibration import fingerprint
+from vq_estimator.inference.coding import MOST_CODES, file_names
+from vq_estimator.inference.speech import SpeechModel
+
+log = logging.getLogger("vq_estimator")
+
+AT_ONCE = 64  # recordings that are decoded before they are written
+
+
+class Recordings(NamedTuple):
+    """Where recordings come from.
+
+    Attributes:
+      origin: what they are, for the file of codes.
+      total: how many, unreadable ones among them.
+      each: of (path, levels uint8 [T]).
+      rest: what else is known of them, arrays [N] by their names.
+    """
+
+    origin: str
+    total: int
+    each: Iterator[Tuple[str, np.ndarray]]
+    rest: Dict[str, np.ndarray]
+
+
+def of_split(source: SpeechSource, split: str) -> Recordings:
+    """A split of a data set."""
+    clips = source.splits[split]
+    names = _told_apart(clips.names)
+    each = ((names[i], clips.clip(i)) for i in range(clips.count))
+    rest = {"speakers": clips.speakers, "labels": clips.labels}
+    return Recordings(f"{source.name}:{split}", clips.count, each, rest)
+
+
+def _told_apart(names: Sequence[str]) -> List[str]:
+    """Names of clips; those of a long recording, several of one name, get a number each."""
+    several, seen, found = {name for name, n in collections.Counter(names).items() if n > 1}, collections.Counter(), []
+    for name in names:
+        stem, suffix = os.path.splitext(name)
+        found.append(f"{stem}-part{seen[name]}{suffix}" if name in several else name)
+        seen[name] += 1
+    return found
+
+
+def of_file(model: SpeechModel, path: str) -> Recordings:
+    """One WAV or FLAC file, whole: nothing is trimmed.
+
+    Raises:
+      VQError: it can't be read.
+    """
+    return Recordings(path, 1, iter([(os.path.basename(path), model.read(path))]), {})
+
+
+def of_folder(model: SpeechModel, folder: str, max_bad_files: int = 100) -> Recordings:
+    """WAV and FLAC files below a folder, in the order of their paths, each of them whole.
+
+    Unreadable ones are named and left out.
+
+    Raises:
+      VQError: there is no recording, or more than `max_bad_files` can't be read.
+    """
+    names = sorted(f.path for f in folder_lib.read(folder, folder_lib.SOUNDS).files)
+
+    def each():
+        bad = 0
+        for name in names:
+            try:
+                levels = audio.mu_law(audio.read(os.path.join(folder, *name.split("/")), model.sample_rate))
+            except (OSError, ValueError) as e:
+                found = one_line(str(getattr(e, "strerror", None) or e))
+                log.warning("%s can't be read and is left out: %s", one_line(name), found)
+                bad += 1
+                if bad > max_bad_files:
+                    raise VQError(
+                        f"input: got {bad} files that can't be read, {name} the last ({found}), expected at most "
+                        f"{max_bad_files}; --max_bad_files changes that"
+                    ) from None
+                continue
+            yield name, levels
+
+    return Recordings(folder, len(names), each(), {})
+
+
+def encode(model: SpeechModel, recordings: Recordings, out: str) -> int:
+    """Writes the codes of all recordings to the file `out`, whole or not at all; returns how many.
+
+    Raises:
+      VQError: none of the recordings could be read.
+    """
+    files, codes = [], []
+    with tqdm(total=recordings.total, unit="clip", desc="encode") as bar:
+        for name, levels in recordings.each:
+            files.append(name)
+            codes.append(model.encode(levels))
+            bar.update()
+    if not codes:
+        raise VQError(f"input: got no readable recording in {recordings.origin!r}, expected one or more")
+    K = model.config.model.quantizer.K
+    origin = {"input": recordings.origin, "K": K, "fingerprint": fingerprint(model.checkpoint.path)}
+    with atomic_path(out) as temporary, open(temporary, "wb") as f:
+        np.savez_compressed(
+            f,
+            origin=np.array(json.dumps(origin)),
+            codes=np.concatenate(codes).astype(np.uint16 if K <= 2**16 else np.int32),
+            lengths=np.array([len(c) for c in codes], np.int64),
+            files=np.array(files),
+            **recordings.rest,
+        )
+    return len(codes)
+
+
+class CodesFile(NamedTuple):
+    """What a file of codes holds: of each recording codes [n, L], and the names of the WAVs to make."""
+
+    codes: List[np.ndarray]
+    names: List[str]
+
+
+def load(model: SpeechModel, path: str) -> CodesFile:
+    """Reads a file of `encode`, or an `.npz` of `codes` [M, L] and `lengths` [N] that others made.
+
+    Raises:
+      VQError: it can't be read, holds no such codes, or was made by other weights than the model's.
+    """
+    try:
+        found = load_npz(path, ("codes", "lengths", "files", "origin"), MOST_CODES)
+        codes, lengths = found.get("codes"), found.get("lengths")
+        if codes is None or lengths is None:
+            raise ValueError("no codes and lengths in it")
+        if codes.ndim != 2 or lengths.ndim != 1 or lengths.dtype.kind not in "iu" or not lengths.size:
+            raise ValueError(f"its codes are {list(codes.shape)} and its lengths {list(lengths.shape)}")
+        if lengths.min() < 1 or lengths.max() > len(codes) or int(lengths.astype(np.int64).sum()) != len(codes):
+            raise ValueError(f"its lengths don't sum up to its {len(codes):,} codes")
+        numbers = [f"{i:06d}.wav" for i in range(len(lengths))]
+        names = file_names(found["files"], len(lengths), ".wav") if "files" in found else numbers
+        origin = parse_json(str(found["origin"])) if "origin" in found else {}
+        if not isinstance(origin, dict):
+            raise ValueError("its origin is no object")
+    except (OSError, ValueError, TypeError) as e:
+        why = str(getattr(e, "strerror", None) or e)[:160]
+        raise VQError(f"codes: {path!r} can't be read ({why}); expected what encode.py wrote of speech") from None
+    made_by, ours = origin.get("fingerprint"), fingerprint(model.checkpoint.path)
+    if made_by not in (None, ours):
+        got = f"codes by the weights {str(made_by)[:12]}"
+        raise VQError(f"codes: got {got} in {path!r}, expected {ours[:12]}, the model's: name the run that made them")
+    return CodesFile(np.split(codes, np.cumsum(lengths.astype(np.int64))[:-1]), names)
+
+
+def decode(model: SpeechModel, codes: CodesFile, out: str, speaker: Optional[str], seed: int = 0) -> int:
+    """Writes the recordings of codes, in the voice of `speaker`, as WAVs in the folder `out`; returns how many.
+
+    The folder is made, whole or not at all. A recording is as long as its codes reach.
+
+    Raises:
+      VQError: the codes are none of the model's, or there is no such voice, or the folder exists.
+    """
+    if speaker is None:
+        raise VQError("speaker: got none, expected one of " + ", ".join(model.config.model.speakers))
+    voice, n = model.speaker(speaker), len(codes.codes)
+    if os.path.exists(out):
+        raise VQError(f"out: {out!r} exists; give the name of a folder to make")
+    sampling.check_seed(seed)
+    model.check_codes(codes.codes)
+    with atomic_folder(out) as folder, tqdm(total=n, unit="clip", desc="decode") as bar:
+        for start in range(0, n, AT_ONCE):
+            some = codes.codes[start : start + AT_ONCE]
+            decoded = model.decode_all(some, [voice] * len(some), seed)
+            for name, levels in zip(codes.names[start:], decoded):
+                audio.write_wav(os.path.join(folder, *name.split("/")), levels, model.sample_rate)
+            bar.update(len(some))
+    return n

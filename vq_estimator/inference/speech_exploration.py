@@ -1,0 +1,213 @@
+"""Looking at what the codes of speech mean: recordings in every voice, and what each code goes with, as arrays.
+
+Recordings are uint8 [T], mu-law levels, and their codes int32 [n, L]. A recording in another voice is a draw; those of
+one call are drawn with the same noise, so that what differs between them is due to the codes and the voice.
+"""
+
+import math
+from typing import List, NamedTuple, Sequence
+
+import numpy as np
+
+from vq_estimator.config import Config
+from vq_estimator.data import audio
+from vq_estimator.data.speech import SpeechSource
+from vq_estimator.inference.exploration import evenly
+from vq_estimator.inference.session import batches
+from vq_estimator.inference.speech import SpeechModel
+from vq_estimator.models.vqvae import signal
+from vq_estimator.training.run_folder import Checkpoint
+
+FRAME_SECONDS = 0.032  # of a spectrogram's window
+HOPS = 8  # of a window
+FLOOR_DB = -70.0  # below the loudest: nothing
+SHUFFLES = 10  # of the recordings, for what mutual information is by chance
+
+
+class Heard(NamedTuple):
+    """A recording, and what its codes are in some voices.
+
+    Attributes:
+      name: of its file.
+      speaker, label: who speaks, and the number of its class.
+      levels: uint8 [T].
+      codes: int32 [n, L].
+      voices: int32 [V], numbers of speakers; the first is its own.
+      versions: V recordings uint8 [T], its codes decoded in each voice: first the reconstruction, then the conversions.
+    """
+
+    name: str
+    speaker: int
+    label: int
+    levels: np.ndarray
+    codes: np.ndarray
+    voices: np.ndarray
+    versions: List[np.ndarray]
+
+
+def some_numbers(first: int, count: int, most: int) -> List[int]:
+    """`first` and at most `most - 1` other numbers below `count`, evenly spread from there on, around the end."""
+    num = min(most, count)
+    return [(first + i * count // num) % count for i in range(num)]
+
+
+def listen(
+    model: SpeechModel,
+    source: SpeechSource,
+    split: str,
+    numbers: Sequence[int],
+    most_voices: int = 8,
+    most_seconds: float = 10.0,
+    seed: int = 0,
+) -> List[Heard]:
+    """Some recordings of a split, each in its own voice and in the others.
+
+    Args:
+      model: a run.
+      source: its recordings.
+      split: one of SPLITS.
+      numbers: which recordings.
+      most_voices: of more, so many, evenly spread; its own is always there.
+      most_seconds: a longer recording is cut.
+      seed: of the draws.
+    """
+    clips, speakers = source.splits[split], len(model.config.model.speakers)
+    most = max(round(most_seconds * model.sample_rate), 1)
+    of, codes, voices = [], [], []
+    for i in numbers:
+        levels = clips.clip(i)[:most]
+        own = int(clips.speakers[i])
+        others = np.delete(np.arange(speakers), own)
+        chosen = others[evenly(len(others), most_voices - 1)] if len(others) and most_voices > 1 else others[:0]
+        of.append((clips.names[i], own, int(clips.labels[i]), levels))
+        codes.append(model.encode(levels))
+        voices.append(np.append(own, chosen).astype(np.int32))
+    decoded = iter(
+        model.decode_all(
+            [c for c, v in zip(codes, voices) for _ in v], [int(speaker) for v in voices for speaker in v], seed
+        )
+    )
+    found = []
+    for (name, own, label, levels), c, v in zip(of, codes, voices):
+        found.append(Heard(name, own, label, levels, c, v, [next(decoded)[: len(levels)] for _ in v]))
+    return found
+
+
+def spectrogram(levels: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Decibels against the loudest, float32 [frame / 2 + 1, ceil(T / hop)] from FLOOR_DB to 0, low frequencies first.
+
+    A frame is the power of two of samples next to FRAME_SECONDS, a hop a HOPS-th of it; column j is of the samples
+    around j * hop.
+    """
+    frame = max(2 ** round(math.log2(FRAME_SECONDS * sample_rate)), HOPS)
+    wave, hop = audio.from_mu_law(levels), frame // HOPS
+    count = -(-len(wave) // hop)
+    whole = np.pad(wave, [(frame // 2, frame + hop)])
+    frames = np.lib.stride_tricks.as_strided(  # [count, frame], no copy
+        whole, (count, frame), (hop * whole.strides[0], whole.strides[0]), writeable=False
+    )
+    power = np.abs(np.fft.rfft(frames * np.hanning(frame + 2)[1:-1], axis=1)).T
+    decibels = 20.0 * np.log10(np.maximum(power, 1e-9) / max(power.max(), 1e-6))
+    return np.clip(decibels, FLOOR_DB, 0.0).astype(np.float32)
+
+
+class EncodedClips(NamedTuple):
+    """The codes of a whole split.
+
+    Attributes:
+      codes: int32 [M, L], one recording behind the other.
+      lengths: int64 [N], codes of each.
+      speakers, labels: int32 [N].
+    """
+
+    codes: np.ndarray
+    lengths: np.ndarray
+    speakers: np.ndarray
+    labels: np.ndarray
+
+    def each(self, numbers: np.ndarray) -> np.ndarray:
+        """Of N numbers of recordings those of the codes, [M]."""
+        return np.repeat(numbers, self.lengths)
+
+
+def encode_clips(config: Config, checkpoint: Checkpoint, source: SpeechSource, split: str) -> EncodedClips:
+    """The codes of all recordings of a split, each of them whole."""
+
+    def fetch(features, model):
+        return model.encode(signal(features)[0])
+
+    parts = [codes[0, 0] for _, codes in batches(config, checkpoint.path, source, split, fetch, "encode " + split)]
+    clips = source.splits[split]
+    lengths = np.array([len(part) for part in parts], np.int64)
+    return EncodedClips(np.concatenate(parts).astype(np.int32), lengths, clips.speakers, clips.labels)
+
+
+class Meaning(NamedTuple):
+    """What the codes of a split go with, one kind of thing (a class, or a speaker).
+
+    Attributes:
+      counts: int64 [L, K, C], how often each code was seen in recordings of each.
+      bits: [L], mutual information of a code and the kind, in bits.
+      chance: [L], the mean of it where the recordings' kinds are shuffled: few recordings give some by chance alone.
+      entropy: bits of the kind itself, over the codes; more can't be known.
+    """
+
+    counts: np.ndarray
+    bits: np.ndarray
+    chance: np.ndarray
+    entropy: float
+
+
+def meaning(encoded: EncodedClips, K: int, kinds: np.ndarray, number: int, seed: int = 0) -> Meaning:
+    """What each code goes with.
+
+    Args:
+      encoded: the codes of a split.
+      K: values of a code.
+      kinds: int [N], of each recording, such as `encoded.labels`.
+      number: C, how many kinds there are.
+      seed: of the shuffles.
+    """
+    counts = joint_counts(encoded, K, kinds, number)
+    rng = np.random.RandomState(seed)
+    shuffled = [joint_counts(encoded, K, rng.permutation(kinds), number) for _ in range(SHUFFLES)]
+    chance = np.mean([mutual_information(c) for c in shuffled], 0)
+    return Meaning(counts, mutual_information(counts), chance, float(_entropy(counts[0].sum(0))))
+
+
+def joint_counts(encoded: EncodedClips, K: int, kinds: np.ndarray, number: int) -> np.ndarray:
+    """How often each code stands in recordings of each kind, int64 [L, K, C]."""
+    of = encoded.each(kinds)
+    counts = [np.bincount(level.astype(np.int64) * number + of, minlength=K * number) for level in encoded.codes.T]
+    return np.stack(counts).reshape(-1, K, number)
+
+
+def mutual_information(counts: np.ndarray) -> np.ndarray:
+    """Bits that the two axes of counts [..., K, C] tell of each other: H(code) + H(kind) - H(code, kind)."""
+    both = _entropy(counts.reshape(counts.shape[:-2] + (-1,)))
+    return np.maximum(_entropy(counts.sum(-1)) + _entropy(counts.sum(-2)) - both, 0.0)
+
+
+def _entropy(counts: np.ndarray) -> np.ndarray:
+    """Bits of the frequencies along the last axis."""
+    p = counts / np.maximum(counts.sum(-1, keepdims=True), 1)
+    return -(p * np.log2(np.where(p > 0, p, 1.0))).sum(-1)
+
+
+def shares(counts: np.ndarray) -> np.ndarray:
+    """[K, C] counts to the share of each kind in a code's occurrences, float64; a code that never occurs has zeros."""
+    return counts / np.maximum(counts.sum(-1, keepdims=True), 1)
+
+
+def order(counts: np.ndarray) -> np.ndarray:
+    """The codes that occur, [at most K]: by the kind that each goes with most, the surest first.
+
+    "Most" is against how often the kind is seen at all, so that long words don't have all codes.
+
+    Args:
+      counts: [K, C].
+    """
+    share, usual = shares(counts), counts.sum(0) / max(counts.sum(), 1)
+    lift = share / np.where(usual > 0, usual, 1.0)
+    used = np.flatnonzero(counts.sum(-1))
+    return used[np.lexsort((-lift.max(-1)[used], lift.argmax(-1)[used]))]
