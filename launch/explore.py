@@ -85,7 +85,7 @@ def _speech(opened) -> None:
         ("digit", encoded.labels, source.class_names),
         ("speaker", encoded.speakers, source.speakers),
     ):
-        if not names:
+        if len(names) < 2:  # nothing to tell
             continue
         of = explore.meaning(encoded, config.model.quantizer.K, kinds, len(names))
         for level, counts in enumerate(of.counts[:MOST_PANELS]):
@@ -95,7 +95,8 @@ def _speech(opened) -> None:
             order = explore.order(counts)
             panels.append(drawing.Shares(title, names, explore.shares(counts)[order], counts.sum(-1)[order]))
             print(title, flush=True)
-    drawing.code_shares(_at("code_meaning.png"), panels)
+    if panels:
+        drawing.code_shares(_at("code_meaning.png"), panels)
     calibration = calibrate(config, checkpoint, source, model_dir)
     view = codebook(config, checkpoint, calibration)
     drawing.codebooks(_at("codebook.png"), view.usage, view.distances, view.plane)

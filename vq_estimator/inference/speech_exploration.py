@@ -191,7 +191,7 @@ def mutual_information(counts: np.ndarray) -> np.ndarray:
 def _entropy(counts: np.ndarray) -> np.ndarray:
     """Bits of the frequencies along the last axis."""
     p = counts / np.maximum(counts.sum(-1, keepdims=True), 1)
-    return -(p * np.log2(np.where(p > 0, p, 1.0))).sum(-1)
+    return (p * -np.log2(np.where(p > 0, p, 1.0))).sum(-1) + 0.0  # not -0.0
 
 
 def shares(counts: np.ndarray) -> np.ndarray:
