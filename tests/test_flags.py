@@ -267,6 +267,7 @@ TABLE = {
             ("input", "", "input: got none, expected --input=IN.wav"),
             ("speaker", "", "model_dir: got 'run', a run of images"),
             ("reconstruct", "true", "speaker: got both of --speaker=NAME and --reconstruct, expected one of the two"),
+            ("temperature", "0", "temperature: got 0.0, expected a number above 0"),
             ("seed", "-1", "seed: got -1, expected an integer from 0 to 2147483647"),
             ("out", "out.mp3", "out: got 'out.mp3', expected a name that ends in .wav"),
             ("out", NOWHERE + ".wav", f"out: got '{NOWHERE}.wav', expected a path that can be written to"),

@@ -56,6 +56,11 @@ def check_seed(seed: int) -> None:
         raise VQError(f"seed: got {seed}, expected an integer from 0 to 2147483647")
 
 
+def check_temperature(temperature: float) -> None:
+    if not 0 < temperature < float("inf"):
+        raise VQError(f"temperature: got {temperature}, expected a number above 0")
+
+
 def sample(
     config: Config,
     checkpoint: Checkpoint,
@@ -78,8 +83,7 @@ def sample(
       VQError: a value that can't be.
     """
     K = prior.config.codes.K
-    if not 0 < temperature < float("inf"):
-        raise VQError(f"temperature: got {temperature}, expected a number above 0")
+    check_temperature(temperature)
     if not 0 <= top_k <= K:
         raise VQError(f"top_k: got {top_k}, expected 0 (all) to {K}")
     check_seed(seed)

@@ -127,18 +127,24 @@ class SpeechModel:
             parts.append(codes[first - begin :][: min(SEGMENT, n - first)])
         return np.concatenate(parts)
 
-    def decode(self, codes: np.ndarray, speaker: int, seed: int = 0) -> np.ndarray:
-        """Codes to a recording in a voice, uint8 [n * samples of a code]; the same arguments give the same one."""
-        return self.decode_all([codes], [speaker], seed)[0]
+    def decode(self, codes: np.ndarray, speaker: int, seed: int = 0, temperature: float = 1.0) -> np.ndarray:
+        """Codes to a recording in a voice, uint8 [n * samples of a code]; the same arguments give the same one.
 
-    def decode_all(self, codes: Sequence[np.ndarray], speakers: Sequence[int], seed: int = 0) -> List[np.ndarray]:
+        Below 1 the `temperature` makes it less noisy than speech is.
+        """
+        return self.decode_all([codes], [speaker], seed, temperature)[0]
+
+    def decode_all(
+        self, codes: Sequence[np.ndarray], speakers: Sequence[int], seed: int = 0, temperature: float = 1.0
+    ) -> List[np.ndarray]:
         """The same for several; each is what `decode` would give, up to the rounding of sums."""
         sampling.check_seed(seed)
+        sampling.check_temperature(temperature)
         codes = [self._checked_codes(c) for c in codes]
         for speaker in speakers:
             if not 0 <= speaker < len(self.config.model.speakers):
                 raise VQError(f"speaker: got {speaker}, expected 0 to {len(self.config.model.speakers) - 1}")
-        draw, levels = self._op("decode", self._decoder)
+        draw, heat, levels = self._op("decode", self._decoder)
         lengths, found = [-(-len(c) // BUCKET) * BUCKET for c in codes], [None] * len(codes)
         order = sorted(range(len(codes)), key=lambda i: lengths[i])
         while order:
@@ -146,15 +152,15 @@ class SpeechModel:
             order = order[len(same) :]
             whole = [np.pad(codes[i], [(0, lengths[i] - len(codes[i])), (0, 0)], mode="edge") for i in same]
             given = {self._codes: np.stack(whole)[:, np.newaxis], self._speakers: [speakers[i] for i in same]}
-            given[draw] = seed
+            given.update({draw: seed, heat: temperature})
             drawn = self._session.run(levels, given)[:, 0, :, 0]
             for i, one in zip(same, drawn):
                 found[i] = one[: len(codes[i]) * self.config.model.network.stride]
         return found
 
-    def convert(self, levels: np.ndarray, speaker: int, seed: int = 0) -> np.ndarray:
+    def convert(self, levels: np.ndarray, speaker: int, seed: int = 0, temperature: float = 1.0) -> np.ndarray:
         """What a recording says, in another voice: its codes, decoded for a speaker; as long as it is."""
-        return self.decode(self.encode(levels), speaker, seed)[: len(levels)]
+        return self.decode(self.encode(levels), speaker, seed, temperature)[: len(levels)]
 
     def bits_per_sample(self, levels: np.ndarray, speaker: int) -> float:
         """-log2 p(x | z_q, speaker) of a recording, for each sample; what its codes cost is not in it.
@@ -209,8 +215,7 @@ class SpeechModel:
             raise VQError(f"num: got {num}, expected 1 or more")
         if not 0 < seconds <= MOST_SECONDS:
             raise VQError(f"seconds: got {seconds}, expected a number above 0, up to {MOST_SECONDS}")
-        if not 0 < temperature < float("inf"):
-            raise VQError(f"temperature: got {temperature}, expected a number above 0")
+        sampling.check_temperature(temperature)
         sampling.check_seed(seed)
         each = {"class": of.classes, "speaker": 0, "both": of.classes // max(voices, 1)}[of.condition]
         if label is not None and not 0 <= label < each:
@@ -242,9 +247,10 @@ class SpeechModel:
             parts.append(self._session.run(codes, feed)[:, 0])
         return np.concatenate(parts)[: len(labels)]
 
-    def _decoder(self) -> Tuple[tf.Tensor, tf.Tensor]:
-        draw = tf.placeholder(tf.int64, [])
-        return draw, self._model.decode(self._codes, draw, True, self._speakers, compiled=True)
+    def _decoder(self) -> Tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        draw, heat = tf.placeholder(tf.int64, []), tf.placeholder(tf.float32, [])
+        given = dict(compiled=True, temperature=heat)
+        return draw, heat, self._model.decode(self._codes, draw, True, self._speakers, **given)
 
     def _op(self, name: str, build: Callable[[], Any]) -> Any:
         if name not in self._ops:

@@ -97,20 +97,20 @@ class VQVAE:
         return self.decoder.likelihood(self._flat(z_q), images, speakers)
 
     def decode(
-        self, codes: tf.Tensor, seed=0, shared: bool = False, speakers: Optional[tf.Tensor] = None, compiled=False
+        self, codes: tf.Tensor, seed=0, shared: bool = False, speakers: Optional[tf.Tensor] = None, **of_speech
     ) -> tf.Tensor:
         """Codes int32 [B, h, w, L] to images uint8 [B, S, S, C], or to sound uint8 [B, 1, T, 1].
 
         Of a factorised decoder the mean; of an autoregressive one a draw, which `seed` (an int) decides; `shared`: all
-        examples are drawn with the same noise; `compiled`: see `nn.wavenet`.
+        examples are drawn with the same noise; `of_speech`: see `decoders.Waveform.image`.
         """
-        return self.decode_vectors(self.quantizer.lookup(codes), seed, shared, speakers, compiled)
+        return self.decode_vectors(self.quantizer.lookup(codes), seed, shared, speakers, **of_speech)
 
     def decode_vectors(
-        self, z_q: tf.Tensor, seed=0, shared: bool = False, speakers: Optional[tf.Tensor] = None, compiled=False
+        self, z_q: tf.Tensor, seed=0, shared: bool = False, speakers: Optional[tf.Tensor] = None, **of_speech
     ) -> tf.Tensor:
         """The same from z_q float32 [B, h, w, P, D]."""
-        return self.decoder.image(self._flat(z_q), seed, shared, speakers, compiled)
+        return self.decoder.image(self._flat(z_q), seed, shared, speakers, **of_speech)
 
     def parameters(self, codes: tf.Tensor) -> tf.Tensor:
         """What the likelihoods of all pixels are made of, float32 [B, S, S, outputs]; of a factorised decoder."""

@@ -49,9 +49,9 @@ class Factorised(_Decoder):
         del images, speakers
         return self._given(self._network(z_q))
 
-    def image(self, z_q: tf.Tensor, seed, shared: bool = False, speakers=None, compiled: bool = False) -> tf.Tensor:
+    def image(self, z_q: tf.Tensor, seed, shared: bool = False, speakers=None, **of_speech) -> tf.Tensor:
         """The mean of p(x | z_q), uint8 [B, S, S, C]; nothing is drawn."""
-        del seed, shared, speakers, compiled
+        del seed, shared, speakers, of_speech
         return to_uint8(self._given(self._network(z_q)).mean())
 
     def parameters(self, z_q: tf.Tensor) -> tf.Tensor:
@@ -78,12 +78,12 @@ class Autoregressive(_Decoder):
         del speakers
         return self._given(self._pixels(_centred(images), self._features(z_q)))
 
-    def image(self, z_q: tf.Tensor, seed, shared: bool = False, speakers=None, compiled: bool = False) -> tf.Tensor:
+    def image(self, z_q: tf.Tensor, seed, shared: bool = False, speakers=None, **of_speech) -> tf.Tensor:
         """One draw from p(x | z_q), uint8 [B, S, S, C], the same for the same batch and `seed` (an int).
 
         `shared`: the examples are drawn with the same noise, so that equal z_q give equal images.
         """
-        del speakers, compiled
+        del speakers, of_speech
 
         def draw(parameters, i, j):
             place = tf.cast(i * self._config.image_size + j, tf.int64) * SEEDS_A_PIXEL
@@ -141,13 +141,16 @@ class Waveform(_Decoder):
         before = tf.gather(self._embedding(), tf.cast(images[..., 0], tf.int32))  # [B, 1, T, maps]
         return self._given(self._samples(before, self._conditioner(z_q, speakers)))
 
-    def image(self, z_q: tf.Tensor, seed, shared: bool = False, speakers=None, compiled: bool = False) -> tf.Tensor:
+    def image(
+        self, z_q: tf.Tensor, seed, shared: bool = False, speakers=None, compiled: bool = False, temperature=1.0
+    ) -> tf.Tensor:
         """One draw, uint8 [B, 1, T, 1], T of all the codes; the same for the same batch and `seed` (an int).
 
         Args:
           shared: the examples are drawn with the same noise.
           speakers: int32 [B].
           compiled: see `WaveNet.scan`.
+          temperature: above 0; the logits are divided by it. Below 1 it is no draw from p(x | z_q), but less noisy.
         """
         condition, embedding = self._conditioner(z_q, speakers), self._embedding()
         steps = tf.shape(z_q)[2] * self._config.network.stride
@@ -157,7 +160,7 @@ class Waveform(_Decoder):
         def draw(logits, i, t):
             del i
             # By the inverse of the cumulative distribution: one number of noise for each sample.
-            below = tf.cumsum(tf.nn.softmax(logits), -1) < noise[t][:, tf.newaxis]
+            below = tf.cumsum(tf.nn.softmax(logits / temperature), -1) < noise[t][:, tf.newaxis]
             level = tf.minimum(tf.reduce_sum(tf.cast(below, tf.int32), -1), LEVELS - 1)  # [B]
             return tf.gather(embedding, level), tf.cast(level, tf.uint8)[:, tf.newaxis]
 

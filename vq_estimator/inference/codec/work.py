@@ -19,8 +19,11 @@ MOST_WORKERS = 8
 
 def encode(network: Network, header: Header, tiles: Tiles, verify: bool) -> Tuple[bytes, int, int]:
     """A chunk's payload, and the checksums of its tables and its pixels."""
-    images = np.concatenate([tiles.images, tiles.images[:1].repeat(header.batch - len(tiles.images), 0) * 0])
+    n = len(tiles.images)
+    images = np.zeros((header.batch, *tiles.images.shape[1:]), np.uint8)
+    images[:n] = tiles.images
     codes = network.encode(images)
+    codes[n:] = 0  # as they are when they are decoded
     coder = Encoder()
     network.code(coder, codes, images, tiles.extents)
     payload, pixels = coder.payload(), tiles.true_pixels()
