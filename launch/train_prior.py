@@ -18,15 +18,17 @@ common.run_flags()
 PRIOR = Group("Prior")
 PRIOR.bool("class_conditional", False, "p(codes | class) instead of p(codes)")
 PRIOR.enum("condition", "class", config_lib.CONDITIONS, "speech: what a class is: the digit, the speaker, or both")
-PRIOR.integer("layers", None, "gated layers after the first; speech: dilations 1, 2, 4 .. of a cycle [6, speech 5]")
-PRIOR.integer("cycles", None, "speech: of the dilations of its WaveNet [2]")
+PRIOR.integer("layers", None, "gated layers after the first; speech: dilations 1, 2, 4 .. of a cycle [6, speech 4]")
+PRIOR.integer("cycles", None, "speech: of the dilations of its WaveNet [1]")
 PRIOR.integer("maps", None, "feature maps of each stack [64]")
 PRIOR.integer("embedding", None, "numbers that stand for a code in the input [32]")
-PRIOR.float("dropout", None, "share of the last features that training drops [0.1, speech 0.3]")
+PRIOR.float("dropout", None, "share of the last features that training drops [0.1, speech 0.5]")
 
 TRAINING = Group("Training")
-TRAINING.integer("max_steps", None, "steps in all, unless validation stops getting better before [10,000]")
-TRAINING.integer("batch_size", None, "images in a step [128]")
+TRAINING.integer(
+    "max_steps", None, "steps in all, unless validation stops getting better before [10,000, speech 1,500]"
+)
+TRAINING.integer("batch_size", None, "images in a step [128, speech 32]")
 TRAINING.float("learning_rate", None, "of Adam [0.001]")
 TRAINING.float("final_decay", None, "last share of max_steps, in which the learning rate falls to 1 % [0.3]")
 TRAINING.integer("warmup_steps", None, "first steps, in which the learning rate rises from 0 [0]")
@@ -34,15 +36,17 @@ TRAINING.float("clip_norm", None, "cuts the gradients' global norm; 0: never [1]
 TRAINING.float(
     "average_decay", None, "of the moving average of the weights that is used in their place; 0: none [0.999]"
 )
-TRAINING.integer("patience", None, "evaluations without a better validation after which it stops; 0: never [6]")
+TRAINING.integer(
+    "patience", None, "evaluations without a better validation after which it stops; 0: never [6, speech 3]"
+)
 TRAINING.integer("seed", None, "of the initial weights, the order of the data and every draw [0]")
 common.deterministic_flag(TRAINING)
 
 OUTPUT = Group("Output")
 OUTPUT.bool("overwrite", False, "remove a prior that is there and start anew")
-OUTPUT.integer("save_checkpoints_steps", None, "steps between checkpoints, of which five are kept [500]")
+OUTPUT.integer("save_checkpoints_steps", None, "steps between checkpoints, of which five are kept [500, speech 100]")
 OUTPUT.integer("save_summary_steps", None, "steps between summaries for TensorBoard [1,000]")
-OUTPUT.integer("eval_steps", None, "steps between evaluations on validation, at checkpoints [500]")
+OUTPUT.integer("eval_steps", None, "steps between evaluations on validation, at checkpoints [500, speech 100]")
 OUTPUT.integer("log_steps", None, "steps between updates of the figures beside the progress bar [100]")
 
 SETTINGS = [
@@ -126,7 +130,7 @@ def main() -> None:
     of = extraction.codes_config(config, checkpoint, source, FLAGS.class_conditional, FLAGS.condition)
     settings = {name: FLAGS[name].value for name in SETTINGS}
     if speech and settings["cycles"] is None:
-        settings["cycles"] = 2
+        settings["cycles"] = 1
     prior_config = config_lib.make_prior_config(of, **settings)
     precision.check(config.model.precision)
     prior_trainer.check(prior_config, model_dir, FLAGS.overwrite)

@@ -87,8 +87,12 @@ class PriorConfig:
         natural("patience", self.patience)
 
 
-# A WaveNet over few recordings: wider, and more of it dropped.
-_SPEECH = {"network": PriorNetworkConfig(layers=5, maps=64, dropout=0.3, cycles=2)}
+# Recordings are few: of the 1,020 of FSDD's half a network of 10 layers knows 55,000 codes by heart in 500 steps.
+_SPEECH = {
+    "network": PriorNetworkConfig(layers=4, maps=64, dropout=0.5, cycles=1),
+    "train": TrainConfig(batch_size=32, max_steps=1500, save_checkpoints_steps=100, eval_steps=100),
+    "patience": 3,
+}
 
 
 def make_prior_config(codes: CodesConfig, **given) -> PriorConfig:
