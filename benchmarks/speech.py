@@ -159,7 +159,7 @@ def generation(config, checkpoint, encoded, seconds: float, passes: int, repeats
         # The one softmax that is needed, not that of every sample.
         p = tf.nn.softmax(model.likelihood(z, x, who)._logits[:, 0, at, 0])
         drawn = tf.minimum(tf.reduce_sum(tf.cast(tf.cumsum(p, -1) < noise, tf.int32), -1), 255)
-        loops = {kind: model.decode(z, SEED, True, who, kind == "compiled") for kind in kinds}
+        loops = {kind: model.decode(z, SEED, True, who, compiled=kind == "compiled") for kind in kinds}
         everything = uniform(tf.stack([n * stride, 1]), tf.constant([SEED, 0], tf.int64))  # as the decoder has it
         return z, who, x, at, noise, drawn, loops, everything, model.decoder.receptive_field
 
