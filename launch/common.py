@@ -252,6 +252,10 @@ def run(main: Callable[[], None], doc: str, argument: Optional[str] = None) -> N
             _fail(program, "{}: {}".format(e.filename or "file", e.strerror or e), 1)
         except (MemoryError, tf.errors.ResourceExhaustedError) as e:
             _fail(program, f"out of memory: {e}; expected smaller sizes or fewer images at once", 1)
+        except tf.errors.DataLossError as e:  # a record whose checksum is wrong
+            said = re.search(r"corrupted record at \d+|truncated record at \d+", e.message)
+            reason = f" ({said.group()})" if said else ""
+            _fail(program, f"data_dir: a file of records is damaged{reason}; make it anew", 1)
         except KeyboardInterrupt:
             _fail(program, "interrupted", 130)
 
