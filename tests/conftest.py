@@ -43,6 +43,11 @@ def cache_dir(tmp_path_factory):
     return str(tmp_path_factory.mktemp("cache"))
 
 
+def slow(*values):
+    """Values of a parametrized test that `make test` leaves out and `make test-all` has."""
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def digits(cache_dir, tmp_path_factory):
     """The 5,000 embedded digits: there on any machine."""

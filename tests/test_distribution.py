@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from conftest import small_config
+from conftest import slow, small_config
 
 from vq_estimator.errors import VQError
 from vq_estimator.training import distribution, run_folder, trainer
@@ -29,7 +29,7 @@ def tensors(model_dir):
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
-@pytest.mark.parametrize("settings", sorted(SHARED))
+@pytest.mark.parametrize("settings", ["residual", "vq", *map(slow, sorted(set(SHARED) - {"residual", "vq"}))])
 def test_two_replicas_are_one_with_twice_the_batch(digits, tmp_path, settings):
     config = small_config(digits, batch_size=16, max_steps=8, learning_rate=1e-3, **SHARED[settings])
     alone, shared = str(tmp_path / "alone"), str(tmp_path / "shared")

@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from conftest import small_config
+from conftest import slow, small_config
 from test_likelihoods import oracle
 
 from vq_estimator.config import make_config
@@ -196,8 +196,8 @@ def test_a_disabled_progress_bar_changes_nothing(small_run, digits, evaluated, m
     "settings",
     [
         dict(K=5, D=16, L=2),
-        dict(K=5, D=16, L=2, gradient="rotation", codebook="ema", kmeans_steps=2),
-        dict(K=5, D=16, L=3, quantizer="residual", kmeans_steps=2, restart_below=0.1),
+        slow(dict(K=5, D=16, L=2, gradient="rotation", codebook="ema", kmeans_steps=2)),
+        slow(dict(K=5, D=16, L=3, quantizer="residual", kmeans_steps=2, restart_below=0.1)),
         dict(K=5, D=16, L=3, quantizer="residual", codebook="ema", kmeans_steps=2),
         dict(quantizer="fsq", levels="5,4,3", L=2),
     ],
@@ -244,8 +244,8 @@ def test_cifar10_trains_evaluates_and_exports(tmp_path, settings):
     "likelihood, objective, binarize",
     [
         ("logistic_mixture", "elbo", None),
-        ("categorical", "elbo", None),
-        ("gaussian", "original", None),
+        slow("categorical", "elbo", None),
+        slow("gaussian", "original", None),
         ("bernoulli", "elbo", True),
     ],
 )

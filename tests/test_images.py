@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from conftest import slow
 from PIL import Image
 from test_pipeline import batches
 
@@ -291,7 +292,7 @@ def test_what_is_too_much_for_memory_stays_in_the_file(animals, cache, monkeypat
     assert images.locate(str(animals), cache, WANT, "memory").in_memory
 
 
-@pytest.mark.parametrize("kind", ["memory", "tfrecord"])
+@pytest.mark.parametrize("kind", [slow("memory"), "tfrecord"])
 def test_a_run_on_images_is_trained_resumed_and_evaluated(animals, cache, tmp_path, kind):
     import dataclasses
 

@@ -11,6 +11,7 @@ from vq_estimator.nn.likelihoods import (
     DiscretizedLogistic,
     LogisticMixture,
     SigmoidPixels,
+    base,
     gaussian,
 )
 
@@ -259,3 +260,15 @@ def test_a_level_between_is_impossible_under_bernoulli():
     p = Bernoulli(tf.zeros([1, 1, 1, 1]))
     with tf.Session() as session:
         assert session.run(p.log_prob(tf.constant([[[[7]]]], tf.uint8)))[0] < -1e8
+
+
+def test_a_clipped_parameter_can_come_back():
+    x = tf.constant([-4.0, -4.0, 0.5, 0.5, 4.0, 4.0])
+    dy = tf.constant([-2.0, 2.0, -2.0, 2.0, -2.0, 2.0])
+    y = base.clip(x, -1.0, 1.0)
+    (gradient,) = tf.gradients(y, x, dy)
+    with tf.Session() as session:
+        y, gradient = session.run([y, gradient])
+    np.testing.assert_array_equal(y, [-1, -1, 0.5, 0.5, 1, 1])
+    # A step is against the gradient: below the range one upwards passes, above it one downwards.
+    np.testing.assert_array_equal(gradient, [-2, 0, -2, 2, 0, 2])

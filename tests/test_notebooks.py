@@ -8,6 +8,7 @@ import re
 import sys
 
 import pytest
+from conftest import slow
 
 from vq_estimator import pretrained
 
@@ -91,7 +92,7 @@ def maintainers_tool():
     return tool
 
 
-@pytest.mark.parametrize("name", sorted(PARAMETERS))
+@pytest.mark.parametrize("name", ["mnist", *map(slow, sorted(set(PARAMETERS) - {"mnist"}))])
 def test_they_run_from_the_top(name, cache_dir, tmp_path, monkeypatch):
     tool = maintainers_tool()
     data_dir = os.environ.get("VQ_DATA_DIR", "")

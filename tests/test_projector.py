@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 import pytest
-from conftest import small_config
+from conftest import slow, small_config
 from google.protobuf import text_format
 from PIL import Image
 from tensorboard.plugins.projector import projector_plugin
@@ -59,7 +59,9 @@ def trained(source, folder, **settings):
     return config, run_folder.find_checkpoint(folder)
 
 
-@pytest.mark.parametrize("name", sorted(RUNS))
+@pytest.mark.parametrize(
+    "name", ["one codebook", "residual", *map(slow, sorted(set(RUNS) - {"one codebook", "residual"}))]
+)
 def test_every_entry_is_shown_with_its_use_and_image(name, digits, tmp_path):
     model_dir = str(tmp_path / "run")
     config, checkpoint = trained(digits, model_dir, **RUNS[name])

@@ -10,7 +10,7 @@ import signal
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from conftest import small_config
+from conftest import slow, small_config
 
 from vq_estimator.errors import VQError
 from vq_estimator.inference import evaluation
@@ -59,7 +59,7 @@ def test_a_run_leaves_checkpoints_config_best_and_summaries(small_run):
         assert any(t.startswith("config") for t in found)
 
 
-@pytest.mark.parametrize("settings", [dict(), dict(preset="tuned", kmeans_steps=5, restart_below=0.3)])
+@pytest.mark.parametrize("settings", [slow(dict()), dict(preset="tuned", kmeans_steps=5, restart_below=0.3)])
 def test_a_resumed_run_comes_to_the_same_weights(digits, tmp_path, settings):
     config = small_config(digits, max_steps=40, save_checkpoints_steps=20, **settings)
     straight, halved = str(tmp_path / "a"), str(tmp_path / "b")
@@ -185,7 +185,7 @@ def test_another_configuration_is_refused(small_run, digits):
         trainer.train(small_config(digits, K=9), digits, model_dir)
 
 
-@pytest.mark.parametrize("codebook", ["gradient", "ema"])
+@pytest.mark.parametrize("codebook", ["gradient", slow("ema")])
 def test_training_lowers_the_error(digits, tmp_path, codebook):
     config = small_config(
         digits,
