@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 import soundfile
 import tensorflow.compat.v1 as tf
-from codec_runs import VOICES, WORDS, sounds, write_run
+from codec_runs import VOICES, WORDS, images, sounds, write_run
 from forked import Forked
 from test_codec_files import packed, parts
 
 from vq_estimator.data import audio
 from vq_estimator.errors import VQError
 from vq_estimator.inference import codec
+from vq_estimator.inference.codec import images as images_lib
 from vq_estimator.inference.codec import recordings, tiles
 from vq_estimator.inference.codec import run as run_lib
 from vq_estimator.inference.codec.network import Network
@@ -133,8 +134,8 @@ def test_levels_come_back_and_cost_what_the_model_says(name, runs, tmp_path):
     found = codec.read(path)
     assert found.header.sample_rate == RATE and found.header.decoder == "wavenet" and len(found.entries) == 3
     assert [(item.width, item.speaker) for item in found.items] == list(zip(LENGTHS, SPEAKERS))
-    same(codec.decompress(run, path).images, sounds(LENGTHS))
     with SpeechModel(runs(name)) as model, prior_of(run) as log_p:
+        same(codec.decompress(model, path).images, sounds(LENGTHS))
         want = bits_of(run, model, prior, log_p) / 8
     got = done.bytes - done.header
     assert want * 0.999 - 4 <= got <= want * 1.001 + 3 * 8, (got, want)
@@ -195,7 +196,7 @@ def test_a_damaged_chunk_and_the_rest(whole, runs, tmp_path):
 
 def test_what_does_not_fit_is_one_line(whole, runs, tmp_path):
     run, path = codec.open_run(runs("both")), hostile.write(tmp_path / "x.vqz", whole)
-    m, x = run.config.model, sounds((5, 6))
+    m, x, picture = run.config.model, sounds((5, 6)), images_lib.of_arrays(images(1, 8, 1), 1)
     for call, message in (
         (lambda: codec.decompress(runs("unigram"), path), "was made by the weights .{12}, got a run with"),
         (lambda: codec.decompress(run, path, str(tmp_path / "x.npy")), "x.npy' for recordings of different sizes"),
@@ -203,6 +204,10 @@ def test_what_does_not_fit_is_one_line(whole, runs, tmp_path):
         (lambda: codec.decompress(run, path, str(tmp_path / "x.png")), "x.png' for recordings, .* or NAME.wav of one"),
         (lambda: codec.compress(run, [x[0].astype(float)], path), r"input: got float64 \[5\], expected levels uint8"),
         (lambda: codec.compress(run, x[0], path), r"input: got uint8 \[5\], expected uint8 \[N, T\]"),
+        (
+            lambda: codec.compress(run, images_lib.of_arrays(images(1, 8, 1), 1), path),
+            "input: got images, expected rec",
+        ),
         (lambda: codec.compress(run, [], path), "input: got no recording"),
         (lambda: codec.compress(run, [x[0][:0]], path), r"input: got uint8 \[0\]"),
         (lambda: recordings.of_levels(x, m, "dora"), "speaker: got 'dora', expected one of anna, ben, carl"),

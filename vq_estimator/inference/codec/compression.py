@@ -81,6 +81,8 @@ def compress(
     speech = isinstance(m, SpeechConfig)
     if not isinstance(images, Images):
         images = recordings.of_levels(images, m) if speech else images_lib.of_arrays(images, m.channels)
+    if speech and not (images.read and all(item.height == 1 for item in images.items)):
+        raise VQError("input: got images, expected recordings: the run is one of speech")
     prior, scale = prior_for(run, prior), scale_of(run)
     items = None if images.items is None else list(images.items)
     layout = Layout(m, images.number, images.size, items)
