@@ -204,10 +204,7 @@ def test_what_does_not_fit_is_one_line(whole, runs, tmp_path):
         (lambda: codec.decompress(run, path, str(tmp_path / "x.png")), "x.png' for recordings, .* or NAME.wav of one"),
         (lambda: codec.compress(run, [x[0].astype(float)], path), r"input: got float64 \[5\], expected levels uint8"),
         (lambda: codec.compress(run, x[0], path), r"input: got uint8 \[5\], expected uint8 \[N, T\]"),
-        (
-            lambda: codec.compress(run, images_lib.of_arrays(images(1, 8, 1), 1), path),
-            "input: got images, expected rec",
-        ),
+        (lambda: codec.compress(run, picture, path), "input: got images, expected recordings"),
         (lambda: codec.compress(run, [], path), "input: got no recording"),
         (lambda: codec.compress(run, [x[0][:0]], path), r"input: got uint8 \[0\]"),
         (lambda: recordings.of_levels(x, m, "dora"), "speaker: got 'dora', expected one of anna, ben, carl"),
