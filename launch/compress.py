@@ -37,17 +37,10 @@ CODEC.integer("workers", 0, "chunks that are worked on at a time; 0: one for eac
 
 
 def _recordings(run, recordings):
-    from vq_estimator.data import pipeline, speech
-
     given, m, speaker = FLAGS.input, run.config.model, FLAGS.speaker
-    dataset, _, split = given.rpartition(":")
-    if split in pipeline.SPLITS and (not dataset or dataset in speech.DATASETS):
-        if not dataset:
-            source = common.data_of_run(run.config, measured=False)
-        else:
-            rate = m.sample_rate
-            source = speech.locate(dataset, FLAGS.data_dir, common.cache_dir(), rate, FLAGS.max_bad_files)
-        return recordings.of_split(m, source, split, speaker)
+    found = common.split_of(run.config, given)
+    if found:
+        return recordings.of_split(m, *found, speaker)
     if os.path.isdir(given):
         return recordings.of_folder(given, m, speaker, FLAGS.max_bad_files)
     if given.lower().endswith((".wav", ".flac")) and os.path.isfile(given):
@@ -60,18 +53,12 @@ def _recordings(run, recordings):
 
 
 def _images(run, images):
-    from vq_estimator.data import catalogue, pipeline, sources
-
     if FLAGS.speaker is not None:
         raise VQError(f"speaker: got {FLAGS.speaker!r}, expected no value: images have no speaker")
     given, channels = FLAGS.input, run.config.model.channels
-    dataset, _, split = given.rpartition(":")
-    if split in pipeline.SPLITS and (not dataset or dataset in catalogue.DATASETS):
-        if not dataset:
-            source = common.data_of_run(run.config, measured=False)
-        else:
-            source = sources.locate(dataset, FLAGS.data_dir, common.cache_dir(), FLAGS.require_full_dataset)
-        return images.of_split(run.config, source, split)
+    found = common.split_of(run.config, given)
+    if found:
+        return images.of_split(run.config, *found)
     if os.path.isdir(given):
         return images.of_folder(given, channels, FLAGS.max_bad_files)
     if given.lower().endswith((".png", ".jpg", ".jpeg")) and os.path.isfile(given):

@@ -7,13 +7,13 @@ import shutil
 import zlib
 
 import hostile
+import hypothesis
 import numpy as np
 import pytest
 import soundfile
 import tensorflow.compat.v1 as tf
 from codec_runs import VOICES, WORDS, images, sounds, write_run
-from forked import Forked
-from test_codec_files import packed, parts
+from test_codec_files import altered, packed, parts
 
 from vq_estimator.data import audio
 from vq_estimator.errors import VQError
@@ -248,8 +248,21 @@ def test_an_index_that_lies(whole, runs, tmp_path, monkeypatch):
         codec.decompress(run, hostile.write(tmp_path / "x.vqz", whole))
 
 
-def test_files_and_their_speakers(runs, tmp_path):
-    """The commands: a folder of sounds, of which folders name the speaker or not, to a file and back."""
+def test_altered_files_are_refused(whole, runs, tmp_path):
+    run = codec.open_run(runs("both"))
+
+    @altered(100)
+    @hypothesis.given(hostile.damaged(whole))
+    def check(content):
+        path = hostile.write(tmp_path / "x.vqz", content)
+        if content != whole:
+            assert hostile.refused(codec.decompress, run, path)[0]
+
+    check()
+
+
+def test_files_and_their_speakers(runs, tmp_path, caplog):
+    """A folder of sounds, whose folders name the speaker or not, to a file and back."""
     x, folder = sounds((300, 120, 250)), tmp_path / "in"
     for name, levels in zip(("test/ben/a", "who/knows/b", "c"), x):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -257,30 +270,24 @@ def test_files_and_their_speakers(runs, tmp_path):
     wide = np.stack([audio.from_mu_law(x[0])] * 2, 1)
     soundfile.write(str(folder / "test" / "ben" / "wide.flac"), wide, RATE)
     (folder / "c.txt").write_text("no sound")
-    model_dir = "--model_dir=" + runs("uniform")
-    with Forked() as server:
-        done = server.script("compress", model_dir, "--input=in", "--out=x.vqz", "--workers=1", cwd=tmp_path)
-        assert done.status == 0, done.stderr
-        assert done.stdout.startswith("4 recordings of 970 bytes (8-bit mu-law at 8,000 Hz: lossless from there on)")
-        assert "no folder says who speaks in 2 of 4" in done.stderr
-        done = server.script("decompress", model_dir, "x.vqz", "--out=out", cwd=tmp_path)
-        assert done.status == 0 and done.stdout == "4 of 4 recordings in out\n", done.stderr
-        found = codec.read(str(tmp_path / "x.vqz")).items
-        assert [item.name for item in found] == ["c.wav", "test/ben/a.wav", "test/ben/wide.flac", "who/knows/b.wav"]
-        assert [item.speaker for item in found[1:3]] == [1, 1]
-        with SpeechModel(runs("uniform")) as model:
-            assert found[0].speaker == model.likeliest_speaker(x[2])
-        names = ["c.wav", "test/ben/a.wav", "test/ben/wide.wav", "who/knows/b.wav"]
-        for name, levels in zip(names, (x[2], x[0], x[0], x[1])):
-            out = audio.read(str(tmp_path / "out" / name), RATE)
-            np.testing.assert_array_equal(audio.mu_law(out), levels)
-        # Compressed again, by name and in one voice, it is the same recording: a level is a level.
-        given = [model_dir, "--input=out/c.wav", "--out=y.vqz", "--speaker=carl", "--prior=uniform", "--workers=1"]
-        assert server.script("compress", *given, cwd=tmp_path).status == 0
-        found = codec.read(str(tmp_path / "y.vqz")).items
-        assert [(item.name, item.speaker) for item in found] == [("c.wav", 2)]
-        assert server.script("decompress", model_dir, "y.vqz", "--out=c.wav", cwd=tmp_path).status == 0
-        np.testing.assert_array_equal(audio.mu_law(audio.read(str(tmp_path / "c.wav"), RATE)), x[2])
+    (folder / "d.wav").write_text("no sound")
+    run, path, out = codec.open_run(runs("unigram")), str(tmp_path / "x.vqz"), str(tmp_path / "out")
+    m = run.config.model
+    with pytest.raises(VQError, match="input: d.wav: can't be compressed: it is no WAV or FLAC file"):
+        recordings.of_folder(str(folder), m)
+    codec.compress(run, recordings.of_folder(str(folder), m, max_bad_files=1), path)
+    assert "d.wav: can't be compressed" in caplog.text
+    found = codec.read(path).items
+    assert [item.name for item in found] == ["c.wav", "test/ben/a.wav", "test/ben/wide.flac", "who/knows/b.wav"]
+    assert [item.speaker for item in found[1:3]] == [1, 1]
+    with SpeechModel(runs("unigram")) as model:
+        assert found[0].speaker == model.likeliest_speaker(x[2])
+    codec.decompress(run, path, out)
+    names = ["c.wav", "test/ben/a.wav", "test/ben/wide.wav", "who/knows/b.wav"]
+    for name, levels in zip(names, (x[2], x[0], x[0], x[1])):
+        again = recordings.of_files(out, [name], m, "carl")  # what is compressed again is the same levels
+        assert again.items[0].speaker == 2
+        np.testing.assert_array_equal(again.read(0)[0, :, 0], levels)
 
 
 def test_an_array_of_levels(runs, tmp_path):
