@@ -37,7 +37,7 @@ CASES = {
     "speaker": (len(VOICES), "speaker", "learned", dict()),
     "of all": (0, "class", "learned", dict()),
 }
-FAST = ("both", "unigram")
+FAST = ("both",)
 
 
 @pytest.fixture(scope="module")
