@@ -294,9 +294,15 @@ def test_an_array_of_levels(runs, tmp_path):
     run, path = codec.open_run(runs("uniform")), str(tmp_path / "x.vqz")
     x = np.stack(sounds((40, 40)))
     np.save(str(tmp_path / "x.npy"), x)
-    codec.compress(run, recordings.of_npy(str(tmp_path / "x.npy"), run.config.model, "anna"), path, prior="uniform")
+    given = recordings.of_npy(str(tmp_path / "x.npy"), run.config.model, "anna")
+    codec.compress(run, given, path, prior="uniform", batch=1)
     codec.decompress(run, path, str(tmp_path / "y.npy"))
     np.testing.assert_array_equal(np.load(str(tmp_path / "y.npy")), x)
+    with open(path, "rb") as f:
+        content = f.read()
+    hostile.write(path, content[:-1] + bytes([content[-1] ^ 1]))
+    assert codec.decompress(run, path, str(tmp_path / "y.npy"), keep_going=True).lost == [1]
+    np.testing.assert_array_equal(np.load(str(tmp_path / "y.npy")), [x[0], np.full(40, audio.SILENCE)])
     np.save(str(tmp_path / "x.npy"), x[0])
     assert recordings.of_npy(str(tmp_path / "x.npy"), run.config.model).items[0].width == 40
     np.save(str(tmp_path / "x.npy"), np.float32(x))

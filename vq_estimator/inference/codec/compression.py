@@ -133,7 +133,7 @@ def _find_voices(network: Network, images: Images, items: List[Item]) -> None:
     """Of the items whose speaker is not known, fills in the one in whose voice each is likeliest."""
     unknown = [i for i, item in enumerate(items) if item.speaker is None]
     if unknown:
-        log.info("no folder says who speaks in %d of %d: each has the likeliest voice", len(unknown), len(items))
+        log.info("the speaker of %d of %d is not known: each has the likeliest voice", len(unknown), len(items))
     for i in unknown:
         items[i] = items[i]._replace(speaker=network.likeliest_speaker(images.read(i)))
 
