@@ -1,10 +1,12 @@
-"""The lossless codec against PNG, WebP and JPEG XL, and against its own bits per dimension.
+"""The lossless codec against PNG, WebP and JPEG XL, of speech against FLAC, and against its own bits per dimension.
 
   python benchmarks/codec.py --pretrained=cifar10 --data_dir=DIR
+  python benchmarks/codec.py --pretrained=fsdd --data_dir=DIR
 
 Compresses a split, decompresses it, compares every pixel, and writes results/codec/<model>.json: the bytes of the file
 and of its header, what the run's evaluation says they should be, the bytes of the same images in other formats (each
-image as a file, and all as one sheet), and seconds. The other formats need `pip install ".[bench_codec]"`.
+image as a file, and all as one sheet), and seconds. The other formats need `pip install ".[bench_codec]"`. Of speech
+pixels are 8-bit mu-law levels, and FLAC has the same ones: each recording as a file, and all of a speaker as one.
 """
 
 import io
@@ -23,10 +25,11 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("pretrained", "mnist", "the provided model")
 flags.DEFINE_string("split", "test", "of its data set")
 flags.DEFINE_string("data_dir", os.environ.get("VQ_DATA_DIR", "./datasets"), "folder of the data sets")
-flags.DEFINE_integer("num", 0, "the first so many images of the split; 0: all")
+flags.DEFINE_integer("num", 0, "the first so many images or recordings of the split; 0: all")
 flags.DEFINE_integer("single", 3, "times that a single image is timed; the median counts")
-flags.DEFINE_bool("others", True, "measure PNG, WebP and JPEG XL too")
-RESULTS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "results", "codec")
+flags.DEFINE_bool("others", True, "measure PNG, WebP and JPEG XL, or FLAC, too")
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+RESULTS = os.path.join(ROOT, "results", "codec")
 
 
 def formats():
@@ -73,6 +76,22 @@ def others(images):
     return found
 
 
+def flac(clips, sample_rate):
+    """Bytes of FLAC files of the same levels, as `benchmarks.speech` makes them."""
+    sys.path.insert(0, ROOT)
+    from benchmarks import speech
+
+    start = time.perf_counter()
+    found = speech.flac(clips, sample_rate)
+    result = {"encoder": found["encoder"], "seconds": time.perf_counter() - start}
+    for name in ("by_clip", "by_speaker"):
+        result["bytes_" + name] = round(found[name]["bits_per_sample"] * found["samples"] / 8)
+        result["files_" + name] = found[name]["files"]
+        result["bytes_of_frames_" + name] = round(found[name]["of_frames"] * found["samples"] / 8)
+    print("FLAC: {bytes_by_clip:,} bytes by clip, {bytes_by_speaker:,} by speaker".format(**result), flush=True)
+    return {"flac": result}
+
+
 def main(argv):
     del argv
     import numpy as np
@@ -80,16 +99,35 @@ def main(argv):
     import tensorflow.compat.v1 as tf
 
     from vq_estimator import pretrained
-    from vq_estimator.data import sources
+    from vq_estimator.config import SpeechConfig
+    from vq_estimator.data import sources, speech
     from vq_estimator.data.files import write_json
     from vq_estimator.inference import codec
     from vq_estimator.inference.codec import images as images_lib
+    from vq_estimator.inference.codec import recordings
 
     tf.disable_eager_execution()
     tf.logging.set_verbosity(tf.logging.ERROR)
     folder = pretrained.folder(FLAGS.pretrained)
     run = codec.open_run(folder)
-    source = sources.locate(run.config.dataset, FLAGS.data_dir, str(pooch.os_cache("vq_estimator")))
+    config, m, cache = run.config, run.config.model, str(pooch.os_cache("vq_estimator"))
+    of_speech, clips = isinstance(m, SpeechConfig), None
+    if of_speech:
+        source = speech.locate(config.dataset, FLAGS.data_dir, cache, m.sample_rate, wanted=config.dataset_source)
+        clips = source.splits[FLAGS.split]
+        if FLAGS.num:
+            clips = clips._replace(ends=clips.ends[: FLAGS.num], names=clips.names[: FLAGS.num])
+            clips = clips._replace(speakers=clips.speakers[: FLAGS.num], labels=clips.labels[: FLAGS.num])
+        source = source._replace(splits={FLAGS.split: clips})
+    else:
+        source = sources.locate(config.dataset, FLAGS.data_dir, cache)
+
+    def given(number):
+        """What is compressed: the first `number` of the images; recordings with their names and speakers."""
+        if not of_speech:
+            return images[:number]
+        chosen = recordings.of_split(m, source, FLAGS.split)
+        return chosen._replace(number=number, items=chosen.items[:number])
 
     def timed(call, *arguments, **given):
         start = time.perf_counter(), time.process_time()
@@ -99,22 +137,24 @@ def main(argv):
     with tempfile.TemporaryDirectory() as temporary:
         path = os.path.join(temporary, "images.vqz")
         # The codec's session first: it decides how many threads an operation has.
-        codec.compress(
-            run, np.zeros([1, *[run.config.model.image_size] * 2, run.config.model.channels], np.uint8), path
-        )
-        images = np.stack(list(images_lib.of_split(run.config, source, FLAGS.split).each))
-        images = images[: FLAGS.num or len(images)]
-        done, coding, coding_cpu = timed(codec.compress, run, images, path, verify=False)
+        first = [1, 1000] if of_speech else [1, m.image_size, m.image_size, m.channels]
+        codec.compress(run, np.zeros(first, np.uint8), path)
+        if of_speech:
+            images = [clips.clip(i) for i in range(clips.count)]
+        else:
+            images = np.stack(list(images_lib.of_split(config, source, FLAGS.split).each))
+            images = images[: FLAGS.num or len(images)]
+        done, coding, coding_cpu = timed(codec.compress, run, given(len(images)), path, verify=False)
         back, decoding, decoding_cpu = timed(codec.decompress, run, path)
-        same = sum(bool((a == b).all()) for a, b in zip(back.images, images))
-        print(f"{done.bytes:,} bytes, {done.header:,} of them header; {same:,} of {len(images):,} images the same")
+        same = sum(bool(np.array_equal(a, b)) for a, b in zip(back.images, images))
+        print(f"{done.bytes:,} bytes, {done.header:,} of them header; {same:,} of {len(images):,} came back the same")
         single = []
         for _ in range(FLAGS.single):
-            of_one, there, _ = timed(codec.compress, run, images[:1], path, verify=False)
+            of_one, there, _ = timed(codec.compress, run, given(1), path, verify=False)
             _, and_back, _ = timed(codec.decompress, run, path)
             single.append((there, and_back))
     there, and_back = np.median(np.array(single), 0) if single else (None, None)
-    pixels = images.nbytes
+    pixels = sum(image.size for image in images)
     result = {
         "model": FLAGS.pretrained,
         "split": FLAGS.split,
@@ -148,10 +188,10 @@ def main(argv):
     write_json(os.path.join(RESULTS, name + ".json"), result)
     print(json.dumps(result, indent=2), flush=True)
     if FLAGS.others:
-        result["others"] = others(images)
+        result["others"] = flac(clips, m.sample_rate) if of_speech else others(images)
         write_json(os.path.join(RESULTS, name + ".json"), result)
     if same != len(images):
-        sys.exit("images came back with other pixels")
+        sys.exit("something came back with other pixels")
 
 
 if __name__ == "__main__":

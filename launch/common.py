@@ -147,6 +147,23 @@ def data_of_run(config, measured: bool = True):
     return locate_data(config, None if FLAGS.pretrained and not measured else config.dataset_source)
 
 
+def split_of(config, given: str):
+    """(files, split) where `given` is a split of a run's own data, or <data set>:<split> of another; otherwise None."""
+    from vq_estimator.config import SpeechConfig
+    from vq_estimator.data import catalogue, pipeline, sources, speech
+
+    of_speech = isinstance(config.model, SpeechConfig)
+    dataset, _, split = given.rpartition(":")
+    if split not in pipeline.SPLITS or dataset not in ("", *(speech.DATASETS if of_speech else catalogue.DATASETS)):
+        return None
+    if not dataset:
+        return data_of_run(config, measured=False), split
+    if of_speech:
+        rate = config.model.sample_rate
+        return speech.locate(dataset, FLAGS.data_dir, cache_dir(), rate, FLAGS.max_bad_files), split
+    return sources.locate(dataset, FLAGS.data_dir, cache_dir(), FLAGS.require_full_dataset), split
+
+
 class Run(NamedTuple):
     """A trained run: its Config, its Checkpoint, and its folder."""
 

@@ -1,8 +1,9 @@
-"""Decompresses a file of compress.py to the same images, to the bit.
+"""Decompresses a file of compress.py to the same images, or the same mu-law levels of recordings, to the bit.
 
 python launch/decompress.py images.vqz --out=images
 
-The run that made the file is named by --model_dir or --pretrained; a model of the package is found by itself.
+The run that made the file is named by --model_dir or --pretrained; a model of the package is found by itself. A WAV has
+the 16-bit samples that the levels stand for, and is of these levels again when it is compressed.
 """
 
 from vq_estimator.errors import VQError
@@ -12,8 +13,17 @@ from vq_estimator_launch.common import FLAGS, Group
 common.run_flags()
 CODEC = Group("Codec")
 CODEC.string("input", None, "the file; may be given without --input=")
-CODEC.string("out", "decompressed", "a folder to make, a PNG for each image; or NAME.npy; or NAME.png of one image")
-CODEC.bool("keep_going", False, "leave out damaged chunks: their images are missing in a folder and black in an array")
+CODEC.string(
+    "out",
+    "decompressed",
+    "a folder to make, a PNG for each image; or NAME.npy; or NAME.png of one image; of speech a folder of WAVs, "
+    "NAME.wav of one recording, or NAME.npy of their levels, where they are of one length",
+)
+CODEC.bool(
+    "keep_going",
+    False,
+    "leave out damaged chunks: their images or recordings are missing in a folder and black, or silent, in an array",
+)
 CODEC.integer("workers", 0, "chunks that are worked on at a time; 0: one for each processor")
 
 
@@ -38,7 +48,8 @@ def main() -> None:
         raise VQError("input: got none, expected --input=FILE, which compress.py wrote")
     common.check_writable("out")
     done = codec.decompress(_run(codec), FLAGS.input, FLAGS.out, FLAGS.keep_going, FLAGS.workers or None)
-    there = f"{done.number - len(done.lost):,} of {done.number:,} images in {FLAGS.out}"
+    what = "images" if codec.read(FLAGS.input).header.sample_rate is None else "recordings"
+    there = f"{done.number - len(done.lost):,} of {done.number:,} {what} in {FLAGS.out}"
     if done.lost:
         raise VQError(f"{FLAGS.input}: is damaged: {there}; lost are {codec.ranges(done.lost)} (from 0)")
     print(there)

@@ -26,16 +26,10 @@ ENCODE.string("out", "codes.npz", "the file to write")
 
 
 def _images(model, coding):
-    from vq_estimator.data import catalogue, pipeline, sources
-
     given = FLAGS.input
-    dataset, _, split = given.rpartition(":")
-    if split in pipeline.SPLITS and (not dataset or dataset in catalogue.DATASETS):
-        if not dataset:
-            source = common.data_of_run(model.config, measured=False)
-        else:
-            source = sources.locate(dataset, FLAGS.data_dir, common.cache_dir(), FLAGS.require_full_dataset)
-        return coding.of_split(model, source, split)
+    found = common.split_of(model.config, given)
+    if found:
+        return coding.of_split(model, *found)
     if os.path.isdir(given):
         return coding.of_folder(model, given, FLAGS.max_bad_files)
     if os.path.isfile(given):

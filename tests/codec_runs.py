@@ -8,6 +8,7 @@ import tensorflow.compat.v1 as tf
 
 from vq_estimator import config as config_lib
 from vq_estimator.config import CodesConfig, make_config, make_prior_config
+from vq_estimator.data import audio
 from vq_estimator.data.files import write_json, write_text
 from vq_estimator.inference import calibration
 from vq_estimator.inference.calibration import fingerprint
@@ -16,27 +17,34 @@ from vq_estimator.nn.prior import CodePrior
 from vq_estimator.training import run_folder
 
 SCALE = 20.5
+VOICES, WORDS = ("anna", "ben", "carl"), 2  # of runs of speech
 
 
-def write_run(folder, dataset="mnist", classes=None, values=None, prior_values=None, **settings):
+def write_run(folder, dataset="mnist", classes=None, values=None, prior_values=None, condition="class", **settings):
     """Makes the run folder; returns its path.
 
     Args:
       folder: where.
-      dataset, settings: of `make_config`.
+      dataset, settings: of `make_config`; "wav" is a run of speech, tiny unless they say otherwise.
       classes: of the prior; None: no prior.
+      condition: of speech, what the classes are.
       values, prior_values: functions (name, shape, random weights) -> the weights of a variable.
     """
-    given = dict(K=8, D=16, image_size=8)
-    given.update(settings)
-    config = dataclasses.replace(make_config(dataset, "original", **given), dataset_source=dataset)
+    speech = dataset == "wav"
+    if speech:
+        given = dict(widths="4,4,4", downsampling=8, residual_blocks=0, K=8, D=4, window=64)
+        given.update(wavenet_cycles=1, wavenet_layers=3, wavenet_maps=4, wavenet_skip=8, wavenet_features=4)
+        config = config_lib.with_data(make_config("wav", **dict(given, **settings)), "wav", VOICES)
+    else:
+        config = make_config(dataset, "original", **dict(dict(K=8, D=16, image_size=8), **settings))
+    config = dataclasses.replace(config, dataset_source=dataset)
     config = dataclasses.replace(config, optimizer=dataclasses.replace(config.optimizer, average_decay=0.0))
     folder, m = str(folder), config.model
 
     def build():
         model = VQVAE(m, 0)
-        images = tf.zeros([1, m.image_size, m.image_size, m.channels], tf.uint8)
-        model.likelihood(model.encode(images), images)
+        images = tf.zeros([1] + [8 if n is None else n for n in m.shape], tf.uint8)
+        model.likelihood(model.encode(images), images, tf.zeros([1], tf.int32) if speech else None)
 
     _save(folder, config, build, values)
     checkpoint = run_folder.find_checkpoint(folder)
@@ -54,8 +62,9 @@ def write_run(folder, dataset="mnist", classes=None, values=None, prior_values=N
         },
     )
     if classes is not None:
-        codes = CodesConfig(m.grid, q.K, classes, config.dataset_source, 1, fingerprint(checkpoint.path))
-        prior = make_prior_config(codes, layers=1, maps=8, embedding=4)
+        of = (config.dataset_source, 1, fingerprint(checkpoint.path), condition)
+        codes = CodesConfig(m.grid, q.K, classes, *of)
+        prior = make_prior_config(codes, layers=1, maps=8, embedding=4, **(dict(cycles=1) if speech else {}))
         prior = dataclasses.replace(prior, optimizer=dataclasses.replace(prior.optimizer, average_decay=0.0))
 
         def build_prior():
@@ -97,3 +106,12 @@ def images(n, side, channels, seed=0, binary=False):
     x = x + 40 * np.sin(np.arange(side)[None, :, None] / 2.0) + rng.randn(n, side, side, channels) * 12
     x = np.clip(x, 0, 255).astype(np.uint8)
     return np.where(x > 127, 255, 0).astype(np.uint8) if binary else x
+
+
+def sounds(lengths, seed=0):
+    """Levels uint8 [T] of each of some lengths: tones, noise; every third one is silence."""
+    rng, found = np.random.RandomState(seed), []
+    for i, n in enumerate(lengths):
+        x = 0.5 * np.sin(np.arange(n) * rng.uniform(0.05, 0.5)) + 0.05 * rng.randn(n)
+        found.append(audio.mu_law(0.0 * x if i % 3 == 2 else x))
+    return found

@@ -275,7 +275,7 @@ def test_weights_that_are_no_numbers_are_one_line(tmp_path):
 
 
 def test_steps_out_of_order_end_it():
-    chunk = Chunk(None, np.zeros([1, 2, 2, 1]), np.zeros([1, 8, 8, 1]), np.zeros([0, 2], int), None)
+    chunk = Chunk(None, np.zeros([1, 2, 2, 1]), np.zeros([1, 8, 8, 1]), np.zeros([0, 2], int), np.zeros([0], int), None)
     chunk._in_order(0, 1)
     chunk._in_order(1, 0)
     with pytest.raises(AssertionError, match="step"):
@@ -304,7 +304,7 @@ def test_ranges():
 FROZEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "codec")
 
 
-@pytest.mark.parametrize("name", ["factorised", "autoregressive"])
+@pytest.mark.parametrize("name", ["factorised", "autoregressive", "speech"])
 def test_a_frozen_file_is_still_decoded(name):
     run, path = os.path.join(FROZEN, name), os.path.join(FROZEN, name + ".vqz")
     found = codec.decompress(run, path)

@@ -10,8 +10,11 @@ import time
 
 import numpy as np
 import pytest
+from codec_runs import sounds, write_run
 from forked import Forked
 from PIL import Image
+
+from vq_estimator.data import audio
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SCRIPTS = (
@@ -188,6 +191,20 @@ def test_compress_and_decompress(trained, forked, tmp_path):
     assert done.status == 1 and "is damaged: 4 of 5 images in rest; lost are 4 (from 0)" in done.stderr
     assert sorted(os.listdir(str(tmp_path))) == ["rest", "x.npy", "x.vqz", "y.npy"]
     assert sorted(os.listdir(str(tmp_path / "rest"))) == [f"{i:06d}.png" for i in range(4)]
+
+
+def test_compress_and_decompress_speech(forked, tmp_path):
+    model_dir, levels = "--model_dir=" + write_run(tmp_path / "run", "wav"), sounds((300,))[0]
+    audio.write_wav(str(tmp_path / "x.wav"), levels, 8000)
+    done = forked.script("compress", model_dir, "--input=x.wav", "--out=x.vqz", cwd=tmp_path)
+    assert done.status == 0 and "the speaker of 1 of 1 is not known" in done.stderr, done.stderr
+    want = r"1 recordings of 300 bytes \(8-bit mu-law at 8,000 Hz: lossless from there on\) in x.vqz: .* bits/sample"
+    assert re.match(want, done.stdout), done.stdout
+    done = forked.script("decompress", model_dir, "x.vqz", "--out=y.wav", cwd=tmp_path)
+    assert (done.status, done.stdout) == (0, "1 of 1 recordings in y.wav\n"), done.stderr
+    np.testing.assert_array_equal(audio.mu_law(audio.read(str(tmp_path / "y.wav"), 8000)), levels)
+    done = forked.script("compress", model_dir, "--input=x.wav", "--out=z.vqz", "--speaker=dora", cwd=tmp_path)
+    assert done.one_line("compress") == "speaker: got 'dora', expected one of anna, ben, carl"
 
 
 def test_a_file_of_a_provided_model_needs_no_model_named(forked, tmp_path):

@@ -117,15 +117,15 @@ def read(folder: str, kind: Kind = IMAGES) -> Listing:
     return Listing(tuple(files), class_names)
 
 
-def paths(folder: str) -> List[str]:
-    """The paths below a folder of all its images, whatever class or split they are of, in order.
+def paths(folder: str, kind: Kind = IMAGES) -> List[str]:
+    """The paths below a folder of all its files of one kind, whatever class or split they are of, in order.
 
     Raises:
       VQError: there is none, or the folder can't be read.
     """
-    found = sorted(_walk(folder, IMAGES.suffixes))
+    found = sorted(_walk(folder, kind.suffixes))
     if not found:
-        raise VQError(f"data_dir: got {folder!r}, which has no PNG or JPEG file; expected a folder of them")
+        raise VQError(f"data_dir: got {folder!r}, which has no {kind.name} file; expected a folder of them")
     return found
 
 

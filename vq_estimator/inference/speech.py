@@ -9,8 +9,10 @@ import tensorflow.compat.v1 as tf
 from vq_estimator.config import Config, SpeechConfig
 from vq_estimator.data import audio
 from vq_estimator.errors import VQError
+from vq_estimator.inference import calibration as calibration_lib
 from vq_estimator.inference import prior as prior_lib
 from vq_estimator.inference import sampling
+from vq_estimator.inference.calibration import Calibration
 from vq_estimator.inference.session import TrainedPrior, opened
 from vq_estimator.nn.prior import Sampling
 from vq_estimator.training import run_folder
@@ -39,6 +41,13 @@ class Spoken(NamedTuple):
     labels: Optional[np.ndarray]
 
 
+def speaker_number(model: SpeechConfig, name: str) -> int:
+    """The number of a voice; see `SpeechModel.speaker`."""
+    if name not in model.speakers:
+        raise VQError(f"speaker: got {name!r}, expected one of " + ", ".join(model.speakers))
+    return model.speakers.index(name)
+
+
 class SpeechModel:
     """A trained VQ-VAE of speech, and its prior where it has one, in a graph and a session of their own.
 
@@ -50,6 +59,7 @@ class SpeechModel:
       config: the run's configuration; `config.model.speakers` are the voices.
       checkpoint: its checkpoint.
       prior: its trained prior, or None.
+      calibration: what was fitted when it was evaluated, or None.
     """
 
     def __init__(self, model_dir: str, which: str = "latest", prior: Optional[TrainedPrior] = None):
@@ -65,6 +75,7 @@ class SpeechModel:
             raise VQError(f"model_dir: got {model_dir!r}, a run of images, expected one of speech")
         self.checkpoint: Checkpoint = run_folder.find_checkpoint(model_dir, which)
         self.prior: Optional[TrainedPrior] = prior or prior_lib.find_or_warn(model_dir, self.checkpoint)
+        self.calibration: Optional[Calibration] = calibration_lib.kept(self.config, self.checkpoint, model_dir)
         self._ops: Dict[str, Any] = {}
 
         def build(model, prior=None):
@@ -100,10 +111,7 @@ class SpeechModel:
         Raises:
           VQError: there is none of that name.
         """
-        names = self.config.model.speakers
-        if name not in names:
-            raise VQError(f"speaker: got {name!r}, expected one of " + ", ".join(names))
-        return names.index(name)
+        return speaker_number(self.config.model, name)
 
     def read(self, path: str) -> np.ndarray:
         """A WAV or FLAC file as a recording.

@@ -49,13 +49,13 @@ class Recordings(NamedTuple):
 def of_split(source: SpeechSource, split: str) -> Recordings:
     """A split of a data set."""
     clips = source.splits[split]
-    names = _told_apart(clips.names)
+    names = told_apart(clips.names)
     each = ((names[i], clips.clip(i)) for i in range(clips.count))
     rest = {"speakers": clips.speakers, "labels": clips.labels}
     return Recordings(f"{source.name}:{split}", clips.count, each, rest)
 
 
-def _told_apart(names: Sequence[str]) -> List[str]:
+def told_apart(names: Sequence[str]) -> List[str]:
     """Names of clips; those of a long recording, several of one name, get a number each."""
     several, seen, found = {name for name, n in collections.Counter(names).items() if n > 1}, collections.Counter(), []
     for name in names:

@@ -120,6 +120,10 @@ class VQVAE:
         """Images pixel by pixel, by `decoders.Autoregressive.scan`; of an autoregressive decoder."""
         return self.decoder.scan(self._flat(self.quantizer.lookup(codes)), choose)
 
+    def condition(self, codes: tf.Tensor, speakers: tf.Tensor) -> tf.Tensor:
+        """What `decoders.Waveform.scan` knows of codes int32 [B, 1, n, L] and of who speaks; of speech."""
+        return self.decoder.condition(self._flat(self.quantizer.lookup(codes)), speakers)
+
     def _flat(self, z_q: tf.Tensor) -> tf.Tensor:
         height, width, _ = self.config.codes_shape
         features = self.config.quantizer.features

@@ -152,7 +152,6 @@ class Waveform(_Decoder):
           compiled: see `WaveNet.scan`.
           temperature: above 0; the logits are divided by it. Below 1 it is no draw from p(x | z_q), but less noisy.
         """
-        condition, embedding = self._conditioner(z_q, speakers), self._embedding()
         steps = tf.shape(z_q)[2] * self._config.network.stride
         batch = tf.constant(1) if shared else tf.shape(z_q)[0]
         noise = uniform(tf.stack([steps, batch]), tf.stack([tf.cast(seed, tf.int64), tf.constant(0, tf.int64)]))
@@ -161,10 +160,27 @@ class Waveform(_Decoder):
             del i
             # By the inverse of the cumulative distribution: one number of noise for each sample.
             below = tf.cumsum(tf.nn.softmax(logits / temperature), -1) < noise[t][:, tf.newaxis]
-            level = tf.minimum(tf.reduce_sum(tf.cast(below, tf.int32), -1), LEVELS - 1)  # [B]
-            return tf.gather(embedding, level), tf.cast(level, tf.uint8)[:, tf.newaxis]
+            return tf.minimum(tf.reduce_sum(tf.cast(below, tf.int32), -1, keepdims=True), LEVELS - 1)  # [B, 1]
 
-        return self._samples.scan(condition, self._config.decoder.maps, (1, tf.uint8), draw, compiled)
+        return self.scan(self.condition(z_q, speakers), draw, compiled)
+
+    def condition(self, z_q: tf.Tensor, speakers: tf.Tensor) -> tf.Tensor:
+        """What `scan` knows of codes and speakers: float32 [B, 1, m, features], each of m for a stretch of samples."""
+        return self._conditioner(z_q, speakers)
+
+    def scan(self, condition: tf.Tensor, choose: Callable, compiled: bool = False) -> tf.Tensor:
+        """Sound uint8 [B, 1, T, 1], one sample after the other, each given those before it and its condition.
+
+        `choose` is a function (logits float32 [B, 256], 0, t) -> the level, int32 [B, 1]; `compiled`: as of
+        `WaveNet.scan`.
+        """
+        embedding = self._embedding()
+
+        def chosen(logits, i, t):
+            level = choose(logits, i, t)
+            return tf.gather(embedding, level[:, 0]), tf.cast(level, tf.uint8)
+
+        return self._samples.scan(condition, self._config.decoder.maps, (1, tf.uint8), chosen, compiled)
 
 
 def _centred(images: tf.Tensor) -> tf.Tensor:

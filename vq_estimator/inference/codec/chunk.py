@@ -6,6 +6,8 @@ them, `code` and `pixel` one step at a time; the tiles of the batch are coded si
 
 A tile has its true height and width. Beyond them nothing is coded: a pixel there is the one left of it, below the
 last row the one above it. A batch is always whole, and what it has more than tiles is black and not coded either.
+A recording is a tile of one row, and its samples are the pixels; of those that are coded side by side each has its own
+length, and no codes beyond it.
 """
 
 from typing import Callable, List, Optional, Tuple
@@ -32,10 +34,11 @@ class Chunk:
     Args:
       coder: an Encoder or a Decoder.
       codes: int32 [B, h, w, L].
-      images: uint8 [B, S, S, C]; filled in, as are the codes, where they are not known.
+      images: uint8 [B, S, S, C], of recordings [B, 1, T, 1]; filled in, as are the codes, where they are not known.
       extents: int [n, 2], true height and width of the n <= B tiles.
+      columns: int [n], how many columns of codes each tile has.
       pixels: what makes the distributions of pixels of a decoder's output (`cumulative.for_likelihood`).
-      classes: of the learned prior; 0 where it has none.
+      classes: of the learned prior, those that a tile may be of; 0 where it has none.
     """
 
     def __init__(
@@ -44,21 +47,25 @@ class Chunk:
         codes: np.ndarray,
         images: np.ndarray,
         extents: np.ndarray,
+        columns: np.ndarray,
         pixels: Callable[..., cumulative.Pixels],
         classes: int = 0,
     ):
         self.coder, self.codes, self.images = coder, codes, images
         self.error: Optional[BaseException] = None
         self._n, self._heights, self._widths = len(extents), extents[:, 0], extents[:, 1]
+        self._columns = columns
         self._pixels = pixels
         self._belief = np.full([max(classes, 1), self._n], 1.0 / max(classes, 1))
         self._steps: List[Tuple[int, ...]] = []  # the last one taken
 
     def codes_alike(self, distributions: List[np.ndarray]) -> None:
         """Codes all codes under a distribution [K - 1] for each of the L codebooks."""
+        codes = self.codes[: self._n]
+        there = np.arange(codes.shape[2]) < self._columns[:, np.newaxis, np.newaxis]
+        there = np.broadcast_to(there, codes.shape[:3])
         for level, distribution in enumerate(distributions):
-            known = self.codes[: self._n, :, :, level]
-            self.codes[: self._n, :, :, level] = self.coder.code_alike(distribution, known.ravel()).reshape(known.shape)
+            codes[there, level] = self.coder.code_alike(distribution, codes[there, level])
 
     def code(self, logits: np.ndarray, i: int, j: int, level: int) -> np.ndarray:
         """Codes one code of each tile under logits float32 [classes * B, K]; returns them, int32 [B].
@@ -68,18 +75,21 @@ class Chunk:
         """
         self._in_order(i, j, level)
         _check_numbers(logits)
-        B, n = len(self.codes), self._n
-        logits = logits.reshape(-1, B, logits.shape[-1])[:, :n].astype(np.float64)
-        logits = np.ascontiguousarray(logits.transpose(2, 0, 1))  # [K, classes, n]
+        there = np.flatnonzero(j < self._columns)
+        if not len(there):
+            return self.codes[:, i, j, level]
+        logits = logits.reshape(-1, len(self.codes), logits.shape[-1])[:, there].astype(np.float64)
+        logits = np.ascontiguousarray(logits.transpose(2, 0, 1))  # [K, classes, tiles that have this code]
         p = arithmetic.exp(logits - logits.max(0))
         p /= np.cumsum(p, 0)[-1]
-        mixture = self._belief[0] * p[:, 0]
-        for k in range(1, len(self._belief)):
-            mixture += self._belief[k] * p[:, k]
-        found = self.coder.code(cumulative.of_probabilities(mixture), self.codes[:n, i, j, level])
-        self.codes[:n, i, j, level] = found
-        belief = self._belief * p[found, :, np.arange(n)].T
-        self._belief = np.maximum(belief / np.cumsum(belief, 0)[-1], LEAST_BELIEF) if n else belief
+        belief = self._belief[:, there]
+        mixture = belief[0] * p[:, 0]
+        for k in range(1, len(belief)):
+            mixture += belief[k] * p[:, k]
+        found = self.coder.code(cumulative.of_probabilities(mixture), self.codes[there, i, j, level])
+        self.codes[there, i, j, level] = found
+        belief = belief * p[found, :, np.arange(len(there))].T
+        self._belief[:, there] = np.maximum(belief / np.cumsum(belief, 0)[-1], LEAST_BELIEF)
         return self.codes[:, i, j, level]
 
     def pixel(self, parameters: np.ndarray, i: int, j: int) -> np.ndarray:

@@ -1,26 +1,43 @@
-"""Images to a file."""
+"""Images, or recordings, to a file."""
 
-from typing import Iterable, Iterator, NamedTuple, Optional, Sequence, Tuple, Union
+import logging
+from typing import Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from tqdm import tqdm
 
+from vq_estimator.config import SpeechConfig
 from vq_estimator.data.files import atomic_path
 from vq_estimator.errors import VQError
 from vq_estimator.inference.codec import container as container_lib
 from vq_estimator.inference.codec import images as images_lib
+from vq_estimator.inference.codec import recordings
 from vq_estimator.inference.codec.coder import library
-from vq_estimator.inference.codec.container import Header
+from vq_estimator.inference.codec.container import Header, Item
 from vq_estimator.inference.codec.images import Images
 from vq_estimator.inference.codec.network import Network
-from vq_estimator.inference.codec.run import AUTO, MOST_BATCH, Run, as_run, batch_for, of_the_model, prior_for, scale_of
+from vq_estimator.inference.codec.run import (
+    AUTO,
+    MOST_BATCH,
+    AnyRun,
+    as_run,
+    batch_for,
+    most_batch,
+    of_the_model,
+    prior_for,
+    scale_of,
+)
 from vq_estimator.inference.codec.tiles import Layout, Tiles, cut
 from vq_estimator.inference.codec.work import encode, in_order, number_of_workers
-from vq_estimator.inference.loaded import Model
+
+log = logging.getLogger("vq_estimator")
 
 
 class Compressed(NamedTuple):
-    """What was written: images, their dimensions, and bytes of the file, of which `header` are not code."""
+    """What was written: images, their dimensions, and bytes of the file, of which `header` are not code.
+
+    Of speech `images` are recordings, and `dims` samples.
+    """
 
     images: int
     dims: int
@@ -35,7 +52,7 @@ class Compressed(NamedTuple):
 
 
 def compress(
-    run: Union[str, Run, Model],
+    run: AnyRun,
     images: Union[np.ndarray, Sequence[np.ndarray], Images],
     path: str,
     prior: str = AUTO,
@@ -46,8 +63,9 @@ def compress(
     """Writes images to the file `path`, without loss, whole or not at all.
 
     Args:
-      run: a run's folder, `open_run` of one, or a Model.
-      images: uint8 [N, H, W, C], a list of [H, W, C], or what a function of `codec.images` gives.
+      run: a run's folder, `open_run` of one, a Model or a SpeechModel.
+      images: uint8 [N, H, W, C], a list of [H, W, C], or what a function of `codec.images` gives; of a run of speech
+        mu-law levels uint8 [N, T], a list of [T], or what a function of `codec.recordings` gives.
       path: the file.
       prior: "learned", "unigram" or "uniform"; "auto": the first of these that the run has.
       verify: decode every chunk, and compare, before the file gets its name.
@@ -60,16 +78,23 @@ def compress(
     library()
     run = as_run(run)
     m = run.config.model
+    speech = isinstance(m, SpeechConfig)
     if not isinstance(images, Images):
-        images = images_lib.of_arrays(images, m.channels)
+        images = recordings.of_levels(images, m) if speech else images_lib.of_arrays(images, m.channels)
+    if speech and not (images.read and all(item.height == 1 for item in images.items)):
+        raise VQError("input: got images, expected recordings: the run is one of speech")
     prior, scale = prior_for(run, prior), scale_of(run)
-    layout = Layout(m.image_size, images.number, images.size, images.items)
-    batch = batch_for(run.config, layout.total) if batch is None else batch
-    if not 1 <= batch <= MOST_BATCH:
-        raise VQError(f"batch: got {batch}, expected 1 to {MOST_BATCH}")
+    items = None if images.items is None else list(images.items)
+    layout = Layout(m, images.number, images.size, items)
+    batch = batch_for(run.config, layout.total, layout.largest) if batch is None else batch
+    most = most_batch(run.config, layout.largest) if speech else MOST_BATCH
+    if not 1 <= batch <= most:
+        raise VQError(f"batch: got {batch}, expected 1 to {most}")
     workers = number_of_workers(workers)
     network = Network(run, prior, scale, workers)
     try:
+        if speech:
+            _find_voices(network, images, items)
         size = None if images.size is None else [int(n) for n in images.size]
         header = Header(
             **of_the_model(run, prior),
@@ -86,8 +111,9 @@ def compress(
 
         with atomic_path(path) as temporary:
             with open(temporary, "wb") as f:
-                writer = container_lib.Writer(f, header, images.items, -(-layout.total // batch))
-                chunks = cut(_checked(images.each, m.binarize), layout, m.image_size, batch)
+                writer = container_lib.Writer(f, header, items, -(-layout.total // batch))
+                each = images.each if images.read is None else map(images.read, layout.order)
+                chunks = cut(_checked(each, m.binarize), layout, batch)
                 title = "compress and verify" if verify else "compress"
                 with tqdm(total=layout.total, unit="tile", desc=title) as bar:
                     for tiles, result in in_order(work, chunks, workers, network.stop):
@@ -101,6 +127,15 @@ def compress(
         network.close()
     dims = sum(h * w for h, w in (layout.size(i) for i in range(images.number))) * m.channels
     return Compressed(images.number, dims, written.size, written.overhead, prior)
+
+
+def _find_voices(network: Network, images: Images, items: List[Item]) -> None:
+    """Of the items whose speaker is not known, fills in the one in whose voice each is likeliest."""
+    unknown = [i for i, item in enumerate(items) if item.speaker is None]
+    if unknown:
+        log.info("the speaker of %d of %d is not known: each has the likeliest voice", len(unknown), len(items))
+    for i in unknown:
+        items[i] = items[i]._replace(speaker=network.likeliest_speaker(images.read(i)))
 
 
 def _checked(images: Iterable[np.ndarray], binary: bool) -> Iterator[np.ndarray]:

@@ -4,7 +4,8 @@
     18 bytes     version (2), bytes of the header (4), bytes of the index (4), chunks (4), CRC-32 of it all up to the
                  first chunk, without the magic and itself (4)
     header       JSON, see `Header`
-    index        where images have sizes or names of their own: zlib of JSON, [[name, height, width], ...]
+    index        where images have sizes or names of their own: zlib of JSON, [[name, height, width], ...]; of
+                 recordings always, [[name, samples, number of the speaker], ...]
     16 a chunk   its bytes, and CRC-32 of these, of its symbols' intervals, of its pixels
     chunks       one range coder's stream each
 
@@ -36,13 +37,14 @@ class Header(NamedTuple):
 
     Attributes:
       model: fingerprint of the checkpoint, and `sizes` [S, C, h, w, L, K], `likelihood` and `decoder` of its
-        configuration.
+        configuration; of speech S and [h, w] are samples and codes of a whole tile.
       prior: one of PRIORS; `prior_model`: the fingerprint of its figures, or "".
       scale: of the likelihood "mse", or None.
       batch: tiles of a chunk.
       images: how many; `size`: [height, width] of each, or None where the index has them.
       arithmetic: versions and processor that wrote it, and checksums of some of its results: for a message, since what
         decides is each chunk's own checksum.
+      sample_rate: of speech, samples a second. In a file of images it is not there.
     """
 
     model: str
@@ -56,14 +58,19 @@ class Header(NamedTuple):
     images: int
     size: Optional[List[int]]
     arithmetic: Dict[str, str]
+    sample_rate: Optional[int] = None
 
 
 class Item(NamedTuple):
-    """An image of its own name or size; the name is "" where it has none."""
+    """An image of its own name or size; the name is "" where it has none.
+
+    A recording has a row of samples and the number of who speaks, None as long as that is not known.
+    """
 
     name: str
     height: int
     width: int
+    speaker: Optional[int] = None
 
 
 class Entry(NamedTuple):
@@ -119,8 +126,10 @@ class Writer:
 
     def __init__(self, f: BinaryIO, header: Header, items: Optional[Sequence[Item]], chunks: int):
         self._f, self._chunks, self._entries = f, chunks, []
-        self._header = json.dumps(header._asdict(), separators=(",", ":"), allow_nan=False).encode("ascii")
-        text = "" if items is None else json.dumps([list(item) for item in items], separators=(",", ":"))
+        fields = {k: v for k, v in header._asdict().items() if k != "sample_rate" or v is not None}
+        self._header = json.dumps(fields, separators=(",", ":"), allow_nan=False).encode("ascii")
+        rows = [i[:3] if header.sample_rate is None else (i.name, i.width, i.speaker) for i in items or ()]
+        text = "" if items is None else json.dumps(rows, separators=(",", ":"))
         self._index = zlib.compress(text.encode("ascii"), 9) if text else b""
         if len(self._index) > MOST_INDEX or len(text) > MOST_NAMES:
             raise VQError(f"input: got names of {len(text):,} bytes, expected at most {MOST_NAMES:,}")
@@ -207,8 +216,9 @@ def _header(found, chunks: int) -> Header:
     def number(value, least: int, most: int) -> bool:
         return type(value) is int and least <= value <= most
 
-    want(isinstance(found, dict) and set(found) == set(Header._fields), "fields")
+    want(isinstance(found, dict) and {*found, "sample_rate"} == set(Header._fields), "fields")
     h = Header(**found)
+    want(h.sample_rate is None or (number(h.sample_rate, 1, 1 << 24) and h.size is None), "sample_rate")
     want(text(h.model) and set(h.model) <= HEX and len(h.model) == FINGERPRINT, "model")
     want(isinstance(h.sizes, list) and len(h.sizes) == 6 and all(number(n, 1, 1 << 24) for n in h.sizes), "sizes")
     want(text(h.likelihood) and text(h.decoder), "likelihood")
@@ -243,8 +253,12 @@ def _items(packed: bytes, header: Header) -> Optional[List[Item]]:
     items = []
     for item in found:
         right = isinstance(item, list) and len(item) == 3 and isinstance(item[0], str)
-        if not right or not all(type(n) is int and 1 <= n <= MOST_PIXELS for n in item[1:]):
-            raise ValueError("its index has an image that can't be")
+        least = (1, 1) if header.sample_rate is None else (1, 0)
+        if not right or not all(type(n) is int and low <= n <= MOST_PIXELS for n, low in zip(item[1:], least)):
+            raise ValueError("its index has an image or a recording that can't be")
+        if header.sample_rate is not None:
+            items.append(Item(item[0], 1, *item[1:]))
+            continue
         if item[1] * item[2] > MOST_PIXELS:
             raise ValueError(f"its index has an image of {item[1]} x {item[2]} pixels")
         items.append(Item(*item))

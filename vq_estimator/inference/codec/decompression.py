@@ -13,19 +13,18 @@ from vq_estimator.inference.codec import images as images_lib
 from vq_estimator.inference.codec.coder import library
 from vq_estimator.inference.codec.container import Container
 from vq_estimator.inference.codec.network import Network
-from vq_estimator.inference.codec.run import Run, as_run, made_by, of_the_model, prior_for
+from vq_estimator.inference.codec.run import AnyRun, Run, as_run, made_by, most_batch, of_the_model, prior_for
 from vq_estimator.inference.codec.tiles import Layout, Tiles, join
 from vq_estimator.inference.codec.work import decode, in_order, number_of_workers
-from vq_estimator.inference.loaded import Model
 
-OF_THE_MODEL = ("model", "sizes", "likelihood", "decoder", "prior_model")
+OF_THE_MODEL = ("model", "sizes", "likelihood", "decoder", "sample_rate", "prior_model")
 
 
 class Decompressed(NamedTuple):
     """What was read.
 
     Attributes:
-      images: in order, None for a lost one; None where they were written to files.
+      images: in order, None for a lost one; None where they were written to files. Of speech levels uint8 [T] each.
       number: how many.
       lost: the numbers of those that are lost, from 0.
     """
@@ -36,7 +35,7 @@ class Decompressed(NamedTuple):
 
 
 def decompress(
-    run: Union[str, Run, Model],
+    run: AnyRun,
     path: str,
     out: Optional[str] = None,
     keep_going: bool = False,
@@ -47,8 +46,10 @@ def decompress(
     Args:
       run: that which made it; see `compress`.
       path: the file.
-      out: NAME.npy, NAME.png of one image, or a folder to make, of a PNG each; None: into memory.
-      keep_going: leave out chunks that are damaged. Their images are black in an array, and missing in a folder.
+      out: NAME.npy, NAME.png of one image, or a folder to make, of a PNG each; of recordings NAME.npy, NAME.wav, or a
+        folder of WAVs; None: into memory.
+      keep_going: leave out chunks that are damaged. Their images are black in an array, their recordings silent, and
+        both missing in a folder.
       workers: chunks that are worked on at a time; None: one for each processor.
 
     Raises:
@@ -59,10 +60,12 @@ def decompress(
     run, container = as_run(run), container_lib.read(path)
     header = container.header
     _check_model(run, container)
-    side, channels = header.sizes[:2]
-    layout = Layout(side, header.images, header.size, container.items)
+    layout = Layout(run.config.model, header.images, header.size, container.items)
     if len(container.entries) != -(-layout.total // header.batch):
         raise VQError(f"{path}: has {len(container.entries)} chunks, expected {-(-layout.total // header.batch)}")
+    most = most_batch(run.config, layout.largest)
+    if header.sample_rate is not None and header.batch > most:
+        raise VQError(f"{path}: has {header.batch} recordings in a chunk, expected at most {most} so long ones")
     if not keep_going:
         container_lib.check(container)
     if out is not None:
@@ -71,17 +74,17 @@ def decompress(
     network = Network(run, header.prior, header.scale, workers)
 
     def work(number: int) -> Union[np.ndarray, VQError]:
-        extents = layout.extents(number * header.batch, min((number + 1) * header.batch, layout.total))
+        frame = layout.frame(number * header.batch, min((number + 1) * header.batch, layout.total))
         entry = container.entries[number]
         try:
             payload = container.payload(number)
         except VQError as e:
             return e
         try:
-            tiles = decode(network, header, payload, extents, entry.tables_crc)
+            tiles = decode(network, header, payload, frame, entry.tables_crc)
         except VQError as e:
             return VQError(f"{path}: chunk {number} of {len(container.entries)} {e}")
-        if zlib.crc32(Tiles(tiles, extents).true_pixels()) != entry.pixels_crc:
+        if zlib.crc32(Tiles(tiles, frame).true_pixels()) != entry.pixels_crc:
             return VQError(f"{path}: chunk {number} of {len(container.entries)} gives other pixels (checksum)")
         return tiles
 
@@ -98,17 +101,20 @@ def decompress(
                 bar.update(min(header.batch, layout.total - number * header.batch))
 
     def numbered():
-        for number, image in join(chunks(), layout, header.batch, channels):
+        for number, image in join(chunks(), layout, header.batch, header.sizes[1]):
             if image is None:
                 lost.append(number)
-            yield number, image
+            yield number, image if image is None else images_lib.array_of(container, image)
 
     problems: List[VQError] = []
     try:
+        images = None
         if out is None:
-            return Decompressed([image for _, image in numbered()], header.images, lost)
-        images_lib.write(numbered(), container, layout, out)
-        return Decompressed(None, header.images, lost)
+            found = dict(numbered())
+            images = [found[number] for number in range(header.images)]
+        else:
+            images_lib.write(numbered(), container, layout, out)
+        return Decompressed(images, header.images, sorted(lost))
     finally:
         network.close()
 
@@ -144,5 +150,9 @@ def _check_model(run: Run, container: Container) -> None:
     if header.arithmetic.get("precision") != run.config.model.precision:
         got, want = header.arithmetic.get("precision"), run.config.model.precision
         raise VQError(f"{path}: was made in {got}, expected {want}, the run's precision")
+    if header.sample_rate is not None:
+        voices, found = max(len(run.config.model.speakers), 1), max(item.speaker for item in container.items)
+        if found >= voices:
+            raise VQError(f"{path}: has the speaker {found}, expected 0 to {voices - 1}, the run's")
     if (header.scale is None) != (header.likelihood != "mse"):
         raise VQError(f"{path}: has a scale of {header.scale} for the likelihood {header.likelihood}")

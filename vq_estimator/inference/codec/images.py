@@ -1,16 +1,19 @@
-"""Where the images of a file come from, and where they go: data sets, arrays, files."""
+"""Where the images of a file come from, and where they go: data sets, arrays, files.
+
+Recordings come by `recordings.py`, and go the same way as images.
+"""
 
 import logging
 import os
-from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Callable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from vq_estimator import drawing
 from vq_estimator.config import Config
+from vq_estimator.data import audio, pipeline, whole
 from vq_estimator.data import folder as folder_lib
-from vq_estimator.data import pipeline, whole
 from vq_estimator.data.files import atomic_folder, atomic_path
 from vq_estimator.data.numpy_files import load_npy
 from vq_estimator.data.sources import Source
@@ -30,12 +33,14 @@ class Images(NamedTuple):
       size: (height, width) of each, or None where `items` say it.
       items: of each, where they have names or sizes of their own.
       each: uint8 [H, W, C], in order.
+      read: of recordings a function that gives any of them, by its number.
     """
 
     number: int
     size: Optional[Tuple[int, int]]
     items: Optional[List[Item]]
     each: Iterator[np.ndarray]
+    read: Optional[Callable[[int], np.ndarray]] = None
 
 
 def of_arrays(arrays: Union[np.ndarray, Sequence[np.ndarray]], channels: int) -> Images:
@@ -104,10 +109,17 @@ def of_files(folder: str, names: Sequence[str], channels: int, max_bad_files: in
     Raises:
       VQError: more than `max_bad_files` can't be read, or all.
     """
+    return of_readable(names, lambda name: whole.read(below(folder, name), channels), folder, max_bad_files)
+
+
+def of_readable(
+    names: Sequence[str], read_file: Callable[[str], np.ndarray], folder: str, max_bad_files: int
+) -> Images:
+    """Those of some files that `read_file` gives as uint8 [H, W, C]; it raises ValueError where it can't."""
     items, bad = [], 0
     for name in names:
         try:
-            items.append(Item(name, *_read(folder, name, channels).shape[:2]))
+            items.append(Item(name, *read_file(name).shape[:2]))
         except ValueError as e:
             bad += 1
             reason = f"{name}: can't be compressed: {e}"
@@ -116,20 +128,20 @@ def of_files(folder: str, names: Sequence[str], channels: int, max_bad_files: in
                 raise VQError(f"input: {reason}{more}") from None
             log.warning("%s; it is left out", one_line(reason))
     if not items:
-        raise VQError(f"input: got no readable image in {folder!r}, expected one or more")
+        raise VQError(f"input: got no readable file in {folder!r}, expected one or more")
     coding.renamed([item.name for item in items])  # refuses now what could not be written later
 
-    def each():
-        for item in items:
-            try:
-                image = _read(folder, item.name, channels)
-            except ValueError as e:
-                raise VQError(f"input: {item.name}: can't be read any more: {e}") from None
-            if image.shape[:2] != (item.height, item.width):
-                raise VQError(f"input: {item.name}: has changed while it was compressed")
-            yield image
+    def read(number):
+        item = items[number]
+        try:
+            image = read_file(item.name)
+        except ValueError as e:
+            raise VQError(f"input: {item.name}: can't be read any more: {e}") from None
+        if image.shape[:2] != (item.height, item.width):
+            raise VQError(f"input: {item.name}: has changed while it was compressed")
+        return image
 
-    return Images(len(items), None, items, each())
+    return Images(len(items), None, items, map(read, range(len(items))), read)
 
 
 def of_folder(folder: str, channels: int, max_bad_files: int = 0) -> Images:
@@ -137,8 +149,31 @@ def of_folder(folder: str, channels: int, max_bad_files: int = 0) -> Images:
     return of_files(folder, folder_lib.paths(folder), channels, max_bad_files)
 
 
-def _read(folder: str, name: str, channels: int) -> np.ndarray:
-    return whole.read(os.path.join(folder, *name.split("/")), channels)
+def below(folder: str, name: str) -> str:
+    """The path of a file whose path below `folder` is `name`."""
+    return os.path.join(folder, *name.split("/"))
+
+
+class _Kind(NamedTuple):
+    """What images and recordings differ in where they are written: words, endings, and the level of a lost one."""
+
+    name: str
+    suffix: str
+    not_its_suffix: str
+    lost: int
+    save: Callable[[str, np.ndarray], None]  # (path, one as `array_of` gives it)
+
+
+def _kind(container: Container) -> _Kind:
+    rate = container.header.sample_rate
+    if rate is None:
+        return _Kind("images", ".png", ".wav", 0, drawing.save_png)
+    return _Kind("recordings", ".wav", ".png", audio.SILENCE, lambda path, levels: audio.write_wav(path, levels, rate))
+
+
+def array_of(container: Container, image: np.ndarray) -> np.ndarray:
+    """An image uint8 [H, W, C] as it is; a recording, which has one row, as uint8 [T]."""
+    return image if container.header.sample_rate is None else image[0, :, 0]
 
 
 Numbered = Iterator[Tuple[int, Optional[np.ndarray]]]
@@ -146,13 +181,15 @@ Numbered = Iterator[Tuple[int, Optional[np.ndarray]]]
 
 def check_out(container: Container, layout: Layout, out: str) -> None:
     """Raises VQError, before the work, where the images of a file can't go to `out`; see `write`."""
-    n = container.header.images
+    n, kind = container.header.images, _kind(container)
     if out.endswith(".npy"):
         if len({layout.size(i) for i in range(n if container.items is not None else 1)}) > 1:
-            raise VQError(f"out: got {out!r} for images of different sizes, expected a folder to make")
-    elif out.endswith(".png"):
+            raise VQError(f"out: got {out!r} for {kind.name} of different sizes, expected a folder to make")
+    elif out.endswith(kind.suffix):
         if n != 1:
-            raise VQError(f"out: got {out!r} for {n:,} images, expected a folder to make, or NAME.npy")
+            raise VQError(f"out: got {out!r} for {n:,} {kind.name}, expected a folder to make, or NAME.npy")
+    elif out.endswith(kind.not_its_suffix):
+        raise VQError(f"out: got {out!r} for {kind.name}, expected a folder to make, or NAME{kind.suffix} of one")
     elif os.path.lexists(out):
         raise VQError(f"out: {out!r} exists; give the name of a folder to make")
     else:
@@ -163,7 +200,7 @@ def _names(container: Container) -> List[str]:
     if container.items is None or not any(item.name for item in container.items):
         return []
     try:
-        return coding.renamed([item.name for item in container.items])
+        return coding.renamed([item.name for item in container.items], _kind(container).suffix)
     except ValueError as e:
         raise VQError(f"{container.path}: can't be written to a folder: {e}") from None
 
@@ -171,25 +208,25 @@ def _names(container: Container) -> List[str]:
 def write(images: Numbered, container: Container, layout: Layout, out: str) -> None:
     """Writes images to `out`, whole or not at all: NAME.npy, NAME.png of one image, or a folder of a PNG each.
 
-    A lost image, None, is black in an array, and missing in a folder.
+    Recordings are WAVs there. A lost image, None, is black in an array (a recording silent), and missing in a folder.
     """
-    n, channels = container.header.images, container.header.sizes[1]
+    n, channels, kind = container.header.images, container.header.sizes[1], _kind(container)
     if out.endswith(".npy"):
         with atomic_path(out) as temporary:
-            shape = (n, *layout.size(0), channels)
-            array = np.lib.format.open_memmap(temporary, "w+", np.uint8, shape)
+            one = array_of(container, np.empty((*layout.size(0), channels), np.uint8))
+            array = np.lib.format.open_memmap(temporary, "w+", np.uint8, (n, *one.shape))
             for number, image in images:
-                array[number] = 0 if image is None else image
+                array[number] = kind.lost if image is None else image
             array.flush()
             del array
-    elif out.endswith(".png"):
+    elif out.endswith(kind.suffix):
         for _, image in images:
             if image is not None:
-                drawing.save_png(out, image)
+                kind.save(out, image)
     else:
         names = _names(container)
         with atomic_folder(out) as folder:
             for number, image in images:
                 if image is not None:
-                    name = names[number] if names else f"{number:06d}.png"
-                    drawing.save_png(os.path.join(folder, *name.split("/")), image)
+                    name = names[number] if names else f"{number:06d}{kind.suffix}"
+                    kind.save(below(folder, name), image)

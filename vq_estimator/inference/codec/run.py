@@ -1,36 +1,42 @@
 """The run that a file is made with: what of it must be the same when the file is read, and which prior it has."""
 
 import zlib
-from typing import List, NamedTuple, Optional, Union
+from typing import List, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 
-from vq_estimator.config import Config, LogisticMixturePixels, type_name
+from vq_estimator.config import Config, LogisticMixturePixels, SpeechConfig, type_name
 from vq_estimator.errors import VQError
 from vq_estimator.inference import calibration as calibration_lib
 from vq_estimator.inference import prior as prior_lib
 from vq_estimator.inference.calibration import Calibration, fingerprint
 from vq_estimator.inference.loaded import Model
 from vq_estimator.inference.session import TrainedPrior
+from vq_estimator.inference.speech import SpeechModel
 from vq_estimator.nn import likelihoods
 from vq_estimator.nn.likelihoods import cumulative
+from vq_estimator.nn.waveform import repeat
 from vq_estimator.training import run_folder
 from vq_estimator.training.run_folder import Checkpoint
 
 AUTO, LEARNED, UNIGRAM, UNIFORM = "auto", "learned", "unigram", "uniform"
 PRIORS = (LEARNED, UNIGRAM, UNIFORM)
 MOST_BATCH = 200
-MOST_FLOATS = 1 << 25  # of a batch's parameters
+MOST_FLOATS = 1 << 25  # of a batch's parameters; of speech, of what its samples are given
+LONGEST = 1 << 17  # samples of a recording that are coded in one go. Part of the format.
 FINGERPRINT = 32  # hexadecimal digits that are kept of one
 
 
 class Run(NamedTuple):
-    """What the codec needs of a trained run; an `inference.loaded.Model` has these too."""
+    """What the codec needs of a trained run; an `inference.loaded.Model` and a `SpeechModel` have these too."""
 
     config: Config
     checkpoint: Checkpoint
     prior: Optional[TrainedPrior]
     calibration: Optional[Calibration]
+
+
+AnyRun = Union[str, Run, Model, SpeechModel]
 
 
 def open_run(model_dir: str, which: str = "latest") -> Run:
@@ -44,7 +50,7 @@ def open_run(model_dir: str, which: str = "latest") -> Run:
     return Run(config, checkpoint, prior, calibration_lib.kept(config, checkpoint, model_dir))
 
 
-def as_run(run: Union[str, Run, Model]) -> Run:
+def as_run(run: AnyRun) -> Run:
     if isinstance(run, str):
         return open_run(run)
     return Run(run.config, run.checkpoint, run.prior, run.calibration)
@@ -55,11 +61,26 @@ def made_by(run: Run, model: str) -> bool:
     return fingerprint(run.checkpoint.path)[:FINGERPRINT] == model
 
 
-def batch_for(config: Config, tiles: int) -> int:
+def tile_shape(model) -> Tuple[int, int]:
+    """Height and width of a whole tile."""
+    if isinstance(model, SpeechConfig):
+        return 1, LONGEST
+    return model.image_size, model.image_size
+
+
+def most_batch(config: Config, shape: Tuple[int, int]) -> int:
+    """Tiles of a chunk that memory is had for, where the largest one is an array of `shape`."""
+    m, floats = config.model, shape[0] * shape[1]
+    if isinstance(m, SpeechConfig):
+        floats = floats // repeat(m.network.stride) * m.decoder.features
+    else:
+        floats *= likelihoods.parameters(m.likelihood, m.channels)
+    return max(1, min(MOST_BATCH, MOST_FLOATS // max(floats, 1)))
+
+
+def batch_for(config: Config, tiles: int, shape: Tuple[int, int]) -> int:
     """Tiles of a chunk, so that the last chunk has few missing."""
-    m = config.model
-    floats = m.image_size**2 * likelihoods.parameters(m.likelihood, m.channels)
-    most = max(1, min(MOST_BATCH, MOST_FLOATS // floats))
+    most = most_batch(config, shape)
     chunks = -(-tiles // most)
     return -(-tiles // max(chunks, 1))
 
@@ -101,7 +122,10 @@ def scale_of(run: Run) -> Optional[float]:
 def of_the_model(run: Run, prior: str) -> dict:
     """The fields of a header that a run must share with the one that wrote it."""
     m = run.config.model
-    likelihood, figures = type_name(m.likelihood), ""
+    likelihood, figures, rate, grid = type_name(m.likelihood), "", None, m.codes_shape
+    decoder, width = type_name(m.decoder), tile_shape(m)[1]
+    if isinstance(m, SpeechConfig):
+        decoder, rate, grid = "wavenet", m.sample_rate, (1, -(-width // m.network.stride), m.quantizer.L)
     if isinstance(m.likelihood, LogisticMixturePixels):
         likelihood += f" {m.likelihood.components}"
     if prior == LEARNED:
@@ -110,8 +134,9 @@ def of_the_model(run: Run, prior: str) -> dict:
         figures = f"{zlib.crc32(run.calibration.counts.astype('<i8').tobytes()):08x}"
     return {
         "model": fingerprint(run.checkpoint.path)[:FINGERPRINT],
-        "sizes": [m.image_size, m.channels, *m.grid, m.quantizer.K],
+        "sizes": [width, m.channels, *grid, m.quantizer.K],
         "likelihood": likelihood,
-        "decoder": type_name(m.decoder),
+        "decoder": decoder,
+        "sample_rate": rate,
         "prior_model": figures,
     }

@@ -1,45 +1,69 @@
-"""Images of any size as square tiles of the model's, and back."""
+"""Images of any size as square tiles of the model's, recordings of any length as stretches, and back.
+
+A recording is an image of one row. Its tiles are `run.LONGEST` samples and a shorter last one; long recordings come
+first, so that those that are coded side by side have about one length.
+"""
 
 from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
+from vq_estimator.config import SpeechConfig
 from vq_estimator.inference.codec.container import Item
+from vq_estimator.inference.codec.run import tile_shape
+
+
+class Frame(NamedTuple):
+    """What is known of a chunk's tiles before their pixels.
+
+    Attributes:
+      shape: height and width that the tiles have in arrays.
+      extents: int [n, 2], the true height and width of each.
+      speakers: int32 [n], who speaks in each; 0 of images.
+    """
+
+    shape: Tuple[int, int]
+    extents: np.ndarray
+    speakers: np.ndarray
 
 
 class Tiles(NamedTuple):
-    """Some tiles: images uint8 [n, S, S, C], beyond the true size copies of the last row and column, and these sizes.
-
-    Attributes:
-      images: the tiles.
-      extents: int [n, 2], true height and width of each.
-    """
+    """Some tiles: uint8 [n, height, width, C], beyond their true sizes copies of the last row and column."""
 
     images: np.ndarray
-    extents: np.ndarray
+    frame: Frame
 
     def true_pixels(self) -> bytes:
         """The bytes of the pixels within the true sizes, tile by tile."""
-        S = self.images.shape[1]
-        if (self.extents == S).all():
+        extents = self.frame.extents
+        if (extents == self.frame.shape).all():
             return self.images.tobytes()
-        return b"".join(image[:h, :w].tobytes() for image, (h, w) in zip(self.images, self.extents))
+        return b"".join(image[:h, :w].tobytes() for image, (h, w) in zip(self.images, extents))
 
 
 class Layout:
     """Which tiles images of some sizes have: all of the first image in raster order, then those of the second.
 
     Args:
-      side: S.
+      model: of the run's configuration.
       images: how many.
       size: (height, width) of each, or None where `items` say it.
       items: of each image.
+
+    Attributes:
+      order: the numbers of the images as they are coded; recordings by their length, the longest first.
+      total: the number of tiles.
     """
 
-    def __init__(self, side: int, images: int, size: Optional[Sequence[int]], items: Optional[Sequence[Item]]):
-        self.images, self._side, self._size, self._items = images, side, size, items
+    def __init__(self, model, images: int, size: Optional[Sequence[int]], items: Optional[Sequence[Item]]):
+        self.images, self._size, self._items = images, size, items
+        self.order: Sequence[int] = range(images)
+        self._tile, self._stride = tile_shape(model), None
+        if isinstance(model, SpeechConfig):
+            self._stride = model.network.stride
+            self.order = sorted(self.order, key=lambda i: -self.size(i)[1])
         if items is not None:
-            counts = [self.count(i) for i in range(images)]
+            counts = [self.count(i) for i in self.order]
             self._first = np.concatenate([[0], np.cumsum(np.array(counts, np.int64))])
             self.total = int(self._first[-1])
         else:
@@ -53,60 +77,72 @@ class Layout:
 
     def count(self, image: int) -> int:
         """Tiles of an image."""
-        height, width = self.size(image)
-        return -(-height // self._side) * -(-width // self._side)
+        (height, width), (H, W) = self.size(image), self._tile
+        return -(-height // H) * -(-width // W)
 
-    def image_of(self, tile: int) -> int:
-        """The image that a tile is of."""
+    def _place_of(self, tile: int) -> int:
+        """The place in `order` of the image that a tile is of."""
         if self._items is not None:
             return int(np.searchsorted(self._first, tile, "right")) - 1
         return tile // self.count(0)
 
     def places(self, start: int, end: int) -> List[Tuple[int, int, int, int, int]]:
         """(image, top, left, height, width) of the tiles from `start` on, up to `end`."""
-        found, S = [], self._side
-        image = self.image_of(start) if start < end else 0
+        found, (H, W) = [], self._tile
+        place = self._place_of(start) if start < end else 0
         while len(found) < end - start:
+            image = self.order[place]
             height, width = self.size(image)
-            first = int(self._first[image]) if self._items is not None else image * self.count(0)
-            columns = -(-width // S)
+            first = int(self._first[place]) if self._items is not None else place * self.count(0)
+            columns = -(-width // W)
             for tile in range(max(start, first), min(end, first + self.count(image))):
-                top, left = (tile - first) // columns * S, (tile - first) % columns * S
-                found.append((image, top, left, min(S, height - top), min(S, width - left)))
-            image += 1
+                top, left = (tile - first) // columns * H, (tile - first) % columns * W
+                found.append((image, top, left, min(H, height - top), min(W, width - left)))
+            place += 1
         return found
 
-    def extents(self, start: int, end: int) -> np.ndarray:
-        """int [n, 2] of the same."""
-        return np.array([place[3:] for place in self.places(start, end)], np.int64).reshape(-1, 2)
+    def frame(self, start: int, end: int) -> Frame:
+        """What is known of the same tiles."""
+        places = self.places(start, end)
+        extents = np.array([place[3:] for place in places], np.int64).reshape(-1, 2)
+        speakers = np.zeros(len(places), np.int32)
+        if self._stride is not None:
+            speakers[:] = [self._items[place[0]].speaker for place in places]
+        return Frame(self._shape(extents), extents, speakers)
+
+    @property
+    def largest(self) -> Tuple[int, int]:
+        """Height and width that the largest tile, which is the first, has in arrays."""
+        return self._shape(np.array([place[3:] for place in self.places(0, 1)]))
+
+    def _shape(self, extents: np.ndarray) -> Tuple[int, int]:
+        """That of tiles in arrays: whole ones; of recordings as many samples as the codes of the longest reach for."""
+        if self._stride is None:
+            return self._tile
+        return 1, -(-int(extents[:, 1].max()) // self._stride) * self._stride
 
 
-def cut(images: Iterator[np.ndarray], layout: Layout, side: int, batch: int) -> Iterator[Tiles]:
+def cut(images: Iterator[np.ndarray], layout: Layout, batch: int) -> Iterator[Tiles]:
     """Images uint8 [H, W, C], in the layout's order, as chunks of tiles."""
-    waiting: List[np.ndarray] = []
-    extents: List[Tuple[int, int]] = []
-    for number, image in enumerate(images):
-        height, width = layout.size(number)
-        assert image.shape[:2] == (height, width), (image.shape, height, width)
-        for top in range(0, height, side):
-            for left in range(0, width, side):
-                tile = image[top : top + side, left : left + side]
-                h, w = tile.shape[:2]
-                if (h, w) != (side, side):
-                    tile = np.pad(tile, [(0, side - h), (0, side - w), (0, 0)], mode="edge")
-                waiting.append(tile)
-                extents.append((h, w))
-                if len(waiting) == batch:
-                    yield Tiles(np.stack(waiting), np.array(extents))
-                    waiting, extents = [], []
-    if waiting:
-        yield Tiles(np.stack(waiting), np.array(extents))
+    at, image = None, None
+    for start in range(0, layout.total, batch):
+        end = min(start + batch, layout.total)
+        frame, tiles = layout.frame(start, end), []
+        for number, top, left, h, w in layout.places(start, end):
+            if number != at:
+                at, image = number, next(images)
+                assert image.shape[:2] == layout.size(number), (image.shape, layout.size(number))
+            tile = image[top : top + h, left : left + w]
+            if (h, w) != frame.shape:
+                tile = np.pad(tile, [(0, frame.shape[0] - h), (0, frame.shape[1] - w), (0, 0)], mode="edge")
+            tiles.append(tile)
+        yield Tiles(np.stack(tiles), frame)
 
 
 def join(
     chunks: Iterator[Optional[np.ndarray]], layout: Layout, batch: int, channels: int
 ) -> Iterator[Tuple[int, Optional[np.ndarray]]]:
-    """Chunks of tiles uint8 [n, S, S, C], None where one is lost, to (number, image or None), in order."""
+    """Chunks of tiles uint8 [n, height, width, C], None where one is lost, to (number, image or None), in order."""
     canvas, complete, at = None, True, None
     for number, tiles in enumerate(chunks):
         start = number * batch

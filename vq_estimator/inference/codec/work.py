@@ -12,7 +12,7 @@ from vq_estimator.errors import VQError
 from vq_estimator.inference.codec.coder import Damaged, Decoder, Encoder
 from vq_estimator.inference.codec.container import Header
 from vq_estimator.inference.codec.network import Network
-from vq_estimator.inference.codec.tiles import Tiles
+from vq_estimator.inference.codec.tiles import Frame, Tiles
 
 MOST_WORKERS = 8
 
@@ -22,36 +22,35 @@ def encode(network: Network, header: Header, tiles: Tiles, verify: bool) -> Tupl
     n = len(tiles.images)
     images = np.zeros((header.batch, *tiles.images.shape[1:]), np.uint8)
     images[:n] = tiles.images
-    codes = network.encode(images)
+    codes = network.encode(images, tiles.frame)
     codes[n:] = 0  # as they are when they are decoded
     coder = Encoder()
-    network.code(coder, codes, images, tiles.extents)
+    network.code(coder, codes, images, tiles.frame)
     payload, pixels = coder.payload(), tiles.true_pixels()
     if verify:
-        again = decode(network, header, payload, tiles.extents, coder.tables_crc)
-        if Tiles(again, tiles.extents).true_pixels() != pixels:
+        again = decode(network, header, payload, tiles.frame, coder.tables_crc)
+        if Tiles(again, tiles.frame).true_pixels() != pixels:
             raise VQError("codec: a chunk was decoded to other pixels than it was made of; nothing is written")
     return payload, coder.tables_crc, zlib.crc32(pixels)
 
 
-def decode(network: Network, header: Header, payload: bytes, extents: np.ndarray, tables_crc: int) -> np.ndarray:
-    """The tiles uint8 [n, S, S, C] of a chunk.
+def decode(network: Network, header: Header, payload: bytes, frame: Frame, tables_crc: int) -> np.ndarray:
+    """The tiles uint8 [n, height, width, C] of a chunk.
 
     Raises:
       VQError: they were coded with other tables.
     """
-    side, channels, h, w, L, _ = header.sizes
-    codes = np.zeros((header.batch, h, w, L), np.int32)
-    images = np.zeros((header.batch, side, side, channels), np.uint8)
+    codes = np.zeros((header.batch, *network.grid(frame)), np.int32)
+    images = np.zeros((header.batch, *frame.shape, header.sizes[1]), np.uint8)
     try:
         coder = Decoder(payload)
-        network.code(coder, codes, images, extents)
+        network.code(coder, codes, images, frame)
         same = coder.tables_crc == tables_crc
     except Damaged:
         same = False
     if not same:
         raise VQError("was coded with other probabilities than the network gives here" + _floats(network, header))
-    return images[: len(extents)]
+    return images[: len(frame.extents)]
 
 
 def _floats(network: Network, header: Header) -> str:
