@@ -59,7 +59,7 @@ def main(argv):
                 with tf.Graph().as_default():
                     read = pipeline.training_dataset(data, m.image_size, t.batch_size, 0, flip=t.flip)
                     features = tf.data.make_one_shot_iterator(read).get_next()
-                    params = {"config": config, "start_step": 0}
+                    params = {"config": config}
                     run_config = tf.estimator.RunConfig(model_dir=folder)
                     spec = model_fns.vqvae_model_fn(features, None, "train", params, run_config)
                     with tf.Session() as session:

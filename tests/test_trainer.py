@@ -208,23 +208,55 @@ def test_training_lowers_the_error(digits, tmp_path, codebook):
 
 def test_a_collapse_to_black_images_is_warned_of_once(caplog, monkeypatch):
     monkeypatch.setattr(logging.getLogger("vq_estimator"), "propagate", True)
-    brightest = tf.get_variable("brightest", initializer=1.0, use_resource=True)
-    fade = brightest.assign(brightest * 0.5)
-    with tf.train.MonitoredSession(hooks=[hooks.BlackImageHook(brightest.read_value(), every=5)]) as session:
-        for _ in range(100):
-            session.run(fade)
+    images = hooks.BlackImages(every=5)
+    for brightest in 0.5 ** np.arange(20.0):
+        images.look(brightest)
     messages = [r.message for r in caplog.records if "black" in r.message]
     assert len(messages) == 1 and "--learning_rate" in messages[0] and "--preset=tuned" in messages[0]
+    assert "for 15 steps" in messages[0]
 
 
 def test_a_dark_but_living_batch_is_no_collapse(caplog, monkeypatch):
     monkeypatch.setattr(logging.getLogger("vq_estimator"), "propagate", True)
-    brightest = tf.get_variable("brightest", initializer=0.0, use_resource=True)
-    flicker = tf.identity(brightest.assign(1.0 - brightest))
-    with tf.train.MonitoredSession(hooks=[hooks.BlackImageHook(flicker, every=5)]) as session:
-        for _ in range(100):
-            session.run(flicker)
+    images = hooks.BlackImages(every=5)
+    for brightest in [0.01, 0.02, 0.9] * 10:
+        images.look(brightest)
     assert not [r for r in caplog.records if "black" in r.message]
+
+
+class SeenSteps(tf.train.SessionRunHook):
+    """The steps that a hook sees; with `of_rounds` not all of them."""
+
+    def __init__(self, of_rounds):
+        self.of_rounds, self.steps = of_rounds, []
+
+    def after_run(self, run_context, run_values):
+        self.steps.append(int(run_context.session.run(tf.train.get_global_step(run_context.session.graph))))
+
+
+def test_steps_between_two_rounds_are_the_same_steps(digits, tmp_path, monkeypatch):
+    monkeypatch.setattr(hooks.Steps, "MOST_SECONDS", 1e9)
+    schedule = dict(log_steps=9, save_checkpoints_steps=20, save_summary_steps=14, eval_steps=40)
+    config = small_config(digits, max_steps=60, preset="tuned", restart_below=0.3, kmeans_steps=3, **schedule)
+    found = {}
+    for of_rounds in (False, True):
+        seen, folder = SeenSteps(of_rounds), str(tmp_path / str(of_rounds))
+        trainer.train(config, digits, folder, hooks=[seen])
+        found[of_rounds] = seen.steps, weights(folder), summary_steps(folder)
+    assert found[False][0] == list(range(1, 61))
+    # Figures at 1, 10 .., checkpoints at 20 .., summaries at 1, 15 .. and the round before each, and the last step.
+    rounds = {*range(1, 61, 9), 20, 40, 60, *range(15, 61, 14), *range(14, 61, 14)}
+    assert found[True][0] == sorted(rounds)
+    assert found[False][2] == found[True][2] == [1, 15, 29, 43, 57]
+    assert set(found[False][1]) == set(found[True][1])
+    for name, value in found[False][1].items():
+        np.testing.assert_array_equal(value, found[True][1][name], err_msg=name)
+
+
+def summary_steps(folder):
+    """The steps of the summaries of the loss."""
+    events = [e for p in sorted(glob.glob(os.path.join(folder, "events*"))) for e in tf.train.summary_iterator(p)]
+    return [e.step for e in events if any(v.tag == "loss/total" for v in e.summary.value)]
 
 
 def test_the_config_file_is_plain_json(small_run):

@@ -49,14 +49,15 @@ def here(names) -> list:
 
 
 def run_training(options) -> dict:
-    """All cases, one after the other."""
-    found = {}
-    for name in ["mnist-32"] if options.quick else here(list(cases.CASES)):
+    """The cases, one after the other; those that were not asked for stay as they were measured before."""
+    found = {} if options.quick else report.read(options.out, "training")
+    for name in ["mnist-32"] if options.quick else here(options.cases):
         seconds = options.seconds or (0.3 if options.quick else 4.0 if name.startswith("mnist") else 8.0)
         modes = options.torch_modes[:1] if options.quick else options.torch_modes
         found[name] = training.measure(name, options.data_dir, modes, options.alternations, seconds, options.quick)
+        found[name]["conditions"] = report.conditions()
         training.show(name, found[name])
-    return found
+    return {name: found[name] for name in cases.CASES if name in found}
 
 
 def run_profile(options) -> dict:
@@ -196,6 +197,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a smoke run: the figures mean nothing")
     parser.add_argument("--only", default=",".join(SECTIONS), help="sections, separated by commas")
+    parser.add_argument("--cases", default=",".join(cases.CASES), help="of training, separated by commas")
     parser.add_argument("--data_dir", default=os.environ.get("VQ_DATA_DIR", "./datasets"), help="the data sets' folder")
     parser.add_argument("--alternations", type=int, help="turns of each contender (default: 5)")
     parser.add_argument("--seconds", type=float, help="length of a turn of training (default: 4 on MNIST, else 8)")
@@ -205,6 +207,10 @@ def main() -> None:
     for name in sections:
         if name not in SECTIONS:
             parser.error(f"--only: got {name!r}, expected some of {', '.join(SECTIONS)}")
+    options.cases = options.cases.split(",")
+    for name in options.cases:
+        if name not in cases.CASES:
+            parser.error(f"--cases: got {name!r}, expected some of {', '.join(cases.CASES)}")
     options.data_dir = os.path.abspath(options.data_dir)
     options.alternations = options.alternations or (1 if options.quick else 5)
     options.torch_modes = torch_modes()

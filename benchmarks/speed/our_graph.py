@@ -61,7 +61,7 @@ def training(config: Config, source: Source) -> Training:
     with tf.Graph().as_default():
         tf.set_random_seed(config.train.seed)
         features = tf.data.make_one_shot_iterator(job.train_input(0, WHOLE)).get_next()
-        spec = model_fns.vqvae_model_fn(features, None, "train", {"config": config, "start_step": 0}, run_config)
+        spec = model_fns.vqvae_model_fn(features, None, "train", {"config": config}, run_config)
     return Training(features["image"], spec, run_config.session_config)
 
 
@@ -87,30 +87,30 @@ def bare_step(case: str, data: str):
 
 
 class TakingTurns(tf.train.SessionRunHook):
-    """Makes a training wait for its turns; the time of a step is that of a whole round of the loop, hooks and all."""
+    """Makes a training wait for its turns; steps are counted by the step's number, whether they are a round or not."""
+
+    of_rounds = True
 
     def __init__(self, turns, warm_up: int):
         self._turns, self._warm_up = turns, warm_up
-        self._steps, self._length, self._begin = 0, None, None
+        self._first, self._length, self._begin = 0, None, None
 
     def after_run(self, run_context, run_values):
-        self._steps += 1
-        if self._length is None:
-            if self._steps == self._warm_up:
-                self._turns.ready()
-                self._wait(run_context)
+        spent = time.perf_counter() - self._begin if self._length else 0.0
+        if self._length and spent < self._length:
             return
-        spent = time.perf_counter() - self._begin
-        if spent >= self._length:
-            self._turns.done(self._steps, spent)
-            self._wait(run_context)
-
-    def _wait(self, run_context):
+        step = run_context.session.run(tf.train.get_global_step(run_context.session.graph))
+        if self._length:
+            self._turns.done(step - self._first, spent)
+        elif step < self._warm_up:
+            return
+        else:
+            self._turns.ready()
         turn = self._turns.wait()
         if turn is None:
             run_context.request_stop()
         self._length = turn.seconds if turn else float("inf")
-        self._steps, self._begin = 0, time.perf_counter()
+        self._first, self._begin = step, time.perf_counter()
 
 
 def serve_launch(turns, case: str, data: str, warm_up: int) -> None:

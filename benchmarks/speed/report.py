@@ -1,5 +1,6 @@
 """Conditions, tables and targets."""
 
+import json
 import os
 import platform
 from typing import Optional, Sequence
@@ -43,6 +44,15 @@ def write(folder: str, name: str, result: dict) -> None:
     """Writes one section's results."""
     os.makedirs(folder, exist_ok=True)
     write_json(os.path.join(folder, f"speed_{name}.json"), result)
+
+
+def read(folder: str, name: str) -> dict:
+    """The results of one section that were written before; none where there are not any."""
+    try:
+        with open(os.path.join(folder, f"speed_{name}.json"), encoding="utf-8") as f:
+            return json.load(f)["results"]
+    except FileNotFoundError:
+        return {}
 
 
 def table(rows: Sequence[Sequence[str]]) -> None:

@@ -91,7 +91,7 @@ def _convert(checkpoint: str, config: Config, target: str) -> None:
     stored, m = _stored(checkpoint), config.model
     with tf.Graph().as_default():
         images = tf.zeros([1, m.image_size, m.image_size, m.channels], tf.uint8)
-        params = {"config": config, "start_step": 0}
+        params = {"config": config}
         vqvae_model_fn({"image": images}, None, "train", params, tf.estimator.RunConfig(model_dir=target))
         ours = {their_name(v.op.name, config.dataset): v for v in tf.trainable_variables()}
         values = {}

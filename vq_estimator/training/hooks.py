@@ -1,74 +1,149 @@
-"""Session hooks: progress, checkpoints, a watch for NaN and for black images, stopping on a signal, pictures."""
+"""Session hooks: the steps and their progress, a watch for NaN, checkpoints, stopping on a signal, pictures."""
 
 import contextlib
 import logging
 import signal
+import time
+from typing import Dict
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
+from vq_estimator.config import TrainConfig
 from vq_estimator.errors import VQError
 
 log = logging.getLogger("vq_estimator")
-_TERMS = "vq_estimator/terms"  # the collection of what is watched
-
-
-class ProgressHook(tf.train.SessionRunHook):
-    """A tqdm bar with steps/s, loss and mse. Fetches tensors only every `every` steps: a fetch costs time."""
-
-    def __init__(self, tensors, start: int, total: int, every: int):
-        self._tensors, self._start, self._total, self._every = tensors, start, total, every
-        self._bar, self._steps = None, 0
-
-    def begin(self):
-        self._bar = tqdm(initial=self._start, total=self._total, unit="step", desc="train", mininterval=0.5)
-
-    def before_run(self, run_context):
-        return tf.train.SessionRunArgs(self._tensors) if self._steps % self._every == 0 else None
-
-    def after_run(self, run_context, run_values):
-        self._steps += 1
-        self._bar.update(1)
-        if run_values.results is not None:
-            self._bar.set_postfix({k: "%.4g" % v for k, v in run_values.results.items()}, refresh=False)
-
-    def end(self, session):
-        self._bar.close()
+# Collections.
+_TERMS, _FIGURES, _TRAIN_OP = "vq_estimator/watched", "vq_estimator/shown", "vq_estimator/train_op"
 
 
 def watch(**terms: tf.Tensor) -> None:
-    """Has `FiniteLoss` look at these terms of the loss, each [B]."""
-    for name, term in terms.items():
-        tf.add_to_collection(_TERMS, tf.identity(tf.reduce_mean(term), name="watched/" + name))
+    """Has `Steps` look at these terms of the loss, each [B]."""
+    _declare(_TERMS, {name: tf.reduce_mean(term) for name, term in terms.items()})
 
 
-class FiniteLoss(tf.train.SessionRunHook):
-    """Stops training at the first step whose loss is NaN or infinite, and says which term of it.
+def show(train_op: tf.Operation, **figures: tf.Tensor) -> None:
+    """Has `Steps` make `train_op`, and show these numbers; one called `brightest` goes to `BlackImages` instead."""
+    tf.add_to_collection(_TRAIN_OP, train_op)
+    _declare(_FIGURES, figures)
 
-    Raises:
-      VQError: from `after_run`.
+
+def _declare(collection, tensors) -> None:
+    for name, tensor in tensors.items():
+        tf.add_to_collection(collection, tf.identity(tensor, name=f"{collection.split('/')[-1]}/{name}"))
+
+
+def _declared(collection) -> Dict[str, tf.Tensor]:
+    found = {}
+    for tensor in tf.get_collection(collection):
+        found.setdefault(tensor.op.name.split("/")[-1], tensor)  # of several replicas the first
+    return found
+
+
+class StopRequest(tf.train.SessionRunHook):
+    """Ends training after the running step when a signal came; the Estimator's own end then saves a checkpoint.
+
+    Ctrl-C by itself skips the hooks' `end()` and saves nothing. A second Ctrl-C stops at once.
     """
 
+    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+    def __init__(self):
+        self.signal = None
+
+    @contextlib.contextmanager
+    def listening(self):
+        """Takes over SIGINT and SIGTERM for the block."""
+        before = {s: signal.signal(s, self._request) for s in self.SIGNALS}
+        try:
+            yield self
+        finally:
+            for s, handler in before.items():
+                signal.signal(s, handler)
+
+    def _request(self, number, frame):
+        if self.signal is not None:
+            raise KeyboardInterrupt
+        self.signal = number
+        log.warning("stopping after this step and saving a checkpoint; once more to stop at once without saving")
+
+    def after_run(self, run_context, run_values):
+        if self.signal is not None:
+            run_context.request_stop()
+
+
+class Steps(tf.train.SessionRunHook):
+    """A bar with steps/s and figures, a stop at a loss that is no number, and most of the steps themselves.
+
+    A round of the Estimator's loop (its session's `run`, with all hooks before and after it) costs near to a
+    millisecond, a fifth of a step of MNIST. So where it may, this makes by itself, from `before_run`, those steps at
+    which no hook has anything to do. They are the same graph's; a checkpoint, a summary, a figure and the last step are
+    rounds, and so is a step each second whatever is due.
+
+    Args:
+      schedule: the TrainConfig.
+      start: the step that the process began at.
+      stop: no step is made by itself after a signal.
+      alone: whether it may: one process, and no hook that wants to see every step.
+    """
+
+    MOST_SECONDS = 1.0
+
+    def __init__(self, schedule: TrainConfig, start: int, stop: StopRequest, alone: bool):
+        self._schedule, self._start, self._stop, self._alone = schedule, start, stop, alone
+        self._bar = self._black = None
+
     def begin(self):
-        found = {}
-        for term in tf.get_collection(_TERMS):
-            found.setdefault(term.op.name.split("/")[-1], term)  # of several replicas the first
-        self._fetches = found
+        self._terms, self._figures = _declared(_TERMS), _declared(_FIGURES)
+        if "brightest" in self._figures:
+            self._black = BlackImages(self._schedule.log_steps)
+        self._fetches = {"terms": self._terms, "train_op": tf.get_collection(_TRAIN_OP)[0]}
+        self._bar = tqdm(
+            initial=self._start, total=self._schedule.max_steps, unit="step", desc="train", mininterval=0.5
+        )
 
     def after_create_session(self, session, coord):
         self._step = session.run(tf.train.get_global_step(session.graph))
+        self._first = self._step + 1
+        self._make = session.make_callable(self._fetches)
 
     def before_run(self, run_context):
-        self._step += 1
-        return tf.train.SessionRunArgs(self._fetches)
+        if self._alone and self._step >= self._first:
+            until, begin = self._next_round(), time.perf_counter()
+            while self._step + 1 < until and self._stop.signal is None:
+                self._made(self._make()["terms"])
+                if time.perf_counter() - begin > self.MOST_SECONDS:
+                    break
+        due = (self._step + 1 - self._first) % self._schedule.log_steps == 0
+        return tf.train.SessionRunArgs({"terms": self._terms, "figures": self._figures if due else {}})
+
+    def _next_round(self) -> int:
+        """The next step that a hook has something to do at; before a summary two, as the Estimator's saver wants it."""
+        s, first = self._schedule, self._first
+        dues = [(s.log_steps, first), (s.save_summary_steps, first), (s.save_summary_steps, first - 1)]
+        dues.append((s.save_checkpoints_steps, 0))
+        return min([self._step + every - (self._step - at) % every for every, at in dues] + [s.max_steps])
 
     def after_run(self, run_context, run_values):
-        terms = run_values.results
+        self._made(run_values.results["terms"])
+        figures = run_values.results["figures"]
+        brightest = figures.pop("brightest", None)
+        if brightest is not None:
+            self._black.look(brightest)
+        if figures:
+            self._bar.set_postfix({k: "%.4g" % v for k, v in figures.items()}, refresh=False)
+
+    def _made(self, terms):
+        self._step += 1
         broken = [name for name, value in terms.items() if not np.isfinite(value)]
         if broken:
             values = ", ".join(f"{name} {value:.4g}" for name, value in terms.items())
             raise NotFinite(f"the loss is no number at step {self._step}: {broken[0]} broke first ({values})")
+        self._bar.update(1)
+
+    def end(self, session):
+        self._bar.close()
 
 
 class NotFinite(VQError):
@@ -112,68 +187,32 @@ class CheckpointHook(tf.train.CheckpointSaverHook):
         return super()._save(session, step)
 
 
-class StopRequest(tf.train.SessionRunHook):
-    """Ends training after the running step when a signal came; the Estimator's own end then saves a checkpoint.
-
-    Ctrl-C by itself skips the hooks' `end()` and saves nothing. A second Ctrl-C stops at once.
-    """
-
-    SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-    def __init__(self):
-        self.signal = None
-
-    @contextlib.contextmanager
-    def listening(self):
-        """Takes over SIGINT and SIGTERM for the block."""
-        before = {s: signal.signal(s, self._request) for s in self.SIGNALS}
-        try:
-            yield self
-        finally:
-            for s, handler in before.items():
-                signal.signal(s, handler)
-
-    def _request(self, number, frame):
-        if self.signal is not None:
-            raise KeyboardInterrupt
-        self.signal = number
-        log.warning("stopping after this step and saving a checkpoint; once more to stop at once without saving")
-
-    def after_run(self, run_context, run_values):
-        if self.signal is not None:
-            run_context.request_stop()
-
-
-class BlackImageHook(tf.train.SessionRunHook):
+class BlackImages:
     """Warns, once, when every reconstruction of several batches in a row is black.
 
     A sigmoid with squared error saturates there: its gradient vanishes and training never returns. Seen on MNIST at
     learning rates from 7e-4 up (mse 0.1036 for ever).
+
+    Args:
+      every: steps between two looks.
     """
 
     BLACK = 0.05
     CHECKS = 3
 
-    def __init__(self, brightest: tf.Tensor, every: int):
-        self._brightest, self._every = brightest, every
-        self._steps, self._dark, self._warned = 0, 0, False
+    def __init__(self, every: int):
+        self._every, self._dark, self._warned = every, 0, False
 
-    def before_run(self, run_context):
-        self._steps += 1
-        due = self._steps % self._every == 0 and not self._warned
-        return tf.train.SessionRunArgs(self._brightest) if due else None
-
-    def after_run(self, run_context, run_values):
-        if run_values.results is None:
-            return
-        self._dark = self._dark + 1 if run_values.results < self.BLACK else 0
-        if self._dark == self.CHECKS:
+    def look(self, brightest: float) -> None:
+        """`brightest`: the brightest pixel of a batch of reconstructions, in 0..1."""
+        self._dark = self._dark + 1 if brightest < self.BLACK else 0
+        if self._dark == self.CHECKS and not self._warned:
             self._warned = True
             log.warning(
                 "every reconstruction has been black (brightest pixel %.3f of 1) for %d steps: the sigmoid with "
                 "squared error has saturated and will hardly return; lower --learning_rate (the original's is "
                 "2e-4) or use --preset=tuned",
-                run_values.results,
+                brightest,
                 self.CHECKS * self._every,
             )
 

@@ -11,7 +11,7 @@ from tensorflow import estimator as tf_estimator
 from vq_estimator import config as config_lib
 from vq_estimator.errors import VQError
 from vq_estimator.training import disk, distribution, run_folder, summaries
-from vq_estimator.training.hooks import CheckpointHook, FiniteLoss, NotFinite, StopRequest
+from vq_estimator.training.hooks import CheckpointHook, NotFinite, Steps, StopRequest
 from vq_estimator.training.run_folder import Checkpoint
 
 log = logging.getLogger("vq_estimator")
@@ -32,7 +32,7 @@ class Job(NamedTuple):
     Attributes:
       config: dataclass whose `train` is a TrainConfig; kept as `config.json`.
       model_dir: the folder; checkpoints directly in it.
-      model_fn: gets params {"config": config, "start_step": int}, and `params`.
+      model_fn: gets params {"config": config}, and `params`; calls `hooks.watch` and `hooks.show`.
       train_input: (start step, Part) -> Dataset.
       validation_input: () -> Dataset, one pass.
       metric: the evaluation's metric that the best checkpoint has the lowest of; a mean over examples.
@@ -54,9 +54,7 @@ class Job(NamedTuple):
     params: Optional[dict] = None
 
 
-def make_estimator(
-    job: Job, start_step: int = 0, shared: Optional[distribution.Distribution] = None
-) -> tf_estimator.Estimator:
+def make_estimator(job: Job, shared: Optional[distribution.Distribution] = None) -> tf_estimator.Estimator:
     """The Estimator of a run: checkpoints directly in its folder, the newest five kept."""
     train, shared = job.config.train, shared or distribution.make()
     run_config = tf_estimator.RunConfig(
@@ -70,7 +68,7 @@ def make_estimator(
         train_distribute=shared.strategy,
         experimental_max_worker_delay_secs=0,  # workers would begin 5 seconds after each other
     )
-    params = dict(job.params or {}, config=job.config, start_step=start_step)
+    params = dict(job.params or {}, config=job.config)
     return tf_estimator.Estimator(job.model_fn, config=run_config, params=params)
 
 
@@ -137,7 +135,8 @@ def run(job: Job, overwrite: bool = False, hooks=(), shared: Optional[distributi
     Args:
       job: what.
       overwrite: remove a run that is in the folder.
-      hooks: more session hooks for training.
+      hooks: more session hooks for training; where not each has a true attribute `of_rounds` they see every step, and
+        otherwise some of them (see `Steps`).
       shared: by which devices or processes; this one by default. In a cluster each process calls this function; a
         parameter server never comes back from it.
 
@@ -161,7 +160,7 @@ def _run(job: Job, overwrite: bool, hooks, shared: distribution.Distribution) ->
         start = run_folder.prepare(model_dir, job.config, overwrite)
     else:
         start = _step(model_dir)
-    estimator, stop = make_estimator(job, start, shared), StopRequest()
+    estimator, stop = make_estimator(job, shared), StopRequest()
     if start >= schedule.max_steps:
         log.info("%s is at step %d of %d already", model_dir, start, schedule.max_steps)
     elif out_of_patience(job, start):
@@ -169,7 +168,8 @@ def _run(job: Job, overwrite: bool, hooks, shared: distribution.Distribution) ->
     else:
         if start:
             log.info("resuming %s at step %d", model_dir, start)
-        every = [FiniteLoss(), stop, *hooks]
+        alone = not shared.cluster and shared.strategy is None and all(getattr(h, "of_rounds", False) for h in hooks)
+        every = [Steps(schedule, start, stop, alone), stop, *hooks]
         if shared.task == "chief":
             text = config_lib.to_json(job.config)
             for folder in (model_dir, estimator.eval_dir(run_folder.EVAL_NAME)):

@@ -21,7 +21,7 @@ def vqvae_model_fn(features, labels, mode, params, config):
       features: {"image": uint8 [B, S, S, C]}, or of speech {"audio": uint8 [B, T], "speaker": int32 [B]}.
       labels: not used.
       mode: an Estimator's mode.
-      params: {"config": Config, "start_step": int}, and "warm_start": a WarmStart or None.
+      params: {"config": Config}, and "warm_start": a WarmStart or None.
       config: the RunConfig.
     """
     del labels
@@ -66,17 +66,14 @@ def vqvae_model_fn(features, labels, mode, params, config):
     figures = {"loss": loss, "mse": tf.reduce_mean(terms.mse)}
     if speech:
         figures = {"loss": loss, "bits": tf.reduce_mean(terms.reconstruction) / math.log(2.0)}
-    schedule = run.train
-    training_hooks = [hooks.ProgressHook(figures, params["start_step"], schedule.max_steps, schedule.log_steps)]
     if isinstance(run.model.likelihood, MSE) and run.objective.reconstruction == "squared_error":
-        training_hooks.append(hooks.BlackImageHook(tf.reduce_max(out.likelihood.mean()), schedule.log_steps))
+        figures["brightest"] = tf.reduce_max(out.likelihood.mean())
     o = run.optimizer
     warm = warm_start.loader(params.get("warm_start"))
     train_op = optimization.minimize(loss, rate, step, out.quantized.update, o.clip_norm, o.average_decay)
+    hooks.show(train_op, **figures)
     scaffold = tf.train.Scaffold(init_fn=warm.init_fn()) if warm else None
-    return tf_estimator.EstimatorSpec(
-        mode, loss=loss, train_op=train_op, training_hooks=training_hooks, scaffold=scaffold
-    )
+    return tf_estimator.EstimatorSpec(mode, loss=loss, train_op=train_op, scaffold=scaffold)
 
 
 def prior_model_fn(features, labels, mode, params, config):
@@ -86,7 +83,7 @@ def prior_model_fn(features, labels, mode, params, config):
       features: {"codes": int32 [B, h, w, L], "label": int32 [B]}.
       labels: not used.
       mode: an Estimator's mode.
-      params: {"config": PriorConfig, "start_step": int}.
+      params: {"config": PriorConfig}.
       config: the RunConfig.
     """
     del labels, config
@@ -115,7 +112,6 @@ def prior_model_fn(features, labels, mode, params, config):
     tf.summary.scalar("bits_per_image", mean_bits)
     tf.summary.scalar("learning_rate", rate)
     hooks.watch(log_prob=log_p)
-    figures = {"loss": loss, "bits": mean_bits}
-    progress = hooks.ProgressHook(figures, params["start_step"], schedule.max_steps, schedule.log_steps)
     train_op = optimization.minimize(loss, rate, step, tf.no_op, o.clip_norm, o.average_decay)
-    return tf_estimator.EstimatorSpec(mode, loss=loss, train_op=train_op, training_hooks=[progress])
+    hooks.show(train_op, loss=loss, bits=mean_bits)
+    return tf_estimator.EstimatorSpec(mode, loss=loss, train_op=train_op)
