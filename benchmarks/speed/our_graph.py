@@ -99,7 +99,7 @@ class TakingTurns(tf.train.SessionRunHook):
         spent = time.perf_counter() - self._begin if self._length else 0.0
         if self._length and spent < self._length:
             return
-        step = run_context.session.run(tf.train.get_global_step(run_context.session.graph))
+        step = int(run_context.session.run(tf.train.get_global_step(run_context.session.graph)))
         if self._length:
             self._turns.done(step - self._first, spent)
         elif step < self._warm_up:
