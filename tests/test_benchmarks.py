@@ -156,6 +156,7 @@ def test_a_smoke_run_of_the_quantizers(tmp_path):
     assert point["ours"]["seconds"] > 0 and point["broadcast"]["seconds"] > 0
 
 
+@pytest.mark.slow
 def test_a_smoke_run_of_training(tmp_path, full_data):
     full_data("mnist")
     found = smoke("training", tmp_path, "--data_dir=" + os.environ["VQ_DATA_DIR"])["mnist-32"]

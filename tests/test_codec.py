@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 from codec_runs import images, write_run
+from conftest import slow
 from PIL import Image
 
 from vq_estimator.errors import VQError
@@ -36,6 +37,7 @@ CASES = {
     "autoregressive, categorical": (dict(SMALL, likelihood="categorical", quantizer="residual", L=2), 0, "learned"),
     "autoregressive, bernoulli": (dict(SMALL, likelihood="bernoulli", binarize=True), None, "uniform"),
 }
+SLOW = {"mse, classes", "gaussian", "autoregressive, residual", "autoregressive, categorical"}
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +56,7 @@ def runs(tmp_path_factory):
     return find
 
 
-@pytest.mark.parametrize("name", sorted(CASES))
+@pytest.mark.parametrize("name", [slow(n) if n in SLOW else n for n in sorted(CASES)])
 def test_images_come_back_and_cost_what_the_model_says(name, runs, tmp_path):
     run, x, prior = runs(name)
     path = str(tmp_path / "x.vqz")
@@ -97,7 +99,7 @@ def test_a_model_can_be_given_and_the_best_prior_is_taken(runs, tmp_path):
         codec.compress(run, x, path, prior="best")
 
 
-@pytest.mark.parametrize("name", ["autoregressive", "categorical"])
+@pytest.mark.parametrize("name", [slow("autoregressive"), "categorical"])
 def test_images_of_other_sizes_are_tiled(name, runs, tmp_path):
     run, _, _ = runs(name)
     rng = np.random.RandomState(0)

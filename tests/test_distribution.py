@@ -29,7 +29,7 @@ def tensors(model_dir):
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
-@pytest.mark.parametrize("settings", ["residual", "vq", *map(slow, sorted(set(SHARED) - {"residual", "vq"}))])
+@pytest.mark.parametrize("settings", ["vq", *map(slow, sorted(set(SHARED) - {"vq"}))])
 def test_two_replicas_are_one_with_twice_the_batch(digits, tmp_path, settings):
     config = small_config(digits, batch_size=16, max_steps=8, learning_rate=1e-3, **SHARED[settings])
     alone, shared = str(tmp_path / "alone"), str(tmp_path / "shared")

@@ -195,11 +195,11 @@ def test_a_disabled_progress_bar_changes_nothing(small_run, digits, evaluated, m
 @pytest.mark.parametrize(
     "settings",
     [
-        dict(K=5, D=16, L=2),
+        slow(dict(K=5, D=16, L=2)),
         slow(dict(K=5, D=16, L=2, gradient="rotation", codebook="ema", kmeans_steps=2)),
         slow(dict(K=5, D=16, L=3, quantizer="residual", kmeans_steps=2, restart_below=0.1)),
         dict(K=5, D=16, L=3, quantizer="residual", codebook="ema", kmeans_steps=2),
-        dict(quantizer="fsq", levels="5,4,3", L=2),
+        slow(dict(quantizer="fsq", levels="5,4,3", L=2)),
     ],
     ids=["vq", "rotation", "residual", "residual-ema", "fsq"],
 )
@@ -246,7 +246,7 @@ def test_cifar10_trains_evaluates_and_exports(tmp_path, settings):
         ("logistic_mixture", "elbo", None),
         slow("categorical", "elbo", None),
         slow("gaussian", "original", None),
-        ("bernoulli", "elbo", True),
+        slow("bernoulli", "elbo", True),
     ],
 )
 def test_a_learnt_likelihood_trains_and_is_evaluated_by_itself(digits, tmp_path, likelihood, objective, binarize):

@@ -9,7 +9,7 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from conftest import small_config
+from conftest import slow, small_config
 from test_export import LOAD_TF1, TF1_PYTHON, in_a_process
 
 from vq_estimator import config as c
@@ -45,7 +45,7 @@ def copy_of(vqvae_run, tmp_path_factory):
     return config, copy, codes
 
 
-@pytest.fixture(scope="module", params=[0, 10], ids=["unconditional", "conditional"])
+@pytest.fixture(scope="module", params=[slow(0), 10], ids=["unconditional", "conditional"])
 def trained(request, vqvae_run, digits, tmp_path_factory):
     """(config, model_dir, codes, prior) with the prior trained."""
     config, model_dir, codes = copy_of(vqvae_run, tmp_path_factory)

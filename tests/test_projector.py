@@ -59,9 +59,7 @@ def trained(source, folder, **settings):
     return config, run_folder.find_checkpoint(folder)
 
 
-@pytest.mark.parametrize(
-    "name", ["one codebook", "residual", *map(slow, sorted(set(RUNS) - {"one codebook", "residual"}))]
-)
+@pytest.mark.parametrize("name", ["one codebook", *map(slow, sorted(set(RUNS) - {"one codebook"}))])
 def test_every_entry_is_shown_with_its_use_and_image(name, digits, tmp_path):
     model_dir = str(tmp_path / "run")
     config, checkpoint = trained(digits, model_dir, **RUNS[name])
