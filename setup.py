@@ -19,7 +19,8 @@ TF2 = 'python_version >= "3.8"'
 # The notebooks are run by a test, on TensorFlow 2 alone.
 CODEC = ["constriction==0.5.0; " + TF2, "constriction==0.3.5; " + TF1]
 RUN_NOTEBOOKS = [name + "; " + TF2 for name in ("nbclient", "ipykernel", "ipywidgets")]
-TEST = ["pytest>=7,<9", "pytest-xdist", "hypothesis", "tensorboard"] + RUN_NOTEBOOKS + CODEC
+XDIST = ["pytest-xdist>=3.7; " + TF2, "pytest-xdist; " + TF1]  # the first has --no-loadscope-reorder
+TEST = ["pytest>=7,<9", "hypothesis", "tensorboard"] + XDIST + RUN_NOTEBOOKS + CODEC
 
 setup(
     name="vq_estimator",

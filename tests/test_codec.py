@@ -284,7 +284,7 @@ def test_steps_out_of_order_end_it():
         chunk._in_order(0, 7)
 
 
-@pytest.mark.parametrize("functional", [False, True])
+@pytest.mark.parametrize("functional", [False, slow(True)])
 def test_the_kind_of_control_flow_does_not_matter(functional, runs, tmp_path):
     run, x, _ = runs("autoregressive")
     before = tf.control_flow_v2_enabled()

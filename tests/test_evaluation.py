@@ -324,6 +324,7 @@ def test_an_autoregressive_run_has_the_same_keys_no_reconstruction_and_a_seeded_
     assert result["bits_per_dim"]["distortion"] == pytest.approx(-log_p.mean() / 64 / math.log(2), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_codes_of_another_image_explain_less_and_are_kept_apart(digits, tmp_path):
     config, model_dir = small_config(digits, preset="tuned", max_steps=100), str(tmp_path / "run")
     trainer.train(config, digits, model_dir)

@@ -107,7 +107,7 @@ class SignalAt(tf.train.SessionRunHook):
             os.kill(os.getpid(), self._number)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [slow(signal.SIGINT), signal.SIGTERM])
 def test_a_signal_saves_a_checkpoint_and_the_run_goes_on_from_it(digits, tmp_path, number):
     config, folder = small_config(digits, save_checkpoints_steps=1000), str(tmp_path / "run")
     before = signal.getsignal(number)
