@@ -92,6 +92,7 @@ def imagenet_by_hand(values, images):
     return codes, tf.nn.sigmoid(up(tf.nn.relu(up(x, "dec/tconv2d_1")), "dec/tconv2d_2"))
 
 
+@pytest.mark.slow
 def test_an_imported_imagenet_model_computes_what_tf_vqvae_would(tmp_path):
     path, model_dir = str(tmp_path / "last.ckpt"), str(tmp_path / "run")
     values = write(path, names_of("images", 8))
