@@ -1,5 +1,6 @@
 """The scripts as a user runs them: help, errors in one line, a run from start to SavedModel."""
 
+import functools
 import json
 import os
 import re
@@ -221,7 +222,9 @@ def test_ctrl_c_in_the_codec_leaves_nothing(offline, tmp_path):
     np.save(str(tmp_path / "x.npy"), np.random.RandomState(0).randint(0, 256, (300, 32, 32, 3)).astype(np.uint8))
     flags = ["--pretrained=cifar10", "--input=x.npy", "--out=out.vqz", "--batch=50"]
     given = dict(env=offline, cwd=str(tmp_path), stderr=subprocess.PIPE, universal_newlines=True)
-    process = subprocess.Popen(command("compress", *flags), **given)
+    # A suite that a shell has in its background ignores Ctrl-C, and so would what it starts.
+    heard = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command("compress", *flags), preexec_fn=heard, **given)
     try:
         text, end = "", time.time() + 120
         while "tile/s" not in text and time.time() < end:
