@@ -62,6 +62,9 @@ MODEL.bool("residual_relu", None, "a ReLU after the decoder's residual blocks [n
 MODEL.integer(
     "output_width", None, "feature maps of the decoder at the image's size before the likelihood's; 0: none [0]"
 )
+MODEL.bool(
+    "linear_path", None, "a linear convolution beside the encoder and one beside the decoder [no, factorised: yes]"
+)
 MODEL.enum(
     "initializer", None, config_lib.INITIALIZERS, "normal: tf-vqvae's deviation 0.02; he: by fan-in [normal, tuned: he]"
 )
@@ -198,6 +201,7 @@ SETTINGS = [
     "residual_width",
     "residual_relu",
     "output_width",
+    "linear_path",
     "initializer",
     "decoder",
     "decoder_kind",

@@ -42,17 +42,17 @@ ALL = [(dataset, preset) for dataset in c.DATASETS for preset in c.PRESETS_OF[da
 def test_every_preset_belongs_to_a_data_set():
     assert {preset for _, preset in ALL} == set(c.PRESETS)
     assert c.make_config("cifar10", "paper").model.grid == (8, 8, 10)
-    assert c.make_config("cifar10", "factorised").model.grid == (16, 16, 2)
+    assert c.make_config("cifar10", "factorised").model.grid == (8, 8, 6)
     with pytest.raises(VQError, match="preset: got 'sonnet', expected for mnist one of original, tuned, autoreg"):
         c.make_config("mnist", "sonnet")
 
 
 def test_a_presets_quantizer_stays_unless_another_is_asked_for():
     assert c.make_config("cifar10", "factorised", L=3).model.quantizer == c.ResidualQuantizerConfig(
-        256, 16, 3, c.EMACodebook(decay=0.95)
+        1024, 48, 3, c.EMACodebook()
     )
     vq = c.make_config("cifar10", "factorised", quantizer="vq", gradient="rotation").model.quantizer
-    assert vq == c.VectorQuantizerConfig(256, 16, 2, c.EMACodebook(decay=0.95), "rotation")
+    assert vq == c.VectorQuantizerConfig(1024, 48, 6, c.EMACodebook(), "rotation")
 
 
 @pytest.mark.parametrize("dataset, preset", ALL)
@@ -227,6 +227,14 @@ def test_a_run_of_before_a_setting_was_there_has_its_default():
     text = edited(lambda d: d["model"]["network"].pop("residual_relu"))
     assert c.from_json(text) == c.make_config("mnist")
     assert not c.make_config("cifar10").model.network.residual_relu
+
+
+def test_a_linear_path_has_a_largest_stride():
+    assert c.make_config("mnist", widths="4,4,4", linear_path=True).model.network.linear_path
+    with pytest.raises(VQError, match="widths: got .4, 4, 4, 4, 4, 4., expected at most 5 of them with linear_path"):
+        c.NetworkConfig((4,) * 6, linear_path=True)
+    with pytest.raises(VQError, match="linear_path: got True, expected no value: speech has no such setting"):
+        c.make_config("fsdd", linear_path=True)
 
 
 def test_images_have_three_channels_or_one():

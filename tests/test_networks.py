@@ -1,9 +1,11 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
 from vq_estimator import config as c
-from vq_estimator.nn.networks import Decoder, Encoder
+from vq_estimator.nn.networks import Decoder, Encoder, cosine_transform
 
 
 def shapes(variables):
@@ -59,6 +61,49 @@ def test_imagenet_network_has_four_residual_blocks_and_a_relu_after_the_decoders
         session.run(tf.global_variables_initializer())
         session.run([v.assign(tf.zeros_like(v)) for v in decoder.trainable_variables if "residual" in v.op.name])
         np.testing.assert_array_equal(*session.run([negative, zero]))
+
+
+def test_the_encoders_linear_path_starts_as_a_cosine_transform():
+    network = c.NetworkConfig((8, 6), residual_blocks=1, initializer="he", linear_path=True)
+    encoder = Encoder(network, 50)
+    x = np.random.RandomState(0).rand(2, 16, 16, 3)
+    z_e = encoder(tf.constant(x, tf.float32))
+    assert {v.op.name: v.shape.as_list() for v in encoder.trainable_variables if "linear" in v.op.name} == {
+        "encoder/linear/w": [8, 8, 3, 50],
+        "encoder/linear/b": [50],
+    }
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        z = session.run(z_e)
+    # Of each block of 4 x 4 pixels: nothing is lost, errors stay as large as they are (times 2), beyond 48 there is 0.
+    blocks = (x - 0.5).reshape(2, 4, 4, 4, 4, 3).transpose(0, 1, 3, 2, 4, 5).reshape(32, 48)
+    flat = z.reshape(32, 50)
+    assert not flat[:, 48:].any()
+    np.testing.assert_allclose(flat @ flat.T, 4.0 * blocks @ blocks.T, atol=1e-4)
+    np.testing.assert_allclose(flat[:, 0], 2.0 * blocks.sum(1) / 48**0.5, atol=1e-5)  # the lowest frequency
+    of_a_grey_ramp = cosine_transform(4, 3, 48)[2:6, 2:6].sum(2).transpose(2, 0, 1) @ np.arange(4.0)
+    assert np.abs(of_a_grey_ramp).sum(1).argsort()[-1] == 0  # and all its colours are of one frequency
+
+
+def test_a_decoder_with_a_linear_path_starts_linear():
+    """Each position reaches twice as far as its block; what the networks add to it starts at 0, and has a gradient."""
+    config = c.NetworkConfig((8, 6), residual_blocks=1, initializer="he", linear_path=True)
+    for network in (config, dataclasses.replace(config, output_width=5)):
+        decoder = Decoder(network, 7, name=f"decoder_{network.output_width}")
+        z = tf.placeholder(tf.float32, [1, 4, 4, 5])
+        y = decoder(z)
+        last = [v for v in decoder.trainable_variables if v.op.name.split("/")[1] in ("to_pixels", "conv_transpose_2")]
+        gradient = tf.gradients(tf.reduce_sum(y**2), last[-2])[0]
+        random = np.random.RandomState(0)
+        a, b, spike = random.randn(1, 4, 4, 5), random.randn(1, 4, 4, 5), np.zeros([1, 4, 4, 5])
+        spike[0, 1, 1, 0] = 1.0
+        with tf.Session() as session:
+            session.run(tf.global_variables_initializer())
+            f = [session.run(y, {z: value}) for value in (a, b, a + b, spike)]
+            assert np.abs(session.run(gradient, {z: a})).max() > 0
+        np.testing.assert_allclose(f[2], f[0] + f[1], atol=1e-4)
+        reached = np.abs(f[3]).max(-1)[0] > 0
+        assert reached[2:10, 2:10].all() and reached.sum() == 64
 
 
 def test_the_original_initialisation():

@@ -9,6 +9,7 @@ from vq_estimator.config.quantizer import QuantizerConfig
 PRECISIONS = ("float32", "bfloat16")
 INITIALIZERS = ("normal", "he")
 PIXEL_LAYERS = ("residual", "gated")
+MOST_LAYERS_OF_LINEAR_PATH = 5  # a stride of 32: its kernels are of 64 x 64 pixels
 MOST_SIZE = 2**14  # pixels of an image's side
 
 
@@ -23,6 +24,9 @@ class NetworkConfig:
       residual_relu: a ReLU after the decoder's last residual block (tf-vqvae's ImageNet network has it).
       output_width: feature maps that the decoder makes at the image's resolution before what the likelihood needs of
         each pixel; 0: none, its last transposed convolution makes the likelihood's parameters (as tf-vqvae).
+      linear_path: beside the encoder one linear strided convolution from the pixels to z_e, which starts as a cosine
+        transform of blocks, and beside the decoder one from z_q to its outputs, as in transform coding. The networks
+        start at 0 then, and learn what a linear transform lacks.
       initializer: "normal" (tf-vqvae's 0.02) or "he" (He et al. 2015, gain by fan-in).
     """
 
@@ -31,6 +35,7 @@ class NetworkConfig:
     residual_width: int = 0
     residual_relu: bool = False
     output_width: int = 0
+    linear_path: bool = False
     initializer: str = "normal"
 
     def __post_init__(self):
@@ -40,6 +45,8 @@ class NetworkConfig:
         natural("residual_blocks", self.residual_blocks, MOST_LAYERS)
         for field in ("residual_width", "output_width"):
             natural(field, getattr(self, field), MOST_MAPS)
+        ok = not self.linear_path or len(self.widths) <= MOST_LAYERS_OF_LINEAR_PATH
+        check(ok, "widths", self.widths, f"at most {MOST_LAYERS_OF_LINEAR_PATH} of them with linear_path")
         check(self.initializer in INITIALIZERS, "initializer", self.initializer, "one of " + ", ".join(INITIALIZERS))
 
     @property

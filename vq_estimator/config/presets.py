@@ -141,12 +141,12 @@ WAVENET_SETTINGS = {f"wavenet_{f.name}": f.name for f in dataclasses.fields(Wave
 # of the image side alone, or of the speech side alone
 _OF_OTHERS = (
     *("image_size", "channels", "likelihood", "components", "decoder", "binarize", "flip", "residual_relu"),
-    *("output_width", *DECODER_SETTINGS, *SPEECH_SETTINGS, *WAVENET_SETTINGS),
+    *("output_width", "linear_path", *DECODER_SETTINGS, *SPEECH_SETTINGS, *WAVENET_SETTINGS),
 )
 
 
 def _speech_model(base: Config, quantizer: QuantizerConfig, given: Dict[str, Any]) -> SpeechConfig:
-    for name in ("output_width", "residual_relu", "flip"):
+    for name in ("output_width", "linear_path", "residual_relu", "flip"):
         check(name not in given, name, given.get(name), "no value: speech has no such setting")
     network = base.model.network
     if "widths" in given:
@@ -336,12 +336,14 @@ def _cifar_sonnet(K, D):
 
 
 def _cifar_factorised(K, D):
-    """Pixels independent given the codes: a fine grid, each code refined by a second one."""
-    network = NetworkConfig(widths=(128,), residual_blocks=4, initializer="he")
-    quantizer = ResidualQuantizerConfig(_or(K, 256), _or(D, 16), 2, EMACodebook(decay=0.95))
+    """Pixels independent given the codes: blocks of 4 x 4 pixels by six codes, each refining those before it."""
+    # D: a block's 48 numbers, so that the linear path loses nothing and the codes are all that is lost.
+    network = NetworkConfig((64, 128), residual_blocks=2, output_width=64, linear_path=True, initializer="he")
+    quantizer = ResidualQuantizerConfig(_or(K, 1024), _or(D, 48), 6, EMACodebook())
     model = ModelConfig(32, 3, network, quantizer, LogisticMixturePixels(3), precision="bfloat16")
-    train = dataclasses.replace(_LIKELIHOOD_TRAIN, max_steps=25000)
-    return model, ObjectiveConfig("elbo", beta=1.0), _LIKELIHOOD_OPTIMIZER, train
+    optimizer = OptimizerConfig(learning_rate=3e-3, warmup_steps=200, final_decay=0.5, clip_norm=1.0)
+    train = dataclasses.replace(_LIKELIHOOD_TRAIN, max_steps=30000)
+    return model, ObjectiveConfig("elbo"), optimizer, train
 
 
 def _cifar_autoregressive(K, D):

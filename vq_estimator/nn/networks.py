@@ -6,6 +6,7 @@ A sequence is an image of one row, and its encoder has kernels of one row.
 Variables are float32; the arithmetic of the layers is `dtype`.
 """
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.config import NetworkConfig
@@ -15,14 +16,40 @@ from vq_estimator.nn.module import Module, static_shape
 KERNEL = 4  # of the strided convolutions
 
 
-def _initializer(kind: str, fan_in: float, truncated: bool):
+def _initializer(kind, fan_in: float, truncated: bool):
+    if not isinstance(kind, str):
+        return kind
     if kind == "he":  # He et al. (2015), section 2.2
         return tf.truncated_normal_initializer(stddev=(2.0 / fan_in) ** 0.5)
     return tf.truncated_normal_initializer(stddev=0.02) if truncated else tf.random_normal_initializer(stddev=0.02)
 
 
+def cosine_transform(stride: int, channels: int, features: int) -> np.ndarray:
+    """A kernel [2 stride, 2 stride, channels, features] whose convolution is the DCT of each block of pixels.
+
+    The orthonormal DCT-II over the block's rows, columns and channels, low frequencies first, times 2, as pixels in
+    0..1 vary by less than one. It lies in the middle of the kernel; features that are more than a block's numbers are 0.
+    """
+
+    def basis(n):
+        at, frequency = np.arange(n) + 0.5, np.arange(n)[:, np.newaxis]
+        return np.cos(np.pi * frequency * at / n) * np.sqrt(np.where(frequency == 0, 1.0, 2.0) / n)  # [frequency, at]
+
+    space, colour = basis(stride), basis(channels)
+    # A channel's difference from the others counts for two steps in frequency: colours vary less than lightness.
+    order = [(u + v + 2 * c, u, v, c) for u in range(stride) for v in range(stride) for c in range(channels)]
+    kernel = np.zeros([2 * stride, 2 * stride, channels, features], np.float32)
+    middle = slice(stride // 2, stride // 2 + stride)
+    for k, (_, u, v, c) in enumerate(sorted(order)[:features]):
+        kernel[middle, middle, :, k] = 2.0 * np.einsum("i,j,c->ijc", space[u], space[v], colour[c])
+    return kernel
+
+
 class Conv2D(Module):
-    """Convolution with bias, in the type of its input; `row`: of images of one row, with a kernel of one row."""
+    """Convolution with bias, in the type of its input; `row`: of images of one row, with a kernel of one row.
+
+    `initializer`, here and below, is one of a NetworkConfig, or TensorFlow's for the weights.
+    """
 
     def __init__(
         self,
@@ -91,9 +118,19 @@ class Encoder(Module):
             h = tf.nn.relu(Conv2D(width, KERNEL, 2, kind, self._row, name=f"conv_{i + 1}")(h))
         for i in range(self._config.residual_blocks):
             h = ResidualBlock(self._config.residual_width, kind, self._row, name=f"residual_{i + 1}")(h)
-        if self._config.widths[-1] != self._features:
-            h = Conv2D(self._features, 1, initializer=kind, name="to_codes")(h)
-        return tf.cast(h, tf.float32)
+        linear = self._config.linear_path
+        if self._config.widths[-1] != self._features or linear:
+            last = tf.zeros_initializer() if linear else kind
+            h = Conv2D(self._features, 1, initializer=last, name="to_codes")(h)
+        h = tf.cast(h, tf.float32)
+        if linear:
+            stride = self._config.stride
+            start = cosine_transform(stride, static_shape(x)[-1], self._features)
+            transform = Conv2D(
+                self._features, 2 * stride, stride, tf.constant_initializer(start), name="linear"
+            )  # float32, whatever the network's type
+            h += transform(x - 0.5)
+        return h
 
 
 class Decoder(Module):
@@ -112,11 +149,17 @@ class Decoder(Module):
             h = ResidualBlock(self._config.residual_width, kind, name=f"residual_{i + 1}")(h)
         if self._config.residual_relu:
             h = tf.nn.relu(h)
-        last = self._config.output_width
-        for i, width in enumerate(tuple(reversed(widths[:-1])) + (last or self._outputs,)):
-            h = Conv2DTranspose(width, KERNEL, 2, kind, name=f"conv_transpose_{i + 1}")(h)
-            if i < len(widths) - 1 or last:
-                h = tf.nn.relu(h)
-        if last:
-            h = Conv2D(self._outputs, 1, initializer=kind, name="to_pixels")(h)
-        return tf.cast(h, tf.float32)
+        linear = self._config.linear_path
+        inside = tuple(reversed(widths[:-1])) + ((self._config.output_width,) if self._config.output_width else ())
+        for i, width in enumerate(inside):
+            h = tf.nn.relu(Conv2DTranspose(width, KERNEL, 2, kind, name=f"conv_transpose_{i + 1}")(h))
+        last = tf.zeros_initializer() if linear else kind
+        if self._config.output_width:
+            h = Conv2D(self._outputs, 1, initializer=last, name="to_pixels")(h)
+        else:
+            h = Conv2DTranspose(self._outputs, KERNEL, 2, last, name=f"conv_transpose_{len(widths)}")(h)
+        h = tf.cast(h, tf.float32)
+        if linear:
+            stride = self._config.stride
+            h += Conv2DTranspose(self._outputs, 2 * stride, stride, kind, name="linear")(z_q)
+        return h
