@@ -28,7 +28,7 @@ def cosine_transform(stride: int, channels: int, features: int) -> np.ndarray:
     """A kernel [2 stride, 2 stride, channels, features] whose convolution is the DCT of each block of pixels.
 
     The orthonormal DCT-II over the block's rows, columns and channels, low frequencies first, times 2, as pixels in
-    0..1 vary by less than one. It lies in the middle of the kernel; features that are more than a block's numbers are 0.
+    0..1 vary by less than one. It lies in the middle of the kernel; features beyond its numbers are 0.
     """
 
     def basis(n):
