@@ -310,14 +310,16 @@ def heard_features(levels: np.ndarray, sample_rate: int) -> np.ndarray:
     return np.concatenate([np.ravel(stretches) - loudness, mel.std(0), [np.log(len(levels) / sample_rate)]])
 
 
-def conversion(model, source, clips_at_most: int, every_voice: bool) -> dict:
+def conversion(model, source, split: str, clips_at_most: int, every_voice: bool, temperature: float) -> dict:
     """What two classifiers hear in conversions; both were trained on the real training recordings alone.
 
     Args:
       model: a SpeechModel.
       source: its recordings.
-      clips_at_most: test clips that are converted; 0: all.
+      split: whose clips are converted.
+      clips_at_most: so many of them; 0: all.
       every_voice: each to all other voices; otherwise to one of them, drawn by SEED.
+      temperature: of the draws of the samples.
     """
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -327,7 +329,7 @@ def conversion(model, source, clips_at_most: int, every_voice: bool) -> dict:
     if voices < 2:
         print("conversion: the run has one voice; left out\n")
         return {}
-    train, test = source.splits["train"], source.splits["test"]
+    train, test = source.splits["train"], source.splits[split]
 
     def heard(recordings):
         return np.stack([heard_features(levels, rate) for levels in recordings])
@@ -350,12 +352,13 @@ def conversion(model, source, clips_at_most: int, every_voice: bool) -> dict:
         pairs += [(i, voice) for voice in (others if every_voice else rng.choice(others, 1))]
 
     def spoken(which):
-        decoded = model.decode_all([codes[i] for i, _ in which], [int(voice) for _, voice in which], SEED)
+        decoded = model.decode_all([codes[i] for i, _ in which], [int(voice) for _, voice in which], SEED, temperature)
         return heard(levels[: test.lengths[i]] for (i, _), levels in zip(which, decoded))
 
     own, asked = spoken([(i, test.speakers[i]) for i in chosen]), spoken(pairs)
     of, to = np.array(pairs).T
-    result = {"clips": int(number), "conversions": len(pairs), "voices_each": "every other" if every_voice else "one"}
+    result = {"split": split, "clips": int(number), "conversions": len(pairs), "temperature": temperature}
+    result["voices_each"] = "every other" if every_voice else "one"
     rows = [("share right of each classifier", *judges)]
     real_share = {kind: float(judge.score(of_test, want)) for kind, (judge, want) in judges.items()}
     own_share = {kind: float(judge.score(own, want[chosen])) for kind, (judge, want) in judges.items()}
@@ -364,7 +367,7 @@ def conversion(model, source, clips_at_most: int, every_voice: bool) -> dict:
     if "digit" in judges:
         right["digit"] = judges["digit"][0].predict(asked) == test.labels[of]
     share = {kind: float(r.mean()) for kind, r in right.items()}
-    result["classifiers_on_real_test_clips"] = real_share
+    result["classifiers_on_real_clips"] = real_share
     result["on_reconstructions"] = own_share
     result["on_conversions"] = {
         **{("asked_speaker" if kind == "speaker" else "same_digit"): value for kind, value in share.items()},
@@ -373,7 +376,7 @@ def conversion(model, source, clips_at_most: int, every_voice: bool) -> dict:
             name: float(right["speaker"][to == k].mean()) for k, name in enumerate(source.speakers) if (to == k).any()
         },
     }
-    for name, shares in (("real test clips", real_share), ("reconstructions", own_share), ("conversions", share)):
+    for name, shares in (("real clips", real_share), ("reconstructions", own_share), ("conversions", share)):
         rows.append((name, *(f"{shares[kind]:.1%}" for kind in judges)))
     report.table(rows)
     print(
@@ -392,7 +395,9 @@ def parsed(argv) -> argparse.Namespace:
     parser.add_argument("--checkpoint", default="latest", help="of the run: latest, best, or a path")
     parser.add_argument("--data_dir", default=os.environ.get("VQ_DATA_DIR", "./datasets"))
     parser.add_argument("--only", default=",".join(PARTS), help="some of " + ",".join(PARTS))
-    parser.add_argument("--clips", type=int, default=0, help="test clips that are converted [all]")
+    parser.add_argument("--clips", type=int, default=0, help="clips that are converted [all]")
+    parser.add_argument("--split", default="test", choices=("validation", "test"), help="whose clips are converted")
+    parser.add_argument("--temperature", type=float, default=1.0, help="of their draws")
     parser.add_argument("--voices", default="all", choices=("all", "one"), help="to which each is")
     parser.add_argument("--seconds", type=float, default=1.0, help="of sound that is generated for its speed")
     parser.add_argument("--passes", type=int, default=300, help="full passes that are timed")
@@ -448,7 +453,8 @@ def measure(options) -> dict:
             found = content(encoded, config.model.quantizer.K, kinds)
         else:
             with SpeechModel(options.model_dir, checkpoint.path) as model:
-                found = conversion(model, source, options.clips, options.voices == "all")
+                every_voice = options.voices == "all"
+                found = conversion(model, source, options.split, options.clips, every_voice, options.temperature)
         result[part] = dict(found, seconds=round(time.time() - begin, 1))
     return result
 

@@ -269,7 +269,7 @@ def test_a_smoke_run_of_speech(speech_run, tmp_path, monkeypatch, capsys):
     assert one["times_real_time"]["16000"] == pytest.approx(one["samples_per_second"] / 16000)
     assert {"digit", "speaker"} < set(found["content"]) and found["content"]["speaker"]["chance"] == 0.5
     conversion = found["conversion"]
-    assert conversion["classifiers_on_real_test_clips"] == {"digit": 1.0, "speaker": 1.0}
+    assert conversion["classifiers_on_real_clips"] == {"digit": 1.0, "speaker": 1.0}
     assert conversion["conversions"] == conversion["clips"] == 4
     heard = conversion["on_conversions"]
     assert heard["asked_speaker"] + heard["original_speaker"] == pytest.approx(1.0)  # of two voices
