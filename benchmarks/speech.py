@@ -2,6 +2,8 @@
 
   python -m benchmarks.speech --model_dir=RUN [--without=RUN_WITH_K1] [--out=results/fsdd/speech.json] [--quick]
 
+or with --pretrained=fsdd. A call keeps in the file what others measured of the same model.
+
 Four parts, of which `--only=bits,generation,content,conversion` picks some:
 
   bits        bits a sample under the uniform, the unigram and the trained prior; of a run of the same size without
@@ -29,14 +31,15 @@ import soundfile
 import tensorflow.compat.v1 as tf
 
 from benchmarks.speed import report
+from vq_estimator import pretrained
 from vq_estimator.config import SpeechConfig
 from vq_estimator.data import audio, speech
-from vq_estimator.data.files import write_json
+from vq_estimator.data.files import read_json, write_json
 from vq_estimator.errors import VQError
 from vq_estimator.inference import evaluation
 from vq_estimator.inference import speech_exploration as explore
 from vq_estimator.inference.session import restored
-from vq_estimator.inference.speech import SpeechModel
+from vq_estimator.inference.speech import SpeechModel, seeds
 from vq_estimator.nn import wavenet
 from vq_estimator.nn.likelihoods.pixels import uniform
 from vq_estimator.training import run_folder
@@ -352,7 +355,8 @@ def conversion(model, source, split: str, clips_at_most: int, every_voice: bool,
         pairs += [(i, voice) for voice in (others if every_voice else rng.choice(others, 1))]
 
     def spoken(which):
-        decoded = model.decode_all([codes[i] for i, _ in which], [int(voice) for _, voice in which], SEED, temperature)
+        each = seeds(SEED, len(which))
+        decoded = model.decode_all([codes[i] for i, _ in which], [int(voice) for _, voice in which], each, temperature)
         return heard(levels[: test.lengths[i]] for (i, _), levels in zip(which, decoded))
 
     own, asked = spoken([(i, test.speakers[i]) for i in chosen]), spoken(pairs)
@@ -390,7 +394,9 @@ def conversion(model, source, split: str, clips_at_most: int, every_voice: bool,
 
 def parsed(argv) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks.speech", description=__doc__.split("\n")[0])
-    parser.add_argument("--model_dir", required=True, help="a run of speech")
+    run = parser.add_mutually_exclusive_group(required=True)
+    run.add_argument("--model_dir", help="a run of speech")
+    run.add_argument("--pretrained", help="a provided model of speech; log/pretrained-<name>")
     parser.add_argument("--without", default="", help="a run of the same size, trained with --K=1")
     parser.add_argument("--checkpoint", default="latest", help="of the run: latest, best, or a path")
     parser.add_argument("--data_dir", default=os.environ.get("VQ_DATA_DIR", "./datasets"))
@@ -418,6 +424,9 @@ def measure(options) -> dict:
     """All parts that are asked for."""
     import pooch
 
+    if options.pretrained:
+        options.model_dir = os.path.join("log", "pretrained-" + options.pretrained)
+        pretrained.place(options.pretrained, options.model_dir)
     config = run_folder.load_config(options.model_dir)
     if not isinstance(config.model, SpeechConfig):
         raise VQError(f"model_dir: got {options.model_dir!r}, a run of images, expected one of speech")
@@ -434,13 +443,12 @@ def measure(options) -> dict:
             "K": config.model.quantizer.K,
             "decoder": dataclasses.asdict(config.model.decoder),
         },
-        "conditions": report.conditions(),
     }
     splits = ("train", "validation", "test") if "content" in options.only else ("test",)
     if {"content", "generation"} & set(options.only):
         encoded = {split: explore.encode_clips(config, checkpoint, source, split) for split in splits}
     for part in options.only:
-        begin = time.time()
+        begin, conditions = time.time(), report.conditions()
         if part == "bits":
             found = bits(config, checkpoint, source, options.model_dir, options.without)
         elif part == "generation":
@@ -455,7 +463,7 @@ def measure(options) -> dict:
             with SpeechModel(options.model_dir, checkpoint.path) as model:
                 every_voice = options.voices == "all"
                 found = conversion(model, source, options.split, options.clips, every_voice, options.temperature)
-        result[part] = dict(found, seconds=round(time.time() - begin, 1))
+        result[part] = dict(found, seconds=round(time.time() - begin, 1), conditions=conditions)
     return result
 
 
@@ -468,6 +476,10 @@ def main(argv=None) -> None:
     except VQError as e:
         sys.exit(f"speech: error: {e}")
     out = options.out or os.path.join("results", result["dataset_source"].split("-")[0], "speech.json")
+    if os.path.isfile(out):  # what other calls measured of the same model stays
+        before = read_json(out)
+        same = all(before.get(key) == result[key] for key in ("quick", "dataset_source", "global_step", "model"))
+        result = {**before, **result} if same else result
     write_json(out, result)
     print(f"results in {out}")
 

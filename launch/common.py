@@ -257,7 +257,10 @@ def run(main: Callable[[], None], doc: str, argument: Optional[str] = None) -> N
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(logging.INFO)
         better_exceptions.hook()
-        import tensorflow.compat.v1 as tf
+        try:
+            import tensorflow.compat.v1 as tf
+        except KeyboardInterrupt:
+            _fail(program, "interrupted", 130)
 
         tf.disable_eager_execution()
         tf.logging.set_verbosity(tf.logging.INFO if FLAGS["verbosity"].present else tf.logging.ERROR)

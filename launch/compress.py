@@ -24,7 +24,7 @@ CODEC.string(
     "fashion_mnist:test; a folder of PNG or JPEG files, or one such file; or a .npy of uint8 [N, H, W, C]; of speech a "
     "folder of WAV or FLAC files, or one such file; or a .npy of mu-law levels uint8 [T] or [N, T]",
 )
-CODEC.string("out", "images.vqz", "the file to write")
+CODEC.string("out", None, "the file to write [images.vqz, of speech recordings.vqz]")
 CODEC.string(
     "speaker",
     None,
@@ -77,9 +77,11 @@ def main() -> None:
 
     if not FLAGS.input:
         raise VQError("input: got none, expected --input=IMAGES or RECORDINGS; see --help")
-    common.check_writable("out")
     common.check_max_bad_files()
-    _, checkpoint, model_dir = common.open_run()
+    config, checkpoint, model_dir = common.open_run()
+    if FLAGS.out is None:
+        FLAGS.out = "recordings.vqz" if isinstance(config.model, SpeechConfig) else "images.vqz"
+    common.check_writable("out")
     run = codec.open_run(model_dir, checkpoint.path)
     given = dict(prior=FLAGS.prior, verify=not FLAGS.no_verify)
     given.update(batch=FLAGS.batch or None, workers=FLAGS.workers or None)

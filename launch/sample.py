@@ -92,6 +92,8 @@ def main() -> None:
     if num is None:
         asked = sampling.shown_classes(classes) if asked is None else asked
         num = 10 * len(asked) if asked and FLAGS.label is None else 100
+    if not FLAGS.out.endswith(".png"):
+        raise VQError(f"out: got {FLAGS.out!r}, expected a name that ends in .png")
     if num > MOST:
         raise VQError(f"num: got {num}, expected at most {MOST}: they are one picture")
     labels = sampling.labels_for(classes, num, asked)

@@ -74,6 +74,15 @@ def test_each_encodes_decodes_samples_and_prices(name):
         assert (figures["prior"] is None) == (model.prior is None) == (bits.rate_prior is None)
 
 
+def test_draws_of_many_images_differ_between_batches():
+    with pretrained.load("cifar10") as model:
+        codes = np.repeat(model.encode(np.zeros([1, 32, 32, 3], np.uint8)), 102, 0)
+        drawn = model.decode(codes, seed=1)
+        assert (drawn[0] != drawn[1]).any() and (drawn[0] != drawn[100]).any()
+        assert (drawn[100:] != model.decode(codes[:2], seed=1)).any()
+        np.testing.assert_array_equal(drawn[100:], model.decode(codes[:2], seed=1, first=100))
+
+
 def test_mnist_has_the_bits_that_its_card_says(full_data):
     source = full_data("mnist")
     with pretrained.load("mnist") as model:

@@ -205,7 +205,10 @@ def test_another_checkpoint_another_prior(trained, digits):
         prior_trainer.check(changed, model_dir, overwrite=False)
     prior_trainer.check(changed, model_dir, overwrite=True)
     prior_trainer.check(prior.config, model_dir, overwrite=False)
-    with pytest.raises(VQError, match="holds a run that differs: codes.fingerprint"):
+    other = dataclasses.replace(prior.config, train=dataclasses.replace(prior.config.train, seed=9))
+    with pytest.raises(VQError, match="holds a prior that differs: train.seed.*removes that prior, and only it"):
+        prior_trainer.check(other, model_dir, overwrite=False)
+    with pytest.raises(VQError, match="holds a prior that differs: codes.fingerprint"):
         run_folder.prepare(prior_trainer.folder(model_dir), changed)
 
 
@@ -241,6 +244,8 @@ def test_the_saved_model_samples(trained, tmp_path):
         assert images.shape == (3, 24, 24, 1) and images.dtype == np.uint8
         np.testing.assert_array_equal(call(seed=0, temperature=1.0), images)
         assert (call(seed=9) != images).any()
+        with pytest.raises(tf.errors.InvalidArgumentError, match="temperature: expected a number above 0"):
+            call(temperature=0.0)
         encode = tf.saved_model.load(session, ["serve"], folder).signature_def["encode"]
         assert set(encode.inputs) == {"images"}
 

@@ -1,5 +1,6 @@
 """A VQ-VAE of speech from recordings to bits, codes, other voices, new speech and a SavedModel."""
 
+import itertools
 import json
 import math
 import os
@@ -203,6 +204,22 @@ def test_decode_repeats_exactly_and_differs_by_voice_and_seed(model):
     several = model.decode_all([codes, codes[:3], codes], [0, 1, 1], seed=5)
     assert [len(levels) for levels in several] == [len(codes) * STRIDE, 3 * STRIDE, len(codes) * STRIDE]
     assert (several[0] == first).mean() > 0.9  # a sum in another order may turn a draw
+
+
+def test_each_of_several_recordings_has_its_own_noise(model):
+    from vq_estimator.inference import speech as speech_lib
+
+    codes = model.encode(audio.mu_law(tone(3, 1000)))
+    seeds = speech_lib.seeds(5, 3)
+    assert seeds == [5, 5 + 2**32, 5 + 2**33] and speech_lib.seeds(5, 1, first=2) == seeds[2:]
+    several = model.decode_all([codes] * 3, [0] * 3, seeds)
+    assert all((a != b).mean() > 0.5 for a, b in itertools.combinations(several, 2))
+    for one, seed in zip(several, seeds):  # whatever it is drawn beside
+        assert (one == model.decode_all([codes], [0], [seed])[0]).mean() > 0.9
+    same = model.decode_all([codes] * 3, [0] * 3, 5)
+    np.testing.assert_array_equal(same[0], same[1])
+    with pytest.raises(VQError, match="seed: got -1, expected an integer from 0 to 2147483647"):
+        model.decode_all([codes] * 2, [0] * 2, [0, -1])
 
 
 def test_a_long_recording_is_several_clips(tmp_path, monkeypatch):

@@ -174,9 +174,11 @@ def test_tf_vqvaes_own_mnist_model_by_the_path_of_evaluation(full_data, tmp_path
     evaluation.evaluate(config, checkpoint, source, model_dir, "test")
     with open(os.path.join(model_dir, "eval", "test.json")) as f:
         result = json.load(f)
-    assert result["mse"] < 0.04 and result["codebook"]["size"] == 5
+    assert result["mse"] == pytest.approx(0.02467, abs=5e-5) and result["codebook"]["size"] == 5
     np.testing.assert_array_equal(
         np.load(os.path.join(model_dir, "eval", "test.npz"))["codes"][:100, :, :, 0], want["codes"]
     )
     prior = os.path.join(REFERENCE, "tf_vqvae_mnist", "last-pixelcnn.ckpt")
     assert "a PixelCNN of 12 layers" in tf_vqvae.why_no_prior(prior)
+    with pytest.raises(VQError, match="prior_checkpoint: got .*last.ckpt', which holds no PixelCNN"):
+        tf_vqvae.why_no_prior(os.path.join(REFERENCE, "tf_vqvae_mnist", "last.ckpt"))

@@ -9,6 +9,7 @@ maintainers: `--model_dir` holds a run made by the commands that the card will n
 import json
 import os
 import shutil
+import tempfile
 
 from vq_estimator.errors import VQError
 from vq_estimator_launch import common
@@ -21,6 +22,7 @@ PROVIDE.string("title", None, "what it is, in a few words")
 PROVIDE.string("commands", None, "what it was trained by, one command a line")
 PROVIDE.string("minutes", None, "how long each took on 2 cores, in words")
 PROVIDE.bool("half", False, "store the weights as float16")
+PROVIDE.string("licence", None, "of the data and of what is made of it, where it asks for a word")
 
 CARD = """# {name}
 
@@ -34,7 +36,7 @@ CARD = """# {name}
 | VQ-VAE | {steps:,} steps |
 | prior | {prior} |
 | time | {minutes} |
-| weights | {stored}, {megabytes:.1f} MB in all |
+| weights | {stored}, {megabytes:.1f} MB in all |{licence}
 
 Trained by
 
@@ -86,21 +88,25 @@ def _figures(r):
 
 
 def main() -> None:
+    for name in ("name", "title", "commands", "minutes"):
+        if not FLAGS[name].value:
+            raise VQError(f"{name}: got none, expected --{name}=...")
+    with tempfile.TemporaryDirectory() as folder:  # the package has it when it is whole
+        _provide(folder)
+
+
+def _provide(folder: str) -> None:
     from vq_estimator import pretrained
     from vq_estimator.config import SpeechConfig
     from vq_estimator.inference import evaluation, stripping
     from vq_estimator.inference import prior as prior_lib
     from vq_estimator.training import run_folder
 
-    for name in ("name", "title", "commands", "minutes"):
-        if not FLAGS[name].value:
-            raise VQError(f"{name}: got none, expected --{name}=...")
     config, checkpoint, model_dir = common.open_run()
     speech = isinstance(config.model, SpeechConfig)
     prior = prior_lib.find(model_dir, checkpoint)
     target = os.path.join(os.path.dirname(os.path.abspath(pretrained.__file__)), FLAGS.name)
-    made = target + ".new"
-    shutil.rmtree(made, ignore_errors=True)
+    made = os.path.join(folder, FLAGS.name)
     stripping.strip(config, checkpoint, made, prior, FLAGS.half)
     config, at = run_folder.load_config(made), run_folder.find_checkpoint(made)
     source = common.data_of_run(config)
@@ -126,6 +132,7 @@ def main() -> None:
         steps=checkpoint.step,
         prior=steps,
         minutes=FLAGS.minutes,
+        licence=f"\n| licence | {FLAGS.licence} |" if FLAGS.licence else "",
         stored="float16 (codebooks float32)" if FLAGS.half else "float32",
         megabytes=_size(made) / 1e6,
         commands="\n".join("    " + line.strip() for line in FLAGS.commands.splitlines()),
@@ -135,7 +142,7 @@ def main() -> None:
     with open(os.path.join(made, pretrained.CARD), "w", encoding="utf-8") as f:
         f.write(card)
     shutil.rmtree(target, ignore_errors=True)
-    os.rename(made, target)
+    shutil.copytree(made, target)
     print(evaluation.table([result]))
     print(json.dumps({"folder": target, "megabytes": round(_size(target) / 1e6, 2)}))
 

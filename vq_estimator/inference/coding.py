@@ -231,7 +231,7 @@ def decode(model: Model, codes: CodesFile, out: str, seed: int = 0) -> int:
     def images():
         with tqdm(total=n, unit="image", desc="decode") as bar:
             for start in range(0, n, BATCH):
-                batch = model.decode(codes.codes[start : start + BATCH], seed)
+                batch = model.decode(codes.codes[start : start + BATCH], seed, first=start)
                 yield batch
                 bar.update(len(batch))
 

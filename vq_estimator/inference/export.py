@@ -76,9 +76,12 @@ def freeze(config: Config, checkpoint: Checkpoint, prior: Optional[TrainedPrior]
         tf.identity(model.decode(encoded, seed), "reconstruct")
         if prior is not None:
             temperature = tf.placeholder_with_default(tf.constant(1.0), [], "temperature")
+            positive = tf.debugging.assert_positive(temperature, message="temperature: expected a number above 0")
+            with tf.control_dependencies([positive]):
+                heat = tf.identity(temperature)
             labels = tf.placeholder(tf.int32, [None], "labels") if prior.config.codes.classes else None
             num = tf.placeholder(tf.int32, [], "num") if labels is None else tf.shape(labels)[0]
-            drawn = code_prior.sample(num, labels, Sampling(seed, temperature))
+            drawn = code_prior.sample(num, labels, Sampling(seed, heat))
             tf.identity(model.decode(drawn, seed), "sample")
 
     def build_speech(model):

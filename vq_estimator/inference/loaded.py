@@ -96,13 +96,14 @@ class Model:
         """Images to codes."""
         return self._batches(self._codes, {self._images: self._checked(images)})
 
-    def decode(self, codes: np.ndarray, seed: int = 0, shared: bool = False) -> np.ndarray:
+    def decode(self, codes: np.ndarray, seed: int = 0, shared: bool = False, first: int = 0) -> np.ndarray:
         """Codes to images.
 
         Args:
           codes: int32 [N, h, w, L].
-          seed: decides the draws where the decoder is autoregressive; unused elsewhere.
+          seed: decides the draws where the decoder is autoregressive, with each image's place; unused elsewhere.
           shared: draw all images with the same noise, so that what differs between them is due to the codes.
+          first: the place of the first image, a multiple of 100, where the codes are a part of more.
         """
         sampling.check_seed(seed)
 
@@ -111,7 +112,9 @@ class Model:
             return given, draw, self._model.decode(given, draw, shared)
 
         given, draw, images = self._op(f"decode {shared}", build)
-        return self._batches(images, {given: self._checked_codes(codes)}, {draw: seed})
+        codes = self._checked_codes(codes)
+        seeds = [seed if shared else seed + (i // BATCH << 32) for i in range(first, first + len(codes), BATCH)]
+        return self._batches(images, {given: codes}, {draw: seeds})
 
     def reconstruct(self, images: np.ndarray, seed: int = 0) -> np.ndarray:
         """Images to what their codes decode to."""
@@ -178,11 +181,12 @@ class Model:
                 self._ops[name] = build()
         return self._ops[name]
 
-    def _batches(self, fetch: Any, arrays: Dict[Any, np.ndarray], rest: Optional[Dict[Any, Any]] = None) -> np.ndarray:
+    def _batches(self, fetch: Any, arrays: Dict[Any, np.ndarray], each: Optional[Dict[Any, Any]] = None) -> np.ndarray:
+        """`fetch` of arrays by batches; `each`: for a placeholder a value for each batch."""
         parts, n = [], len(next(iter(arrays.values())))
-        for start in range(0, n, BATCH):
+        for number, start in enumerate(range(0, n, BATCH)):
             feed = {key: array[start : start + BATCH] for key, array in arrays.items()}
-            feed.update(rest or {})
+            feed.update({key: values[number] for key, values in (each or {}).items()})
             parts.append(self._session.run(fetch, feed))
         return np.concatenate(parts)
 

@@ -8,7 +8,7 @@ import tensorflow.compat.v1 as tf
 from vq_estimator import drawing
 from vq_estimator.config import Config
 from vq_estimator.errors import VQError
-from vq_estimator.inference.session import TrainedPrior, restored
+from vq_estimator.inference.session import TrainedPrior, interruptible, restored
 from vq_estimator.nn.prior import Sampling
 from vq_estimator.training.run_folder import Checkpoint
 
@@ -102,7 +102,8 @@ def sample(
             given = np.zeros(BATCH, np.int32)
             if labels is not None:
                 given[: len(labels[start : start + BATCH])] = labels[start : start + BATCH]
-            parts.append(session.run(tensors, {of: given, draw: seed + ((start // BATCH) << 32)}))
+            feed = {of: given, draw: seed + ((start // BATCH) << 32)}
+            parts.append(interruptible(session.run, tensors, feed))
     codes, images = (np.concatenate(p)[:num] for p in zip(*parts))
     return Samples(codes, images, labels)
 

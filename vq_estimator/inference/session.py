@@ -1,6 +1,7 @@
 """A trained model in one graph and one session."""
 
 import contextlib
+import threading
 from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Tuple, Union
 
 import tensorflow.compat.v1 as tf
@@ -70,6 +71,28 @@ def opened(
             session.close()
             raise
         return Restored(session, tensors)
+
+
+def interruptible(run: Callable, *arguments) -> Any:
+    """What `run(*arguments)` returns or raises, from a thread, so that Ctrl-C is heard while TensorFlow works for long.
+
+    After a KeyboardInterrupt the thread may still be at work, until the process ends.
+    """
+    result, error = [], []
+
+    def work():
+        try:
+            result.append(run(*arguments))
+        except BaseException as e:  # raised where it was asked for
+            error.append(e)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(0.1)
+    if error:
+        raise error[0]
+    return result[0]
 
 
 @contextlib.contextmanager

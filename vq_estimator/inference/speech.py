@@ -1,7 +1,7 @@
 """A trained run of speech in a Python program: recordings to codes and back, in any of its voices, and new speech."""
 
 import math
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -13,12 +13,13 @@ from vq_estimator.inference import calibration as calibration_lib
 from vq_estimator.inference import prior as prior_lib
 from vq_estimator.inference import sampling
 from vq_estimator.inference.calibration import Calibration
-from vq_estimator.inference.session import TrainedPrior, opened
+from vq_estimator.inference.session import TrainedPrior, interruptible, opened
 from vq_estimator.nn.prior import Sampling
 from vq_estimator.training import run_folder
 from vq_estimator.training.run_folder import Checkpoint
 
 BATCH = 16  # recordings that are drawn at once
+MOST = 10000  # recordings that one call of `sample` makes
 BUCKET = 16  # codes: lengths are brought to multiples of it, since each new one is compiled for
 SEGMENT = 4096  # codes that are made at once of a long recording
 AROUND = 16  # codes on either side of a segment that its codes may depend on
@@ -143,10 +144,20 @@ class SpeechModel:
         return self.decode_all([codes], [speaker], seed, temperature)[0]
 
     def decode_all(
-        self, codes: Sequence[np.ndarray], speakers: Sequence[int], seed: int = 0, temperature: float = 1.0
+        self,
+        codes: Sequence[np.ndarray],
+        speakers: Sequence[int],
+        seed: Union[int, Sequence[int]] = 0,
+        temperature: float = 1.0,
     ) -> List[np.ndarray]:
-        """The same for several; each is what `decode` would give, up to the rounding of sums."""
-        sampling.check_seed(seed)
+        """The same for several; each is what `decode` would give, up to the rounding of sums.
+
+        `seed`: of all, which are then drawn with the same noise, so that what differs between them is due to codes and
+        speakers; or of each, such as `seeds` makes.
+        """
+        each = [seed] * len(codes) if isinstance(seed, int) else list(seed)
+        for one in each:
+            sampling.check_seed(one % 2**32 if one >= 0 else one)
         sampling.check_temperature(temperature)
         codes = [self._checked_codes(c) for c in codes]
         for speaker in speakers:
@@ -160,8 +171,8 @@ class SpeechModel:
             order = order[len(same) :]
             whole = [np.pad(codes[i], [(0, lengths[i] - len(codes[i])), (0, 0)], mode="edge") for i in same]
             given = {self._codes: np.stack(whole)[:, np.newaxis], self._speakers: [speakers[i] for i in same]}
-            given.update({draw: seed, heat: temperature})
-            drawn = self._session.run(levels, given)[:, 0, :, 0]
+            given.update({draw: [each[i] for i in same], heat: temperature})
+            drawn = interruptible(self._session.run, levels, given)[:, 0, :, 0]
             for i, one in zip(same, drawn):
                 found[i] = one[: len(codes[i]) * self.config.model.network.stride]
         return found
@@ -219,8 +230,8 @@ class SpeechModel:
         if self.prior is None:
             raise VQError("prior: the run has none; train it with train_prior.py")
         of, voices = self.prior.config.codes, len(self.config.model.speakers)
-        if num < 1:
-            raise VQError(f"num: got {num}, expected 1 or more")
+        if not 1 <= num <= MOST:
+            raise VQError(f"num: got {num}, expected 1 to {MOST:,}")
         if not 0 < seconds <= MOST_SECONDS:
             raise VQError(f"seconds: got {seconds}, expected a number above 0, up to {MOST_SECONDS}")
         sampling.check_temperature(temperature)
@@ -235,7 +246,7 @@ class SpeechModel:
         given = {"class": labels, "speaker": speakers, "both": speakers * max(each, 1) + labels}[of.condition]
         n = math.ceil(seconds * self.sample_rate / self.config.model.network.stride)
         codes = self._draw_codes(given.astype(np.int32), n, temperature, seed)
-        levels = self.decode_all(list(codes), list(speakers), seed)
+        levels = self.decode_all(list(codes), list(speakers), seeds(seed, num))
         return Spoken(np.stack(levels), codes, speakers.astype(np.int32), given if of.classes else None)
 
     def _draw_codes(self, labels: np.ndarray, n: int, temperature: float, seed: int) -> np.ndarray:
@@ -256,9 +267,9 @@ class SpeechModel:
         return np.concatenate(parts)[: len(labels)]
 
     def _decoder(self) -> Tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        draw, heat = tf.placeholder(tf.int64, []), tf.placeholder(tf.float32, [])
+        draw, heat = tf.placeholder(tf.int64, [None]), tf.placeholder(tf.float32, [])
         given = dict(compiled=True, temperature=heat)
-        return draw, heat, self._model.decode(self._codes, draw, True, self._speakers, **given)
+        return draw, heat, self._model.decode(self._codes, draw, speakers=self._speakers, **given)
 
     def _op(self, name: str, build: Callable[[], Any]) -> Any:
         if name not in self._ops:
@@ -285,6 +296,11 @@ class SpeechModel:
         if codes.min() < 0 or codes.max() >= q.K:
             raise VQError(f"codes: got {codes.min()} to {codes.max()}, expected codes from 0 to {q.K - 1}")
         return codes.astype(np.int32)
+
+
+def seeds(seed: int, num: int, first: int = 0) -> List[int]:
+    """A seed for each of some recordings, from number `first` on; the first of all has `seed` itself."""
+    return [seed + (i << 32) for i in range(first, first + num)]
 
 
 def describe(spoken: Spoken, model: SpeechModel, class_names: Sequence[str]) -> List[str]:

@@ -23,7 +23,7 @@ from vq_estimator.errors import VQError, one_line
 from vq_estimator.inference import sampling
 from vq_estimator.inference.calibration import fingerprint
 from vq_estimator.inference.coding import MOST_CODES, file_names
-from vq_estimator.inference.speech import SpeechModel
+from vq_estimator.inference.speech import SpeechModel, seeds
 
 log = logging.getLogger("vq_estimator")
 
@@ -187,7 +187,7 @@ def decode(model: SpeechModel, codes: CodesFile, out: str, speaker: Optional[str
     with atomic_folder(out) as folder, tqdm(total=n, unit="clip", desc="decode") as bar:
         for start in range(0, n, AT_ONCE):
             some = codes.codes[start : start + AT_ONCE]
-            decoded = model.decode_all(some, [voice] * len(some), seed)
+            decoded = model.decode_all(some, [voice] * len(some), seeds(seed, len(some), start))
             for name, levels in zip(codes.names[start:], decoded):
                 audio.write_wav(os.path.join(folder, *name.split("/")), levels, model.sample_rate)
             bar.update(len(some))

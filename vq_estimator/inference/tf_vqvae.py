@@ -120,7 +120,10 @@ def _convert(checkpoint: str, config: Config, target: str) -> None:
 
 def why_no_prior(checkpoint: str) -> str:
     """Why the PixelCNN beside a tf-vqvae model is not imported."""
-    layers = len([n for n in _stored(checkpoint).shapes if re.match(r"pixelcnn/v_stack\d+/v_W$", n)])
+    stored = Stored(checkpoint, "; expected the path of last-pixelcnn.ckpt", "prior_checkpoint")
+    layers = len([n for n in stored.shapes if re.match(r"pixelcnn/v_stack\d+/v_W$", n)])
+    if not layers:
+        raise VQError(f"prior_checkpoint: got {checkpoint!r}, which holds no PixelCNN, expected last-pixelcnn.ckpt")
     return (
         f"{checkpoint!r} holds a PixelCNN of {layers} layers whose shapes do not say what it computes: its layers come "
         "from another project (the masks of `v_W` and `h_W`, the place of the biases and of the class, and what the "

@@ -144,17 +144,26 @@ class Waveform(_Decoder):
     def image(
         self, z_q: tf.Tensor, seed, shared: bool = False, speakers=None, compiled: bool = False, temperature=1.0
     ) -> tf.Tensor:
-        """One draw, uint8 [B, 1, T, 1], T of all the codes; the same for the same batch and `seed` (an int).
+        """One draw, uint8 [B, 1, T, 1], T of all the codes; the same for the same batch and `seed`.
 
         Args:
+          seed: an int; or int64 [B], a seed for each, which gives what a batch of it alone and its seed would.
           shared: the examples are drawn with the same noise.
           speakers: int32 [B].
           compiled: see `WaveNet.scan`.
           temperature: above 0; the logits are divided by it. Below 1 it is no draw from p(x | z_q), but less noisy.
         """
         steps = tf.shape(z_q)[2] * self._config.network.stride
-        batch = tf.constant(1) if shared else tf.shape(z_q)[0]
-        noise = uniform(tf.stack([steps, batch]), tf.stack([tf.cast(seed, tf.int64), tf.constant(0, tf.int64)]))
+        seeds = tf.cast(seed, tf.int64)
+
+        def of(one, width):
+            return uniform(tf.stack([steps, width]), tf.stack([one, tf.constant(0, tf.int64)]))
+
+        if seeds.shape.ndims:
+            each = tf.map_fn(lambda one: of(one, 1), seeds, tf.float32)  # [B, T, 1]
+            noise = tf.transpose(tf.squeeze(each, -1))
+        else:
+            noise = of(seeds, tf.constant(1) if shared else tf.shape(z_q)[0])  # [T, 1 or B]
 
         def draw(logits, i, t):
             del i

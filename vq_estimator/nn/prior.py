@@ -86,10 +86,11 @@ class CodePrior(Module):
 
         def draw(logits, i, j, level):
             noise = gumbel(tf.shape(logits), noise_seed(how.seed, (i * columns + j) * L + level))
+            logits /= how.temperature
             if 0 < how.top_k < c.K:
                 lowest = tf.nn.top_k(logits, how.top_k).values[:, -1:]
                 logits = tf.where(logits < lowest, tf.fill(tf.shape(logits), -1e9), logits)
-            return tf.argmax(logits / how.temperature + noise, -1, output_type=tf.int32)
+            return tf.argmax(logits + noise, -1, output_type=tf.int32)
 
         return self.scan(batch, labels, draw, width)
 

@@ -24,8 +24,8 @@ CARD = "README.md"
 
 
 def names() -> Tuple[str, ...]:
-    """The provided models."""
-    return tuple(sorted(n for n in os.listdir(_HERE) if os.path.isfile(os.path.join(_HERE, n, run_folder.CONFIG))))
+    """The provided models: those with a card."""
+    return tuple(sorted(n for n in os.listdir(_HERE) if os.path.isfile(os.path.join(_HERE, n, CARD))))
 
 
 def folder(name: str) -> str:

@@ -24,7 +24,7 @@ def check(config: PriorConfig, model_dir: str, overwrite: bool) -> None:
     """Refuses, before anything is computed, what `train` would refuse.
 
     Raises:
-      VQError: the run has a prior of another checkpoint's codes.
+      VQError: the run has a prior of another checkpoint's codes, or of another configuration.
     """
     path = folder(model_dir)
     if overwrite or not os.path.isfile(os.path.join(path, run_folder.CONFIG)):
@@ -35,6 +35,7 @@ def check(config: PriorConfig, model_dir: str, overwrite: bool) -> None:
             f"prior: {path} is of the codes of the checkpoint of step {old.global_step}, expected the one of step "
             f"{config.codes.global_step} that is asked for; --overwrite removes that prior, and only it"
         )
+    run_folder.refuse_other(path, config)
 
 
 def train(

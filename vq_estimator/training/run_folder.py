@@ -87,14 +87,20 @@ def class_names(model_dir: str) -> List[str]:
 
 
 def refuse_other(model_dir: str, config: Any) -> None:
-    """Raises VQError, with the difference, where the run in the folder is not one of `config` that can be resumed."""
+    """Raises VQError, with the difference, where the run in the folder is not one of `config` that can be resumed.
+
+    `config`: a Config, or the PriorConfig of a prior in its own folder.
+    """
     old = load_config(model_dir, type(config))
     if getattr(old, "dataset_source", "") is None:  # imported, with no data: the first data becomes its own
         old = dataclasses.replace(old, dataset_source=config.dataset_source)
     changed = config_lib.differences(old, config)
     if changed:
-        hint = "choose another --model_dir, or --overwrite to remove the run and start anew"
-        raise VQError("{} holds a run that differs: {}; {}".format(model_dir, "; ".join(changed), hint))
+        if isinstance(config, config_lib.PriorConfig):
+            what, hint = "prior", "--overwrite removes that prior, and only it, and starts anew"
+        else:
+            what, hint = "run", "choose another --model_dir, or --overwrite to remove the run and start anew"
+        raise VQError("{} holds a {} that differs: {}; {}".format(model_dir, what, "; ".join(changed), hint))
 
 
 def prepare(model_dir: str, config: Any, overwrite: bool = False) -> int:
@@ -231,7 +237,8 @@ def find_checkpoint(model_dir: str, which: str = "latest") -> Checkpoint:
         best = load_best(model_dir)
         if best is None:
             raise VQError(
-                f"checkpoint: {model_dir!r} has no best one yet (no evaluation so far); expected latest or a path"
+                f"checkpoint: {model_dir!r} has no best one (no evaluation in training, or a provided model, which has "
+                "one checkpoint); expected latest or a path"
             )
         return read_checkpoint(os.path.join(model_dir, BEST, best["checkpoint"]))
     for suffix in (".index", ".meta"):

@@ -29,13 +29,13 @@ class Stored:
       shapes: the shape, a list, of each tensor by its name.
     """
 
-    def __init__(self, path: str, hint: str = ""):
-        """Opens `path`, a checkpoint's without the suffix of its files; `hint` ends each message.
+    def __init__(self, path: str, hint: str = "", flag: str = "checkpoint"):
+        """Opens `path`, a checkpoint's without the suffix of its files; `flag` begins each message and `hint` ends it.
 
         Raises:
           VQError: it can't be read.
         """
-        self._path, self._hint = path, hint
+        self._path, self._hint, self._flag = path, hint, flag
         try:
             bundle.check(path)
             self._reader = tf.train.load_checkpoint(path)
@@ -53,7 +53,7 @@ class Stored:
         try:
             kinds = self._dtypes[name], tf.as_dtype(dtype)
             if not any(all(getattr(k, "is_" + kind) for k in kinds) for kind in ("floating", "integer", "bool")):
-                raise VQError(f"checkpoint: {name} of {self._path!r} is {kinds[0].name}, expected {kinds[1].name}")
+                raise VQError(f"{self._flag}: {name} of {self._path!r} is {kinds[0].name}, expected {kinds[1].name}")
             return np.asarray(self._reader.get_tensor(name)).astype(kinds[1].as_numpy_dtype)
         except VQError:
             raise
@@ -74,4 +74,4 @@ class Stored:
 
     def _unreadable(self, error: Any) -> VQError:
         reason = str(getattr(error, "strerror", None) or getattr(error, "message", error)).split("\n")[0][:160]
-        return VQError(f"checkpoint: {self._path!r} can't be read ({reason}){self._hint}")
+        return VQError(f"{self._flag}: {self._path!r} can't be read ({reason}){self._hint}")
