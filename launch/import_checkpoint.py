@@ -13,7 +13,7 @@ from vq_estimator_launch.common import FLAGS, Group
 
 IMPORT = Group("Import")
 IMPORT.string("checkpoint", None, "tf-vqvae's checkpoint, such as models/mnist/last.ckpt")
-IMPORT.string("prior_checkpoint", None, "its PixelCNN, last-pixelcnn.ckpt: not imported, the reason is printed")
+IMPORT.string("prior_checkpoint", None, "the PixelCNN over its codes, such as models/mnist/last-pixelcnn.ckpt [none]")
 IMPORT.enum("dataset", "mnist", config_lib.IMAGE_DATASETS, "the data set that it was trained on; images: ImageNet")
 IMPORT.string("model_dir", None, "the run folder to make")
 
@@ -25,13 +25,14 @@ def main() -> None:
         if not FLAGS[name].value:
             raise VQError(f"{name}: got none, expected --{name}=...")
     common.check_writable("model_dir")
-    reason = tf_vqvae.why_no_prior(FLAGS.prior_checkpoint) if FLAGS.prior_checkpoint else None
     dataset_source = None if FLAGS.dataset == config_lib.IMAGES else FLAGS.dataset
-    config = tf_vqvae.import_checkpoint(FLAGS.checkpoint, FLAGS.dataset, dataset_source, FLAGS.model_dir)
+    config = tf_vqvae.import_checkpoint(
+        FLAGS.checkpoint, FLAGS.dataset, dataset_source, FLAGS.model_dir, FLAGS.prior_checkpoint
+    )
     q = config.model.quantizer
-    print(f"{FLAGS.model_dir}: {FLAGS.dataset}, K={q.K}, D={q.D}; evaluate.py --model_dir={FLAGS.model_dir} is next")
-    if reason:
-        print("no prior: " + reason)
+    prior = ", with its prior" if FLAGS.prior_checkpoint else ""
+    next_one = f"evaluate.py --model_dir={FLAGS.model_dir} is next"
+    print(f"{FLAGS.model_dir}: {FLAGS.dataset}, K={q.K}, D={q.D}{prior}; {next_one}")
 
 
 def run() -> None:

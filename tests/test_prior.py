@@ -7,12 +7,18 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from vq_estimator import config as c
+from vq_estimator.errors import VQError
 from vq_estimator.nn.prior import CodePrior, Sampling
 
 
 def prior(grid, K, classes=0, layers=2, maps=8, dropout=0.0):
     codes = c.CodesConfig(grid, K, classes, "mnist", 0, "")
     return CodePrior(c.PriorNetworkConfig(layers, maps, 6, dropout), codes)
+
+
+def of_tf_vqvae(K, layers=3):
+    codes = c.CodesConfig((3, 3, 1), K, 2, "mnist", 0, "")
+    return CodePrior.of(c.PriorNetworkConfig(layers, 8, 6, 0.0, kind="tf_vqvae"), codes)
 
 
 def start(session, seed=0, deviation=0.2):
@@ -52,6 +58,36 @@ def test_a_code_matters_to_all_after_it_and_to_none_before(grid, layers):
     noise = 5e-6  # one code map and many are not multiplied in the same order
     assert moved[order[:, None] > order[None, :]].max(initial=0) < noise
     assert moved[order[:, None] < order[None, :]].min() > noise  # all of the past: no blind spot
+
+
+def test_the_prior_of_tf_vqvae_is_normalised_causal_and_one_code_at_a_time():
+    model, K = of_tf_vqvae(3), 3
+    every = np.array(list(itertools.product(range(K), repeat=9)), np.int32).reshape(-1, 3, 3, 1)
+    codes = tf.placeholder(tf.int32, [None, 3, 3, 1])
+    labels = tf.ones_like(codes[:, 0, 0, 0])
+    log_p, one_by_one = model.log_prob(codes, labels), model.incremental_log_prob(codes, labels)
+    drawn = model.sample(tf.constant(20000), tf.ones([20000], tf.int32), Sampling(5))
+    with tf.Session() as session:
+        start(session)
+        p = np.exp(session.run(log_p, {codes: every}).sum((1, 2, 3), dtype=np.float64))
+        assert p.sum() == pytest.approx(1.0, abs=1e-4) and p.max() > 5 * p.mean()
+        base, place = every[::1000], np.arange(9)
+        changed = np.tile(base.reshape(-1, 1, 9), [1, 9, 1])
+        changed[:, place, place] = (changed[:, place, place] + 1) % K
+        after = session.run(log_p, {codes: changed.reshape(-1, 3, 3, 1)}).reshape(-1, 9, 9)
+        moved = np.abs(after - session.run(log_p, {codes: base}).reshape(-1, 1, 9)).max(0)  # [changed, of]
+        assert moved[place[:, None] > place[None, :]].max() < 5e-6
+        assert moved[place[:, None] < place[None, :]].min() > 5e-6
+        a, b = session.run([log_p, one_by_one], {codes: every[::1000]})
+        np.testing.assert_allclose(a, b, atol=1e-5)
+        last = session.run(drawn).reshape(-1, 9)[:, 5:] @ 3 ** np.arange(4)[::-1]
+    want = 20000 * p.reshape(-1, 81).sum(0)  # of the last four codes
+    assert ((np.bincount(last, minlength=81) - want) ** 2 / want).sum() < 160  # 80 degrees of freedom, six sigma
+    assert ((20000 / 81 - want) ** 2 / want).sum() > 400  # which codes of equal probability would not pass
+    with pytest.raises(ValueError, match="labels: got none"):
+        model.log_prob(tf.zeros([1, 3, 3, 1], tf.int32))
+    with pytest.raises(VQError, match="kind: got 'x', expected one of gated, tf_vqvae"):
+        c.PriorNetworkConfig(kind="x")
 
 
 @pytest.mark.parametrize(

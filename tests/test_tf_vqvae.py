@@ -8,11 +8,13 @@ import pytest
 import tensorflow.compat.v1 as tf
 from test_reference import REFERENCE
 
+from vq_estimator import config as c
 from vq_estimator.errors import VQError
-from vq_estimator.inference import evaluation, tf_vqvae
+from vq_estimator.inference import evaluation, sampling, tf_vqvae
+from vq_estimator.inference import prior as prior_lib
 from vq_estimator.inference.exploration import encode_first
 from vq_estimator.inference.session import features_of, restored
-from vq_estimator.training import run_folder, trainer
+from vq_estimator.training import prior_trainer, run_folder, trainer
 
 
 def names_of(dataset, D):
@@ -178,7 +180,64 @@ def test_tf_vqvaes_own_mnist_model_by_the_path_of_evaluation(full_data, tmp_path
     np.testing.assert_array_equal(
         np.load(os.path.join(model_dir, "eval", "test.npz"))["codes"][:100, :, :, 0], want["codes"]
     )
-    prior = os.path.join(REFERENCE, "tf_vqvae_mnist", "last-pixelcnn.ckpt")
-    assert "a PixelCNN of 12 layers" in tf_vqvae.why_no_prior(prior)
-    with pytest.raises(VQError, match="prior_checkpoint: got .*last.ckpt', which holds no PixelCNN"):
-        tf_vqvae.why_no_prior(os.path.join(REFERENCE, "tf_vqvae_mnist", "last.ckpt"))
+
+
+@pytest.mark.skipif(not os.path.isdir(REFERENCE), reason="no reference checkpoint here")
+def test_tf_vqvaes_own_prior(full_data, tmp_path):
+    """Far below the 20.9 bits of a uniform prior, which weights put together in another way would not be."""
+    source, model_dir = full_data("mnist"), str(tmp_path / "run")
+    path, of_prior = (os.path.join(REFERENCE, "tf_vqvae_mnist", name) for name in ("last.ckpt", "last-pixelcnn.ckpt"))
+    config = tf_vqvae.import_checkpoint(path, "mnist", "mnist", model_dir, of_prior)
+    checkpoint = run_folder.find_checkpoint(model_dir)
+    prior = prior_lib.find(model_dir, checkpoint)
+    assert (prior.config.network.layers, prior.config.network.kind, prior.config.codes.classes) == (12, "tf_vqvae", 10)
+    cost = prior_lib.cost(config, checkpoint, prior, encode_first(config, checkpoint, source, 500))
+    assert cost.given_class.mean() / np.log(2) < 12.5 and cost.nats.mean() / np.log(2) < 15.5
+    labels = np.arange(10, dtype=np.int32)
+    samples = sampling.sample(config, checkpoint, prior, 10, labels, seed=1)
+    assert samples.images.shape == (10, 24, 24, 1) and len(np.unique(samples.codes.reshape(10, -1), axis=0)) == 10
+    with pytest.raises(VQError, match="holds a prior that differs: .*network.kind"):
+        prior_trainer.check(c.make_prior_config(prior.config.codes), model_dir, overwrite=False)
+    with pytest.raises(VQError, match="prior_checkpoint: got .*last.ckpt', which holds no PixelCNN, expected"):
+        tf_vqvae.import_checkpoint(path, "mnist", "mnist", str(tmp_path / "other"), path)
+    assert not os.path.exists(str(tmp_path / "other"))
+
+
+def pixelcnn_names(K, D, layers=2, maps=4, classes=3):
+    found = {}
+    for i in range(layers):
+        side, inputs = (3, maps) if i else (7, D)
+        for stack, height in (("v", side), ("h", 1)):
+            for half in "vh":
+                found[f"{stack}_stack{i}/{half}_W"] = [height, side, inputs, maps]
+                found[f"{stack}_stack{i}/{half}_V"] = [classes, maps]
+            found.update({f"{stack}_stack_1{i}/W": [1, 1, maps, maps], f"{stack}_stack_1{i}/b": [maps]})
+    found.update({"fc_1/W": [1, 1, maps, maps], "fc_1/b": [maps], "fc_2/W": [1, 1, maps, K], "fc_2/b": [K]})
+    return {"pixelcnn/" + name: shape for name, shape in found.items()}
+
+
+@pytest.mark.parametrize("dataset, D", [("mnist", 8), ("cifar10", 12)])
+def test_every_variable_of_a_prior_finds_its_place(dataset, D, tmp_path):
+    path, of_prior, model_dir = (str(tmp_path / name) for name in ("last.ckpt", "last-pixelcnn.ckpt", "run"))
+    values = write(path, names_of(dataset, D))
+    values.update(write(of_prior, pixelcnn_names(7, D)))
+    tf_vqvae.import_checkpoint(path, dataset, dataset, model_dir, of_prior)
+    prior = prior_lib.find(model_dir, run_folder.find_checkpoint(model_dir))
+    names = {name for name, _ in tf.train.list_variables(prior.checkpoint.path)} - {"global_step"}
+    assert len(names) == len(pixelcnn_names(7, D)) + 1
+    for name in names:
+        theirs = name.replace("prior/", "pixelcnn/")
+        theirs = "train/params/embed/embed" if theirs == "pixelcnn/embedding" else theirs
+        np.testing.assert_array_equal(tf.train.load_variable(prior.checkpoint.path, name), values[theirs])
+
+    for changed, message in (
+        (
+            {"pixelcnn/fc_2/W": [1, 1, 4, 6]},
+            r"prior_checkpoint: pixelcnn/fc_2/W of .*: got shape \[1, 1, 4, 6\]",
+        ),
+        ({"pixelcnn/h_stack1/h_W": [3, 3, 4, 4]}, r"h_stack1/h_W of .*got shape \[3, 3, 4, 4\], expected shape \[1, 3"),
+    ):
+        write(of_prior, dict(pixelcnn_names(7, D), **changed))
+        with pytest.raises(VQError, match=message):
+            tf_vqvae.import_checkpoint(path, dataset, dataset, str(tmp_path / "other"), of_prior)
+        assert not os.path.exists(str(tmp_path / "other"))

@@ -9,6 +9,7 @@ from vq_estimator.config.quantizer import MOST_ENTRIES
 from vq_estimator.config.run import OptimizerConfig, TrainConfig
 from vq_estimator.config.speech import MOST_DILATIONS
 
+PRIOR_KINDS = ("gated", "tf_vqvae")
 CONDITIONS = ("class", "speaker", "both")  # what the classes of a prior over speech are
 
 
@@ -22,6 +23,8 @@ class PriorNetworkConfig:
         1, 2, 4 ..; 0: none, a PixelCNN.
       embedding: numbers that stand for a code in the input.
       dropout: share of the stacks' last features that training drops.
+      kind: "gated", or "tf_vqvae": the network of tf-vqvae's checkpoints, which are imported, not trained here; its
+        `layers` are its pairs of gated layers and its `embedding` the VQ-VAE's D.
     """
 
     layers: int = 6
@@ -29,8 +32,10 @@ class PriorNetworkConfig:
     embedding: int = 32
     dropout: float = 0.1
     cycles: int = 0
+    kind: str = "gated"
 
     def __post_init__(self):
+        check(self.kind in PRIOR_KINDS, "kind", self.kind, "one of " + ", ".join(PRIOR_KINDS))
         natural("cycles", self.cycles, MOST_LAYERS)
         natural("layers", self.layers, MOST_DILATIONS if self.cycles else MOST_LAYERS)
         for field in ("maps", "embedding"):

@@ -56,7 +56,7 @@ def opened(
         if prior is None:
             tensors = build(model)
         else:
-            code_prior = CodePrior(prior.config.network, prior.config.codes)
+            code_prior = CodePrior.of(prior.config.network, prior.config.codes)
             tensors = build(model, code_prior)
             of_prior = {v.op.name for v in code_prior.variables}
             parts.append((prior.checkpoint.path, prior.config.optimizer, code_prior.variables))

@@ -2,7 +2,8 @@
 
 Its variables lie under `train/params/`: `enc/conv2d_<n>/{w,b}`, `dec/tconv2d_<n>/{w,b}`, for CIFAR-10 and ImageNet
 residual blocks `enc/res_<n>_{3,1}` and `dec/res_<n>_{3,1}` (the 3x3 and the 1x1 convolution; n is counted from 1 for
-CIFAR-10 and from 0 for ImageNet), and `embed/embed` [K, D].
+CIFAR-10 and from 0 for ImageNet), and `embed/embed` [K, D]. Those of its PixelCNN lie under `pixelcnn/`, in a
+checkpoint of their own.
 """
 
 import dataclasses
@@ -14,16 +15,27 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from vq_estimator import config as config_lib
-from vq_estimator.config import IMAGES, Config, make_config
-from vq_estimator.data.files import atomic_folder, write_text
+from vq_estimator.config import (
+    IMAGES,
+    CodesConfig,
+    Config,
+    OptimizerConfig,
+    PriorConfig,
+    PriorNetworkConfig,
+    make_config,
+)
+from vq_estimator.data.files import atomic_folder, write_json, write_text
 from vq_estimator.errors import VQError
+from vq_estimator.inference.calibration import fingerprint
 from vq_estimator.nn.module import static_shape
-from vq_estimator.training import run_folder
+from vq_estimator.nn.prior import CodePrior
+from vq_estimator.training import prior_trainer, run_folder
 from vq_estimator.training.model_fns import vqvae_model_fn
 from vq_estimator.training.stored import Stored
 
 PREFIX = "train/params/"
 CODEBOOK = PREFIX + "embed/embed"
+PIXELCNN = "pixelcnn/"
 # part of a variable's name here: what stands in its place there
 _NAMES = (
     (r"^encoder/conv_(\d+)/", r"enc/conv2d_\1/"),
@@ -51,6 +63,10 @@ def _stored(checkpoint: str) -> Stored:
     return Stored(checkpoint, "; expected the path of last.ckpt")
 
 
+def _stored_prior(checkpoint: str) -> Stored:
+    return Stored(checkpoint, "; expected the path of last-pixelcnn.ckpt", "prior_checkpoint")
+
+
 def configuration(checkpoint: str, dataset: str, dataset_source: Optional[str]) -> Config:
     """The configuration that a checkpoint's shapes mean, for the layout of `dataset`.
 
@@ -65,7 +81,9 @@ def configuration(checkpoint: str, dataset: str, dataset_source: Optional[str]) 
     return dataclasses.replace(config, dataset_source=dataset_source)
 
 
-def import_checkpoint(checkpoint: str, dataset: str, dataset_source: Optional[str], model_dir: str) -> Config:
+def import_checkpoint(
+    checkpoint: str, dataset: str, dataset_source: Optional[str], model_dir: str, prior_checkpoint: Optional[str] = None
+) -> Config:
     """Makes a run folder, at step 0, of a tf-vqvae checkpoint; whole or not at all.
 
     Args:
@@ -73,9 +91,10 @@ def import_checkpoint(checkpoint: str, dataset: str, dataset_source: Optional[st
       dataset: one of `config.DATASETS`, whose layout it has.
       dataset_source: the name of the data that the run is evaluated on; None: any (of a folder of images).
       model_dir: the folder to make.
+      prior_checkpoint: of the PixelCNN over its codes, such as `models/mnist/last-pixelcnn.ckpt`, as the run's prior.
 
     Raises:
-      VQError: the folder exists, or the checkpoint does not fit the layout: the first variable that does not is named.
+      VQError: the folder exists, or a checkpoint does not fit the layout: the first variable that does not is named.
     """
     if os.path.exists(model_dir):
         raise VQError(f"model_dir: {model_dir!r} exists; give the name of a folder to make")
@@ -83,6 +102,9 @@ def import_checkpoint(checkpoint: str, dataset: str, dataset_source: Optional[st
     with atomic_folder(model_dir) as target:
         _convert(checkpoint, config, target)
         write_text(os.path.join(target, run_folder.CONFIG), config_lib.to_json(config))
+        if prior_checkpoint:
+            prior = prior_configuration(prior_checkpoint, config, run_folder.find_checkpoint(target).path)
+            _convert_prior(prior_checkpoint, checkpoint, prior, prior_trainer.folder(target))
     return config
 
 
@@ -118,14 +140,52 @@ def _convert(checkpoint: str, config: Config, target: str) -> None:
             )
 
 
-def why_no_prior(checkpoint: str) -> str:
-    """Why the PixelCNN beside a tf-vqvae model is not imported."""
-    stored = Stored(checkpoint, "; expected the path of last-pixelcnn.ckpt", "prior_checkpoint")
-    layers = len([n for n in stored.shapes if re.match(r"pixelcnn/v_stack\d+/v_W$", n)])
-    if not layers:
-        raise VQError(f"prior_checkpoint: got {checkpoint!r}, which holds no PixelCNN, expected last-pixelcnn.ckpt")
-    return (
-        f"{checkpoint!r} holds a PixelCNN of {layers} layers whose shapes do not say what it computes: its layers come "
-        "from another project (the masks of `v_W` and `h_W`, the place of the biases and of the class, and what the "
-        "vertical stack passes on are in its code only); train a prior on the imported model with train_prior.py"
-    )
+def prior_configuration(prior_checkpoint: str, config: Config, codes_of: str) -> PriorConfig:
+    """The configuration of the PixelCNN in `prior_checkpoint`, of the codes of the run's checkpoint `codes_of`.
+
+    Raises:
+      VQError: it can't be read, or holds no PixelCNN.
+    """
+    shapes = _stored_prior(prior_checkpoint).shapes
+    layers = len([name for name in shapes if re.match(PIXELCNN + r"v_stack\d+/v_W$", name)])
+    of_class = shapes.get(PIXELCNN + "v_stack0/v_V")
+    if not layers or of_class is None or len(of_class) != 2:
+        raise VQError(
+            f"prior_checkpoint: got {prior_checkpoint!r}, which holds no PixelCNN, expected last-pixelcnn.ckpt"
+        )
+    q = config.model.quantizer
+    source = config.dataset_source or ""
+    codes = CodesConfig(config.model.grid, q.K, int(of_class[0]), source, 0, fingerprint(codes_of))
+    network = PriorNetworkConfig(layers, int(of_class[1]), q.D, 0.0, kind="tf_vqvae")
+    return PriorConfig(codes, network, OptimizerConfig())  # whose weights are no averages
+
+
+def _convert_prior(prior_checkpoint: str, checkpoint: str, config: PriorConfig, target: str) -> None:
+    """Saves the prior as the best checkpoint of a training in `target`."""
+    stored = _stored_prior(prior_checkpoint)
+    with tf.Graph().as_default():
+        height, width, _ = config.codes.grid
+        prior = CodePrior.of(config.network, config.codes)
+        prior.log_prob(tf.zeros([1, height, width, 1], tf.int32), tf.zeros([1], tf.int32))
+        step = tf.train.get_or_create_global_step()
+        with tf.Session() as session:
+            for variable in prior.variables:
+                inner = variable.op.name.split("/", 1)[1]
+                if inner == "embedding":
+                    name, read_from, flag, path = CODEBOOK, _stored(checkpoint), "checkpoint", checkpoint
+                else:
+                    name, read_from, flag, path = PIXELCNN + inner, stored, "prior_checkpoint", prior_checkpoint
+                got, want = read_from.shapes.get(name), static_shape(variable)
+                if got != want:
+                    shape = "nothing" if got is None else f"shape {got}"
+                    raise VQError(f"{flag}: {name} of {path!r}: got {shape}, expected shape {want}")
+                variable.load(read_from.value(name, variable.dtype.base_dtype), session)
+            step.load(0, session)
+            folder = os.path.join(target, run_folder.BEST)
+            os.makedirs(folder)
+            saver = tf.train.Saver([*prior.variables, step], save_relative_paths=True)
+            saved = saver.save(session, os.path.join(folder, "model.ckpt"), 0, write_meta_graph=False)
+    os.remove(os.path.join(folder, "checkpoint"))
+    entry = {"checkpoint": os.path.basename(saved), "global_step": 0, "metric": "imported", "value": 0.0}
+    write_json(os.path.join(folder, "best.json"), entry)
+    write_text(os.path.join(target, run_folder.CONFIG), config_lib.to_json(config))
