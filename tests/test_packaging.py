@@ -99,22 +99,21 @@ def test_console_commands_work_outside_the_repository(wheel, tmp_path):
 
 
 def readme_lines():
-    """The three lines of Python that the README begins with."""
+    """The lines of Python that the README begins with."""
     with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as f:
         text = f.read()
-    after = text[text.index("## In three lines") :]
-    return [line[4:] for line in after.splitlines() if line.startswith("    ")][:3]
+    section = text[text.index("## In a program") :].split("\n\n")[1]
+    return [line[4:] for line in section.splitlines()]
 
 
-def test_the_readmes_three_lines_work_with_the_wheel_alone(wheel, tmp_path):
+def test_the_readmes_program_works_with_the_wheel_alone(wheel, tmp_path):
     target, lines = tmp_path / "site", readme_lines()
-    assert len(lines) == 3 and "pretrained.load" in lines[1] and "model.encode" in lines[2]
+    assert len(lines) == 5 and "pretrained.load" in lines[1] and "model.decode" in lines[4]
     call([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(target), str(wheel)], tmp_path)
-    given = "import numpy as np\nimages = np.random.RandomState(0).randint(0, 256, (3, 24, 24, 1)).astype('uint8')\n"
-    code = given + "\n".join(lines) + "\nprint(images.shape, images.dtype, pretrained.__file__)"
+    code = "\n".join(lines) + "\nprint(again.shape, again.dtype, codes.shape, pretrained.__file__)"
     environment = dict(os.environ, PYTHONPATH=str(target), TF_CPP_MIN_LOG_LEVEL="3")
     out = call([sys.executable, "-c", code], tmp_path, env=environment)
-    assert out.startswith("(3, 24, 24, 1) uint8 " + str(target))
+    assert out.startswith("(10, 24, 24, 1) uint8 (10, 3, 3, 1) " + str(target))
 
 
 def test_the_wheel_holds_the_provided_models(wheel):
