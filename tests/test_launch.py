@@ -237,6 +237,26 @@ def test_ctrl_c_in_the_codec_leaves_nothing(offline, tmp_path):
     assert sorted(os.listdir(str(tmp_path))) == ["log", "x.npy"]
 
 
+@pytest.mark.slow
+def test_ctrl_c_while_a_long_recording_is_drawn(offline, tmp_path):
+    """One graph call that takes minutes, which neither TensorFlow nor XLA can stop."""
+    levels = (128 + 60 * np.sin(0.3 * np.arange(8000 * 1200))).astype(np.uint8)
+    audio.write_wav(str(tmp_path / "in.wav"), levels, 8000)
+    flags = ["--pretrained=fsdd", "--input=in.wav", "--speaker=theo", "--out=out.wav"]
+    given = dict(env=offline, cwd=str(tmp_path), stderr=subprocess.PIPE, universal_newlines=True)
+    heard = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command("convert_speech", *flags), preexec_fn=heard, **given)
+    try:
+        time.sleep(30)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, text = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 130 and text.strip().endswith("convert_speech.py: error: interrupted"), text
+    assert sorted(os.listdir(str(tmp_path))) == ["in.wav", "log"]
+
+
 def test_ctrl_c_saves_and_says_how_to_resume(offline, tmp_path):
     folder = str(tmp_path / "run")
     flags = SMALL[:2] + [

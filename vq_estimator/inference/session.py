@@ -76,7 +76,7 @@ def opened(
 def interruptible(run: Callable, *arguments) -> Any:
     """What `run(*arguments)` returns or raises, from a thread, so that Ctrl-C is heard while TensorFlow works for long.
 
-    After a KeyboardInterrupt the thread may still be at work, until the process ends.
+    After a KeyboardInterrupt the thread may still be at work, until the process ends; close its session by `leave`.
     """
     result, error = [], []
 
@@ -93,6 +93,13 @@ def interruptible(run: Callable, *arguments) -> Any:
     if error:
         raise error[0]
     return result[0]
+
+
+def leave(session: tf.Session) -> None:
+    """Closes a session, but waits no longer than a second for what still runs in it: XLA's loops can't be stopped."""
+    thread = threading.Thread(target=session.close, daemon=True)
+    thread.start()
+    thread.join(1.0)
 
 
 @contextlib.contextmanager

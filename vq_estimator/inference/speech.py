@@ -13,7 +13,7 @@ from vq_estimator.inference import calibration as calibration_lib
 from vq_estimator.inference import prior as prior_lib
 from vq_estimator.inference import sampling
 from vq_estimator.inference.calibration import Calibration
-from vq_estimator.inference.session import TrainedPrior, interruptible, opened
+from vq_estimator.inference.session import TrainedPrior, interruptible, leave, opened
 from vq_estimator.nn.prior import Sampling
 from vq_estimator.training import run_folder
 from vq_estimator.training.run_folder import Checkpoint
@@ -99,7 +99,7 @@ class SpeechModel:
 
     def close(self) -> None:
         """Frees the session."""
-        self._session.close()
+        leave(self._session)
 
     @property
     def sample_rate(self) -> int:
