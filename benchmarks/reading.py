@@ -2,8 +2,9 @@
 
   python benchmarks/reading.py --data_dir=DIR
 
-Processor time, of all threads, of a batch that is read and thrown away, and of a training step that reads its batch;
-the data sets are written as shards first. Each is the median of --turns turns. Writes benchmarks/results/reading.json.
+Processor time, of all threads, of a batch that is read and thrown away, less that of a session.run of nothing, and of a
+training step that reads its batch; the data sets are written as shards first. Each is the median of --turns turns. At
+most 3 % are asked for. Writes benchmarks/results/reading.json.
 """
 
 import json
@@ -19,6 +20,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 FLAGS = flags.FLAGS
 flags.DEFINE_string("data_dir", os.environ.get("VQ_DATA_DIR", "./datasets"), "folder of the data sets")
 flags.DEFINE_integer("turns", 5, "turns of each")
+MOST = 0.03
 CASES = [("mnist", "original", 2000, 200), ("cifar10", "autoregressive", 2000, 10)]  # batches and steps in a turn
 
 
@@ -70,13 +72,16 @@ def main(argv):
                             for _ in range(number):
                                 session.run(op)
 
+                        nothing = tf.no_op()
+                        call = milliseconds(lambda n, op=nothing: many(op, n), batches)
                         found[kind] = {
-                            "read_ms": milliseconds(lambda n, op=batch: many(op, n), batches),
+                            "read_ms": milliseconds(lambda n, op=batch: many(op, n), batches) - call,
                             "step_ms": milliseconds(lambda n, op=spec.train_op: many(op, n), steps),
                         }
                 found[kind]["share"] = found[kind]["read_ms"] / found[kind]["step_ms"]
-                line = "{:8s} {:7s} a batch of {} read in {read_ms:.3f} ms, a step {step_ms:.2f} ms: {share:.2%}"
-                print(line.format(dataset, kind, t.batch_size, **found[kind]))
+                found[kind]["reached"] = found[kind]["share"] <= MOST
+                line = "{:8s} {:7s} a batch of {} read in {read_ms:.3f} ms, a step {step_ms:.2f} ms: {share:.2%} (asked: {most:.0%})"
+                print(line.format(dataset, kind, t.batch_size, most=MOST, **found[kind]))
         results[dataset] = found
     folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "results")
     os.makedirs(folder, exist_ok=True)

@@ -117,3 +117,21 @@ def test_binarize_leaves_two_levels(digits):
     (batch,) = batches(lambda: pipeline.evaluation_dataset(digits, "test", 24, 50, binarize=True), 1)
     (grey,) = batches(lambda: pipeline.evaluation_dataset(digits, "test", 24, 50), 1)
     np.testing.assert_array_equal(batch["image"], np.where(grey["image"] >= 128, 255, 0))
+
+
+@pytest.mark.parametrize("n, batch", [(10, 4), (10, 5), (7, 1), (3, 8), (1, 5), (12, 12)])
+def test_batches_are_a_stream_of_permutations_wherever_they_begin(n, batch):
+    def first(start, count):
+        with tf.Graph().as_default(), tf.Session() as session:
+            dataset = pipeline.numbers_of_batches(n, batch, 3, start)
+            following = tf.data.make_one_shot_iterator(dataset).get_next()
+            assert following.shape.as_list() == [batch]
+            return np.stack([session.run(following) for _ in range(count)])
+
+    whole = first(0, 30)
+    stream = whole.ravel()
+    epochs = stream[: len(stream) // n * n].reshape(-1, n)
+    np.testing.assert_array_equal(np.sort(epochs, 1), np.tile(np.arange(n), [len(epochs), 1]))
+    assert n < 7 or (epochs[0] != epochs[1]).any()
+    for start in (1, 2, 3, 5, 11, 17):
+        np.testing.assert_array_equal(first(start, 3), whole[start : start + 3])

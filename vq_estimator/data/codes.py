@@ -10,7 +10,7 @@ import tensorflow.compat.v1 as tf
 
 from vq_estimator.data.files import atomic_path, parse_json
 from vq_estimator.data.numpy_files import load_npz
-from vq_estimator.data.pipeline import example_numbers
+from vq_estimator.data.pipeline import numbers_of_batches
 
 NAMES = ("codes", "labels", "origin")
 MOST_ORIGIN = 1 << 16  # bytes
@@ -71,8 +71,7 @@ def training_dataset(codes: Codes, batch_size: int, seed: int, start_step: int =
         found[1].set_shape([batch_size])
         return {"codes": found[0], "label": found[1]}
 
-    numbers = example_numbers(len(codes.codes), seed, start_step * batch_size)
-    return numbers.batch(batch_size, drop_remainder=True).map(rows).prefetch(4)
+    return numbers_of_batches(len(codes.codes), batch_size, seed, start_step).map(rows).prefetch(4)
 
 
 def evaluation_dataset(codes: Codes, batch_size: int) -> tf.data.Dataset:

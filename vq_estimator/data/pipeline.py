@@ -111,15 +111,26 @@ def evaluation_dataset(
     return examples(source, split, image_size, binarize).batch(batch_size).map(_features).prefetch(2)
 
 
-def example_numbers(n: int, seed: int, start: int) -> tf.data.Dataset:
-    """The endless stream of example numbers, from position `start` on."""
+def numbers_of_batches(n: int, batch_size: int, seed: int, start_step: int) -> tf.data.Dataset:
+    """The endless stream of example numbers in batches int32 [batch_size], from that of `start_step` on.
+
+    An epoch's batches are made at once, those that begin in it: one element of tf.data for each example costs more
+    than its pixels.
+    """
+    B = batch_size
+
+    def permutation(e):
+        noise = tf.random.stateless_uniform([n], seed=tf.stack([tf.constant(seed, tf.int64), e]))
+        return tf.argsort(noise, stable=True)
 
     def epoch(e):
-        noise = tf.random.stateless_uniform([n], seed=tf.stack([tf.constant(seed, tf.int64), e]))
-        return tf.data.Dataset.from_tensor_slices(tf.argsort(noise, stable=True))
+        first, end = (e * n + B - 1) // B, ((e + 1) * n + B - 1) // B  # the batches that begin in the epoch
+        stream = tf.concat([permutation(e + i) for i in range(1 + -(-B // n))], 0)  # of which the last reaches further
+        begin = first * B - e * n
+        return tf.data.Dataset.from_tensor_slices(tf.reshape(stream[begin : begin + (end - first) * B], [-1, B]))
 
-    epochs = tf.data.Dataset.range(start // n, 2**62)
-    return epochs.flat_map(epoch).skip(start % n)
+    at = start_step * B // n
+    return tf.data.Dataset.range(at, 2**62).flat_map(epoch).skip(start_step - -(-at * n // B))
 
 
 class Part(NamedTuple):
@@ -191,7 +202,7 @@ def training_dataset(
       VQError: a batch can't be divided into so many parts.
     """
     n, own = split_size(source, "train"), check_part(part, batch_size)
-    numbers = example_numbers(n, seed, start_step * batch_size).batch(batch_size, drop_remainder=True)
+    numbers = numbers_of_batches(n, batch_size, seed, start_step)
     batches = tf.data.Dataset.zip((numbers, tf.data.Dataset.range(start_step, 2**62))).shard(part.turns, part.turn)
 
     def finish(images, labels, step):

@@ -37,7 +37,7 @@ from vq_estimator.data.files import (
 )
 from vq_estimator.data.folder import File
 from vq_estimator.data.numpy_files import load_npy
-from vq_estimator.data.pipeline import SPLITS, WHOLE, Part, check_part, example_numbers
+from vq_estimator.data.pipeline import SPLITS, WHOLE, Part, check_part, numbers_of_batches
 from vq_estimator.errors import VQError, one_line
 
 log = logging.getLogger("vq_estimator")
@@ -509,7 +509,7 @@ def training_dataset(
             numbers_of.set_shape([own.stop - own.start])
         return part.divided({"audio": levels, "speaker": speaker, "label": label})
 
-    numbers = example_numbers(len(clip_of), seed, start_step * batch_size).batch(batch_size, drop_remainder=True)
+    numbers = numbers_of_batches(len(clip_of), batch_size, seed, start_step)
     batches = tf.data.Dataset.zip((numbers, tf.data.Dataset.range(start_step, 2**62))).shard(part.turns, part.turn)
     return part.single(batches.map(batch)).prefetch(4)
 
