@@ -50,7 +50,7 @@ class Group:
 
 
 def data_flags() -> None:
-    """The flags of every script."""
+    """The flags of a script that reads data sets."""
     group = Group("Data")
     group.string(
         "data_dir",
@@ -66,8 +66,8 @@ def data_flags() -> None:
     )
 
 
-def run_flags() -> None:
-    """The flags of a script that works on a trained run."""
+def run_flags(data: bool = True) -> None:
+    """The flags of a script that works on a trained run; `data`: and on data sets."""
     group = Group("Run")
     group.string("model_dir", None, "the run folder that train.py made; with --pretrained the folder for results")
     group.string(
@@ -77,7 +77,8 @@ def run_flags() -> None:
         + ", ".join(PROVIDED),
     )
     group.string("checkpoint", "latest", "latest, best (by validation), or the path of a checkpoint")
-    data_flags()
+    if data:
+        data_flags()
 
 
 def deterministic_flag(group: Group) -> None:

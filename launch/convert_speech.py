@@ -8,7 +8,7 @@ from vq_estimator.errors import VQError
 from vq_estimator_launch import common
 from vq_estimator_launch.common import FLAGS, Group
 
-common.run_flags()
+common.run_flags(data=False)
 CONVERT = Group("Conversion")
 CONVERT.string("input", None, "a WAV or FLAC file of any rate; channels are mixed to one")
 CONVERT.string("speaker", None, "the voice, by its name in the data")

@@ -8,7 +8,7 @@ from vq_estimator.errors import VQError
 from vq_estimator_launch import common
 from vq_estimator_launch.common import FLAGS, Group
 
-common.run_flags()
+common.run_flags(data=False)
 DECODE = Group("Decoding")
 DECODE.string("input", None, "an .npz with `codes`, or a .npy of codes [N, h, w, L]")
 DECODE.string(

@@ -10,7 +10,7 @@ from vq_estimator.errors import VQError
 from vq_estimator_launch import common
 from vq_estimator_launch.common import FLAGS, Group
 
-common.run_flags()
+common.run_flags(data=False)
 CODEC = Group("Codec")
 CODEC.string("input", None, "the file; may be given without --input=")
 CODEC.string(

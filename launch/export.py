@@ -9,7 +9,7 @@ from vq_estimator.errors import VQError
 from vq_estimator_launch import common
 from vq_estimator_launch.common import FLAGS, Group
 
-common.run_flags()
+common.run_flags(data=False)
 EXPORT = Group("Export")
 EXPORT.string("export_dir", None, "the folder to make; TensorFlow Serving wants a number as its last part")
 

@@ -10,7 +10,7 @@ from vq_estimator.errors import VQError
 from vq_estimator_launch import common
 from vq_estimator_launch.common import FLAGS, Group
 
-common.run_flags()
+common.run_flags(data=False)
 SAMPLES = Group("Samples")
 SAMPLES.integer("num", None, "how many, a multiple of the number of classes [100, or 10 of each class; speech 10]")
 SAMPLES.integer("label", None, "of which class, where the prior is class-conditional")

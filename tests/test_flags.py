@@ -209,7 +209,7 @@ TABLE = {
             ("out", "image.wav", "out: got 'image.wav' for images, expected a folder to make, or NAME.png of one"),
             ("workers", "-1", "workers: got -1, expected 1 to 8"),
         ],
-        ("data_dir", "max_bad_files", "require_full_dataset"),
+        (),
     ),
     "make_tfrecords": (
         ["--dataset=mnist", "--out=shards"],
@@ -236,7 +236,7 @@ TABLE = {
             ("seed", "-1", "seed: got -1, expected an integer from 0 to 2147483647"),
             ("speaker", "theo", "speaker: got 'theo', expected no value: images have no speaker"),
         ],
-        ("data_dir", "max_bad_files", "require_full_dataset"),
+        (),
     ),
     "sample": (
         [PROVIDED],
@@ -260,7 +260,7 @@ TABLE = {
             OUT,
             NONE,
         ],
-        ("data_dir", "max_bad_files", "require_full_dataset"),
+        (),
     ),
     "convert_speech": (
         [RUN, "--input=in.wav", "--speaker=theo"],
@@ -275,7 +275,7 @@ TABLE = {
             ("out", "out.mp3", "out: got 'out.mp3', expected a name that ends in .wav"),
             ("out", NOWHERE + ".wav", f"out: got '{NOWHERE}.wav', expected a path that can be written to"),
         ],
-        ("data_dir", "max_bad_files", "require_full_dataset"),
+        (),
     ),
     "export": (
         [RUN, "--export_dir=exported"],
@@ -285,7 +285,7 @@ TABLE = {
             ("export_dir", "empty", "export_dir: 'empty' exists; give the name of a folder to make"),
             ("export_dir", NOWHERE, f"export_dir: got '{NOWHERE}', expected a path that can be written to"),
         ],
-        ("data_dir", "max_bad_files", "require_full_dataset"),
+        (),
     ),
     "import_checkpoint": (
         ["--checkpoint=/no/last.ckpt", "--model_dir=imported"],
