@@ -98,6 +98,8 @@ def import_checkpoint(
     """
     if os.path.exists(model_dir):
         raise VQError(f"model_dir: {model_dir!r} exists; give the name of a folder to make")
+    if prior_checkpoint:
+        _stored_prior(prior_checkpoint)  # said before the work
     config = configuration(checkpoint, dataset, dataset_source)
     with atomic_folder(model_dir) as target:
         _convert(checkpoint, config, target)
