@@ -155,7 +155,7 @@ class SpeechModel:
         `seed`: of all, which are then drawn with the same noise, so that what differs between them is due to codes and
         speakers; or of each, such as `seeds` makes.
         """
-        each = [seed] * len(codes) if isinstance(seed, int) else list(seed)
+        each = [seed] * len(codes) if np.ndim(seed) == 0 else list(seed)
         for one in each:
             sampling.check_seed(one % 2**32 if one >= 0 else one)
         sampling.check_temperature(temperature)
