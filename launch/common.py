@@ -18,7 +18,7 @@ from vq_estimator.errors import VQError, one_line
 
 FLAGS = flags.FLAGS
 # vq_estimator.pretrained.names(), here so that --help needs no TensorFlow; a test compares them.
-PROVIDED = ("cifar10", "fashion_mnist", "fsdd", "mnist", "mnist-original")
+PROVIDED = ("cifar10", "cifar10-factorised", "fashion_mnist", "fsdd", "mnist", "mnist-original")
 _GROUPS = []  # type: List[Tuple[str, List[str]]]
 
 
