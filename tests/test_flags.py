@@ -104,7 +104,11 @@ MODEL = [
 OF_A_RUN = [
     ("model_dir", "/no/run", "model_dir: got '/no/run', expected a run folder with a config.json"),
     ("model_dir", "", "model_dir: got none, expected --model_dir=RUN"),
-    ("pretrained", "imagenet", "pretrained: got 'imagenet', expected one of cifar10, cifar10-factorised, fashion_mnist, fsdd, mnist, "),
+    (
+        "pretrained",
+        "imagenet",
+        "pretrained: got 'imagenet', expected one of cifar10, cifar10-factorised, fashion_mnist, ",
+    ),
     ("checkpoint", "/no/file", "checkpoint: got '/no/file', expected latest, best or the path of a checkpoint"),
 ]
 DATA = [
