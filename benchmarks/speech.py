@@ -425,8 +425,7 @@ def measure(options) -> dict:
     import pooch
 
     if options.pretrained:
-        options.model_dir = os.path.join("log", "pretrained-" + options.pretrained)
-        pretrained.place(options.pretrained, options.model_dir)
+        options.model_dir = pretrained.place(options.pretrained)
     config = run_folder.load_config(options.model_dir)
     if not isinstance(config.model, SpeechConfig):
         raise VQError(f"model_dir: got {options.model_dir!r}, a run of images, expected one of speech")

@@ -181,8 +181,7 @@ def open_run() -> Run:
     if FLAGS.pretrained:
         from vq_estimator import pretrained
 
-        model_dir = model_dir or os.path.join("log", "pretrained-" + FLAGS.pretrained)
-        pretrained.place(FLAGS.pretrained, model_dir)
+        model_dir = pretrained.place(FLAGS.pretrained, model_dir)
     if not model_dir:
         raise VQError("model_dir: got none, expected --model_dir=RUN, the folder that train.py made, or --pretrained")
     return Run(run_folder.load_config(model_dir), run_folder.find_checkpoint(model_dir, FLAGS.checkpoint), model_dir)

@@ -113,7 +113,8 @@ class Model:
 
         given, draw, images = self._op(f"decode {shared}", build)
         codes = self._checked_codes(codes)
-        seeds = [seed if shared else seed + (i // BATCH << 32) for i in range(first, first + len(codes), BATCH)]
+        starts = range(first, first + len(codes), BATCH)
+        seeds = [seed if shared else sampling.part_seed(seed, start // BATCH) for start in starts]
         return self._batches(images, {given: codes}, {draw: seeds})
 
     def reconstruct(self, images: np.ndarray, seed: int = 0) -> np.ndarray:

@@ -56,6 +56,11 @@ def check_seed(seed: int) -> None:
         raise VQError(f"seed: got {seed}, expected an integer from 0 to 2147483647")
 
 
+def part_seed(seed: int, number: int) -> int:
+    """The seed of batch or recording `number` of what is drawn with `seed`; the first one's is `seed` itself."""
+    return seed + (number << 32)
+
+
 def check_temperature(temperature: float) -> None:
     if not 0 < temperature < float("inf"):
         raise VQError(f"temperature: got {temperature}, expected a number above 0")
@@ -102,7 +107,7 @@ def sample(
             given = np.zeros(BATCH, np.int32)
             if labels is not None:
                 given[: len(labels[start : start + BATCH])] = labels[start : start + BATCH]
-            feed = {of: given, draw: seed + ((start // BATCH) << 32)}
+            feed = {of: given, draw: part_seed(seed, start // BATCH)}
             parts.append(interruptible(session.run, tensors, feed))
     codes, images = (np.concatenate(p)[:num] for p in zip(*parts))
     return Samples(codes, images, labels)

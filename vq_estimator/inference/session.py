@@ -76,7 +76,7 @@ def opened(
 def interruptible(run: Callable, *arguments) -> Any:
     """What `run(*arguments)` returns or raises, from a thread, so that Ctrl-C is heard while TensorFlow works for long.
 
-    After a KeyboardInterrupt the thread may still be at work, until the process ends; close its session by `leave`.
+    After a KeyboardInterrupt the thread may still be at work, until the process ends; its session is closed by `leave`.
     """
     result, error = [], []
 
@@ -108,8 +108,11 @@ def restored(
 ) -> Iterator[Restored]:
     """`opened` as a context: its graph and session are the default ones inside, and closed after it."""
     found = opened(config, checkpoint, build, prior)
-    with found.session.graph.as_default(), found.session:
-        yield found
+    try:
+        with found.session.graph.as_default(), found.session.as_default():
+            yield found
+    finally:
+        leave(found.session)
 
 
 def load_variables(session: tf.Session, checkpoint: str, variables: Dict[str, tf.Variable]) -> None:

@@ -262,7 +262,7 @@ class SpeechModel:
         for start in range(0, len(labels), BATCH):
             some = np.zeros(BATCH, np.int32)
             some[: len(labels[start : start + BATCH])] = labels[start : start + BATCH]
-            feed = {of: some, width: n, heat: temperature, draw: seed + ((start // BATCH) << 32)}
+            feed = {of: some, width: n, heat: temperature, draw: sampling.part_seed(seed, start // BATCH)}
             parts.append(self._session.run(codes, feed)[:, 0])
         return np.concatenate(parts)[: len(labels)]
 
@@ -300,7 +300,7 @@ class SpeechModel:
 
 def seeds(seed: int, num: int, first: int = 0) -> List[int]:
     """A seed for each of some recordings, from number `first` on; the first of all has `seed` itself."""
-    return [seed + (i << 32) for i in range(first, first + num)]
+    return [sampling.part_seed(seed, i) for i in range(first, first + num)]
 
 
 def describe(spoken: Spoken, model: SpeechModel, class_names: Sequence[str]) -> List[str]:

@@ -98,15 +98,14 @@ def import_checkpoint(
     """
     if os.path.exists(model_dir):
         raise VQError(f"model_dir: {model_dir!r} exists; give the name of a folder to make")
-    if prior_checkpoint:
-        _stored_prior(prior_checkpoint)  # said before the work
+    of_prior = _stored_prior(prior_checkpoint) if prior_checkpoint else None  # before the work: it may be unreadable
     config = configuration(checkpoint, dataset, dataset_source)
     with atomic_folder(model_dir) as target:
         _convert(checkpoint, config, target)
         write_text(os.path.join(target, run_folder.CONFIG), config_lib.to_json(config))
-        if prior_checkpoint:
-            prior = prior_configuration(prior_checkpoint, config, run_folder.find_checkpoint(target).path)
-            _convert_prior(prior_checkpoint, checkpoint, prior, prior_trainer.folder(target))
+        if of_prior:
+            prior = _prior_configuration(of_prior, config, run_folder.find_checkpoint(target).path)
+            _convert_prior(of_prior, _stored(checkpoint), prior, prior_trainer.folder(target))
     return config
 
 
@@ -122,11 +121,7 @@ def _convert(checkpoint: str, config: Config, target: str) -> None:
         for name, variable in sorted(ours.items()):
             want = static_shape(variable)
             theirs = want[1:] if name == CODEBOOK else want  # L is 1 there
-            got = stored.shapes.get(name)
-            if got != theirs:
-                shape = "nothing" if got is None else f"shape {got}"
-                raise VQError(f"checkpoint: {name} of {checkpoint!r}: got {shape}, expected shape {theirs}")
-            values[name] = np.reshape(stored.value(name, variable.dtype.base_dtype), want)
+            values[name] = np.reshape(stored.fitting(name, theirs, variable.dtype.base_dtype), want)
         unknown = sorted(name for name in stored.shapes if name.startswith(PREFIX) and name not in ours)
         if unknown:
             raise VQError(
@@ -142,19 +137,13 @@ def _convert(checkpoint: str, config: Config, target: str) -> None:
             )
 
 
-def prior_configuration(prior_checkpoint: str, config: Config, codes_of: str) -> PriorConfig:
-    """The configuration of the PixelCNN in `prior_checkpoint`, of the codes of the run's checkpoint `codes_of`.
-
-    Raises:
-      VQError: it can't be read, or holds no PixelCNN.
-    """
-    shapes = _stored_prior(prior_checkpoint).shapes
+def _prior_configuration(stored: Stored, config: Config, codes_of: str) -> PriorConfig:
+    """The configuration of the PixelCNN in a checkpoint, over the codes of the run's checkpoint `codes_of`."""
+    shapes = stored.shapes
     layers = len([name for name in shapes if re.match(PIXELCNN + r"v_stack\d+/v_W$", name)])
     of_class = shapes.get(PIXELCNN + "v_stack0/v_V")
     if not layers or of_class is None or len(of_class) != 2:
-        raise VQError(
-            f"prior_checkpoint: got {prior_checkpoint!r}, which holds no PixelCNN, expected last-pixelcnn.ckpt"
-        )
+        raise VQError(f"prior_checkpoint: got {stored.path!r}, which holds no PixelCNN, expected last-pixelcnn.ckpt")
     q = config.model.quantizer
     source = config.dataset_source or ""
     codes = CodesConfig(config.model.grid, q.K, int(of_class[0]), source, 0, fingerprint(codes_of))
@@ -162,9 +151,8 @@ def prior_configuration(prior_checkpoint: str, config: Config, codes_of: str) ->
     return PriorConfig(codes, network, OptimizerConfig())  # whose weights are no averages
 
 
-def _convert_prior(prior_checkpoint: str, checkpoint: str, config: PriorConfig, target: str) -> None:
-    """Saves the prior as the best checkpoint of a training in `target`."""
-    stored = _stored_prior(prior_checkpoint)
+def _convert_prior(stored: Stored, of_model: Stored, config: PriorConfig, target: str) -> None:
+    """Saves the prior as the best checkpoint of a training in `target`; its embedding is the model's codebook."""
     with tf.Graph().as_default():
         height, width, _ = config.codes.grid
         prior = CodePrior.of(config.network, config.codes)
@@ -173,15 +161,9 @@ def _convert_prior(prior_checkpoint: str, checkpoint: str, config: PriorConfig, 
         with tf.Session() as session:
             for variable in prior.variables:
                 inner = variable.op.name.split("/", 1)[1]
-                if inner == "embedding":
-                    name, read_from, flag, path = CODEBOOK, _stored(checkpoint), "checkpoint", checkpoint
-                else:
-                    name, read_from, flag, path = PIXELCNN + inner, stored, "prior_checkpoint", prior_checkpoint
-                got, want = read_from.shapes.get(name), static_shape(variable)
-                if got != want:
-                    shape = "nothing" if got is None else f"shape {got}"
-                    raise VQError(f"{flag}: {name} of {path!r}: got {shape}, expected shape {want}")
-                variable.load(read_from.value(name, variable.dtype.base_dtype), session)
+                held, name = (of_model, CODEBOOK) if inner == "embedding" else (stored, PIXELCNN + inner)
+                value = held.fitting(name, static_shape(variable), variable.dtype.base_dtype)
+                variable.load(value, session)
             step.load(0, session)
             folder = os.path.join(target, run_folder.BEST)
             os.makedirs(folder)

@@ -126,10 +126,8 @@ class Encoder(Module):
         if linear:
             stride = self._config.stride
             start = cosine_transform(stride, static_shape(x)[-1], self._features)
-            transform = Conv2D(
-                self._features, 2 * stride, stride, tf.constant_initializer(start), name="linear"
-            )  # float32, whatever the network's type
-            h += transform(x - 0.5)
+            # float32, as the pixels are, whatever the network's type
+            h += Conv2D(self._features, 2 * stride, stride, tf.constant_initializer(start), name="linear")(x - 0.5)
         return h
 
 

@@ -10,7 +10,7 @@
 import os
 import shutil
 import tempfile
-from typing import Tuple, Union
+from typing import Optional, Tuple, Union
 
 from vq_estimator.config import SpeechConfig
 from vq_estimator.errors import VQError
@@ -55,8 +55,10 @@ def card(name: str) -> str:
         return f.read()
 
 
-def place(name: str, model_dir: str) -> None:
-    """Makes `model_dir` a run folder of a provided model, for commands that write results to it; whole or not at all.
+def place(name: str, model_dir: Optional[str] = None) -> str:
+    """Makes a run folder of a provided model, for commands that write results to it; whole or not at all.
+
+    It is `model_dir`, without one `log/pretrained-<name>`; returns which.
 
     Its own evaluations stay where they are: those in `model_dir` are made there.
 
@@ -64,13 +66,14 @@ def place(name: str, model_dir: str) -> None:
       VQError: there is no such model, or `model_dir` holds something else.
     """
     source = folder(name)
+    model_dir = model_dir or os.path.join("log", "pretrained-" + name)
     if os.path.isdir(model_dir) and os.listdir(model_dir):
         ours, theirs = run_folder.find_checkpoint(source), run_folder.latest_checkpoint(model_dir)
         if theirs is None or fingerprint(theirs.path) != fingerprint(ours.path):
             raise VQError(
                 f"model_dir: got {model_dir!r}, which is not empty and not the provided model {name!r}; choose another"
             )
-        return
+        return model_dir
     parent = os.path.dirname(os.path.abspath(model_dir))
     try:
         os.makedirs(parent, exist_ok=True)
@@ -85,3 +88,4 @@ def place(name: str, model_dir: str) -> None:
         os.rename(target, model_dir)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+    return model_dir

@@ -1,6 +1,6 @@
 """The tensors of a checkpoint. Whatever is wrong with its files is one kind of error."""
 
-from typing import Any
+from typing import Any, List
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -26,6 +26,7 @@ class Stored:
     """A checkpoint, opened.
 
     Attributes:
+      path: the checkpoint's, without the suffix of its files.
       shapes: the shape, a list, of each tensor by its name.
     """
 
@@ -35,7 +36,7 @@ class Stored:
         Raises:
           VQError: it can't be read.
         """
-        self._path, self._hint, self._flag = path, hint, flag
+        self.path, self._hint, self._flag = path, hint, flag
         try:
             bundle.check(path)
             self._reader = tf.train.load_checkpoint(path)
@@ -53,12 +54,24 @@ class Stored:
         try:
             kinds = self._dtypes[name], tf.as_dtype(dtype)
             if not any(all(getattr(k, "is_" + kind) for k in kinds) for kind in ("floating", "integer", "bool")):
-                raise VQError(f"{self._flag}: {name} of {self._path!r} is {kinds[0].name}, expected {kinds[1].name}")
+                raise VQError(f"{self._flag}: {name} of {self.path!r} is {kinds[0].name}, expected {kinds[1].name}")
             return np.asarray(self._reader.get_tensor(name)).astype(kinds[1].as_numpy_dtype)
         except VQError:
             raise
         except _DAMAGE as e:
             raise self._unreadable(e) from None
+
+    def fitting(self, name: str, shape: List[int], dtype: Any) -> np.ndarray:
+        """`value` of a tensor that has to be of a shape.
+
+        Raises:
+          VQError: there is none, it is of another shape, or can't be read.
+        """
+        got = self.shapes.get(name)
+        if got != shape:
+            found = "nothing" if got is None else f"shape {got}"
+            raise VQError(f"{self._flag}: {name} of {self.path!r}: got {found}, expected shape {shape}")
+        return self.value(name, dtype)
 
     def check(self) -> None:
         """Reads every tensor, against its checksum.
@@ -74,4 +87,4 @@ class Stored:
 
     def _unreadable(self, error: Any) -> VQError:
         reason = str(getattr(error, "strerror", None) or getattr(error, "message", error)).split("\n")[0][:160]
-        return VQError(f"{self._flag}: {self._path!r} can't be read ({reason}){self._hint}")
+        return VQError(f"{self._flag}: {self.path!r} can't be read ({reason}){self._hint}")
