@@ -58,7 +58,7 @@ setup(
         "test": TEST + ["tensorflow-probability==0.23.0; " + TF2],
         "notebooks": ["jupyter", "ipywidgets"],  # to read and run them
         "codec": CODEC,  # compress.py and decompress.py
-        # The rival of `make bench`, and the judges of benchmarks/speech.py and sample_recognition.py.
+        # The rival of `make bench`, and the judges of benchmarks/speech and sample_recognition.py.
         "bench": ["torch==2.13.0; " + TF2, "scikit-learn; " + TF2],
         "bench_codec": CODEC + ["pillow-jxl-plugin==1.3.8; " + TF2],  # the rivals of benchmarks/codec.py
         "dev": TEST + ["ruff==0.17.6; " + TF2],

@@ -79,10 +79,10 @@ def others(images):
 def flac(clips, sample_rate):
     """Bytes of FLAC files of the same levels, as `benchmarks.speech` makes them."""
     sys.path.insert(0, ROOT)
-    from benchmarks import speech
+    from benchmarks.speech import bits
 
     start = time.perf_counter()
-    found = speech.flac(clips, sample_rate)
+    found = bits.flac(clips, sample_rate)
     result = {"encoder": found["encoder"], "seconds": time.perf_counter() - start}
     for name in ("by_clip", "by_speaker"):
         result["bytes_" + name] = round(found[name]["bits_per_sample"] * found["samples"] / 8)
@@ -100,7 +100,7 @@ def main(argv):
 
     from vq_estimator import pretrained
     from vq_estimator.config import SpeechConfig
-    from vq_estimator.data import sources, speech
+    from vq_estimator.data import sources, speech_sources
     from vq_estimator.data.files import write_json
     from vq_estimator.inference import codec
     from vq_estimator.inference.codec import images as images_lib
@@ -113,7 +113,9 @@ def main(argv):
     config, m, cache = run.config, run.config.model, str(pooch.os_cache("vq_estimator"))
     of_speech, clips = isinstance(m, SpeechConfig), None
     if of_speech:
-        source = speech.locate(config.dataset, FLAGS.data_dir, cache, m.sample_rate, wanted=config.dataset_source)
+        source = speech_sources.locate(
+            config.dataset, FLAGS.data_dir, cache, m.sample_rate, wanted=config.dataset_source
+        )
         clips = source.splits[FLAGS.split]
         if FLAGS.num:
             clips = clips._replace(ends=clips.ends[: FLAGS.num], names=clips.names[: FLAGS.num])

@@ -105,17 +105,17 @@ def cache_dir() -> str:
 
 
 def locate_data(config, wanted=None, cache: str = "auto"):
-    """The files of a run's data set, by the flags; see `sources.locate`, `images.locate` and `speech.locate`."""
+    """The files of a run's data set, by the flags; see `sources.locate`, `images.locate`, `speech_sources.locate`."""
     from vq_estimator.config import IMAGES, SPEECH_DATASETS
     from vq_estimator.data import images, sources
 
     check_max_bad_files()
     if config.dataset in SPEECH_DATASETS:
-        from vq_estimator.data import speech
+        from vq_estimator.data import speech_sources
 
         rate = config.model.sample_rate
-        found = speech.locate(config.dataset, FLAGS.data_dir, cache_dir(), rate, FLAGS.max_bad_files, wanted)
-        if FLAGS.require_full_dataset and found.name == speech.HALF:
+        found = speech_sources.locate(config.dataset, FLAGS.data_dir, cache_dir(), rate, FLAGS.max_bad_files, wanted)
+        if FLAGS.require_full_dataset and found.name == speech_sources.HALF:
             raise VQError(f"require_full_dataset: got {found.name}, expected all of {config.dataset}")
         return found
     if config.dataset == IMAGES:
@@ -150,18 +150,19 @@ def data_of_run(config, measured: bool = True):
 
 def split_of(config, given: str):
     """(files, split) where `given` is a split of a run's own data, or <data set>:<split> of another; otherwise None."""
-    from vq_estimator.config import SpeechConfig
-    from vq_estimator.data import catalogue, pipeline, sources, speech
+    from vq_estimator.config import SPEECH_DATASETS, SpeechConfig
+    from vq_estimator.data import catalogue, pipeline, sources, speech_sources
 
     of_speech = isinstance(config.model, SpeechConfig)
     dataset, _, split = given.rpartition(":")
-    if split not in pipeline.SPLITS or dataset not in ("", *(speech.DATASETS if of_speech else catalogue.DATASETS)):
+    datasets = SPEECH_DATASETS if of_speech else catalogue.DATASETS
+    if split not in pipeline.SPLITS or dataset not in ("", *datasets):
         return None
     if not dataset:
         return data_of_run(config, measured=False), split
     if of_speech:
         rate = config.model.sample_rate
-        return speech.locate(dataset, FLAGS.data_dir, cache_dir(), rate, FLAGS.max_bad_files), split
+        return speech_sources.locate(dataset, FLAGS.data_dir, cache_dir(), rate, FLAGS.max_bad_files), split
     return sources.locate(dataset, FLAGS.data_dir, cache_dir(), FLAGS.require_full_dataset), split
 
 

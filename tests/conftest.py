@@ -1,18 +1,21 @@
 """Fixtures: a clean graph for each test, the embedded digits, the full data where it lies, one small trained run."""
 
 import dataclasses
+import fcntl
 import logging
 import os
+import shutil
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import hypothesis
 import pytest
+import spoken
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.config import make_config
 from vq_estimator.data import sources
-from vq_estimator.training import trainer
+from vq_estimator.training import run_folder, trainer
 
 tf.disable_eager_execution()
 tf.logging.set_verbosity(tf.logging.ERROR)
@@ -80,20 +83,56 @@ def small_config(source, **settings):
 
 
 @pytest.fixture(scope="session")
-def small_run(digits, tmp_path_factory):
-    """(config, model_dir) of a VQ-VAE trained for 60 steps."""
-    model_dir = str(tmp_path_factory.mktemp("runs") / "small")
-    config = small_config(digits)
-    trainer.train(config, digits, model_dir)
-    return config, model_dir
+def made_once(tmp_path_factory):
+    """A function name, make -> a folder of that name that `make(folder)` filled.
+
+    The processes of pytest-xdist each have a copy of what one of them made.
+    """
+
+    def find(name, make):
+        own = str(tmp_path_factory.mktemp("once") / name)
+        if "PYTEST_XDIST_WORKER" not in os.environ:
+            make(own)
+            return own
+        shared = str(tmp_path_factory.getbasetemp().parent / name)
+        with open(shared + ".lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not os.path.isdir(shared):
+                make(shared + ".made")
+                os.rename(shared + ".made", shared)
+        shutil.copytree(shared, own)
+        return own
+
+    return find
 
 
 @pytest.fixture(scope="session")
-def autoregressive_run(digits, tmp_path_factory):
+def small_run(digits, made_once):
+    """(config, model_dir) of a VQ-VAE trained for 60 steps."""
+    config = small_config(digits)
+    return config, made_once("small", lambda folder: trainer.train(config, digits, folder))
+
+
+@pytest.fixture(scope="session")
+def autoregressive_run(digits, made_once):
     """(config, model_dir) of a VQ-VAE with an autoregressive decoder, on images of 8 x 8, trained for 40 steps."""
-    model_dir = str(tmp_path_factory.mktemp("runs") / "autoregressive")
     given = dict(decoder="autoregressive", decoder_layers=1, decoder_maps=8, decoder_features=8, image_size=8)
     given.update(likelihood="logistic_mixture", objective="elbo", codebook="ema", initializer="he", L=2)
     config = small_config(digits, max_steps=40, learning_rate=2e-3, average_decay=0.9, **given)
-    trainer.train(config, digits, model_dir)
-    return config, model_dir
+    return config, made_once("autoregressive", lambda folder: trainer.train(config, digits, folder))
+
+
+@pytest.fixture(scope="session")
+def spoken_source(cache_dir, made_once):
+    """(folder, SpeechSource) of the recordings of `spoken.say`."""
+    folder = made_once("recordings", spoken.say)
+    return folder, spoken.source_of(folder, cache_dir)
+
+
+@pytest.fixture(scope="session")
+def spoken_run(spoken_source, made_once):
+    """(config, checkpoint, model_dir) of a tiny model of those recordings, after 5 steps."""
+    _, source = spoken_source
+    config = spoken.tiny_config(source)
+    model_dir = made_once("spoken", lambda folder: trainer.train(config, source, folder))
+    return config, run_folder.find_checkpoint(model_dir), model_dir

@@ -6,8 +6,7 @@ import os
 import numpy as np
 
 from vq_estimator import config as c
-from vq_estimator.data import audio, speech
-from vq_estimator.training import run_folder, trainer
+from vq_estimator.data import audio, speech_sources
 
 RATE, STRIDE, K = 8000, 16, 8
 VOICES, WORDS = {"ann": 400.0, "bob": 150.0}, ("rising", "falling")  # the pitch of each
@@ -38,7 +37,7 @@ def say(folder):
 
 def source_of(folder, cache_dir):
     """The recordings, with the words as classes, as FSDD has digits."""
-    source = speech.locate("wav", folder, cache_dir, RATE)
+    source = speech_sources.locate("wav", folder, cache_dir, RATE)
     splits = {}
     for split, clips in source.splits.items():
         said = [WORDS.index(os.path.basename(name).split("_")[0]) for name in clips.names]
@@ -46,8 +45,6 @@ def source_of(folder, cache_dir):
     return source._replace(class_names=WORDS, splits=splits)
 
 
-def train(source, model_dir, **changed):
-    """(config, checkpoint, model_dir) after 5 steps."""
-    config = c.with_data(c.make_config("wav", **dict(TINY, **changed)), source.name, source.speakers)
-    trainer.train(config, source, model_dir)
-    return config, run_folder.find_checkpoint(model_dir), model_dir
+def tiny_config(source, **changed):
+    """The configuration of the model; it is trained for 5 steps."""
+    return c.with_data(c.make_config("wav", **dict(TINY, **changed)), source.name, source.speakers)

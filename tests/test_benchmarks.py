@@ -1,6 +1,5 @@
 """The benchmarks: what they count, that the rivals are the same network, and smoke runs. No test is of speed."""
 
-import dataclasses
 import io
 import json
 import os
@@ -168,29 +167,20 @@ def test_a_smoke_run_of_training(tmp_path, full_data):
 # Speech
 
 
-@pytest.fixture(scope="module")
-def speech_run(cache_dir, tmp_path_factory):
-    """The recordings, and a run on them."""
-    folder = str(tmp_path_factory.mktemp("spoken"))
-    spoken.say(folder)
-    source = spoken.source_of(folder, cache_dir)
-    return source, spoken.train(source, str(tmp_path_factory.mktemp("runs") / "spoken"))
+def test_flac_files_hold_the_levels_and_their_heads_are_found(spoken_source):
+    from benchmarks.speech import bits
 
-
-def test_flac_files_hold_the_levels_and_their_heads_are_found(speech_run):
-    from benchmarks import speech
-
-    source, _ = speech_run
+    _, source = spoken_source
     levels = source.splits["test"].clip(0)
-    file = speech.flac_file(levels, spoken.RATE)
+    file = bits.flac_file(levels, spoken.RATE)
     back, rate = soundfile.read(io.BytesIO(file), dtype="int16")
     np.testing.assert_array_equal((back >> 8) + 128, levels)
-    head = speech.flac_head(file)
+    head = bits.flac_head(file)
     assert rate == spoken.RATE and 42 <= head < len(file)
     assert file[head : head + 2] in (b"\xff\xf8", b"\xff\xf9")  # what a frame begins with
-    found = speech.flac(source.splits["test"], spoken.RATE)
+    found = bits.flac(source.splits["test"], spoken.RATE)
     clips = [source.splits["test"].clip(i) for i in range(12)]
-    total = sum(len(speech.flac_file(clip, spoken.RATE)) for clip in clips)
+    total = sum(len(bits.flac_file(clip, spoken.RATE)) for clip in clips)
     assert found["by_clip"]["bits_per_sample"] == 8 * total / sum(map(len, clips))
     assert found["by_speaker"]["files"] == 2 and found["by_clip"]["files"] == 12
     assert 0 < found["by_speaker"]["of_frames"] < found["by_clip"]["bits_per_sample"]
@@ -204,60 +194,57 @@ def clips_of(codes, labels):
 
 def test_votes_and_a_linear_map_find_what_codes_tell():
     pytest.importorskip("sklearn")
-    from benchmarks import speech
+    from benchmarks.speech import content
 
     train = clips_of([[0, 0, 1], [2, 2, 1], [0, 1, 1], [2, 1, 2]], [0, 1, 0, 1])
     test = clips_of([[0, 3, 3], [2, 2, 0], [1, 1, 2]], [0, 1, 0])
-    assert speech.votes(train, test, 4, train.labels, 2).tolist() == [0, 1, 0]  # a code never seen has no vote
-    np.testing.assert_allclose(speech.histograms(test, 4)[1], [1 / 3, 0, 2 / 3, 0])
+    assert content.votes(train, test, 4, train.labels, 2).tolist() == [0, 1, 0]  # a code never seen has no vote
+    np.testing.assert_allclose(content.histograms(test, 4)[1], [1 / 3, 0, 2 / 3, 0])
     rng = np.random.RandomState(0)
     labels = np.arange(60) % 3
     splits = dict.fromkeys(
         ("train", "validation", "test"), clips_of(labels[:, None] + 3 * rng.randint(0, 2, (60, 5)), labels)
     )
-    found = speech.content(splits, 6, {"digit": (lambda e: e.labels, 3), "speaker": (lambda e: e.speakers, 1)})
+    found = content.measure(splits, 6, {"digit": (lambda e: e.labels, 3), "speaker": (lambda e: e.speakers, 1)})
     assert found["digit"]["linear"] == found["digit"]["vote"] == 1.0
     assert found["digit"]["chance"] == pytest.approx(1 / 3) and found["speaker"]["linear"] == 1.0
 
 
 def test_a_tone_is_heard_in_its_band():
-    from benchmarks import speech
+    from benchmarks.speech import conversion
 
     t = np.arange(4000) / 8000
     for hertz in (200.0, 1000.0, 3000.0):
-        mel = speech.log_mel(audio.mu_law(0.5 * np.sin(2 * np.pi * hertz * t)), 8000)
-        filters = speech.mel_filters(256, 8000)
-        assert mel.shape == (1 + (4000 - 256) // 64, speech.MEL_BANDS)
+        mel = conversion.log_mel(audio.mu_law(0.5 * np.sin(2 * np.pi * hertz * t)), 8000)
+        filters = conversion.mel_filters(256, 8000)
+        assert mel.shape == (1 + (4000 - 256) // 64, conversion.MEL_BANDS)
         assert abs(int(mel.mean(0).argmax()) - int(filters[:, round(hertz / 8000 * 256)].argmax())) <= 1
     for length in (1, 100, 257, 5000):  # shorter than a frame too
-        assert np.isfinite(speech.heard_features(np.full(length, 7, np.uint8), 8000)).all()
+        assert np.isfinite(conversion.heard_features(np.full(length, 7, np.uint8), 8000)).all()
 
 
-def test_a_run_to_compare_with_differs_in_its_codes_alone(speech_run):
-    from benchmarks import speech
-
-    _, (config, _, _) = speech_run
+def test_a_run_to_compare_with_differs_in_its_codes_alone(spoken_source):
+    from benchmarks.speech import bits
 
     def other(**given):
-        found = make_config("wav", **dict(spoken.TINY, **given))
-        model = dataclasses.replace(found.model, speakers=config.model.speakers)
-        return dataclasses.replace(found, model=model, dataset_source=config.dataset_source)
+        return spoken.tiny_config(spoken_source[1], **given)
 
-    speech.check_without(config, other(K=1))
+    config = other()
+    bits.check_without(config, other(K=1))
     with pytest.raises(VQError, match="without: got a run with codes"):
-        speech.check_without(config, other(K=2))
+        bits.check_without(config, other(K=2))
     with pytest.raises(VQError, match="without: got a run of another decoder, expected one that differs in K alone"):
-        speech.check_without(config, other(K=1, wavenet_maps=8))
+        bits.check_without(config, other(K=1, wavenet_maps=8))
 
 
-def test_a_smoke_run_of_speech(speech_run, tmp_path, monkeypatch, capsys):
+def test_a_smoke_run_of_speech(spoken_source, spoken_run, tmp_path, monkeypatch, capsys):
     pytest.importorskip("sklearn")
-    from benchmarks import speech
+    from benchmarks.speech import __main__ as command
 
-    source, (_, _, model_dir) = speech_run
-    monkeypatch.setattr(speech.speech, "locate", lambda *args, **given: source)
+    (_, source), (_, _, model_dir) = spoken_source, spoken_run
+    monkeypatch.setattr(command.speech_sources, "locate", lambda *args, **given: source)
     out = str(tmp_path / "speech.json")
-    speech.main(["--model_dir=" + model_dir, "--quick", "--out=" + out])
+    command.main(["--model_dir=" + model_dir, "--quick", "--out=" + out])
     with open(out) as f:
         found = json.load(f)
     b = found["bits"]["run"]
@@ -276,4 +263,4 @@ def test_a_smoke_run_of_speech(speech_run, tmp_path, monkeypatch, capsys):
     assert "full pass, what it depends on" in capsys.readouterr().out
 
     with pytest.raises(SystemExit, match="speech: error: without: got a run with codes"):
-        speech.main(["--model_dir=" + model_dir, "--quick", "--only=bits", "--without=" + model_dir, "--out=" + out])
+        command.main(["--model_dir=" + model_dir, "--quick", "--only=bits", "--without=" + model_dir, "--out=" + out])

@@ -1,6 +1,7 @@
 """Training by several replicas against training by one."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import socket
@@ -12,6 +13,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 from conftest import slow, small_config
 
+from vq_estimator.config import make_config
 from vq_estimator.errors import VQError
 from vq_estimator.training import distribution, run_folder, trainer
 
@@ -118,12 +120,20 @@ def finished(processes, model_dir):
                 assert status == 0, f.read()
 
 
-def test_two_workers_in_step_are_one_with_twice_the_batch(environment, digits, tmp_path):
-    model_dir, alone = str(tmp_path / "run"), str(tmp_path / "alone")
+@pytest.fixture(scope="module")
+def alone(digits, tmp_path_factory):
+    """The folder of the run of SETTINGS by one process."""
+    folder = str(tmp_path_factory.mktemp("runs") / "alone")
+    config = dataclasses.replace(make_config("mnist", **SETTINGS), dataset_source=digits.spec.name)
+    trainer.train(config, digits, folder)
+    return folder
+
+
+def test_two_workers_in_step_are_one_with_twice_the_batch(environment, alone, tmp_path):
+    model_dir = str(tmp_path / "run")
     with cluster(environment, "multi_worker", {"chief": 1, "worker": 1}, model_dir) as processes:
         finished(processes, model_dir)
-    config = run_folder.load_config(model_dir)
-    trainer.train(config, digits, alone)
+    assert run_folder.load_config(model_dir) == run_folder.load_config(alone)
     a, b = tensors(alone), tensors(model_dir)
     assert set(a) == set(b) and a["global_step"] == b["global_step"] == 8
     for name in a:
@@ -132,13 +142,13 @@ def test_two_workers_in_step_are_one_with_twice_the_batch(environment, digits, t
     assert os.path.isfile(os.path.join(model_dir, "eval", "test.json"))
 
 
-def test_workers_of_a_parameter_server_train_one_model(environment, digits, tmp_path):
-    model_dir, alone = str(tmp_path / "run"), str(tmp_path / "alone")
+def test_workers_of_a_parameter_server_train_one_model(environment, alone, tmp_path):
+    model_dir = str(tmp_path / "run")
     with cluster(environment, "parameter_server", {"chief": 1, "worker": 1, "ps": 1}, model_dir) as processes:
         finished(processes, model_dir)
         assert processes["ps0"].poll() is None  # it never ends by itself
     found = tensors(model_dir)
     assert found["global_step"] >= 8 and all(np.isfinite(x).all() for x in found.values())
-    trainer.train(run_folder.load_config(model_dir), digits, alone)
+    assert run_folder.load_config(model_dir) == run_folder.load_config(alone)
     values = [run_folder.load_best(folder)["value"] for folder in (alone, model_dir)]
     assert 0.7 < values[1] / values[0] < 1.4

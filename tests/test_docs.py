@@ -41,7 +41,7 @@ def flags():
             if f"common.{name}(" in text or (name == "data_flags" and "common.run_flags()" in text):
                 text += shared[name]
         found[os.path.basename(path)[:-3]] = set(defined.findall(text))
-    for name, path in (("speed", "benchmarks/speed/__main__.py"), ("speech", "benchmarks/speech.py")):
+    for name, path in (("speed", "benchmarks/speed/__main__.py"), ("speech", "benchmarks/speech/__main__.py")):
         found["benchmarks." + name] = set(re.findall(r'add_argument\("--(\w+)"', read(path)))
     return found
 

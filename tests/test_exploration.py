@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 from conftest import small_config
+from forked import Forked
 from PIL import Image
 
 from vq_estimator import config as c
@@ -161,16 +162,12 @@ def test_mp4_by_ffmpeg_or_not_at_all(tmp_path, monkeypatch, caplog):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.mp4", "ffmpeg"]
 
 
-def test_the_command_draws_every_picture(run, digits, cache_dir, tmp_path):
-    import subprocess
-    import sys
-
-    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    environment = dict(os.environ, VQ_CACHE_DIR=cache_dir, VQ_DATA_DIR=str(tmp_path / "none"))
+def test_the_command_draws_every_picture(run, environment, tmp_path):
     out = tmp_path / "pictures"
-    command = [sys.executable, os.path.join(root, "launch", "explore.py"), "--model_dir=" + run[2], f"--out={out}"]
-    done = subprocess.run(command + ["--frames=20"], env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
+    flags = ["--model_dir=" + run[2], f"--out={out}"]
+    with Forked(environment) as forked:
+        done, other = (forked.script("explore", *flags, more) for more in ("--frames=20", "--image=100"))
+    assert done.status == 0, done.stderr
     names = {"reconstructions.png", "single_code.png", "random_walk.gif", "random_walk_near.gif", "interpolation.png"}
     names |= {"codebook.png", "code_map.png"}
     assert names <= {p.name for p in out.iterdir()}
@@ -180,6 +177,5 @@ def test_the_command_draws_every_picture(run, digits, cache_dir, tmp_path):
             assert high - low > 50, name
     with Image.open(str(out / "random_walk.gif")) as gif:
         assert gif.n_frames > 1
-    done = subprocess.run(command + ["--image=100"], env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 1 and "image: got 100, expected a number from 0 to 99" in done.stderr
+    assert other.status == 1 and "image: got 100, expected a number from 0 to 99" in other.stderr
     assert json.load(open(os.path.join(run[2], "config.json")))["model"]["quantizer"]["L"] == 2

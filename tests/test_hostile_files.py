@@ -38,7 +38,7 @@ from vq_estimator.data import (
     pipeline,
     shards,
     sources,
-    speech,
+    speech_sources,
 )
 from vq_estimator.data.codes import Codes
 from vq_estimator.data.files import FileSpec
@@ -518,7 +518,7 @@ def test_what_is_no_file_is_no_sound(tmp_path):
     os.symlink("..", str(folder / "train" / "up"))
     with pytest.raises(OSError, match="no regular file"):
         audio.read(str(folder / "train" / "pipe.wav"), 8000)
-    source = speech.locate("wav", str(folder), str(tmp_path / "cache"), 8000, max_bad_files=0)
+    source = speech_sources.locate("wav", str(folder), str(tmp_path / "cache"), 8000, max_bad_files=0)
     assert [source.splits[split].names for split in pipeline.SPLITS] == [(s + "/a.wav",) for s in pipeline.SPLITS]
 
 
@@ -529,7 +529,7 @@ def test_a_damaged_cache_of_recordings_is_made_anew(tmp_path):
         write(path, sound_bytes("WAV", "PCM_16", length=300 + i))
 
     def locate():
-        return speech.locate("wav", str(tmp_path / "data"), str(tmp_path / "cache"), 8000)
+        return speech_sources.locate("wav", str(tmp_path / "data"), str(tmp_path / "cache"), 8000)
 
     def contents(source):
         return [[a.tobytes() for a in source.splits[s][:4]] + [source.splits[s].names] for s in pipeline.SPLITS]

@@ -5,17 +5,16 @@ import json
 import math
 import os
 import subprocess
-import sys
 
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from forked import ROOT
+from forked import Forked
 from test_evaluation import KEYS
 from test_export import TF1_PYTHON
 
 from vq_estimator import config as c
-from vq_estimator.data import audio, speech
+from vq_estimator.data import audio, speech_cache, speech_sources
 from vq_estimator.errors import VQError
 from vq_estimator.inference import evaluation, export, extraction, stripping
 from vq_estimator.inference import prior as prior_lib
@@ -48,7 +47,7 @@ def recordings(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def source(recordings, cache_dir):
-    return speech.locate("wav", recordings, cache_dir, RATE)
+    return speech_sources.locate("wav", recordings, cache_dir, RATE)
 
 
 @pytest.fixture(scope="module")
@@ -226,8 +225,8 @@ def test_a_long_recording_is_several_clips(tmp_path, monkeypatch):
     for split in ("train", "validation", "test"):
         (tmp_path / split / "anna").mkdir(parents=True)
         audio.write_wav(str(tmp_path / split / "anna" / "x.wav"), tone(1, 20000), RATE)
-    monkeypatch.setattr(speech, "MOST_SECONDS", 1)
-    clips = speech.locate("wav", str(tmp_path), str(tmp_path / "cache"), RATE).splits["test"]
+    monkeypatch.setattr(speech_cache, "MOST_SECONDS", 1)
+    clips = speech_sources.locate("wav", str(tmp_path), str(tmp_path / "cache"), RATE).splits["test"]
     assert clips.count == 3 and set(clips.names) == {"test/anna/x.wav"}
     assert list(clips.lengths[:2]) == [RATE, RATE] and 0 < clips.lengths[2] < RATE
 
@@ -316,18 +315,14 @@ def test_the_saved_model_loads_in_a_tensorflow_1_15_process(run, tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
 
 
-def script(name, *flags, **given):
-    environment = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3")
-    command = [sys.executable, os.path.join(ROOT, "launch", name + ".py"), *flags]
-    return subprocess.run(command, capture_output=True, env=environment, **given)
-
-
 def test_convert_and_sample_write_wavs(with_prior, recordings, tmp_path):
     model_dir, one = "--model_dir=" + with_prior[2], os.path.join(recordings, "test", "anna", "0.wav")
     out = str(tmp_path / "out.wav")
-    done = script("convert_speech", model_dir, "--input=" + one, "--speaker=ben", "--out=" + out)
-    assert done.returncode == 0, done.stderr
+    asked = ["--num=2", "--seconds=0.1", "--speaker=ben", "--out=" + str(tmp_path / "new")]
+    with Forked() as forked:
+        converted = forked.script("convert_speech", model_dir, "--input=" + one, "--speaker=ben", "--out=" + out)
+        sampled = forked.script("sample", model_dir, *asked)
+    assert converted.status == 0, converted.stderr
     assert len(audio.read(out, RATE)) == len(audio.read(one, RATE))
-    done = script("sample", model_dir, "--num=2", "--seconds=0.1", "--speaker=ben", "--out=" + str(tmp_path / "new"))
-    assert done.returncode == 0, done.stderr
+    assert sampled.status == 0, sampled.stderr
     assert sorted(os.listdir(str(tmp_path / "new"))) == ["000-ben.wav", "001-ben.wav"]

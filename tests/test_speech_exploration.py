@@ -19,20 +19,18 @@ from vq_estimator.inference.speech_exploration import EncodedClips
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    path = str(tmp_path_factory.mktemp("spoken"))
-    spoken.say(path)
-    return path
+def folder(spoken_source):
+    return spoken_source[0]
 
 
 @pytest.fixture(scope="module")
-def source(folder, cache_dir):
-    return spoken.source_of(folder, cache_dir)
+def source(spoken_source):
+    return spoken_source[1]
 
 
 @pytest.fixture(scope="module")
-def run(source, tmp_path_factory):
-    return spoken.train(source, str(tmp_path_factory.mktemp("runs") / "spoken"))
+def run(spoken_run):
+    return spoken_run
 
 
 @pytest.fixture(scope="module")

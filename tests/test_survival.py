@@ -47,12 +47,18 @@ def contents(model_dir):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(environment, tmp_path_factory):
-    """What a run that was never killed leaves."""
+def undisturbed_run(environment, tmp_path_factory):
+    """The folder of a run that was never killed."""
     model_dir = str(tmp_path_factory.mktemp("undisturbed") / "run")
     status, said = train(environment, "never", model_dir)
     assert status == 0, said
-    return contents(model_dir)
+    return model_dir
+
+
+@pytest.fixture(scope="module")
+def undisturbed(undisturbed_run):
+    """What it holds."""
+    return contents(undisturbed_run)
 
 
 def killed_and_resumed(environment, moments, model_dir):
@@ -89,9 +95,9 @@ def test_a_run_that_is_killed_twenty_times_ends_with_the_same_bits(environment, 
     assert kills == 20
 
 
-def test_a_damaged_checkpoint_is_gone_back_from(environment, undisturbed, tmp_path):
+def test_a_damaged_checkpoint_is_gone_back_from(environment, undisturbed_run, undisturbed, tmp_path):
     model_dir = str(tmp_path / "run")
-    assert train(environment, "save:5:0", model_dir)[0] == -signal.SIGKILL
+    shutil.copytree(undisturbed_run, model_dir)
     path = run_folder.find_checkpoint(model_dir).path
     with open(path + ".data-00000-of-00001", "r+b") as f:
         f.truncate(100)

@@ -6,6 +6,7 @@ import os
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from conftest import slow
 from test_reference import REFERENCE
 
 from vq_estimator import config as c
@@ -216,7 +217,7 @@ def pixelcnn_names(K, D, layers=2, maps=4, classes=3):
     return {"pixelcnn/" + name: shape for name, shape in found.items()}
 
 
-@pytest.mark.parametrize("dataset, D", [("mnist", 8), ("cifar10", 12)])
+@pytest.mark.parametrize("dataset, D", [("mnist", 8), slow("cifar10", 12)])
 def test_every_variable_of_a_prior_finds_its_place(dataset, D, tmp_path):
     path, of_prior, model_dir = (str(tmp_path / name) for name in ("last.ckpt", "last-pixelcnn.ckpt", "run"))
     values = write(path, names_of(dataset, D))

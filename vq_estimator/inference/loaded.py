@@ -59,6 +59,7 @@ class Model:
         m = self.config.model
         self._shape = (m.image_size, m.image_size, m.channels)
         self._ops: Dict[str, Any] = {}
+        self._samplers: Dict[int, sampling.Sampler] = {}  # by top_k
 
         def build(model):
             images = tf.placeholder(tf.uint8, (None,) + self._shape)
@@ -75,8 +76,9 @@ class Model:
         self.close()
 
     def close(self) -> None:
-        """Frees the session."""
-        self._session.close()
+        """Frees the sessions."""
+        for session in (self._session, *self._samplers.values()):
+            session.close()
 
     def prepare(self, images: np.ndarray) -> np.ndarray:
         """Images uint8 [N, H, W, C] of another size, resized as those that the model was trained on."""
@@ -137,7 +139,9 @@ class Model:
         if self.prior is None:
             raise VQError("prior: the run has none; train it with train_prior.py")
         each = sampling.labels_for(self.prior.config.codes.classes, num, labels)
-        return sampling.sample(self.config, self.checkpoint, self.prior, num, each, temperature, top_k, seed)
+        if top_k not in self._samplers:
+            self._samplers[top_k] = sampling.Sampler(self.config, self.checkpoint, self.prior, top_k)
+        return self._samplers[top_k].sample(num, each, temperature, seed)
 
     def bits_per_dim(self, images: np.ndarray, codes: Optional[np.ndarray] = None) -> Bits:
         """What images cost: -log2 p(x | z_q), and their codes under each prior, over the dimensions.

@@ -8,7 +8,7 @@ import tensorflow.compat.v1 as tf
 from vq_estimator import drawing
 from vq_estimator.config import Config
 from vq_estimator.errors import VQError
-from vq_estimator.inference.session import TrainedPrior, interruptible, restored
+from vq_estimator.inference.session import TrainedPrior, interruptible, leave, opened
 from vq_estimator.nn.prior import Sampling
 from vq_estimator.training.run_folder import Checkpoint
 
@@ -66,6 +66,69 @@ def check_temperature(temperature: float) -> None:
         raise VQError(f"temperature: got {temperature}, expected a number above 0")
 
 
+class Sampler:
+    """A run's prior and decoder in one graph and one session, to draw from as often as wanted; or as a context.
+
+    Args:
+      config, checkpoint, prior: the run.
+      top_k: see `nn.prior.Sampling`.
+
+    Raises:
+      VQError: a value that can't be.
+    """
+
+    def __init__(self, config: Config, checkpoint: Checkpoint, prior: TrainedPrior, top_k: int = 0):
+        K, self._classes = prior.config.codes.K, prior.config.codes.classes
+        if not 0 <= top_k <= K:
+            raise VQError(f"top_k: got {top_k}, expected 0 (all) to {K}")
+
+        def build(model, code_prior):
+            of = tf.placeholder(tf.int32, [BATCH])
+            draw, heat = tf.placeholder(tf.int64, []), tf.placeholder(tf.float32, [])
+            how = Sampling(draw, heat, top_k)
+            codes = code_prior.sample(tf.constant(BATCH), of if self._classes else None, how)
+            return of, draw, heat, [codes, model.decode(codes, draw)]
+
+        self._session, tensors = opened(config, checkpoint.path, build, prior)
+        self._of, self._draw, self._heat, self._drawn = tensors
+
+    def __enter__(self) -> "Sampler":
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Frees the session."""
+        leave(self._session)
+
+    def sample(self, num: int, labels: Optional[np.ndarray] = None, temperature: float = 1.0, seed: int = 0) -> Samples:
+        """Draws `num` code maps and decodes them; the same arguments give the same samples.
+
+        Args:
+          num: how many.
+          labels: int32 [num] where the prior has classes.
+          temperature, seed: see `nn.prior.Sampling`.
+
+        Raises:
+          VQError: a value that can't be.
+        """
+        check_temperature(temperature)
+        check_seed(seed)
+        got, want = (0 if labels is None else len(labels)), (num if self._classes else 0)
+        if got != want:
+            raise VQError(f"labels: got {got}, expected {want}: the prior has {self._classes} classes")
+        parts = []
+        for start in range(0, num, BATCH):
+            given = np.zeros(BATCH, np.int32)
+            if labels is not None:
+                given[: len(labels[start : start + BATCH])] = labels[start : start + BATCH]
+            feed = {self._of: given, self._heat: temperature, self._draw: part_seed(seed, start // BATCH)}
+            parts.append(interruptible(self._session.run, self._drawn, feed))
+        codes, images = (np.concatenate(p)[:num] for p in zip(*parts))
+        return Samples(codes, images, labels)
+
+
 def sample(
     config: Config,
     checkpoint: Checkpoint,
@@ -76,41 +139,9 @@ def sample(
     top_k: int = 0,
     seed: int = 0,
 ) -> Samples:
-    """Draws `num` code maps and decodes them; the same arguments give the same samples.
-
-    Args:
-      config, checkpoint, prior: the run.
-      num: how many.
-      labels: int32 [num] where the prior has classes.
-      temperature, top_k, seed: see `nn.prior.Sampling`.
-
-    Raises:
-      VQError: a value that can't be.
-    """
-    K = prior.config.codes.K
-    check_temperature(temperature)
-    if not 0 <= top_k <= K:
-        raise VQError(f"top_k: got {top_k}, expected 0 (all) to {K}")
-    check_seed(seed)
-
-    def build(model, code_prior):
-        of = tf.placeholder(tf.int32, [BATCH])
-        draw = tf.placeholder(tf.int64, [])
-        codes = code_prior.sample(
-            tf.constant(BATCH), None if labels is None else of, Sampling(draw, temperature, top_k)
-        )
-        return of, draw, [codes, model.decode(codes, draw)]
-
-    parts = []
-    with restored(config, checkpoint.path, build, prior) as (session, (of, draw, tensors)):
-        for start in range(0, num, BATCH):
-            given = np.zeros(BATCH, np.int32)
-            if labels is not None:
-                given[: len(labels[start : start + BATCH])] = labels[start : start + BATCH]
-            feed = {of: given, draw: part_seed(seed, start // BATCH)}
-            parts.append(interruptible(session.run, tensors, feed))
-    codes, images = (np.concatenate(p)[:num] for p in zip(*parts))
-    return Samples(codes, images, labels)
+    """`Sampler.sample`, once."""
+    with Sampler(config, checkpoint, prior, top_k) as sampler:
+        return sampler.sample(num, labels, temperature, seed)
 
 
 def picture(samples: Samples, columns: int = 10) -> np.ndarray:
