@@ -94,6 +94,16 @@ def parts(f: BinaryIO) -> Iterator[bytes]:
     return iter(lambda: f.read(CHUNK), b"")
 
 
+def size_and_hash(path: str) -> Tuple[int, str]:
+    """The bytes of a regular file: how many, and their SHA-256 in hexadecimal."""
+    digest, size = hashlib.sha256(), 0
+    with open_regular(path) as f:
+        for chunk in parts(f):
+            digest.update(chunk)
+            size += len(chunk)
+    return size, digest.hexdigest()
+
+
 def read_text(path: str, most: int = MOST_JSON) -> str:
     """A file of text in UTF-8.
 

@@ -18,7 +18,7 @@ from vq_estimator.data import folder as folder_lib
 from vq_estimator.data import records, shards
 from vq_estimator.data.catalogue import DatasetSpec
 from vq_estimator.data.decoding import decode_files
-from vq_estimator.data.files import ChecksumCache, FileSpec, atomic_folder, parts, read_json, write_json
+from vq_estimator.data.files import ChecksumCache, FileSpec, atomic_folder, read_json, size_and_hash, write_json
 from vq_estimator.data.folder import Listing
 from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError, one_line
@@ -194,15 +194,7 @@ def _write(folder: str, data_dir: str, listing: Listing, want: Wanted) -> int:
             "counts": counts,
             "class_names": listing.class_names,
             "unreadable": bad,
-            "files": {split: _size_and_hash(os.path.join(folder, split + ".tfrecord")) for split in SPLITS},
+            "files": {split: size_and_hash(os.path.join(folder, split + ".tfrecord")) for split in SPLITS},
         },
     )
     return len(good)
-
-
-def _size_and_hash(path: str) -> Tuple[int, str]:
-    digest = hashlib.sha256()
-    with open(path, "rb") as f:
-        for chunk in parts(f):
-            digest.update(chunk)
-    return os.path.getsize(path), digest.hexdigest()

@@ -25,8 +25,8 @@ from vq_estimator.data.files import (
     FileSpec,
     atomic_folder,
     open_regular,
-    parts,
     read_json,
+    size_and_hash,
     write_json,
 )
 from vq_estimator.data.folder import File
@@ -168,7 +168,7 @@ class Cache:
             "sample_rate": self._rate,
             "speakers": speakers,
             "unreadable": bad,
-            "files": {os.path.basename(path): _size_and_hash(path) for path in written},
+            "files": {os.path.basename(path): size_and_hash(path) for path in written},
         }
         write_json(os.path.join(folder, MANIFEST), dict(made, sha256=_checksum(made)))
 
@@ -195,15 +195,12 @@ def _read(path: str, sample_rate: int) -> Union[_Found, str]:
     """The content of a file, or in one line why it can't be read."""
     try:
         x = audio.trim(audio.read(path, sample_rate), sample_rate)
-        digest = hashlib.sha256()
-        with open_regular(path) as f:
-            for chunk in parts(f):
-                digest.update(chunk)
+        _, sha256 = size_and_hash(path)
     except OSError as e:
         return one_line(e.strerror or str(e))
     except ValueError as e:
         return one_line(str(e))
-    return _Found(audio.mu_law(x), digest.digest())
+    return _Found(audio.mu_law(x), bytes.fromhex(sha256))
 
 
 def _check_bad(bad: Sequence[Sequence[str]], most: int) -> None:
@@ -249,11 +246,3 @@ def _load(paths: Tuple[str, str, str], speakers: int, labels: int) -> Clips:
         raise ValueError(f"{paths[1]} does not fit what is beside it")
     levels = np.memmap(paths[0], np.uint8, "r")
     return Clips(levels, np.ascontiguousarray(ends), speaker.astype(np.int32), label.astype(np.int32), names)
-
-
-def _size_and_hash(path: str) -> Tuple[int, str]:
-    digest = hashlib.sha256()
-    with open(path, "rb") as f:
-        for chunk in parts(f):
-            digest.update(chunk)
-    return os.path.getsize(path), digest.hexdigest()
