@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow.compat.v1 as tf
 
 from vq_estimator import pretrained
 from vq_estimator.data import arrays, audio, pipeline
@@ -15,6 +16,7 @@ from vq_estimator.inference import evaluation, sampling, stripping
 from vq_estimator.inference import prior as prior_lib
 from vq_estimator.inference.loaded import Model
 from vq_estimator.training import run_folder
+from vq_estimator.training.stored import Stored
 from vq_estimator_launch import common
 
 NAMES = pretrained.names()
@@ -98,8 +100,6 @@ def test_mnist_has_the_bits_that_its_card_says(full_data):
 
 
 def iter_images(source, config, n):
-    import tensorflow.compat.v1 as tf
-
     with tf.Graph().as_default(), tf.Session() as session:
         dataset = pipeline.evaluation_dataset(source, "test", config.model.image_size, n)
         features = tf.data.make_one_shot_iterator(dataset).get_next()
@@ -189,6 +189,11 @@ def test_stripped_it_gives_the_same(autoregressive_run, digits, tmp_path, half):
     checkpoint = run_folder.find_checkpoint(model_dir)
     target = stripping.strip(config, checkpoint, str(tmp_path / "small"), half=half)
     assert size(target) < size(model_dir) / 4
+    whole, small = (Stored(c.path) for c in (checkpoint, run_folder.find_checkpoint(target)))
+    for name in ("quantizer/codebook", "quantizer/ema_count", "quantizer/ema_sum"):  # the last follows from the others
+        a, b = (stored.fitting(name, whole.shapes[name], np.float32) for stored in (whole, small))
+        np.testing.assert_allclose(a, b, rtol=1e-3 if half else 1e-5, atol=1e-7)
+    assert "quantizer/ema_sum" not in dict(tf.train.list_variables(run_folder.find_checkpoint(target).path))
     images = next(iter_images(digits, config, 50))
     with Model(model_dir) as whole, Model(target) as small:
         a, b = whole.encode(images), small.encode(images)

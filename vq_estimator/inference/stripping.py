@@ -15,6 +15,7 @@ from vq_estimator.data.files import write_json, write_text
 from vq_estimator.errors import VQError
 from vq_estimator.inference.calibration import fingerprint
 from vq_estimator.inference.session import TrainedPrior, restored
+from vq_estimator.nn.quantizers.codebooks import EMA_SUM
 from vq_estimator.training import averaging, prior_trainer, run_folder
 from vq_estimator.training.run_folder import Checkpoint
 
@@ -27,7 +28,8 @@ def strip(
     """Writes the run folder `target`, whole or not at all; every command here accepts it.
 
     The model works in float32 whatever it was trained in, so that any machine runs it. With `half` the weights are
-    stored as float16; codes and bits of the result may differ in the last digits, so evaluate what was written.
+    stored as float16; codes and bits of the result may differ in the last digits, so evaluate what was written. The
+    sums of EMA codebooks, which follow from the rest, are left out (`training.stored`).
 
     Raises:
       VQError: `target` exists.
@@ -87,7 +89,8 @@ def _names(config: Config, checkpoint: Checkpoint, prior: Optional[TrainedPrior]
 def _copy(checkpoint: Checkpoint, names, folder: str, half: bool) -> str:
     """Saves the named tensors, and the step, as a checkpoint in `folder`; returns its path."""
     reader = tf.train.load_checkpoint(checkpoint.path)
-    values: Dict[str, np.ndarray] = {name: reader.get_tensor(name) for name in names}
+    kept = [name for name in names if not name.endswith("/" + EMA_SUM)]
+    values: Dict[str, np.ndarray] = {name: reader.get_tensor(name) for name in kept}
     with tf.Graph().as_default(), tf.Session() as session:
         variables = []
         for name, value in values.items():

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.errors import VQError
+from vq_estimator.nn.quantizers.codebooks import CODEBOOK, EMA_COUNT, EMA_SUM
 from vq_estimator.training import bundle
 
 # What TensorFlow's readers raise for bytes that are no checkpoint.
@@ -24,6 +25,9 @@ _DAMAGE = (
 
 class Stored:
     """A checkpoint, opened.
+
+    The sums of an EMA codebook, which `inference.stripping` leaves out, are as if they were there: its entries times
+    their counts.
 
     Attributes:
       path: the checkpoint's, without the suffix of its files.
@@ -44,6 +48,12 @@ class Stored:
             self._dtypes = self._reader.get_variable_to_dtype_map()
         except _DAMAGE as e:
             raise self._unreadable(e) from None
+        self._sums = {}  # of a sum that is not stored: the names of entries and counts
+        for count in [name for name in self.shapes if name.endswith("/" + EMA_COUNT)]:
+            entries, total = (count[: -len(EMA_COUNT)] + name for name in (CODEBOOK, EMA_SUM))
+            shape = self.shapes.get(entries)
+            if total not in self.shapes and shape and shape[:-1] == self.shapes[count]:
+                self.shapes[total], self._sums[total] = shape, (entries, count)
 
     def value(self, name: str, dtype: Any) -> np.ndarray:
         """A tensor as `dtype`; float16 may become float32, but text no number.
@@ -51,6 +61,9 @@ class Stored:
         Raises:
           VQError: it can't be read, or is of another kind.
         """
+        if name in self._sums:
+            entries, count = (self.value(of, dtype) for of in self._sums[name])
+            return entries * count[..., np.newaxis]
         try:
             kinds = self._dtypes[name], tf.as_dtype(dtype)
             if not any(all(getattr(k, "is_" + kind) for k in kinds) for kind in ("floating", "integer", "bool")):
@@ -80,7 +93,7 @@ class Stored:
           VQError: one can't be read.
         """
         try:
-            for name in self.shapes:
+            for name in self._dtypes:
                 self._reader.get_tensor(name)
         except _DAMAGE as e:
             raise self._unreadable(e) from None

@@ -11,6 +11,7 @@ from vq_estimator.nn import replicas
 from vq_estimator.nn.module import Module
 from vq_estimator.nn.quantizers import clustering
 
+CODEBOOK, EMA_COUNT, EMA_SUM = "codebook", "ema_count", "ema_sum"  # names of the variables
 USAGE_DECAY = 0.99  # of the usage count that finds dead entries of a codebook moved by gradient
 
 
@@ -56,15 +57,15 @@ class Codebooks:
         c = self._config
         ema = isinstance(c.codebook, EMACodebook)
         entries = tf.truncated_normal_initializer(stddev=0.02)
-        codebook = Module.variable("codebook", [c.L, c.K, c.D], entries, not ema, replicas.SAME)
+        codebook = Module.variable(CODEBOOK, [c.L, c.K, c.D], entries, not ema, replicas.SAME)
         count = total = None
         if ema or c.codebook.restart_below > 0:
-            count = Module.variable("ema_count", [c.L, c.K], tf.ones_initializer(), False, replicas.SAME)
+            count = Module.variable(EMA_COUNT, [c.L, c.K], tf.ones_initializer(), False, replicas.SAME)
         if ema:
             # Counts and sums are in fair shares: the moving sum starts where the codebook does, with the weight of one.
             start = codebook.initial_value
             same = dict(trainable=False, use_resource=True, aggregation=replicas.SAME)
-            total = tf.get_variable("ema_sum", initializer=start, **same)
+            total = tf.get_variable(EMA_SUM, initializer=start, **same)
         return codebook, count, total
 
     @property
