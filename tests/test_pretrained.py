@@ -75,6 +75,22 @@ def test_each_encodes_decodes_samples_and_prices(name):
         assert (figures["prior"] is None) == (model.prior is None) == (bits.rate_prior is None)
 
 
+def test_a_loaded_model_samples_what_the_command_does_and_builds_its_graph_once(monkeypatch):
+    built = []
+    real = sampling.opened
+    monkeypatch.setattr(sampling, "opened", lambda *given: built.append(None) or real(*given))
+    with pretrained.load("mnist") as model:
+        first, other, again = (model.sample(10, seed=1, temperature=heat) for heat in (1.0, 0.5, 1.0))
+        assert len(built) == 1
+        alone = sampling.sample(model.config, model.checkpoint, model.prior, 10, first.labels, seed=1)
+        with pytest.raises(VQError, match="labels: got 3, expected 10: the prior has 10 classes"):
+            sampling.sample(model.config, model.checkpoint, model.prior, 10, first.labels[:3])
+    for same in (again, alone):
+        np.testing.assert_array_equal(first.codes, same.codes)
+        np.testing.assert_array_equal(first.images, same.images)
+    assert (first.codes != other.codes).any()
+
+
 def test_draws_of_many_images_differ_between_batches():
     with pretrained.load("cifar10") as model:
         codes = np.repeat(model.encode(np.zeros([1, 32, 32, 3], np.uint8)), 102, 0)
