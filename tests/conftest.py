@@ -12,6 +12,7 @@ import hypothesis
 import pytest
 import spoken
 import tensorflow.compat.v1 as tf
+from forked import Forked
 
 from vq_estimator.config import make_config
 from vq_estimator.data import sources
@@ -61,6 +62,13 @@ def digits(cache_dir, tmp_path_factory):
 def environment(tmp_path_factory, cache_dir, digits):
     """Of a script: no data folder, so that it falls back to the embedded digits, which the cache holds already."""
     return dict(os.environ, VQ_CACHE_DIR=cache_dir, VQ_DATA_DIR=str(tmp_path_factory.mktemp("no_data")))
+
+
+@pytest.fixture(scope="session")
+def server():
+    """A Forked."""
+    with Forked() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

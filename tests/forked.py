@@ -1,7 +1,7 @@
-"""The scripts as processes without TensorFlow's import for each: a server imports it once and forks for every command.
+"""Commands as processes without TensorFlow's import for each: a server imports it once and forks for every one.
 
-    with Forked(environment) as forked:
-        done = forked.script("train", "--K=0")
+    with Forked() as server:
+        done = server.within(environment).script("train", "--K=0")
 
 Run as a program this file is the server.
 """
@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 from typing import NamedTuple
 
@@ -41,10 +42,10 @@ class Done(NamedTuple):
 class Forked:
     """The server, as a context."""
 
-    def __init__(self, environment=None):
+    def __init__(self):
         self._server = subprocess.Popen(
             [sys.executable, os.path.abspath(__file__)],
-            env=dict(environment or os.environ, PYTHONPATH=ROOT),
+            env=dict(os.environ, PYTHONPATH=ROOT),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             universal_newlines=True,
@@ -58,43 +59,116 @@ class Forked:
         self._server.wait()
         self._server.stdout.close()
 
-    def script(self, name, *flags, cwd="."):
-        """Runs `launch/<name>.py` with flags in the folder `cwd`."""
-        return self._call([os.path.join(ROOT, "launch", name + ".py"), *flags], None, cwd)
+    def within(self, environment):
+        """The same server's commands, with other environment variables."""
+        return Commands(self.ask, environment)
 
-    def code(self, text, *arguments, cwd="."):
-        """Runs a program, given as its text."""
-        return self._call(["code.py", *arguments], text, cwd)
-
-    def _call(self, argv, code, cwd):
-        request = {"argv": [str(a) for a in argv], "code": code, "cwd": os.path.abspath(str(cwd))}
+    def ask(self, **request):
+        """The server's answer."""
         self._server.stdin.write(json.dumps(request) + "\n")
         self._server.stdin.flush()
-        return Done(*json.loads(self._server.stdout.readline()))
+        return json.loads(self._server.stdout.readline())
+
+
+class Commands:
+    """Runs commands with these environment variables."""
+
+    def __init__(self, ask, environment):
+        self._ask, self._environment = ask, dict(environment)
+
+    def script(self, name, *flags, cwd="."):
+        """Runs `launch/<name>.py` with flags in the folder `cwd`; Done."""
+        return self.file(launch(name), *flags, cwd=cwd)
+
+    def file(self, path, *arguments, cwd="."):
+        """Runs a Python file; Done."""
+        return Done(*self._ask(do="run", argv=[path, *map(str, arguments)], **self._given(cwd)))
+
+    def code(self, text, *arguments, cwd="."):
+        """Runs a program, given as its text; Done."""
+        return Done(*self._ask(do="run", argv=["code.py", *map(str, arguments)], code=text, **self._given(cwd)))
+
+    def start(self, name, *flags, output, cwd="."):
+        """A Process that runs `launch/<name>.py` beside this one and writes what it says to the file `output`."""
+        argv = [launch(name), *map(str, flags)]
+        return Process(self._ask, self._ask(do="start", argv=argv, output=str(output), **self._given(cwd)))
+
+    def _given(self, cwd):
+        return {"environment": self._environment, "cwd": os.path.abspath(str(cwd))}
+
+
+class Process:
+    """A started command, as subprocess has them."""
+
+    def __init__(self, ask, pid):
+        self._ask, self._pid, self._status = ask, pid, None
+
+    def poll(self):
+        """Its exit status, None while it runs."""
+        if self._status is None:
+            self._status = self._ask(do="poll", pid=self._pid)
+        return self._status
+
+    def wait(self):
+        """Its exit status, once it ends."""
+        while self.poll() is None:
+            time.sleep(0.1)
+        return self._status
+
+    def kill(self):
+        """Ends it; nothing where it has ended."""
+        if self.poll() is None:
+            os.kill(self._pid, signal.SIGKILL)
+
+
+def launch(name):
+    return os.path.join(ROOT, "launch", name + ".py")
 
 
 def serve(requests, answers):
     """One answer, a line of JSON, for each line of JSON that is a request."""
+    acts = {"run": run, "start": start, "poll": poll}
     for line in requests:
-        answers.write(json.dumps(run(json.loads(line))) + "\n")
+        request = json.loads(line)
+        answers.write(json.dumps(acts[request["do"]](request)) + "\n")
         answers.flush()
 
 
 def run(request):
     """(status, stdout, stderr, megabytes) of a request, run in a process of its own."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        child = os.fork()
-        if child == 0:
-            os.dup2(out.fileno(), 1)
-            os.dup2(err.fileno(), 2)
-            os._exit(status_of(request))
-        _, ended, used = os.wait4(child, 0)
+        _, ended, used = os.wait4(child_of(request, out, err), 0)
         texts = []
         for file in (out, err):
             file.seek(0)
             texts.append(file.read().decode("utf-8", "backslashreplace"))
-    status = -os.WTERMSIG(ended) if os.WIFSIGNALED(ended) else os.WEXITSTATUS(ended)
-    return (status, *texts, used.ru_maxrss // 1024)
+    return (exit_status(ended), *texts, used.ru_maxrss // 1024)
+
+
+def start(request):
+    """The number of the process that runs a request."""
+    with open(request["output"], "wb") as output:
+        return child_of(request, output, output)
+
+
+def poll(request):
+    """The exit status of a process, None while it runs."""
+    pid, ended = os.waitpid(request["pid"], os.WNOHANG)
+    return exit_status(ended) if pid else None
+
+
+def exit_status(ended):
+    return -os.WTERMSIG(ended) if os.WIFSIGNALED(ended) else os.WEXITSTATUS(ended)
+
+
+def child_of(request, out, err):
+    """The number of a new process that runs a request."""
+    child = os.fork()
+    if child == 0:
+        os.dup2(out.fileno(), 1)
+        os.dup2(err.fileno(), 2)
+        os._exit(status_of(request))
+    return child
 
 
 def status_of(request):
@@ -102,9 +176,11 @@ def status_of(request):
     signal.alarm(SECONDS)
     try:
         os.chdir(request["cwd"])
+        os.environ.clear()
+        os.environ.update(request["environment"])
         sys.argv = request["argv"]
         sys.stdin = open(os.devnull)
-        if request["code"] is None:
+        if "code" not in request:
             runpy.run_path(sys.argv[0], run_name="__main__")
         else:
             exec(request["code"], {"__name__": "__main__"})

@@ -237,6 +237,7 @@ def test_a_run_to_compare_with_differs_in_its_codes_alone(spoken_source):
         bits.check_without(config, other(K=1, wavenet_maps=8))
 
 
+@pytest.mark.slow
 def test_a_smoke_run_of_speech(spoken_source, spoken_run, tmp_path, monkeypatch, capsys):
     pytest.importorskip("sklearn")
     from benchmarks.speech import __main__ as command

@@ -37,7 +37,8 @@ CASES = {
     "autoregressive, categorical": (dict(SMALL, likelihood="categorical", quantizer="residual", L=2), 0, "learned"),
     "autoregressive, bernoulli": (dict(SMALL, likelihood="bernoulli", binarize=True), None, "uniform"),
 }
-SLOW = {"mse, classes", "gaussian", "autoregressive, residual", "autoregressive, categorical"}
+SLOW = {"mse, classes", "gaussian", "logistic"}
+SLOW |= {"autoregressive, residual", "autoregressive, categorical", "autoregressive, bernoulli"}
 
 
 @pytest.fixture(scope="module")
@@ -228,7 +229,7 @@ def test_another_model_is_refused(runs, tmp_path):
         codec.decompress(other, path)
 
 
-@pytest.mark.parametrize("name", ["autoregressive", "mse, learned"])
+@pytest.mark.parametrize("name", [slow("autoregressive"), "mse, learned"])
 def test_floats_that_differ_here_are_one_line_and_no_pixels(name, runs, tmp_path, monkeypatch):
     run, x, _ = runs(name)
     path = str(tmp_path / "x.vqz")

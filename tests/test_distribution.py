@@ -5,8 +5,7 @@ import dataclasses
 import json
 import os
 import socket
-import subprocess
-import sys
+import time
 
 import numpy as np
 import pytest
@@ -17,7 +16,6 @@ from vq_estimator.config import make_config
 from vq_estimator.errors import VQError
 from vq_estimator.training import distribution, run_folder, trainer
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SHARED = {  # what is one on all replicas: EMA statistics, k-means start, restart, averages, the clipped norm, flips
     "vq": dict(preset="tuned", restart_below=0.5, kmeans_steps=3, average_decay=0.9, clip_norm=0.05, flip=True),
     "residual": dict(preset="tuned", quantizer="residual", L=2, kmeans_steps=3, restart_below=0.5),
@@ -88,22 +86,25 @@ def free_port():
 
 
 @contextlib.contextmanager
-def cluster(environment, kind, jobs, model_dir):
-    """The processes of a cluster on this machine, by their tasks; those that still run at the end are killed."""
+def cluster(server, environment, kind, jobs, model_dir, chief_first=False):
+    """The processes of a cluster on this machine, by their tasks; those that still run at the end are killed.
+
+    With `chief_first` the others begin once it has its folder: where a worker of parameter servers finds no variables
+    TensorFlow has it look again after 30 seconds.
+    """
     flags = [f"--{k}={v}" for k, v in SETTINGS.items()] + [f"--distribution={kind}", f"--model_dir={model_dir}"]
     addresses = {job: [f"127.0.0.1:{free_port()}" for _ in range(n)] for job, n in jobs.items()}
-    processes, train = {}, os.path.join(ROOT, "launch", "train.py")
+    processes = {}
     try:
         for job, n in dict(jobs, evaluator=1).items():
             for index in range(n):
                 task = json.dumps({"cluster": addresses, "task": {"type": job, "index": index}})
-                output = open(f"{model_dir}-{job}{index}.log", "wb")
-                processes[f"{job}{index}"] = subprocess.Popen(
-                    [sys.executable, train, "--dataset=mnist", *flags],
-                    env=dict(environment, TF_CONFIG=task),
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                )
+                output = f"{model_dir}-{job}{index}.log"
+                commands = server.within(dict(environment, TF_CONFIG=task))
+                process = commands.start("train", "--dataset=mnist", *flags, output=output)
+                processes[f"{job}{index}"] = process
+                while chief_first and process.poll() is None and not os.path.isfile(f"{model_dir}/config.json"):
+                    time.sleep(0.05)
         yield processes
     finally:
         for process in processes.values():
@@ -115,7 +116,7 @@ def finished(processes, model_dir):
     """Waits for the tasks that end by themselves."""
     for name, process in processes.items():
         if not name.startswith("ps"):
-            status = process.wait(timeout=300)
+            status = process.wait()
             with open(f"{model_dir}-{name}.log", errors="replace") as f:
                 assert status == 0, f.read()
 
@@ -129,9 +130,9 @@ def alone(digits, tmp_path_factory):
     return folder
 
 
-def test_two_workers_in_step_are_one_with_twice_the_batch(environment, alone, tmp_path):
+def test_two_workers_in_step_are_one_with_twice_the_batch(server, environment, alone, tmp_path):
     model_dir = str(tmp_path / "run")
-    with cluster(environment, "multi_worker", {"chief": 1, "worker": 1}, model_dir) as processes:
+    with cluster(server, environment, "multi_worker", {"chief": 1, "worker": 1}, model_dir) as processes:
         finished(processes, model_dir)
     assert run_folder.load_config(model_dir) == run_folder.load_config(alone)
     a, b = tensors(alone), tensors(model_dir)
@@ -142,9 +143,11 @@ def test_two_workers_in_step_are_one_with_twice_the_batch(environment, alone, tm
     assert os.path.isfile(os.path.join(model_dir, "eval", "test.json"))
 
 
-def test_workers_of_a_parameter_server_train_one_model(environment, alone, tmp_path):
+def test_workers_of_a_parameter_server_train_one_model(server, environment, alone, tmp_path):
     model_dir = str(tmp_path / "run")
-    with cluster(environment, "parameter_server", {"chief": 1, "worker": 1, "ps": 1}, model_dir) as processes:
+    with cluster(
+        server, environment, "parameter_server", {"chief": 1, "worker": 1, "ps": 1}, model_dir, True
+    ) as processes:
         finished(processes, model_dir)
         assert processes["ps0"].poll() is None  # it never ends by itself
     found = tensors(model_dir)

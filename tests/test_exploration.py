@@ -1,5 +1,6 @@
 """What the codes mean: walks, neighbours, single codes, interpolation, by plain arithmetic."""
 
+import functools
 import json
 import os
 
@@ -7,7 +8,6 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 from conftest import small_config
-from forked import Forked
 from PIL import Image
 
 from vq_estimator import config as c
@@ -162,11 +162,11 @@ def test_mp4_by_ffmpeg_or_not_at_all(tmp_path, monkeypatch, caplog):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.mp4", "ffmpeg"]
 
 
-def test_the_command_draws_every_picture(run, environment, tmp_path):
+def test_the_command_draws_every_picture(run, server, environment, tmp_path):
     out = tmp_path / "pictures"
     flags = ["--model_dir=" + run[2], f"--out={out}"]
-    with Forked(environment) as forked:
-        done, other = (forked.script("explore", *flags, more) for more in ("--frames=20", "--image=100"))
+    explore = functools.partial(server.within(environment).script, "explore", *flags)
+    done, other = explore("--frames=20"), explore("--image=100")
     assert done.status == 0, done.stderr
     names = {"reconstructions.png", "single_code.png", "random_walk.gif", "random_walk_near.gif", "interpolation.png"}
     names |= {"codebook.png", "code_map.png"}

@@ -10,7 +10,7 @@ import re
 import shutil
 
 import pytest
-from forked import ROOT, Forked
+from forked import ROOT
 
 from vq_estimator import pretrained
 from vq_estimator.inference import calibration, codec
@@ -319,13 +319,10 @@ print(json.dumps({f.name: f.flag_type() for f in ours}))
 
 
 @pytest.fixture(scope="module")
-def forked(tmp_path_factory, cache_dir, digits):
+def forked(server, environment):
     """The scripts, with no data but the embedded digits, and with no network."""
-    environment = dict(os.environ, VQ_CACHE_DIR=cache_dir, VQ_DATA_DIR=str(tmp_path_factory.mktemp("no_data")))
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
-        environment[name] = "http://127.0.0.1:9"  # nothing listens there
-    with Forked(environment) as server:
-        yield server
+    nowhere = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
+    return server.within(dict(environment, **nowhere))
 
 
 @pytest.fixture(scope="module")

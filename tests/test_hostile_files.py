@@ -20,7 +20,6 @@ import pytest
 import soundfile
 import tensorflow.compat.v1 as tf
 from conftest import no_network
-from forked import Forked
 from hostile import damaged, damaged_json, everything_below, fewer, refused, write
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,9 +45,8 @@ from vq_estimator.data.images import Wanted
 
 
 @pytest.fixture(scope="module")
-def forked():
-    with Forked() as server:
-        yield server
+def forked(server):
+    return server.within(os.environ)
 
 
 @pytest.fixture(autouse=True)

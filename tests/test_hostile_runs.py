@@ -10,7 +10,6 @@ import struct
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from forked import Forked
 from hostile import damaged, damaged_json, everything_below, fewer, refused, write
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,9 +32,8 @@ def quiet(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def forked():
-    with Forked() as server:
-        yield server
+def forked(server):
+    return server.within(os.environ)
 
 
 @pytest.fixture
@@ -187,8 +185,8 @@ def test_training_removes_nothing_that_a_list_of_checkpoints_names_elsewhere(sma
         f.write(f'all_model_checkpoint_paths: "{elsewhere}/model.ckpt-30"\n')
     before = everything_below(elsewhere)
     config = small_run[0]
-    longer = dataclasses.replace(config, train=dataclasses.replace(config.train, max_steps=240))
-    assert trainer.train(longer, digits, str(folder)).step == 240
+    longer = dataclasses.replace(config, train=dataclasses.replace(config.train, max_steps=180, eval_steps=180))
+    assert trainer.train(longer, digits, str(folder)).step == 180
     assert not (folder / "model.ckpt-30.index").exists()  # of five that are kept
     assert everything_below(elsewhere) == before
 
@@ -392,7 +390,7 @@ def test_damaged_codes_are_decoded_or_refused(model, tmp_path):
         ([1, 2], "{}"),
         (["a", "b"], "[]"),
         (["a", "b"], "{"),
-        (["a", "b"], "[" * 100000),
+        pytest.param(["a", "b"], "[" * 100000, id="deep"),
         (["a", "b"], '{"fingerprint": 5}'),
     ],
 )

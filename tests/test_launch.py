@@ -12,7 +12,6 @@ import time
 import numpy as np
 import pytest
 from codec_runs import sounds, write_run
-from forked import Forked
 from PIL import Image
 
 from vq_estimator.data import audio
@@ -92,10 +91,9 @@ def offline(environment):
 
 
 @pytest.fixture(scope="module")
-def forked(offline):
+def forked(server, offline):
     """As processes that share one import of TensorFlow."""
-    with Forked(offline) as server:
-        yield server
+    return server.within(offline)
 
 
 SMALL = ["--K=8", "--D=16", "--save_checkpoints_steps=20", "--eval_steps=20", "--log_steps=5"]

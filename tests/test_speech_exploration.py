@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import soundfile
 import spoken
-from forked import Forked
 from PIL import Image
 
 from vq_estimator.data import audio
@@ -40,9 +39,8 @@ def model(run):
 
 
 @pytest.fixture(scope="module")
-def forked(folder, cache_dir):
-    with Forked(dict(os.environ, VQ_CACHE_DIR=cache_dir, VQ_DATA_DIR=folder)) as server:
-        yield server
+def forked(server, folder, cache_dir):
+    return server.within(dict(os.environ, VQ_CACHE_DIR=cache_dir, VQ_DATA_DIR=folder))
 
 
 def clips(codes, lengths, labels):

@@ -7,7 +7,6 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -21,15 +20,19 @@ from vq_estimator.training import run_folder, trainer
 HERE = os.path.dirname(os.path.abspath(__file__))
 FLAGS = [
     *("--dataset=mnist", "--preset=tuned", "--D=16", "--K=8", "--average_decay=0.9", "--flip", "--deterministic"),
-    *("--max_steps=90", "--save_checkpoints_steps=10", "--eval_steps=30", "--save_summary_steps=20"),
+    *("--max_steps=60", "--save_checkpoints_steps=10", "--eval_steps=30", "--save_summary_steps=20"),
 ]
 
 
-def train(environment, moment, model_dir, *flags):
+@pytest.fixture(scope="module")
+def forked(server, environment):
+    return server.within(environment)
+
+
+def train(forked, moment, model_dir, *flags):
     """The exit status of the command, and what it said."""
-    command = [sys.executable, os.path.join(HERE, "killed.py"), moment, *FLAGS, *flags, f"--model_dir={model_dir}"]
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
-    return done.returncode, done.stdout.decode(errors="replace")
+    done = forked.file(os.path.join(HERE, "killed.py"), moment, *FLAGS, *flags, f"--model_dir={model_dir}")
+    return done.status, done.stdout + done.stderr
 
 
 def contents(model_dir):
@@ -47,10 +50,10 @@ def contents(model_dir):
 
 
 @pytest.fixture(scope="module")
-def undisturbed_run(environment, tmp_path_factory):
+def undisturbed_run(forked, tmp_path_factory):
     """The folder of a run that was never killed."""
     model_dir = str(tmp_path_factory.mktemp("undisturbed") / "run")
-    status, said = train(environment, "never", model_dir)
+    status, said = train(forked, "never", model_dir)
     assert status == 0, said
     return model_dir
 
@@ -61,23 +64,23 @@ def undisturbed(undisturbed_run):
     return contents(undisturbed_run)
 
 
-def killed_and_resumed(environment, moments, model_dir):
+def killed_and_resumed(forked, moments, model_dir):
     """Kills the run at each moment in turn and has it go on, until it comes to its end; counts the kills."""
     for kills, moment in enumerate(itertools.chain(moments, ["never"])):
-        status, said = train(environment, moment, model_dir)
+        status, said = train(forked, moment, model_dir)
         if status == 0:
             return kills
         assert status == -signal.SIGKILL, said
 
 
-def test_a_run_that_is_killed_ends_with_the_same_bits(environment, undisturbed, tmp_path):
+def test_a_run_that_is_killed_ends_with_the_same_bits(forked, undisturbed, tmp_path):
     model_dir = str(tmp_path / "run")
-    assert killed_and_resumed(environment, ["save:4:0.002", "evaluate:0.1", "step:13"], model_dir) == 3
+    assert killed_and_resumed(forked, ["save:4:0.002", "evaluate:0.1", "step:13"], model_dir) == 3
     assert contents(model_dir) == undisturbed
 
 
 @pytest.mark.slow
-def test_a_run_that_is_killed_twenty_times_ends_with_the_same_bits(environment, undisturbed, tmp_path):
+def test_a_run_that_is_killed_twenty_times_ends_with_the_same_bits(forked, undisturbed, tmp_path):
     draw = random.Random(0)
     kinds = [
         lambda: f"step:{draw.randint(1, 12)}",
@@ -88,20 +91,20 @@ def test_a_run_that_is_killed_twenty_times_ends_with_the_same_bits(environment, 
     kills = 0
     for n in range(10):  # as many runs as it takes: how far each comes between its kills depends on the machine
         model_dir = str(tmp_path / str(n))
-        kills += killed_and_resumed(environment, [draw.choice(kinds)() for _ in range(20 - kills)], model_dir)
+        kills += killed_and_resumed(forked, [draw.choice(kinds)() for _ in range(20 - kills)], model_dir)
         assert contents(model_dir) == undisturbed
         if kills == 20:
             break
     assert kills == 20
 
 
-def test_a_damaged_checkpoint_is_gone_back_from(environment, undisturbed_run, undisturbed, tmp_path):
+def test_a_damaged_checkpoint_is_gone_back_from(forked, undisturbed_run, undisturbed, tmp_path):
     model_dir = str(tmp_path / "run")
     shutil.copytree(undisturbed_run, model_dir)
     path = run_folder.find_checkpoint(model_dir).path
     with open(path + ".data-00000-of-00001", "r+b") as f:
         f.truncate(100)
-    status, said = train(environment, "never", model_dir)
+    status, said = train(forked, "never", model_dir)
     assert status == 0 and f"{os.path.basename(path)}' can't be read" in said, said
     assert contents(model_dir) == undisturbed
 
