@@ -78,7 +78,7 @@ class Commands:
 
     def script(self, name, *flags, cwd="."):
         """Runs `launch/<name>.py` with flags in the folder `cwd`; Done."""
-        return self.file(launch(name), *flags, cwd=cwd)
+        return self.file(os.path.join(ROOT, "launch", name + ".py"), *flags, cwd=cwd)
 
     def file(self, path, *arguments, cwd="."):
         """Runs a Python file; Done."""
@@ -88,9 +88,9 @@ class Commands:
         """Runs a program, given as its text; Done."""
         return Done(*self._ask(do="run", argv=["code.py", *map(str, arguments)], code=text, **self._given(cwd)))
 
-    def start(self, name, *flags, output, cwd="."):
-        """A Process that runs `launch/<name>.py` beside this one and writes what it says to the file `output`."""
-        argv = [launch(name), *map(str, flags)]
+    def start(self, path, *arguments, output, cwd="."):
+        """A Process that runs a Python file beside this one and writes what it says to the file `output`."""
+        argv = [path, *map(str, arguments)]
         return Process(self._ask, self._ask(do="start", argv=argv, output=str(output), **self._given(cwd)))
 
     def _given(self, cwd):
@@ -119,10 +119,6 @@ class Process:
         """Ends it; nothing where it has ended."""
         if self.poll() is None:
             os.kill(self._pid, signal.SIGKILL)
-
-
-def launch(name):
-    return os.path.join(ROOT, "launch", name + ".py")
 
 
 def serve(requests, answers):

@@ -5,19 +5,21 @@ import dataclasses
 import json
 import os
 import socket
-import time
 
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from conftest import slow, small_config
+from conftest import small_config
 
 from vq_estimator.config import make_config
 from vq_estimator.errors import VQError
 from vq_estimator.training import distribution, run_folder, trainer
 
-SHARED = {  # what is one on all replicas: EMA statistics, k-means start, restart, averages, the clipped norm, flips
-    "vq": dict(preset="tuned", restart_below=0.5, kmeans_steps=3, average_decay=0.9, clip_norm=0.05, flip=True),
+MEMBER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "member.py")
+# What is one on all replicas: EMA statistics, k-means start, restart, averages, the clipped norm, flips.
+SETTINGS = dict(preset="tuned", restart_below=0.5, kmeans_steps=3, average_decay=0.9, clip_norm=0.05, flip=True)
+SETTINGS.update(K=8, D=16, batch_size=16, max_steps=8, learning_rate=1e-3, save_checkpoints_steps=4, log_steps=4)
+OTHERS = {
     "residual": dict(preset="tuned", quantizer="residual", L=2, kmeans_steps=3, restart_below=0.5),
     "gradient": dict(kmeans_steps=2, restart_below=0.5),
     "original": dict(),
@@ -29,22 +31,43 @@ def tensors(model_dir):
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
-@pytest.mark.parametrize("settings", ["vq", *map(slow, sorted(set(SHARED) - {"vq"}))])
-def test_two_replicas_are_one_with_twice_the_batch(digits, tmp_path, settings):
-    config = small_config(digits, batch_size=16, max_steps=8, learning_rate=1e-3, **SHARED[settings])
-    alone, shared = str(tmp_path / "alone"), str(tmp_path / "shared")
-    trainer.train(config, digits, alone)
-    result = trainer.train(config, digits, shared, shared=distribution.make("mirrored", cpu_devices=2))
-    assert result.step == 8
-    with open(os.path.join(shared, "graph.pbtxt")) as f:
-        assert "replica_1/" in f.read()
-    a, b = tensors(alone), tensors(shared)
-    assert set(a) == set(b)
+def close(model_dir, alone):
+    """Both runs came to the same tensors."""
+    a, b = tensors(alone), tensors(model_dir)
+    assert set(a) == set(b) and a["global_step"] == b["global_step"] == 8
     for name in a:
         np.testing.assert_allclose(a[name], b[name], rtol=1e-3, atol=2e-5, err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def alone(digits, tmp_path_factory):
+    """(config, folder) of the run of SETTINGS by one process."""
+    folder = str(tmp_path_factory.mktemp("runs") / "alone")
+    config = dataclasses.replace(make_config("mnist", **SETTINGS), dataset_source=digits.spec.name)
+    trainer.train(config, digits, folder)
+    return config, folder
+
+
+def two_replicas_are_one(config, alone, digits, shared):
+    assert trainer.train(config, digits, shared, shared=distribution.make("mirrored", cpu_devices=2)).step == 8
+    with open(os.path.join(shared, "graph.pbtxt")) as f:
+        assert "replica_1/" in f.read()
+    close(shared, alone)
     found = [run_folder.load_best(folder) for folder in (alone, shared)]
     assert found[0]["global_step"] == found[1]["global_step"]
     np.testing.assert_allclose(found[0]["value"], found[1]["value"], rtol=1e-4)
+
+
+def test_two_replicas_are_one_with_twice_the_batch(digits, alone, tmp_path):
+    two_replicas_are_one(*alone, digits, str(tmp_path / "shared"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", sorted(OTHERS))
+def test_so_they_are_of_other_codebooks(digits, tmp_path, settings):
+    config = small_config(digits, batch_size=16, max_steps=8, learning_rate=1e-3, **OTHERS[settings])
+    trainer.train(config, digits, str(tmp_path / "alone"))
+    two_replicas_are_one(config, str(tmp_path / "alone"), digits, str(tmp_path / "shared"))
 
 
 def test_a_batch_that_can_not_be_shared_out_is_one_line(digits, tmp_path):
@@ -75,10 +98,6 @@ def test_a_cluster_that_does_not_fit_is_one_line(kind, tf_config):
         distribution.make(kind, text)
 
 
-SETTINGS = dict(preset="tuned", K=8, D=16, batch_size=16, max_steps=8, learning_rate=1e-3)
-SETTINGS.update(restart_below=0.5, kmeans_steps=3, save_checkpoints_steps=4, log_steps=4)
-
-
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -86,12 +105,8 @@ def free_port():
 
 
 @contextlib.contextmanager
-def cluster(server, environment, kind, jobs, model_dir, chief_first=False):
-    """The processes of a cluster on this machine, by their tasks; those that still run at the end are killed.
-
-    With `chief_first` the others begin once it has its folder: where a worker of parameter servers finds no variables
-    TensorFlow has it look again after 30 seconds.
-    """
+def cluster(server, environment, kind, jobs, model_dir):
+    """The processes of a cluster on this machine, by their tasks; those that still run at the end are killed."""
     flags = [f"--{k}={v}" for k, v in SETTINGS.items()] + [f"--distribution={kind}", f"--model_dir={model_dir}"]
     addresses = {job: [f"127.0.0.1:{free_port()}" for _ in range(n)] for job, n in jobs.items()}
     processes = {}
@@ -101,10 +116,7 @@ def cluster(server, environment, kind, jobs, model_dir, chief_first=False):
                 task = json.dumps({"cluster": addresses, "task": {"type": job, "index": index}})
                 output = f"{model_dir}-{job}{index}.log"
                 commands = server.within(dict(environment, TF_CONFIG=task))
-                process = commands.start("train", "--dataset=mnist", *flags, output=output)
-                processes[f"{job}{index}"] = process
-                while chief_first and process.poll() is None and not os.path.isfile(f"{model_dir}/config.json"):
-                    time.sleep(0.05)
+                processes[f"{job}{index}"] = commands.start(MEMBER, "--dataset=mnist", *flags, output=output)
         yield processes
     finally:
         for process in processes.values():
@@ -121,37 +133,24 @@ def finished(processes, model_dir):
                 assert status == 0, f.read()
 
 
-@pytest.fixture(scope="module")
-def alone(digits, tmp_path_factory):
-    """The folder of the run of SETTINGS by one process."""
-    folder = str(tmp_path_factory.mktemp("runs") / "alone")
-    config = dataclasses.replace(make_config("mnist", **SETTINGS), dataset_source=digits.spec.name)
-    trainer.train(config, digits, folder)
-    return folder
-
-
 def test_two_workers_in_step_are_one_with_twice_the_batch(server, environment, alone, tmp_path):
     model_dir = str(tmp_path / "run")
     with cluster(server, environment, "multi_worker", {"chief": 1, "worker": 1}, model_dir) as processes:
         finished(processes, model_dir)
-    assert run_folder.load_config(model_dir) == run_folder.load_config(alone)
-    a, b = tensors(alone), tensors(model_dir)
-    assert set(a) == set(b) and a["global_step"] == b["global_step"] == 8
-    for name in a:
-        np.testing.assert_allclose(a[name], b[name], rtol=1e-3, atol=2e-5, err_msg=name)
+    assert run_folder.load_config(model_dir) == alone[0]
+    close(model_dir, alone[1])
     assert run_folder.evaluated(model_dir) == 8 and run_folder.load_best(model_dir)["global_step"] == 8
     assert os.path.isfile(os.path.join(model_dir, "eval", "test.json"))
 
 
 def test_workers_of_a_parameter_server_train_one_model(server, environment, alone, tmp_path):
     model_dir = str(tmp_path / "run")
-    with cluster(
-        server, environment, "parameter_server", {"chief": 1, "worker": 1, "ps": 1}, model_dir, True
-    ) as processes:
+    jobs = {"chief": 1, "worker": 1, "ps": 1}
+    with cluster(server, environment, "parameter_server", jobs, model_dir) as processes:
         finished(processes, model_dir)
         assert processes["ps0"].poll() is None  # it never ends by itself
     found = tensors(model_dir)
     assert found["global_step"] >= 8 and all(np.isfinite(x).all() for x in found.values())
-    assert run_folder.load_config(model_dir) == run_folder.load_config(alone)
-    values = [run_folder.load_best(folder)["value"] for folder in (alone, model_dir)]
+    assert run_folder.load_config(model_dir) == alone[0]
+    values = [run_folder.load_best(folder)["value"] for folder in (alone[1], model_dir)]
     assert 0.7 < values[1] / values[0] < 1.4

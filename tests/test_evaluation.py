@@ -243,7 +243,7 @@ def test_cifar10_trains_evaluates_and_exports(tmp_path, settings):
 @pytest.mark.parametrize(
     "likelihood, objective, binarize",
     [
-        ("logistic_mixture", "elbo", None),
+        slow("logistic_mixture", "elbo", None),
         slow("categorical", "elbo", None),
         slow("gaussian", "original", None),
         slow("bernoulli", "elbo", True),

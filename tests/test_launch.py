@@ -63,7 +63,6 @@ BAD = [
     ("train", ["--dataset=imagenet"], 2, "flag --dataset=imagenet: expected one of mnist, fashion_mnist, "),
     ("train", ["--colour=red"], 2, "Unknown command line flag 'colour'"),
     ("train", ["mnist"], 2, "got the argument 'mnist', expected only flags"),
-    ("evaluate", [], 1, "model_dir: got none, expected --model_dir=RUN"),
 ]
 
 

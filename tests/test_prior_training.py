@@ -24,7 +24,7 @@ from vq_estimator.training import loop, prior_trainer, run_folder, trainer
 def vqvae_run(digits, tmp_path_factory):
     """(config, model_dir, codes by split) of a VQ-VAE that uses its codes."""
     model_dir = str(tmp_path_factory.mktemp("runs") / "vqvae")
-    config = small_config(digits, preset="tuned", max_steps=150)
+    config = small_config(digits, preset="tuned", max_steps=150, eval_steps=150)
     trainer.train(config, digits, model_dir)
     codes = extraction.extract(config, run_folder.find_checkpoint(model_dir), digits, model_dir)
     return config, model_dir, codes
@@ -33,7 +33,7 @@ def vqvae_run(digits, tmp_path_factory):
 def prior_config(vqvae_run, digits, classes=0, **settings):
     config, model_dir, _ = vqvae_run
     of = extraction.codes_config(config, run_folder.find_checkpoint(model_dir), digits, classes > 0)
-    given = dict(layers=2, maps=16, max_steps=150, save_checkpoints_steps=50, eval_steps=50, learning_rate=5e-3)
+    given = dict(layers=2, maps=16, max_steps=150, save_checkpoints_steps=50, eval_steps=150, learning_rate=5e-3)
     given.update(settings)
     return c.make_prior_config(of, **given)
 
@@ -150,10 +150,11 @@ def test_labels():
 
 def test_resuming_gives_what_one_run_gives(vqvae_run, digits, tmp_path_factory):
     values = []
-    for stops in ([100], [50, 100]):
+    schedule = dict(save_checkpoints_steps=20, eval_steps=1000, final_decay=0.0)
+    for stops in ([40], [20, 40]):
         _, model_dir, codes = copy_of(vqvae_run, tmp_path_factory)
         for stop in stops:
-            config = prior_config(vqvae_run, digits, max_steps=stop, final_decay=0.0, dropout=0.2)
+            config = prior_config(vqvae_run, digits, max_steps=stop, dropout=0.2, **schedule)
             result = prior_trainer.train(config, codes["train"], codes["validation"], model_dir)
             assert result.step == stop
         path = run_folder.find_checkpoint(prior_trainer.folder(model_dir)).path

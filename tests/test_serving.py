@@ -23,7 +23,7 @@ with open(PAGE, encoding="utf-8") as f:
     TEXT = f.read()
 BODIES = re.findall(r"-d '(\{.*?\})'", TEXT, re.DOTALL)
 PYTHON = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
-SIZES = dict(K=20, max_steps=2, save_checkpoints_steps=2, eval_steps=2)  # 3 x 3 codes of 20, as on the page
+SIZES = dict(K=20, max_steps=2, save_checkpoints_steps=2, eval_steps=1000)  # 3 x 3 codes of 20, as on the page
 
 
 class Server:
@@ -74,7 +74,7 @@ def prior_of(config, model_dir, digits, class_conditional):
     checkpoint = run_folder.find_checkpoint(model_dir)
     of = extraction.codes_config(config, checkpoint, digits, class_conditional)
     codes = extraction.extract(config, checkpoint, digits, model_dir)
-    small = dict(layers=1, maps=8, max_steps=2, save_checkpoints_steps=2, eval_steps=2)
+    small = dict(layers=1, maps=8, max_steps=2, save_checkpoints_steps=2, eval_steps=1000)
     prior_trainer.train(make_prior_config(of, **small), codes["train"], codes["validation"], model_dir, overwrite=True)
     return prior_lib.find(model_dir, checkpoint)
 

@@ -192,7 +192,7 @@ def test_tf_vqvaes_own_prior(full_data, tmp_path):
     checkpoint = run_folder.find_checkpoint(model_dir)
     prior = prior_lib.find(model_dir, checkpoint)
     assert (prior.config.network.layers, prior.config.network.kind, prior.config.codes.classes) == (12, "tf_vqvae", 10)
-    cost = prior_lib.cost(config, checkpoint, prior, encode_first(config, checkpoint, source, 500))
+    cost = prior_lib.cost(config, checkpoint, prior, encode_first(config, checkpoint, source, 200))
     assert cost.given_class.mean() / np.log(2) < 12.5 and cost.nats.mean() / np.log(2) < 15.5
     labels = np.arange(10, dtype=np.int32)
     samples = sampling.sample(config, checkpoint, prior, 10, labels, seed=1)

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import signal
+import threading
 
 import numpy as np
 import pytest
@@ -127,6 +128,18 @@ def test_a_second_signal_stops_at_once():
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
             signal.pause()
+
+
+def test_a_thread_trains_without_taking_over_signals():
+    def listen():
+        with hooks.StopRequest().listening():
+            found.append(signal.getsignal(signal.SIGINT))
+
+    found, before = [], signal.getsignal(signal.SIGINT)
+    thread = threading.Thread(target=listen)
+    thread.start()
+    thread.join()
+    assert found == [before]
 
 
 class SpoilAt(tf.train.SessionRunHook):

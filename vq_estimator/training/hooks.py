@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import signal
+import threading
 import time
 from typing import Dict
 
@@ -54,7 +55,10 @@ class StopRequest(tf.train.SessionRunHook):
 
     @contextlib.contextmanager
     def listening(self):
-        """Takes over SIGINT and SIGTERM for the block."""
+        """Takes over SIGINT and SIGTERM for the block; nothing in a thread, as Python lets only the main one."""
+        if threading.current_thread() is not threading.main_thread():
+            yield self
+            return
         before = {s: signal.signal(s, self._request) for s in self.SIGNALS}
         try:
             yield self
