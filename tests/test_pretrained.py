@@ -91,6 +91,17 @@ def test_a_loaded_model_samples_what_the_command_does_and_builds_its_graph_once(
     assert (first.codes != other.codes).any()
 
 
+def test_a_loaded_model_prices_codes_by_one_graph(monkeypatch):
+    built = []
+    real = prior_lib.opened
+    monkeypatch.setattr(prior_lib, "opened", lambda *given: built.append(None) or real(*given))
+    with pretrained.load("mnist") as model:
+        codes = np.random.RandomState(0).randint(0, 5, (102,) + model.config.model.grid)
+        all_of_them, few = (model.bits_per_dim(np.zeros([n, 24, 24, 1], np.uint8), codes[:n]) for n in (102, 2))
+    assert len(built) == 1 and all_of_them.rate_prior.shape == (102,)
+    np.testing.assert_allclose(all_of_them.rate_prior[:2], few.rate_prior, rtol=1e-5)
+
+
 def test_draws_of_many_images_differ_between_batches():
     with pretrained.load("cifar10") as model:
         codes = np.repeat(model.encode(np.zeros([1, 32, 32, 3], np.uint8)), 102, 0)

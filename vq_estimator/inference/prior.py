@@ -12,7 +12,7 @@ from vq_estimator.config import Config, PriorConfig
 from vq_estimator.data.codes import Codes
 from vq_estimator.errors import VQError
 from vq_estimator.inference.calibration import fingerprint
-from vq_estimator.inference.session import TrainedPrior, restored
+from vq_estimator.inference.session import TrainedPrior, leave, opened, restored
 from vq_estimator.training import prior_trainer, run_folder
 from vq_estimator.training.run_folder import Checkpoint
 
@@ -98,26 +98,48 @@ def cost_of_clips(
     return _cost(np.stack(parts).astype(np.float64), classes, labels)
 
 
-def cost(config: Config, checkpoint: Checkpoint, prior: TrainedPrior, codes: Codes) -> CodeCost:
-    """What the codes of a split cost under the prior."""
-    classes = prior.config.codes.classes
+class Pricer:
+    """A run's prior in a session, to price codes of images as often as wanted; or as a context."""
 
-    def build(model, code_prior):
-        del model
-        z = tf.placeholder(tf.int32, (None,) + prior.config.codes.grid)
-        label = tf.placeholder(tf.int32, [])
-        labels = tf.fill([tf.shape(z)[0]], label) if classes else None
-        return z, label, tf.reduce_sum(code_prior.log_prob(z, labels), [1, 2, 3])
+    def __init__(self, config: Config, checkpoint: Checkpoint, prior: TrainedPrior):
+        self._classes = prior.config.codes.classes
 
-    n, parts = len(codes.codes), []
-    with restored(config, checkpoint.path, build, prior) as (session, (z, label, log_p)):
-        with tqdm(total=n, unit="image", desc="prior") as bar:
+        def build(model, code_prior):
+            del model
+            z = tf.placeholder(tf.int32, (None,) + prior.config.codes.grid)
+            label = tf.placeholder(tf.int32, [])
+            labels = tf.fill([tf.shape(z)[0]], label) if self._classes else None
+            return z, label, tf.reduce_sum(code_prior.log_prob(z, labels), [1, 2, 3])
+
+        self._session, (self._z, self._label, self._log_p) = opened(config, checkpoint.path, build, prior)
+
+    def __enter__(self) -> "Pricer":
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Frees the session."""
+        leave(self._session)
+
+    def cost(self, codes: Codes) -> CodeCost:
+        """What codes [N, h, w, L] cost."""
+        n, parts = len(codes.codes), []
+        with tqdm(total=n, unit="image", desc="prior", disable=n <= BATCH) as bar:
             for i in range(0, n, BATCH):
                 batch = codes.codes[i : i + BATCH]
-                by_class = [session.run(log_p, {z: batch, label: k}) for k in range(max(classes, 1))]
+                feeds = [{self._z: batch, self._label: k} for k in range(max(self._classes, 1))]
+                by_class = [self._session.run(self._log_p, feed) for feed in feeds]
                 parts.append(np.stack(by_class, 1).astype(np.float64))
                 bar.update(len(batch))
-    return _cost(np.concatenate(parts), classes, codes.labels)
+        return _cost(np.concatenate(parts), self._classes, codes.labels)
+
+
+def cost(config: Config, checkpoint: Checkpoint, prior: TrainedPrior, codes: Codes) -> CodeCost:
+    """`Pricer.cost`, once."""
+    with Pricer(config, checkpoint, prior) as pricer:
+        return pricer.cost(codes)
 
 
 def _cost(log_p: np.ndarray, classes: int, labels: np.ndarray) -> CodeCost:
