@@ -71,6 +71,12 @@ def server():
         yield running
 
 
+@pytest.fixture(scope="module")
+def forked(server):
+    """Commands in this process's environment."""
+    return server.within(os.environ)
+
+
 @pytest.fixture(scope="session")
 def full_data(cache_dir):
     """A function name -> Source for the data sets below VQ_DATA_DIR; skips the test where they are not."""

@@ -13,7 +13,7 @@ import tensorflow.compat.v1 as tf
 from hostile import damaged, damaged_json, everything_below, fewer, refused, write
 from hypothesis import given
 from hypothesis import strategies as st
-from test_hostile_files import Writes, npy, npz
+from test_hostile_arrays import Writes, npy, npz
 from test_tf_vqvae import names_of
 from test_tf_vqvae import write as write_theirs
 
@@ -29,11 +29,6 @@ from vq_estimator.training.stored import Stored
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch):
     monkeypatch.setattr(logging.getLogger("vq_estimator"), "disabled", True)
-
-
-@pytest.fixture(scope="module")
-def forked(server):
-    return server.within(os.environ)
 
 
 @pytest.fixture

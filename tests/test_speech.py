@@ -314,11 +314,10 @@ def test_the_saved_model_loads_in_a_tensorflow_1_15_process(run, tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
 
 
-def test_convert_and_sample_write_wavs(with_prior, recordings, server, tmp_path):
+def test_convert_and_sample_write_wavs(with_prior, recordings, forked, tmp_path):
     model_dir, one = "--model_dir=" + with_prior[2], os.path.join(recordings, "test", "anna", "0.wav")
     out = str(tmp_path / "out.wav")
     asked = ["--num=2", "--seconds=0.1", "--speaker=ben", "--out=" + str(tmp_path / "new")]
-    forked = server.within(os.environ)
     converted = forked.script("convert_speech", model_dir, "--input=" + one, "--speaker=ben", "--out=" + out)
     sampled = forked.script("sample", model_dir, *asked)
     assert converted.status == 0, converted.stderr

@@ -1,0 +1,176 @@
+"""Damaged and hostile pictures, and the records made of them: an image, or a reason in one line, within bounds."""
+
+import io
+import json
+import logging
+import os
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from hostile import damaged, damaged_json, everything_below, fewer, refused, write
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from vq_estimator.data import (
+    decoding,
+    images,
+)
+from vq_estimator.data.images import Wanted
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch):
+    monkeypatch.setattr(logging.getLogger("vq_estimator"), "disabled", True)
+
+
+def encoded(kind, **options):
+    rng = np.random.RandomState(1)
+    modes = {"RGB": (20, 24, 3), "RGBA": (20, 24, 4), "L": (20, 24)}
+    mode = options.pop("mode", "RGB")
+    image = Image.fromarray(rng.randint(0, 256, modes[mode]).astype(np.uint8), mode)
+    if options.pop("palette", False):
+        image = image.quantize(16)
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+PICTURES = [
+    encoded("PNG"),
+    encoded("PNG", mode="RGBA"),
+    encoded("PNG", palette=True, transparency=3),
+    encoded("JPEG"),
+    encoded("JPEG", mode="L", quality=30),
+    encoded("JPEG", progressive=True),
+]
+
+
+def with_checksums(png):
+    """A damaged PNG whose chunks have the right checksums again, so that a decoder looks into them."""
+    out, at = bytearray(png[:8]), 8
+    while at + 12 <= len(png):
+        size = min(int.from_bytes(png[at : at + 4], "big"), len(png) - at - 12)
+        body = png[at + 4 : at + 8 + size]
+        out += png[at : at + 4] + body + struct.pack(">I", zlib.crc32(body))
+        at += 12 + size
+    return bytes(out)
+
+
+def decoded(paths):
+    return list(decoding.decode_files([os.fsencode(str(p)) for p in paths], 16, 3))
+
+
+@given(st.data())
+def test_a_damaged_image_is_an_image_or_a_reason(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("images")
+    paths = []
+    for i, whole in enumerate(PICTURES):  # at once, since a graph is built for them
+        content = data.draw(damaged(whole))
+        if whole.startswith(decoding.PNG) and data.draw(st.booleans()):
+            content = with_checksums(content)
+        paths.append(write(folder / str(i), content))
+    found = decoded([*paths, write(folder / "good", PICTURES[0])])
+    assert len(found) == len(PICTURES) + 1 and not isinstance(found[-1], str)
+    for got in found:
+        if isinstance(got, str):
+            assert got and got.isprintable() and len(got) < 200, got
+        else:
+            assert got.image.shape == (16, 16, 3) and got.image.dtype == np.uint8
+
+
+def chunk(name, content):
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
+def png(width, height, rows=b"", more=b""):
+    head = struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)
+    return decoding.PNG + chunk(b"IHDR", head) + more + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def jpeg_of_size(width, height):
+    whole = bytearray(PICTURES[3])
+    at = whole.index(b"\xff\xc0") + 5
+    whole[at : at + 4] = struct.pack(">HH", height, width)
+    return bytes(whole)
+
+
+BOMBS = {
+    "huge.png": (png(30000, 30000, bytes(10 << 20)), "it has 30000 x 30000 pixels, expected at most 67,108,864"),
+    "wide.png": (png(2**31 - 1, 2**31 - 1), "it has 2147483647 x 2147483647 pixels, expected at most 67,108,864"),
+    "huge.jpg": (jpeg_of_size(60000, 60000), "it has more than 67,108,864 pixels"),
+    "scans.jpg": (PICTURES[5] + b"\xff\xda\0\0" * 1000, "it has more than 100 scans"),
+    "text.png": (png(0, 0, b"", chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(100 << 20)))), ""),
+    "profile.png": (png(2, 2, bytes(18), chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(100 << 20)))), None),
+    "none.png": (b"", "it is no PNG or JPEG file"),
+    "animation.png": (b"GIF89a" + b"\xff" * 100, "it is no PNG or JPEG file"),
+    "page.jpg": (b"<html>", "it is no PNG or JPEG file"),
+}
+DECODE = """
+import sys
+from vq_estimator.data import decoding
+for got in decoding.decode_files([p.encode() for p in sys.argv[1:]], 16, 3):
+    print(got if isinstance(got, str) else "an image")
+"""
+
+
+def test_an_image_can_not_ask_for_memory_or_time(tmp_path, forked):
+    for name, (content, _) in BOMBS.items():
+        write(tmp_path / name, content)
+    done = forked.code(DECODE, *BOMBS, cwd=tmp_path)
+    assert done.status == 0, done.stderr
+    for (name, (_, want)), got in zip(BOMBS.items(), done.stdout.splitlines()):
+        assert got.startswith(want) and got != "an image" if want is not None else got, (name, got)
+    assert done.megabytes < 900, done.megabytes
+
+
+def test_what_is_no_file_is_no_image_and_links_end(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for i in range(60):
+        write(folder / f"{i}.png", PICTURES[0])
+    os.mkfifo(str(folder / "pipe.png"))
+    os.symlink("/dev/zero", str(folder / "zero.png"))
+    os.symlink("nowhere", str(folder / "broken.png"))
+    os.symlink("round.png", str(folder / "round.png"))
+    os.symlink("..", str(folder / "up"))
+    os.symlink(".", str(folder / "here.png"))
+    (folder / "folder.png").mkdir()
+    source = images.locate(str(folder), str(tmp_path / "cache"), Wanted(16, 3))
+    assert source.spec.train + source.spec.test == 60
+    assert decoded([folder / "pipe.png", folder / "zero.png"]) == ["Is no regular file"] * 2
+
+
+def contents(source):
+    found = everything_below(os.path.dirname(source.paths[0][0]))
+    return [found[os.path.basename(path)] for (path,) in source.paths]
+
+
+def test_the_records_of_images_are_right_or_made_anew(tmp_path):
+    folder, cache = tmp_path / "folder", str(tmp_path / "cache")
+    for i, split in enumerate(("train", "train", "validation", "test")):
+        (folder / split / "abc"[i % 3]).mkdir(parents=True, exist_ok=True)
+        write(folder / split / "abc"[i % 3] / f"{i}.png", PICTURES[i % 2])
+
+    def locate():
+        return images.locate(str(folder), cache, Wanted(8, 3))
+
+    source = locate()
+    good, want = everything_below(os.path.dirname(source.paths[0][0])), contents(source)
+    manifest = json.loads(good["images.json"].decode())
+
+    @fewer(2)
+    @given(st.data())
+    def check(data):
+        name = data.draw(st.sampled_from(["images.json", "images.json", "train.tfrecord", "test.tfrecord"]))
+        damage = damaged_json(manifest) if name == "images.json" else damaged(good[name])
+        write(os.path.join(os.path.dirname(source.paths[0][0]), name), data.draw(damage))
+        bad, found = refused(locate)
+        if not bad:  # what the manifest alone says may be another text, of the same kind
+            assert contents(found) == want and found.spec.shape == source.spec.shape
+        os.remove(os.path.join(os.path.dirname(source.paths[0][0]), "images.json"))
+        assert locate() == source
+
+    check()

@@ -1,0 +1,161 @@
+"""Damaged and hostile recordings, and the levels made of them: a sound, or a reason in one line, within bounds."""
+
+import io
+import json
+import logging
+import os
+import struct
+
+import numpy as np
+import pytest
+import soundfile
+from hostile import damaged, damaged_json, write
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vq_estimator.data import (
+    audio,
+    pipeline,
+    speech_sources,
+)
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch):
+    monkeypatch.setattr(logging.getLogger("vq_estimator"), "disabled", True)
+
+
+def sound_bytes(kind, subtype, channels=1, rate=8000, length=2000):
+    x = np.random.RandomState(2).uniform(-0.5, 0.5, [length, channels])
+    out = io.BytesIO()
+    soundfile.write(out, x, rate, subtype, format=kind)
+    return out.getvalue()
+
+
+SOUNDS = [
+    sound_bytes("WAV", "PCM_16"),
+    sound_bytes("WAV", "PCM_24", 2, 44100),
+    sound_bytes("WAV", "FLOAT"),
+    sound_bytes("WAV", "ULAW"),
+    sound_bytes("WAVEX", "PCM_32", 2),
+    sound_bytes("FLAC", "PCM_16"),
+    sound_bytes("FLAC", "PCM_24", 2, 22050),
+]
+
+
+def sound_or_reason(path):
+    """The length of what a file holds, or why it can't be read; anything else is the test's failure."""
+    try:
+        x = audio.read(path, 8000)
+    except ValueError as e:
+        assert str(e) and str(e).isprintable() and len(str(e)) < 300, e
+        return str(e)
+    assert x.dtype == np.float32 and x.ndim == 1 and len(x) and np.abs(x).max() <= 1
+    assert 1 <= len(audio.mu_law(audio.trim(x, 8000))) <= len(x)
+    return len(x)
+
+
+@given(st.data())
+def test_a_damaged_sound_is_a_sound_or_a_reason(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("sounds")
+    for i, whole in enumerate(SOUNDS):
+        content = data.draw(damaged(whole))
+        if data.draw(st.booleans()):  # in the header
+            content = data.draw(damaged(whole[:64])) + whole[64:]
+        found = sound_or_reason(write(folder / str(i), content))
+        # At 1,000 samples a second, the lowest rate, they are eight times as many, and some 8-bit ones four times.
+        assert isinstance(found, str) or found <= 40 * len(content)
+
+
+@pytest.mark.parametrize("whole", SOUNDS, ids=range(len(SOUNDS)))  # a float WAV holds the time it was written at
+def test_a_sound_that_was_cut_off_is_refused(tmp_path, whole):
+    assert isinstance(sound_or_reason(write(tmp_path / "a", whole)), int)
+    for cut in [*range(0, 100, 7), *range(100, len(whole) - 1, len(whole) // 10), len(whole) - 1]:
+        assert isinstance(sound_or_reason(write(tmp_path / "a", whole[:cut])), str), cut
+
+
+def wav_header(channels=1, rate=8000, bits=16, size=100, kind=1):
+    frame = channels * bits // 8 & 0xFFFF
+    form = struct.pack("<HHIIHH", kind, channels, rate, rate * frame & 0xFFFFFFFF, frame, bits)
+    return b"RIFF\xff\xff\xff\x7fWAVEfmt \x10\0\0\0" + form + b"data" + struct.pack("<I", size)
+
+
+NOISES = {
+    "channels": wav_header(65535, size=1 << 20) + bytes(1 << 20),
+    "none": wav_header(0) + bytes(100),
+    "fast": wav_header(rate=2**32 - 1) + bytes(100),
+    "still": wav_header(rate=0) + bytes(100),
+    "wide": wav_header(bits=65535) + bytes(100),
+    "claims": wav_header(size=0x7FFE0000) + bytes(100),
+    "unknown": wav_header(kind=0x1234) + bytes(100),
+    "chunks": b"RIFF\0\0\0\0WAVE" + bytes(8 << 20),
+    "slow": wav_header(rate=1000, bits=8, size=16 << 20) + bytes(16 << 20),  # 4.7 hours
+}
+READ = """
+import sys
+from vq_estimator.data import audio
+for path in sys.argv[1:]:
+    try:
+        print(len(audio.read(path, 768000)))
+    except ValueError as e:
+        print("refused:", e)
+"""
+
+
+def test_a_sound_can_not_ask_for_memory_or_time(tmp_path, forked):
+    for name, content in NOISES.items():
+        write(tmp_path / name, content)
+    hours = tmp_path / "hours.flac"  # of silence: small
+    with soundfile.SoundFile(str(hours), "w", 1000, 8, "PCM_16", format="FLAC") as f:
+        for _ in range(4):
+            f.write(np.zeros([10**6, 8], np.int16))
+    done = forked.code(READ, *NOISES, "hours.flac", cwd=tmp_path)
+    assert done.status == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == len(NOISES) + 1 and all(line.startswith("refused: it") for line in lines), lines
+    assert done.megabytes < 900, done.megabytes
+
+
+def test_what_is_no_file_is_no_sound(tmp_path):
+    folder = tmp_path / "folder"
+    for split in pipeline.SPLITS:
+        (folder / split).mkdir(parents=True)
+        write(folder / split / "a.wav", SOUNDS[0])
+    os.mkfifo(str(folder / "train" / "pipe.wav"))
+    os.symlink("/dev/zero", str(folder / "train" / "zero.wav"))
+    os.symlink("..", str(folder / "train" / "up"))
+    with pytest.raises(OSError, match="no regular file"):
+        audio.read(str(folder / "train" / "pipe.wav"), 8000)
+    source = speech_sources.locate("wav", str(folder), str(tmp_path / "cache"), 8000, max_bad_files=0)
+    assert [source.splits[split].names for split in pipeline.SPLITS] == [(s + "/a.wav",) for s in pipeline.SPLITS]
+
+
+def test_a_damaged_cache_of_recordings_is_made_anew(tmp_path):
+    for i in range(9):
+        path = tmp_path / "data" / pipeline.SPLITS[i % 3] / f"voice{i % 2}" / f"{i}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path, sound_bytes("WAV", "PCM_16", length=300 + i))
+
+    def locate():
+        return speech_sources.locate("wav", str(tmp_path / "data"), str(tmp_path / "cache"), 8000)
+
+    def contents(source):
+        return [[a.tobytes() for a in source.splits[s][:4]] + [source.splits[s].names] for s in pipeline.SPLITS]
+
+    first = locate()
+    want = contents(first)
+    (made,) = (tmp_path / "cache" / "speech").iterdir()
+    good = {path.name: path.read_bytes() for path in made.iterdir()}
+    manifest = json.loads(good["speech.json"].decode("utf-8"))
+
+    @given(st.data())
+    def check(data):
+        name = data.draw(st.sampled_from(["speech.json", "speech.json", *sorted(good)]))
+        damage = damaged_json(manifest) if name == "speech.json" else damaged(good[name])
+        content = data.draw(damage)
+        os.remove(str(made / name))  # a source may have it open
+        write(made / name, content)
+        found = locate()
+        assert found[:4] == first[:4] and contents(found) == want
+
+    check()
