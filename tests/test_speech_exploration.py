@@ -190,6 +190,30 @@ def test_codes_to_a_file_and_back(run, model, source, folder, forked, tmp_path):
     assert done.one_line("encode").startswith("input: got '/no/file', expected a split, a folder or a WAV or FLAC file")
 
 
+@pytest.mark.slow
+def test_ten_minutes(run, model, forked, tmp_path):
+    """A recording is encoded, priced and brought to another voice whole, in bounded memory."""
+    samples = 600 * spoken.RATE + 5
+    wave = 0.4 * np.sin(0.1 * np.arange(samples)) + 0.01 * np.random.RandomState(0).randn(samples)
+    audio.write_wav(str(tmp_path / "long.wav"), wave.astype(np.float32), spoken.RATE)
+    flags = ["--model_dir=" + run[2], "--input=long.wav"]
+    encoded = forked.script("encode", *flags, "--out=codes.npz", cwd=tmp_path)
+    converted = forked.script("convert_speech", *flags, "--speaker=bob", "--out=bob.wav", cwd=tmp_path)
+    for done in (encoded, converted):
+        assert done.status == 0 and done.megabytes < 3000, (done.stderr, done.megabytes)
+    levels = model.read(str(tmp_path / "long.wav"))
+    with np.load(str(tmp_path / "codes.npz")) as found:
+        codes = found["codes"]
+    assert len(codes) == -(-samples // spoken.STRIDE)
+    np.testing.assert_array_equal(codes, model.encode(levels))
+    np.testing.assert_array_equal(
+        codes[-50:], model.encode(levels[-(samples % spoken.STRIDE + 9000 * spoken.STRIDE) :])[-50:]
+    )
+    assert soundfile.info(str(tmp_path / "bob.wav")).frames == samples
+    minute = model.bits_per_sample(levels[: 60 * spoken.RATE], 0)
+    assert model.bits_per_sample(levels, 0) == pytest.approx(minute, rel=0.02)
+
+
 def test_a_split_to_a_file(model, source, tmp_path):
     out = str(tmp_path / "codes.npz")
     assert speech_coding.encode(model, speech_coding.of_split(source, "validation"), out) == 8
