@@ -1,11 +1,12 @@
-"""launch/train.py, killed by SIGKILL at a moment that is asked for.
+"""launch/train.py or train_prior.py, killed by SIGKILL at a moment that is asked for.
 
-  python tests/killed.py MOMENT flags of train.py...
+  python tests/killed.py train|train_prior MOMENT flags of it...
 
 MOMENT is `step:N` (as step N of this process ends), `save:N:S` (S seconds into the writing of the N-th checkpoint of
 this process), `evaluate:S` (S seconds into its first evaluation), `time:S` (S seconds after its first step) or `never`.
 """
 
+import importlib
 import os
 import signal
 import sys
@@ -39,8 +40,8 @@ def main():
     from tensorflow import estimator as tf_estimator
 
     from vq_estimator.training.hooks import Steps
-    from vq_estimator_launch import train
 
+    command = importlib.import_module("vq_estimator_launch." + sys.argv.pop(1))
     kind, *numbers = sys.argv.pop(1).split(":")
     numbers = [float(n) for n in numbers]
     if kind == "step":
@@ -51,7 +52,7 @@ def main():
         before(tf_estimator.Estimator, "evaluate", lambda n: n == 1 and kill_in(numbers[0]))
     elif kind == "time":
         before(Steps, "_made", lambda n: n == 1 and kill_in(numbers[0]))
-    train.run()
+    command.run()
 
 
 if __name__ == "__main__":

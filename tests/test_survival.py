@@ -10,6 +10,7 @@ import subprocess
 
 import numpy as np
 import pytest
+import spoken
 import tensorflow.compat.v1 as tf
 from conftest import small_config
 
@@ -29,13 +30,13 @@ def forked(server, environment):
     return server.within(environment)
 
 
-def train(forked, moment, model_dir, *flags):
+def train(forked, moment, model_dir, flags=FLAGS, script="train"):
     """The exit status of the command, and what it said."""
-    done = forked.file(os.path.join(HERE, "killed.py"), moment, *FLAGS, *flags, f"--model_dir={model_dir}")
+    done = forked.file(os.path.join(HERE, "killed.py"), script, moment, *flags, f"--model_dir={model_dir}")
     return done.status, done.stdout + done.stderr
 
 
-def contents(model_dir):
+def contents(model_dir, files=("evaluated.json", "best/best.json", "eval/validation.json", "eval/test.json")):
     """Every tensor of the last and of the best checkpoint as bytes, and what evaluation found."""
     found = {}
     for which in ("latest", "best"):
@@ -43,7 +44,7 @@ def contents(model_dir):
         reader = tf.train.load_checkpoint(checkpoint.path)
         for name in reader.get_variable_to_shape_map():
             found[which, checkpoint.step, name] = np.asarray(reader.get_tensor(name)).tobytes()
-    for name in ("evaluated.json", "best/best.json", "eval/validation.json", "eval/test.json"):
+    for name in files:
         with open(os.path.join(model_dir, name)) as f:
             found[name] = f.read()
     return found
@@ -99,6 +100,47 @@ def test_a_run_that_is_killed_twenty_times_ends_with_the_same_bits(forked, undis
         if kills == 20:
             break
     assert kills == 20
+
+
+STEPS = [
+    "--deterministic",
+    "--max_steps=30",
+    "--save_checkpoints_steps=10",
+    "--eval_steps=20",
+    "--save_summary_steps=20",
+]
+OTHERS = {
+    "autoregressive": [
+        *("--dataset=mnist", "--preset=tuned", "--image_size=8", "--L=2", "--quantizer=residual", "--K=8", "--D=8"),
+        *("--decoder=autoregressive", "--decoder_layers=1", "--decoder_maps=8", "--decoder_features=8"),
+        *("--likelihood=logistic_mixture", "--objective=elbo", "--restart_below=0.5"),
+    ],
+    "speech": ["--dataset=wav", *(f"--{name}={value}" for name, value in spoken.TINY.items() if "steps" not in name)],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", sorted(OTHERS))
+def test_so_do_other_models(forked, spoken_source, tmp_path, model):
+    flags = OTHERS[model] + STEPS + [f"--data_dir={spoken_source[0]}"] * (model == "speech")
+    for name, moments in (("alone", []), ("killed", ["save:2:0.002", "step:3", "evaluate:0.1"])):
+        for moment in (*moments, "never"):
+            status, said = train(forked, moment, str(tmp_path / name), flags)
+            assert status == (0 if moment == "never" else -signal.SIGKILL), said
+    assert contents(str(tmp_path / "killed")) == contents(str(tmp_path / "alone"))
+
+
+@pytest.mark.slow
+def test_so_does_a_prior(forked, small_run, tmp_path):
+    flags = ["--class_conditional", "--layers=2", "--maps=8", "--dropout=0.2", *STEPS]
+    found = []
+    for name, moments in (("alone", []), ("killed", ["save:2:0.002", "step:3", "evaluate:0.1"])):
+        shutil.copytree(small_run[1], str(tmp_path / name))
+        for moment in (*moments, "never"):
+            status, said = train(forked, moment, str(tmp_path / name), flags, "train_prior")
+            assert status == (0 if moment == "never" else -signal.SIGKILL), said
+        found.append(contents(str(tmp_path / name / "prior"), ("evaluated.json", "best/best.json")))
+    assert found[0] == found[1]
 
 
 @pytest.fixture
