@@ -257,4 +257,7 @@ def test_differences_name_what_matters_and_only_that():
 def test_default_model_dir():
     assert c.default_model_dir(c.make_config("mnist", K=20, D=64)) == "log/mnist-original-K20-D64"
     assert c.default_model_dir(c.make_config("mnist", quantizer="residual")) == "log/mnist-original-residual-K20-D64"
+    factorised = c.default_model_dir(c.make_config("cifar10", "factorised"))
+    assert factorised == "log/cifar10-factorised-residual-L6-K1024-D48"
+    assert c.default_model_dir(c.make_config("cifar10", "factorised", L=1)) == factorised.replace("L6-", "")
     assert c.default_model_dir(c.make_config("mnist", quantizer="fsq")) == "log/mnist-original-fsq-K1000-D4"

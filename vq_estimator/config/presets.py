@@ -416,7 +416,7 @@ def _positive(D: int) -> int:
 
 
 def default_model_dir(config: Config) -> str:
-    """`log/<dataset>-<preset>-K<K>-D<D>`, with the quantizer before K where it is not vq."""
+    """`log/<dataset>-<preset>-K<K>-D<D>`; before K the quantizer where it is not vq, and L where it is above 1."""
     q = config.model.quantizer
-    kind = "" if type(q) is VectorQuantizerConfig else type_name(q) + "-"
+    kind = ("" if type(q) is VectorQuantizerConfig else type_name(q) + "-") + (f"L{q.L}-" if q.L > 1 else "")
     return f"log/{config.dataset}-{config.preset}-{kind}K{q.K}-D{q.D}"
