@@ -129,9 +129,11 @@ def check_max_bad_files() -> None:
         raise VQError(f"max_bad_files: got {FLAGS.max_bad_files}, expected 0 or more")
 
 
-def check_writable(name: str) -> None:
-    """Says before the work, not after it, that the path of a flag can't be written to."""
+def check_writable(name: str, file: bool = False) -> None:
+    """Says before the work, not after it, that the path of a flag can't be written to; `file`: that it is a folder."""
     path = FLAGS[name].value
+    if file and os.path.isdir(path):
+        raise VQError(f"{name}: got {path!r}, which is a folder, expected the name of a file")
     above = os.path.abspath(path)
     while not os.path.lexists(above):
         above = os.path.dirname(above)

@@ -20,7 +20,7 @@ def main() -> None:
     if not FLAGS.model_dirs:
         raise VQError("model_dirs: got none, expected --model_dirs=RUN,RUN, evaluated run folders")
     if FLAGS.out is not None:
-        common.check_writable("out")
+        common.check_writable("out", file=True)
     rows = comparison.load(FLAGS.model_dirs.split(","), FLAGS.split)
     source = comparison.source(rows)
     print(comparison.table(rows))

@@ -81,7 +81,7 @@ def main() -> None:
     config, checkpoint, model_dir = common.open_run()
     if FLAGS.out is None:
         FLAGS.out = "recordings.vqz" if isinstance(config.model, SpeechConfig) else "images.vqz"
-    common.check_writable("out")
+    common.check_writable("out", file=True)
     run = codec.open_run(model_dir, checkpoint.path)
     given = dict(prior=FLAGS.prior, verify=not FLAGS.no_verify)
     given.update(batch=FLAGS.batch or None, workers=FLAGS.workers or None)

@@ -30,7 +30,7 @@ def main() -> None:
         raise VQError(f"speaker: got {got} of --speaker=NAME and --reconstruct, expected one of the two")
     if not FLAGS.out.endswith(".wav"):
         raise VQError(f"out: got {FLAGS.out!r}, expected a name that ends in .wav")
-    common.check_writable("out")
+    common.check_writable("out", file=True)
     sampling.check_seed(FLAGS.seed)
     sampling.check_temperature(FLAGS.temperature)
     _, checkpoint, model_dir = common.open_run()

@@ -64,7 +64,7 @@ def main() -> None:
 
     if not FLAGS.out.endswith(".npz"):
         raise VQError(f"out: got {FLAGS.out!r}, expected a name that ends in .npz")
-    common.check_writable("out")
+    common.check_writable("out", file=True)
     common.check_max_bad_files()
     opened = common.open_run()
     if isinstance(opened.config.model, SpeechConfig):

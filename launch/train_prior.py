@@ -8,6 +8,7 @@ makes new images, and export.py adds the signature `sample`.
 """
 
 import os
+import shutil
 import sys
 
 from vq_estimator import config as config_lib
@@ -106,13 +107,16 @@ class _Speech:
         speech.write_summary(events, prior.checkpoint.step, *self._draw(prior))
 
     def save(self, folder, prior):
-        """Writes the recordings; returns where."""
+        """Writes the recordings, in the place of others; returns where."""
         from vq_estimator.data import audio
+        from vq_estimator.data.files import atomic_folder
 
         path = os.path.join(folder, "samples")
         sounds, rate = self._draw(prior)
-        for name, levels in sounds.items():
-            audio.write_wav(os.path.join(path, name + ".wav"), levels, rate)
+        shutil.rmtree(path, ignore_errors=True)
+        with atomic_folder(path) as made:
+            for name, levels in sounds.items():
+                audio.write_wav(os.path.join(made, name + ".wav"), levels, rate)
         return path
 
 

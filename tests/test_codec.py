@@ -136,6 +136,10 @@ def test_a_folder(runs, tmp_path, caplog):
         Image.fromarray(x[name]).save(str(folder / name))
     Image.fromarray(x["b.png"]).save(str(folder / "deep" / "photo.jpg"), quality=50)
     Image.fromarray(rng.randint(0, 256, (4, 4, 4)).astype(np.uint8)).save(str(folder / "clear.png"))
+    (folder / "clear\\.png").write_bytes((folder / "b.png").read_bytes())
+    with pytest.raises(VQError, match="^input: "):
+        images_lib.of_folder(str(folder), 3, max_bad_files=1)
+    os.remove(str(folder / "clear\\.png"))
     with pytest.raises(VQError, match=r"input: clear.png: can't be compressed: it has transparency"):
         images_lib.of_folder(str(folder), 3)
     given = images_lib.of_folder(str(folder), 3, max_bad_files=1)

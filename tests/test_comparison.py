@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from vq_estimator.config import make_config
 from vq_estimator.errors import VQError
 from vq_estimator.inference import comparison, evaluation
 from vq_estimator.training import run_folder
@@ -24,6 +25,11 @@ def test_rows_are_sorted_by_their_total_and_say_what_the_runs_are(runs):
     assert "1x1x2 codes of 8, autoregressive" in text and "3x3x1 codes of 8, factorised" in text
     for row in rows:
         assert "{:.3f}".format(row.result["bits_per_dim"]["distortion"]) in text
+
+
+def test_speech_is_said_to_be_speech():
+    config = make_config("fsdd", L=2, quantizer="residual")
+    assert comparison.describe(config) == "2 codes of 256 for 64 samples, residual, wavenet"
 
 
 def test_patterns_find_folders(runs):

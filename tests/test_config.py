@@ -254,6 +254,12 @@ def test_differences_name_what_matters_and_only_that():
     assert c.differences(old, dataclasses.replace(old, dataset_source="mnist-5k"))
 
 
+def test_a_wavenet_of_no_layers_is_refused():
+    assert c.PriorNetworkConfig(layers=0).layers == 0  # of a PixelCNN: its first layer alone
+    with pytest.raises(VQError, match="layers: got 0, expected an integer of 1 or more"):
+        c.PriorNetworkConfig(layers=0, cycles=1)
+
+
 def test_default_model_dir():
     assert c.default_model_dir(c.make_config("mnist", K=20, D=64)) == "log/mnist-original-K20-D64"
     assert c.default_model_dir(c.make_config("mnist", quantizer="residual")) == "log/mnist-original-residual-K20-D64"

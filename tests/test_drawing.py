@@ -45,6 +45,15 @@ def test_a_large_picture_is_not_enlarged(tmp_path):
         assert Image.open(str(tmp_path / "a.png")).size == (zoom * side, zoom * 10)
 
 
+def test_frames_are_enlarged_one_by_one_and_large_ones_less(tmp_path):
+    for side, want in ((24, 96), (200, 400), (600, 600)):
+        drawing.save_gif(
+            str(tmp_path / "a.gif"), np.random.RandomState(0).randint(0, 256, (3, side, side, 1), np.uint8)
+        )
+        with Image.open(str(tmp_path / "a.gif")) as gif:
+            assert gif.size == (want, want) and gif.n_frames == 3
+
+
 def test_a_table_keeps_every_pixel(tmp_path):
     images = np.random.RandomState(0).randint(0, 200, (2, 3, 4, 5, 1)).astype(np.uint8)
     path = str(tmp_path / "table.png")

@@ -342,6 +342,17 @@ def test_the_codes_of_another_image_explain_less_and_are_kept_apart(digits, tmp_
     np.testing.assert_array_equal(np.roll(a, 1, 0), b)
 
 
+def test_no_image_has_its_own_codes_whatever_the_batch(small_run, digits, monkeypatch):
+    config, model_dir = small_run
+    monkeypatch.setattr(pipeline, "evaluation_batch", lambda dims: 499)  # of 500: the last batch is one image
+    given = (config, run_folder.find_checkpoint(model_dir), digits, "test", 0.1)
+    own, another = evaluation.run_split(*given), evaluation.run_split(*given, evaluation.ANOTHER)
+    np.testing.assert_array_equal(another.codes, np.roll(own.codes, 1, 0))
+    monkeypatch.setattr(evaluation, "batches", lambda *given: iter([(None, own.codes[:1])]))
+    with pytest.raises(VQError, match="codes: got another for the one image of the test split"):
+        evaluation.run_split(*given, evaluation.ANOTHER)
+
+
 def test_likelihoods_that_are_no_numbers_are_said(small_run, digits, monkeypatch):
     config, model_dir = small_run
 

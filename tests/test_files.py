@@ -46,6 +46,24 @@ def test_written_files_have_ordinary_permissions(tmp_path):
     assert stat.S_IMODE(os.stat(str(tmp_path / "a")).st_mode) == stat.S_IMODE(os.stat(str(tmp_path / "b")).st_mode)
 
 
+def test_what_a_killed_process_left_of_a_folder_is_removed(tmp_path):
+    fcntl = pytest.importorskip("fcntl")
+    left, held = tmp_path / ".cache.abcdefgh", tmp_path / ".cache.held1234"
+    for folder in (left, held):
+        (folder / "made").mkdir(parents=True)
+        (folder / "lock").write_bytes(b"")
+    others = tmp_path / ".cache.notours_", tmp_path / ".cache.longer_than_ours"  # no lock; no such name
+    for folder in others:
+        (folder / "made").mkdir(parents=True)
+    with open(str(held / "lock")) as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with files.atomic_folder(str(tmp_path / "cache")) as made:
+            (tmp_path / os.path.relpath(made, str(tmp_path)) / "a").write_bytes(b"")
+            assert not left.exists() and held.exists()
+    assert {p.name for p in tmp_path.iterdir()} == {"cache", held.name, *(p.name for p in others)}
+    assert os.listdir(str(tmp_path / "cache")) == ["a"]
+
+
 def test_write_json_refuses_nan(tmp_path):
     with pytest.raises(ValueError):
         files.write_json(str(tmp_path / "a.json"), {"x": float("nan")})

@@ -185,6 +185,7 @@ TABLE = {
             ("input", "codes.npy", r"input: 'codes.npy' can't be read as an array of images \(input: got uint16"),
             OUT,
             NONE,
+            ("out", "empty", "out: got 'empty', which is a folder, expected the name of a file"),
             ("prior", "learned", "prior: got 'learned', which the run does not have; train it with train_prior.py"),
             ("speaker", "theo", "speaker: got 'theo', expected no value: images have no speaker"),
             ("batch", "-1", "batch: got -1, expected 1 to 200"),

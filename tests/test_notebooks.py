@@ -1,7 +1,9 @@
 """The notebooks: committed as they should be, and run from the top in a fresh kernel."""
 
 import ast
+import contextlib
 import importlib.util
+import inspect
 import json
 import os
 import re
@@ -79,6 +81,24 @@ def test_they_import_the_package_and_little_else(name):
             elif isinstance(node, ast.ImportFrom):
                 roots.add(node.module.split(".")[0])
     assert "vq_estimator" in roots and roots <= ALLOWED
+
+
+@pytest.mark.parametrize("name", sorted(PARAMETERS))
+def test_what_they_take_from_the_package_is_there(name):
+    modules, seen = {}, 0
+    for cell in code_cells(load(name)):
+        for node in ast.walk(ast.parse("".join(cell["source"]))):
+            if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "vq_estimator":
+                for alias in node.names:
+                    with contextlib.suppress(ImportError):
+                        importlib.import_module(node.module + "." + alias.name)
+                    value = getattr(importlib.import_module(node.module), alias.name)
+                    if inspect.ismodule(value):
+                        modules[alias.asname or alias.name] = value
+            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
+                assert hasattr(modules[node.value.id], node.attr), f"{node.value.id}.{node.attr}"
+                seen += 1
+    assert seen > 3
 
 
 def maintainers_tool():

@@ -1,7 +1,9 @@
 """The models that come with the package, a run in a Python program, and what stripping leaves."""
 
+import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -160,6 +162,18 @@ def test_an_image_costs_more_with_the_codes_of_another(digits):
         np.testing.assert_allclose(other.rate_unigram, np.roll(own.rate_unigram, 1))
         with pytest.raises(VQError, match="codes: got 3 maps, expected 120, one for each image"):
             model.bits_per_dim(images, codes[:3])
+
+
+def test_no_training_goes_on_from_weights_alone(digits, tmp_path):
+    model_dir = str(tmp_path / "run")
+    shutil.copytree(pretrained.folder("mnist"), model_dir)
+    config = run_folder.load_config(model_dir)
+    longer = dataclasses.replace(config, train=dataclasses.replace(config.train, max_steps=10**6))
+    before = (tmp_path / "run" / "config.json").read_text()
+    with pytest.raises(VQError, match=r"model_dir: the checkpoint of step 10000 .* has weights alone.*--warm_start="):
+        run_folder.prepare(model_dir, longer)
+    assert (tmp_path / "run" / "config.json").read_text() == before
+    assert run_folder.prepare(model_dir, config) == 10000  # with no step to make it is as good as any
 
 
 def test_prepare_resizes_as_the_data_was(digits, small_run):

@@ -132,6 +132,18 @@ def test_what_can_not_be_sampled_is_said(trained):
             sampling.sample(config, checkpoint, prior, 10, labels, **given)
 
 
+def test_large_grids_are_evaluated_fewer_at_once(trained, monkeypatch):
+    config, model_dir, codes, prior = trained
+    assert prior_trainer.evaluation_batch(prior.config.codes) == 500
+    of = dataclasses.replace(prior.config.codes, grid=(128, 128, 1), K=512)
+    assert prior_trainer.evaluation_batch(of) == 4 and prior_trainer.evaluation_batch(of, 3) == 3
+    some = codes["test"]._replace(codes=codes["test"].codes[:20], labels=codes["test"].labels[:20])
+    checkpoint = run_folder.find_checkpoint(model_dir)
+    whole = prior_lib.cost(config, checkpoint, prior, some)
+    monkeypatch.setattr(prior_trainer, "MOST_LOGITS", 1)
+    np.testing.assert_allclose(prior_lib.cost(config, checkpoint, prior, some).nats, whole.nats, rtol=1e-5)
+
+
 def test_labels():
     assert sampling.labels_for(0, 5) is None
     assert sampling.labels_for(3, 6).tolist() == [0, 0, 1, 1, 2, 2]

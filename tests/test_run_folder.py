@@ -13,6 +13,7 @@ from vq_estimator.training import run_folder
 def save(folder, step):
     with tf.Graph().as_default(), tf.Session() as session:
         tf.get_variable("global_step", initializer=np.int64(step), use_resource=True)
+        tf.get_variable("beta1_power", initializer=0.9, use_resource=True)  # without it: weights alone
         session.run(tf.global_variables_initializer())
         return tf.train.Saver().save(session, os.path.join(str(folder), "model.ckpt"), global_step=step)
 

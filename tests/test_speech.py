@@ -150,7 +150,7 @@ def test_training_learns_and_resumes(run, source):
     assert trainer.train(config, source, model_dir).step == 30  # nothing left to do
 
 
-def test_evaluation_has_the_keys_of_images_and_counts_each_sample_once(with_prior, source):
+def test_evaluation_has_the_keys_of_images_and_counts_each_sample_once(with_prior, source, monkeypatch):
     config, checkpoint, model_dir = with_prior
     result = evaluation.evaluate(config, checkpoint, source, model_dir, "test")
     assert set(result) == KEYS and result["mse"] is None and result["original_nll"] is None
@@ -166,7 +166,13 @@ def test_evaluation_has_the_keys_of_images_and_counts_each_sample_once(with_prio
     assert abs(sum(each) / lengths.sum() - bits["distortion"]) < 1e-4
     kept = np.load(os.path.join(model_dir, "eval", "test.npz"))
     assert kept["codes"].shape == (1, 1, codes.sum(), 1) and (kept["positions"] == codes).all()
-    # Of the trained prior the figures are those of its log-probabilities, the mixture of both speakers.
+    # Of the trained prior the figures are those of its log-probabilities, the mixture of both speakers, however many of
+    # these are computed at once.
+    prior = prior_lib.find(model_dir, checkpoint)
+    monkeypatch.setattr(prior_trainer, "MOST_LOGITS", 1)
+    given = (kept["codes"], kept["positions"], clips.speakers)
+    found = prior_lib.cost_of_clips(config, checkpoint, prior, *given).nats
+    np.testing.assert_allclose(found, kept["rate_prior"], rtol=1e-5)
     assert result["prior"]["bits_per_image"] == pytest.approx(kept["rate_prior"].mean() / math.log(2.0))
     assert result["prior"]["bits_per_image_given_class"] < result["prior"]["bits_per_image_uniform"] + 1
     assert bits["total_prior"] == pytest.approx(bits["distortion"] + bits["rate_prior"])
@@ -241,6 +247,8 @@ def test_bad_values_are_one_line(model, tmp_path):
     for call, message in (
         (lambda: model.speaker("carl"), "speaker: got 'carl', expected one of anna, ben"),
         (lambda: model.decode(np.zeros([3, 1], np.int32), 2), "speaker: got 2, expected 0 to 1"),
+        (lambda: model.sample(1, 0.1, speaker=2), "speaker: got 2, expected 0 to 1"),
+        (lambda: model.bits_per_sample(np.zeros(9, np.uint8), -1), "speaker: got -1, expected 0 to 1"),
         (lambda: model.decode(np.full([3, 1], K), 0), "codes: got 8 to 8, expected codes from 0 to 7"),
         (lambda: model.encode(np.zeros(0, np.uint8)), r"levels: got uint8 \[0\], expected uint8 \[T\]"),
         (lambda: model.encode(np.zeros(4, np.float32)), r"levels: got float32 \[4\]"),

@@ -1,10 +1,13 @@
 """Pictures from arrays; knows nothing of models or runs. No window is ever opened."""
 
+import contextlib
+import itertools
 import logging
 import math
 import shutil
 import subprocess
-from typing import Dict, NamedTuple, Sequence, Tuple
+import tempfile
+from typing import Dict, Iterator, NamedTuple, Sequence, Tuple
 
 import numpy as np
 from PIL import Image
@@ -16,6 +19,7 @@ log = logging.getLogger("vq_estimator")
 FRAMES_A_SECOND = 20
 MOST_PIXELS = 5000
 DPI = 120
+FRAME = 512  # pixels of a side to which the frames of an animation are enlarged at most
 GAP = 2  # pixels between the images of a table, before it is enlarged
 
 
@@ -137,22 +141,21 @@ def stacked_bars(path: str, names: Sequence[str], parts: Dict[str, Sequence[floa
     _save_figure(figure, path)
 
 
-def _enlarged(frames: np.ndarray, zoom: int) -> np.ndarray:
-    """[N, H, W, C] to [N, zoom H, zoom W, C]."""
-    return frames.repeat(zoom, 1).repeat(zoom, 2)
+def _enlarged(frames: np.ndarray, zoom: int) -> Iterator[np.ndarray]:
+    """Of [N, H, W, C] one [zoom H, zoom W, C] after the other; large ones are not enlarged to more than FRAME."""
+    zoom = max(1, min(zoom, FRAME // max(frames.shape[1:3])))
+    return (frame.repeat(zoom, 0).repeat(zoom, 1) for frame in frames)
 
 
 def save_gif(path: str, frames: np.ndarray, zoom: int = 4) -> None:
     """Writes uint8 [N, H, W, C] as an endless animation; whole or not at all."""
-    grey = frames.shape[-1] == 1
-    large = _enlarged(frames, zoom)
-    pictures = [Image.fromarray(f[..., 0] if grey else f) for f in large]
+    pictures = (Image.fromarray(f[..., 0] if f.shape[-1] == 1 else f) for f in _enlarged(frames, zoom))
     with atomic_path(path) as temporary:
-        pictures[0].save(
+        next(pictures).save(
             temporary,
             format="GIF",
             save_all=True,
-            append_images=pictures[1:],
+            append_images=pictures,
             duration=1000 // FRAMES_A_SECOND,
             loop=0,
         )
@@ -164,15 +167,22 @@ def save_mp4(path: str, frames: np.ndarray, zoom: int = 4) -> bool:
     if ffmpeg is None:
         return False
     large = _enlarged(np.broadcast_to(frames, frames.shape[:3] + (3,)), zoom)
-    large = large[:, : large.shape[1] // 2 * 2, : large.shape[2] // 2 * 2]  # the codec wants even sides
-    size = f"{large.shape[2]}x{large.shape[1]}"
+    even = (f[: len(f) // 2 * 2, : f.shape[1] // 2 * 2] for f in large)  # the codec wants even sides
+    first = next(even)
+    size = f"{first.shape[1]}x{first.shape[0]}"
     raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", str(FRAMES_A_SECOND), "-i", "-"]
     try:
-        with atomic_path(path) as temporary:
+        with atomic_path(path) as temporary, tempfile.TemporaryFile() as said:
             command = [ffmpeg, "-y", "-loglevel", "error", *raw, "-pix_fmt", "yuv420p", "-f", "mp4", temporary]
-            subprocess.run(command, input=np.ascontiguousarray(large).tobytes(), stderr=subprocess.PIPE, check=True)
-    except subprocess.CalledProcessError as e:
-        log.warning("no %s: ffmpeg: %s", path, e.stderr.decode(errors="replace").strip()[-200:])
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=said)
+            with contextlib.suppress(BrokenPipeError), process.stdin as pipe:  # it may have ended: its status says why
+                for frame in itertools.chain([first], even):
+                    pipe.write(np.ascontiguousarray(frame).tobytes())
+            if process.wait():
+                said.seek(0)
+                raise ValueError(said.read().decode(errors="replace").strip()[-200:])
+    except ValueError as e:
+        log.warning("no %s: ffmpeg: %s", path, e)
         return False
     return True
 

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -14,12 +15,18 @@ from typing import Any, BinaryIO, Callable, Iterator, NamedTuple, Optional, Sequ
 
 from vq_estimator.errors import VQError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
 CHUNK = 1 << 20
 TIMEOUT_SECONDS = 30
 MOST_JSON = 1 << 26  # bytes of a JSON file that are read
 MOST_DOWNLOAD = 1 << 30  # bytes of a download
 MOST_UNSIZED = 1 << 18  # bytes of a file whose size is not known beforehand
 TAR_BLOCK = 512
+LOCK = "lock"  # in the temporary folder of `atomic_folder`
 
 
 class FileSpec(NamedTuple):
@@ -58,17 +65,44 @@ def atomic_path(path: str) -> Iterator[str]:
 
 @contextlib.contextmanager
 def atomic_folder(path: str) -> Iterator[str]:
-    """As `atomic_path`, a folder; `path` must not exist."""
-    parent = os.path.dirname(os.path.abspath(path))
+    """As `atomic_path`, a folder; `path` must not exist. What a killed process left of an earlier try is removed."""
+    parent, prefix = os.path.dirname(os.path.abspath(path)), "." + os.path.basename(path) + "."
     os.makedirs(parent, exist_ok=True)
-    temporary = tempfile.mkdtemp(dir=parent, prefix="." + os.path.basename(path) + ".")
+    _sweep(parent, prefix)
+    temporary = tempfile.mkdtemp(dir=parent, prefix=prefix)
     try:
-        made = os.path.join(temporary, "made")  # with the usual rights; mkdtemp's are its owner's only
-        os.mkdir(made)
-        yield made
-        os.rename(made, path)
+        with open(os.path.join(temporary, LOCK), "wb") as lock:
+            _locked(lock)
+            made = os.path.join(temporary, "made")  # with the usual rights; mkdtemp's are its owner's only
+            os.mkdir(made)
+            yield made
+            os.rename(made, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _locked(file: BinaryIO) -> bool:
+    """Takes a file's lock, which its process has until it ends, however it does; False where another has it."""
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except OSError:  # held, or a file system without locks
+        return False
+
+
+def _sweep(parent: str, prefix: str) -> None:
+    """Removes what `atomic_folder` made and no process holds any more."""
+    for name in os.listdir(parent):
+        left = os.path.join(parent, name)
+        if not re.fullmatch(re.escape(prefix) + "[a-z0-9_]{8}", name) or os.path.islink(left):
+            continue
+        with contextlib.suppress(OSError):
+            if set(os.listdir(left)) <= {LOCK, "made"}:
+                with open_regular(os.path.join(left, LOCK)) as lock:
+                    if _locked(lock):
+                        shutil.rmtree(left)
 
 
 def write_text(path: str, text: str) -> None:

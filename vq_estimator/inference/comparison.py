@@ -4,7 +4,7 @@ import glob
 import os
 from typing import List, NamedTuple, Sequence
 
-from vq_estimator.config import AutoregressiveDecoder, Config, type_name
+from vq_estimator.config import AutoregressiveDecoder, Config, SpeechConfig, type_name
 from vq_estimator.data.files import read_json
 from vq_estimator.errors import VQError
 from vq_estimator.training import run_folder
@@ -72,9 +72,12 @@ def source(rows: Sequence[Row]) -> str:
 
 
 def describe(config: Config) -> str:
-    """Grid, K and decoder: "8x8x2 codes of 256, autoregressive"."""
+    """Grid, K and decoder: "8x8x2 codes of 256, autoregressive"; of speech "1 code of 256 for 64 samples, wavenet"."""
     m = config.model
     kind = "" if type_name(m.quantizer) == "vq" else ", " + type_name(m.quantizer)
+    if isinstance(m, SpeechConfig):
+        codes = "1 code" if m.quantizer.L == 1 else f"{m.quantizer.L} codes"
+        return f"{codes} of {m.quantizer.K} for {m.network.stride} samples{kind}, wavenet"
     decoder = "autoregressive" if isinstance(m.decoder, AutoregressiveDecoder) else "factorised"
     return "{} codes of {}{}, {}".format("x".join(map(str, m.grid)), m.quantizer.K, kind, decoder)
 

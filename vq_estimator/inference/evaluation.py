@@ -9,6 +9,7 @@ import tensorflow.compat.v1 as tf
 
 from vq_estimator import drawing
 from vq_estimator.config import AutoregressiveDecoder, Config, SpeechConfig, type_name
+from vq_estimator.data import pipeline
 from vq_estimator.data.codes import Codes
 from vq_estimator.data.files import atomic_path, write_json
 from vq_estimator.errors import VQError
@@ -58,11 +59,11 @@ def run_split(
     if speech and codes_of == ANOTHER:
         raise VQError("codes: got another, expected own: recordings differ in length; train one with --K=1 to compare")
 
+    of_another = _codes_of_another(config, checkpoint, source, split) if codes_of == ANOTHER else None
+
     def fetch(features, model):
         images, speakers = signal(features)
-        codes = model.encode(images)
-        if codes_of == ANOTHER:
-            codes = tf.roll(codes, 1, 0)
+        codes = model.encode(images) if of_another is None else _batches_of(of_another, config)
         p = model.likelihood(codes, images, speakers)
         if speech:
             mse = original = tf.fill(tf.shape(images)[:1], float("nan"))
@@ -92,6 +93,28 @@ def run_split(
     variance = (pixel_squares / pixels - (pixel_sum / pixels) ** 2) / 255.0**2
     mse, distortion, original = (v.astype(np.float64) for v in (mse, distortion, original))
     return PerExample(mse, distortion, original, codes, labels, np.array(dims), np.array(positions), variance)
+
+
+def _codes_of_another(config: Config, checkpoint: Checkpoint, source: AnySource, split: str) -> np.ndarray:
+    """For each image the codes of the one before it, for the first those of the last; int32 [N, h, w, L]."""
+
+    def fetch(features, model):
+        return model.encode(features["image"])
+
+    codes = [v for _, v in batches(config, checkpoint.path, source, split, fetch, "encode " + split)]
+    codes = np.concatenate(codes)
+    if len(codes) == 1:
+        raise VQError(f"codes: got another for the one image of the {split} split, expected two images or more")
+    return np.roll(codes, 1, 0)
+
+
+def _batches_of(codes: np.ndarray, config: Config) -> tf.Tensor:
+    """The next batch of codes at each run of the graph, as large as those of `session.batches`."""
+    size = pipeline.evaluation_batch(config.model.dims)
+    each = tf.data.Dataset.from_generator(
+        lambda: (codes[i : i + size] for i in range(0, len(codes), size)), tf.int32, [None, *codes.shape[1:]]
+    )
+    return tf.data.make_one_shot_iterator(each).get_next()
 
 
 def codebook_usage(codes: np.ndarray, K: int) -> dict:
@@ -157,7 +180,7 @@ def evaluate(
     Args:
       config, checkpoint, source, model_dir: the run.
       split: one of SPLITS.
-      codes_of: OWN, or ANOTHER: each image is given the codes of the one before it in its batch, to see what
+      codes_of: OWN, or ANOTHER: each image is given the codes of the one before it, to see what
         the codes are worth; the results are then in `eval/<split>-another.json` and `.npz`.
     """
     calibration = calibrate(config, checkpoint, source, model_dir)
@@ -257,8 +280,12 @@ def reconstructions(
 
     def build(model):
         images = features_of(config, source, split, rows * rows)["image"]
-        return images, model.decode(model.encode(images))
+        given = tf.placeholder(tf.uint8, (None, *config.model.shape))
+        return images, given, model.decode(model.encode(given))
 
-    with restored(config, checkpoint.path, build) as (session, tensors):
-        images, decoded = session.run(tensors)
+    size = pipeline.evaluation_batch(config.model.dims)
+    with restored(config, checkpoint.path, build) as (session, (images, given, decoded)):
+        images = session.run(images)
+        parts = [images[i : i + size] for i in range(0, len(images), size)]
+        decoded = np.concatenate([session.run(decoded, {given: part}) for part in parts])
     return drawing.side_by_side(drawing.grid(images, rows), drawing.grid(decoded, rows))

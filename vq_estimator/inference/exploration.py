@@ -4,12 +4,13 @@ Code maps are int32 [h, w, L] and images uint8 [N, S, S, C]. Under an autoregres
 those of one call are drawn with the same noise: what differs between them is due to the codes.
 """
 
-from typing import List, NamedTuple, Optional, Tuple
+from typing import Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.config import Config
+from vq_estimator.data.pipeline import evaluation_batch
 from vq_estimator.data.sources import Source
 from vq_estimator.inference.calibration import Calibration
 from vq_estimator.inference.session import features_of, restored
@@ -33,10 +34,13 @@ def encode_first(config: Config, checkpoint: Checkpoint, source: Source, num: in
 
     def build(model):
         features = features_of(config, source, split, num)
-        return features["image"], features["label"], model.encode(features["image"])
+        given = tf.placeholder(tf.uint8, (None, *config.model.shape))
+        return features, given, model.encode(given)
 
-    with restored(config, checkpoint.path, build) as (session, tensors):
-        return Encoded(*session.run(tensors))
+    with restored(config, checkpoint.path, build) as (session, (features, given, codes)):
+        found = session.run(features)
+        parts = [session.run(codes, {given: some}) for some in _batches(config, found["image"])]
+        return Encoded(found["image"], found["label"], np.concatenate(parts))
 
 
 def decode(config: Config, checkpoint: Checkpoint, codes: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -46,11 +50,14 @@ def decode(config: Config, checkpoint: Checkpoint, codes: np.ndarray, seed: int 
         given = tf.placeholder(tf.int32, (None,) + config.model.grid)
         return given, model.decode(given, seed, shared=True)
 
-    parts = []
     with restored(config, checkpoint.path, build) as (session, (given, images)):
-        for start in range(0, len(codes), BATCH):
-            parts.append(session.run(images, {given: codes[start : start + BATCH]}))
-    return np.concatenate(parts)
+        return np.concatenate([session.run(images, {given: some}) for some in _batches(config, codes)])
+
+
+def _batches(config: Config, array: np.ndarray) -> Iterator[np.ndarray]:
+    """Parts of it for BATCH images at most, and for fewer large ones."""
+    size = min(BATCH, evaluation_batch(config.model.dims))
+    return (array[start : start + size] for start in range(0, len(array), size))
 
 
 def evenly(n: int, most: int) -> np.ndarray:

@@ -58,6 +58,7 @@ class Model:
         self.calibration: Optional[Calibration] = calibration_lib.kept(self.config, self.checkpoint, model_dir)
         m = self.config.model
         self._shape = (m.image_size, m.image_size, m.channels)
+        self._size = min(BATCH, pipeline.evaluation_batch(m.dims))  # images at once
         self._ops: Dict[str, Any] = {}
         self._samplers: Dict[int, sampling.Sampler] = {}  # by top_k
         self._pricer: Optional[prior_lib.Pricer] = None
@@ -97,7 +98,7 @@ class Model:
 
     def encode(self, images: np.ndarray) -> np.ndarray:
         """Images to codes."""
-        return self._batches(self._codes, {self._images: self._checked(images)})
+        return self._batches(self._codes, {self._images: self._checked(images)}, size=self._size)
 
     def decode(self, codes: np.ndarray, seed: int = 0, shared: bool = False, first: int = 0) -> np.ndarray:
         """Codes to images.
@@ -116,9 +117,11 @@ class Model:
 
         given, draw, images = self._op(f"decode {shared}", build)
         codes = self._checked_codes(codes)
-        starts = range(first, first + len(codes), BATCH)
+        # What is drawn depends on the place in a batch, so that those of an autoregressive decoder have one size.
+        size = BATCH if evaluation.draws(self.config) else self._size
+        starts = range(first, first + len(codes), size)
         seeds = [seed if shared else sampling.part_seed(seed, start // BATCH) for start in starts]
-        return self._batches(images, {given: codes}, {draw: seeds})
+        return self._batches(images, {given: codes}, {draw: seeds}, size)
 
     def reconstruct(self, images: np.ndarray, seed: int = 0) -> np.ndarray:
         """Images to what their codes decode to."""
@@ -168,7 +171,7 @@ class Model:
         if len(codes) != len(images):
             raise VQError(f"codes: got {len(codes)} maps, expected {len(images)}, one for each image")
         given = {self._images: images, self._codes: codes}
-        nats = self._batches(self._op("distortion", build), given).astype(np.float64)
+        nats = self._batches(self._op("distortion", build), given, size=self._size).astype(np.float64)
         to_bits = 1.0 / (self.config.model.dims * math.log(2.0))
         rate_prior = None
         if self.prior is not None:
@@ -189,11 +192,13 @@ class Model:
                 self._ops[name] = build()
         return self._ops[name]
 
-    def _batches(self, fetch: Any, arrays: Dict[Any, np.ndarray], each: Optional[Dict[Any, Any]] = None) -> np.ndarray:
-        """`fetch` of arrays by batches; `each`: for a placeholder a value for each batch."""
+    def _batches(
+        self, fetch: Any, arrays: Dict[Any, np.ndarray], each: Optional[Dict[Any, Any]] = None, size: int = BATCH
+    ) -> np.ndarray:
+        """`fetch` of arrays by batches of `size`; `each`: for a placeholder a value for each batch."""
         parts, n = [], len(next(iter(arrays.values())))
-        for number, start in enumerate(range(0, n, BATCH)):
-            feed = {key: array[start : start + BATCH] for key, array in arrays.items()}
+        for number, start in enumerate(range(0, n, size)):
+            feed = {key: array[start : start + size] for key, array in arrays.items()}
             feed.update({key: values[number] for key, values in (each or {}).items()})
             parts.append(self._session.run(fetch, feed))
         return np.concatenate(parts)

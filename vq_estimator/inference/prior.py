@@ -83,17 +83,23 @@ def cost_of_clips(
     """
     classes = prior.config.codes.classes
 
+    of = prior.config.codes
+
     def build(model, code_prior):
         del model
-        z = tf.placeholder(tf.int32, (1, 1, None, prior.config.codes.grid[2]))
-        all_classes = tf.tile(z, [max(classes, 1), 1, 1, 1])
-        log_p = code_prior.log_prob(all_classes, tf.range(classes) if classes else None)
-        return z, tf.reduce_sum(log_p, [1, 2, 3])
+        z, of_classes = tf.placeholder(tf.int32, (1, 1, None, of.grid[2])), tf.placeholder(tf.int32, [None])
+        log_p = code_prior.log_prob(tf.tile(z, [tf.size(of_classes), 1, 1, 1]), of_classes if classes else None)
+        return z, of_classes, tf.reduce_sum(log_p, [1, 2, 3])
 
     parts, start = [], 0
-    with restored(config, checkpoint.path, build, prior) as (session, (z, log_p)):
+    with restored(config, checkpoint.path, build, prior) as (session, (z, of_classes, log_p)):
         for n in tqdm(positions, unit="clip", desc="prior"):
-            parts.append(session.run(log_p, {z: codes[:, :, start : start + n]}))
+            given, at_once = (
+                codes[:, :, start : start + n],
+                max(1, prior_trainer.MOST_LOGITS // (n * of.grid[2] * of.K)),
+            )
+            numbers = np.split(np.arange(max(classes, 1)), range(at_once, max(classes, 1), at_once))
+            parts.append(np.concatenate([session.run(log_p, {z: given, of_classes: some}) for some in numbers]))
             start += n
     return _cost(np.stack(parts).astype(np.float64), classes, labels)
 
@@ -103,6 +109,7 @@ class Pricer:
 
     def __init__(self, config: Config, checkpoint: Checkpoint, prior: TrainedPrior):
         self._classes = prior.config.codes.classes
+        self._size = prior_trainer.evaluation_batch(prior.config.codes, BATCH)
 
         def build(model, code_prior):
             del model
@@ -127,8 +134,8 @@ class Pricer:
         """What codes [N, h, w, L] cost."""
         n, parts = len(codes.codes), []
         with tqdm(total=n, unit="image", desc="prior", disable=n <= BATCH) as bar:
-            for i in range(0, n, BATCH):
-                batch = codes.codes[i : i + BATCH]
+            for i in range(0, n, self._size):
+                batch = codes.codes[i : i + self._size]
                 feeds = [{self._z: batch, self._label: k} for k in range(max(self._classes, 1))]
                 by_class = [self._session.run(self._log_p, feed) for feed in feeds]
                 parts.append(np.stack(by_class, 1).astype(np.float64))

@@ -160,9 +160,7 @@ class SpeechModel:
             sampling.check_seed(one % 2**32 if one >= 0 else one)
         sampling.check_temperature(temperature)
         codes = [self._checked_codes(c) for c in codes]
-        for speaker in speakers:
-            if not 0 <= speaker < len(self.config.model.speakers):
-                raise VQError(f"speaker: got {speaker}, expected 0 to {len(self.config.model.speakers) - 1}")
+        self._check_speakers(speakers)
         draw, heat, levels = self._op("decode", self._decoder)
         lengths, found = [-(-len(c) // BUCKET) * BUCKET for c in codes], [None] * len(codes)
         order = sorted(range(len(codes)), key=lambda i: lengths[i])
@@ -186,6 +184,7 @@ class SpeechModel:
 
         Of a long one in parts: that of a part given what is before it is that of both less that of what is before it.
         """
+        self._check_speakers([speaker])
         levels, codes = self._checked(levels), self.encode(levels)
         stride = self.config.model.network.stride
         before = -(-self._model.decoder.receptive_field // stride) + AROUND  # codes that a part may depend on
@@ -236,6 +235,7 @@ class SpeechModel:
             raise VQError(f"seconds: got {seconds}, expected a number above 0, up to {MOST_SECONDS}")
         sampling.check_temperature(temperature)
         sampling.check_seed(seed)
+        self._check_speakers([] if speaker is None else [speaker])
         each = {"class": of.classes, "speaker": 0, "both": of.classes // max(voices, 1)}[of.condition]
         if label is not None and not 0 <= label < each:
             want = f"0 to {each - 1}" if each else "none: the prior knows no classes"
@@ -276,6 +276,11 @@ class SpeechModel:
             with self._session.graph.as_default():
                 self._ops[name] = build()
         return self._ops[name]
+
+    def _check_speakers(self, speakers: Sequence[int]) -> None:
+        for speaker in speakers:
+            if not 0 <= speaker < len(self.config.model.speakers):
+                raise VQError(f"speaker: got {speaker}, expected 0 to {len(self.config.model.speakers) - 1}")
 
     @staticmethod
     def _checked(levels: np.ndarray) -> np.ndarray:

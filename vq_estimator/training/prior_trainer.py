@@ -3,7 +3,7 @@
 import os
 from typing import Callable
 
-from vq_estimator.config import PriorConfig
+from vq_estimator.config import CodesConfig, PriorConfig
 from vq_estimator.data import codes as codes_lib
 from vq_estimator.data.codes import Codes
 from vq_estimator.errors import VQError
@@ -11,8 +11,15 @@ from vq_estimator.training import loop, run_folder
 from vq_estimator.training.loop import TrainResult
 from vq_estimator.training.model_fns import prior_model_fn
 
-EVAL_BATCH = 500
+EVAL_BATCH = 500  # code maps that are evaluated at once, at most
+MOST_LOGITS = 1 << 25  # of what is evaluated at once
 METRIC = "bits_per_image"
+
+
+def evaluation_batch(of: CodesConfig, most: int = EVAL_BATCH) -> int:
+    """Code maps that are evaluated at once: of large grids and many entries fewer, or memory would not do."""
+    h, w, L = of.grid
+    return max(1, min(most, MOST_LOGITS // (h * w * L * of.K)))
 
 
 def folder(model_dir: str) -> str:
@@ -64,7 +71,7 @@ def train(
         model_dir=folder(model_dir),
         model_fn=prior_model_fn,
         train_input=lambda start, _: codes_lib.training_dataset(train_codes, schedule.batch_size, schedule.seed, start),
-        validation_input=lambda: codes_lib.evaluation_dataset(validation_codes, EVAL_BATCH),
+        validation_input=lambda: codes_lib.evaluation_dataset(validation_codes, evaluation_batch(config.codes)),
         metric=METRIC,
         describe=lambda metrics: "{bits_per_image:.3f} bits/image".format(**metrics),
         patience=config.patience,

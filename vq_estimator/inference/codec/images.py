@@ -129,7 +129,10 @@ def of_readable(
             log.warning("%s; it is left out", one_line(reason))
     if not items:
         raise VQError(f"input: got no readable file in {folder!r}, expected one or more")
-    coding.renamed([item.name for item in items])  # refuses now what could not be written later
+    try:
+        coding.renamed([item.name for item in items])
+    except ValueError as e:  # said now, not when it is to be written
+        raise VQError(f"input: {e}") from None
 
     def read(number):
         item = items[number]

@@ -6,7 +6,7 @@ speaker) is made recording by recording: of each it is what it would be without 
 float32 sums depend on the order of their terms. TensorFlow chooses it by the shapes, and by how many threads an
 operation is divided among; so a batch is always whole, and the session's operations are not divided. Chunks are
 independent of each other, and `workers` of them run side by side.
-(The first session of a process decides how many threads operations have. Open the codec before any other one.)
+(The first session of a process decides how many threads operations have: `run.open_run` opens one.)
 """
 
 import platform

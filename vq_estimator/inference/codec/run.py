@@ -4,6 +4,7 @@ import zlib
 from typing import List, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
+import tensorflow.compat.v1 as tf
 
 from vq_estimator.config import Config, LogisticMixturePixels, SpeechConfig, type_name
 from vq_estimator.errors import VQError
@@ -42,12 +43,21 @@ AnyRun = Union[str, Run, Model, SpeechModel]
 def open_run(model_dir: str, which: str = "latest") -> Run:
     """A run folder, at the checkpoint "latest", "best" or a path, with its prior and its calibration where it has them.
 
+    Call it before any session is opened: it sees to it that operations have one thread each.
+
     Raises:
       VQError: there is no such run or checkpoint.
     """
+    _one_thread()
     config, checkpoint = run_folder.load_config(model_dir), run_folder.find_checkpoint(model_dir, which)
     prior = prior_lib.find_or_warn(model_dir, checkpoint)
     return Run(config, checkpoint, prior, calibration_lib.kept(config, checkpoint, model_dir))
+
+
+def _one_thread() -> None:
+    """Opens a process's first session, where there was none yet: it decides how many threads operations have."""
+    settings = tf.ConfigProto(intra_op_parallelism_threads=1, device_count={"GPU": 0})
+    tf.Session(graph=tf.Graph(), config=settings).close()
 
 
 def as_run(run: AnyRun) -> Run:
