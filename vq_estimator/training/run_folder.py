@@ -140,8 +140,8 @@ def _refuse_stripped(model_dir: str, config: Any) -> None:
     latest = latest_checkpoint(model_dir)
     if latest and latest.step < config.train.max_steps and "beta1_power" not in Stored(latest.path).shapes:
         raise VQError(
-            f"model_dir: the checkpoint of step {latest.step} in {model_dir!r} has weights alone, like a provided model, "
-            f"expected the optimizer's variables too; begin another run with --warm_start={model_dir}"
+            f"model_dir: the checkpoint of step {latest.step} in {model_dir!r} has weights alone, like a provided "
+            f"model, expected the optimizer's variables too; begin another run with --warm_start={model_dir}"
         )
 
 
