@@ -18,6 +18,7 @@ from vq_estimator.config import make_config
 from vq_estimator.data import sources
 from vq_estimator.training import run_folder, trainer
 
+assert __name__ == "conftest"  # imported once: again, as tests.conftest, it would undo --hypothesis-profile
 tf.disable_eager_execution()
 tf.logging.set_verbosity(tf.logging.ERROR)
 logging.getLogger("vq_estimator").setLevel(logging.WARNING)
@@ -60,8 +61,11 @@ def digits(cache_dir, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory, cache_dir, digits):
-    """Of a script: no data folder, so that it falls back to the embedded digits, which the cache holds already."""
-    return dict(os.environ, VQ_CACHE_DIR=cache_dir, VQ_DATA_DIR=str(tmp_path_factory.mktemp("no_data")))
+    """Of a script: no data folder and no network, so that it has the embedded digits, which the cache holds already."""
+    nowhere = "http://127.0.0.1:9"  # nothing listens there
+    found = dict(os.environ, VQ_CACHE_DIR=cache_dir, VQ_DATA_DIR=str(tmp_path_factory.mktemp("no_data")))
+    found["no_proxy"] = "127.0.0.1,localhost"  # the members of a cluster reach each other
+    return dict(found, **dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), nowhere))
 
 
 @pytest.fixture(scope="session")
@@ -112,6 +116,7 @@ def made_once(tmp_path_factory):
         with open(shared + ".lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not os.path.isdir(shared):
+                shutil.rmtree(shared + ".made", ignore_errors=True)
                 make(shared + ".made")
                 os.rename(shared + ".made", shared)
         shutil.copytree(shared, own)

@@ -110,7 +110,9 @@ def test_images_of_other_sizes_are_tiled(name, runs, tmp_path):
     path = str(tmp_path / "x.vqz")
     done = codec.compress(run, x, path, batch=4)
     assert done.dims == sum(a.size for a in x) and len(codec.read(path).entries) == 4  # of 14 tiles
-    for a, b in zip(codec.decompress(run, path).images, x):
+    found = codec.decompress(run, path).images
+    assert len(found) == len(x)
+    for a, b in zip(found, x):
         np.testing.assert_array_equal(a, b)
     same = rng.randint(0, 256, (3, 11, 5, 3)).astype(np.uint8)
     codec.compress(run, same, path)

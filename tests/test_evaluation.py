@@ -2,6 +2,7 @@ import dataclasses
 import json
 import math
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -123,10 +124,16 @@ def test_calibration_is_of_the_training_split_and_fitted_once(small_run, digits,
     evaluation.evaluate(config, run_folder.find_checkpoint(model_dir), digits, model_dir, "test")
 
 
-def test_another_checkpoint_is_calibrated_anew(small_run):
-    _, model_dir = small_run
-    paths = [os.path.join(model_dir, "model.ckpt-%d" % step) for step in (30, 60)]
-    assert calibration.fingerprint(paths[0]) != calibration.fingerprint(paths[1])
+def test_what_was_fitted_of_another_checkpoint_is_not_taken(small_run, evaluated, tmp_path):
+    config, model_dir = small_run
+    older, newest = (run_folder.read_checkpoint(os.path.join(model_dir, f"model.ckpt-{n}")) for n in (30, 60))
+    (name,) = os.listdir(os.path.join(model_dir, "calibration"))
+    for checkpoint in (older, newest):
+        path = calibration.kept_path(checkpoint, str(tmp_path))
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        shutil.copy(os.path.join(model_dir, "calibration", name), path)
+    assert calibration.kept(config, newest, str(tmp_path)) is not None
+    assert calibration.kept(config, older, str(tmp_path)) is None
 
 
 def test_the_fitted_scale_is_the_best_and_finds_a_known_one():

@@ -322,8 +322,7 @@ print(json.dumps({f.name: f.flag_type() for f in ours}))
 @pytest.fixture(scope="module")
 def forked(server, environment):
     """The scripts, with no data but the embedded digits, and with no network."""
-    nowhere = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
-    return server.within(dict(environment, **nowhere))
+    return server.within(environment)
 
 
 @pytest.fixture(scope="module")

@@ -121,6 +121,7 @@ def test_an_image_can_not_ask_for_memory_or_time(tmp_path, forked):
         write(tmp_path / name, content)
     done = forked.code(DECODE, *BOMBS, cwd=tmp_path)
     assert done.status == 0, done.stderr
+    assert len(done.stdout.splitlines()) == len(BOMBS)
     for (name, (_, want)), got in zip(BOMBS.items(), done.stdout.splitlines()):
         assert got.startswith(want) and got != "an image" if want is not None else got, (name, got)
     assert done.megabytes < 900, done.megabytes

@@ -167,7 +167,9 @@ def test_every_kind_of_file_is_decoded(tmp_path):
         jpeg = name.lower().endswith(("jpg", "jpeg")) or name == "named_wrongly.png"
         given = {"quality": 98} if jpeg else {"transparency": 3} if name == "clear.png" else {}
         save(tmp_path / name, image, format="JPEG" if jpeg else "PNG", **given)
-    for (name, (_, want, most)), got in zip(made.items(), decode(tmp_path / name for name in made)):
+    found = decode(tmp_path / name for name in made)
+    assert len(found) == len(made)
+    for (name, (_, want, most)), got in zip(made.items(), found):
         assert not isinstance(got, str), (name, got)
         assert got.image.shape == (16, 16, 3) and got.image.dtype == np.uint8
         assert np.abs(got.image.astype(float) - want).max() <= most, name
@@ -199,7 +201,9 @@ def test_grey_is_weighted_and_exif_turns(tmp_path, channels):
         exif = image.getexif()
         exif[0x0112] = orientation
         save(tmp_path / f"{orientation}.jpg", image, quality=95, exif=exif.tobytes())
-    for orientation, got in enumerate(decode([tmp_path / f"{o}.jpg" for o in range(1, 9)], 16, channels), 1):
+    found = decode([tmp_path / f"{o}.jpg" for o in range(1, 9)], 16, channels)
+    assert len(found) == 8
+    for orientation, got in enumerate(found, 1):
         upright = np.array(ImageOps.exif_transpose(Image.open(str(tmp_path / f"{orientation}.jpg")))).astype(float)
         top, left = (upright.shape[0] - 16) // 2, (upright.shape[1] - 16) // 2
         want = upright[top : top + 16, left : left + 16]

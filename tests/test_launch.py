@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -17,10 +18,8 @@ from PIL import Image
 from vq_estimator.data import audio
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-SCRIPTS = (
-    *("train", "evaluate", "export", "train_prior", "sample", "compare", "explore", "import_checkpoint"),
-    *("encode", "decode", "make_tfrecords", "compress", "decompress"),
-)
+FILES = os.listdir(os.path.join(ROOT, "launch"))
+SCRIPTS = sorted(name[:-3] for name in FILES if name.endswith(".py") and name not in ("__init__.py", "common.py"))
 
 
 def command(name, *flags):
@@ -76,14 +75,9 @@ def test_a_bad_flag_is_one_line(environment, name, flags, status, message):
 
 
 @pytest.fixture(scope="module")
-def offline(environment):
-    return dict(environment, https_proxy="http://127.0.0.1:9", http_proxy="http://127.0.0.1:9")
-
-
-@pytest.fixture(scope="module")
-def forked(server, offline):
+def forked(server, environment):
     """As processes that share one import of TensorFlow."""
-    return server.within(offline)
+    return server.within(environment)
 
 
 def test_cifar_without_data_is_one_line(forked, environment):
@@ -95,9 +89,9 @@ SMALL = ["--K=8", "--D=16", "--save_checkpoints_steps=20", "--eval_steps=20", "-
 
 
 @pytest.fixture(scope="module")
-def trained(offline, tmp_path_factory):
+def trained(environment, tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("launch") / "run")
-    return folder, run(offline, "train", "--max_steps=40", "--model_dir=" + folder, *SMALL)
+    return folder, run(environment, "train", "--max_steps=40", "--model_dir=" + folder, *SMALL)
 
 
 def test_train_prints_progress_and_table_and_writes_its_files(trained):
@@ -214,17 +208,28 @@ def test_a_file_of_a_provided_model_needs_no_model_named(forked, tmp_path):
         np.testing.assert_array_equal(np.asarray(picture).ravel(), np.arange(600).astype(np.uint8))
 
 
-def test_ctrl_c_in_the_codec_leaves_nothing(offline, tmp_path):
+def await_text(process, wanted):
+    """Waits until a process has said something on its stderr; it fails where that ends, and after two minutes."""
+    killer, text = threading.Timer(120, process.kill), ""
+    killer.start()
+    try:
+        while wanted not in text:
+            read = process.stderr.read(1)
+            assert read, text
+            text += read
+    finally:
+        killer.cancel()
+
+
+def test_ctrl_c_in_the_codec_leaves_nothing(environment, tmp_path):
     np.save(str(tmp_path / "x.npy"), np.random.RandomState(0).randint(0, 256, (300, 32, 32, 3)).astype(np.uint8))
     flags = ["--pretrained=cifar10", "--input=x.npy", "--out=out.vqz", "--batch=50"]
-    given = dict(env=offline, cwd=str(tmp_path), stderr=subprocess.PIPE, universal_newlines=True)
+    given = dict(env=environment, cwd=str(tmp_path), stderr=subprocess.PIPE, universal_newlines=True)
     # A suite that a shell has in its background ignores Ctrl-C, and so would what it starts.
     heard = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     process = subprocess.Popen(command("compress", *flags), preexec_fn=heard, **given)
     try:
-        text, end = "", time.time() + 120
-        while "tile/s" not in text and time.time() < end:
-            text += process.stderr.read(1)
+        await_text(process, "tile/s")
         process.send_signal(signal.SIGINT)
         _, rest = process.communicate(timeout=60)
     finally:
@@ -234,12 +239,12 @@ def test_ctrl_c_in_the_codec_leaves_nothing(offline, tmp_path):
 
 
 @pytest.mark.slow
-def test_ctrl_c_while_a_long_recording_is_drawn(offline, tmp_path):
+def test_ctrl_c_while_a_long_recording_is_drawn(environment, tmp_path):
     """One graph call that takes minutes, which neither TensorFlow nor XLA can stop."""
     levels = (128 + 60 * np.sin(0.3 * np.arange(8000 * 1200))).astype(np.uint8)
     audio.write_wav(str(tmp_path / "in.wav"), levels, 8000)
     flags = ["--pretrained=fsdd", "--input=in.wav", "--speaker=theo", "--out=out.wav"]
-    given = dict(env=offline, cwd=str(tmp_path), stderr=subprocess.PIPE, universal_newlines=True)
+    given = dict(env=environment, cwd=str(tmp_path), stderr=subprocess.PIPE, universal_newlines=True)
     heard = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     process = subprocess.Popen(command("convert_speech", *flags), preexec_fn=heard, **given)
     try:
@@ -253,7 +258,7 @@ def test_ctrl_c_while_a_long_recording_is_drawn(offline, tmp_path):
     assert sorted(os.listdir(str(tmp_path))) == ["in.wav", "log"]
 
 
-def test_ctrl_c_saves_and_says_how_to_resume(offline, tmp_path):
+def test_ctrl_c_saves_and_says_how_to_resume(environment, tmp_path):
     folder = str(tmp_path / "run")
     flags = SMALL[:2] + [
         "--save_checkpoints_steps=100000",
@@ -262,12 +267,10 @@ def test_ctrl_c_saves_and_says_how_to_resume(offline, tmp_path):
         "--model_dir=" + folder,
     ]
     process = subprocess.Popen(
-        command("train", *flags), env=offline, cwd=ROOT, stderr=subprocess.PIPE, universal_newlines=True
+        command("train", *flags), env=environment, cwd=ROOT, stderr=subprocess.PIPE, universal_newlines=True
     )
     try:
-        text, end = "", time.time() + 120
-        while "loss=" not in text and time.time() < end:
-            text += process.stderr.read(1)
+        await_text(process, "loss=")
         process.send_signal(signal.SIGINT)
         _, rest = process.communicate(timeout=120)
     finally:

@@ -72,30 +72,24 @@ def test_the_wheel_holds_every_module(wheel):
     assert not any(n.startswith(("tests/", "benchmarks/")) for n in held)
 
 
-def test_console_commands_work_outside_the_repository(wheel, tmp_path):
-    # The dependencies come from this environment; the package itself only from the wheel.
-    target = tmp_path / "site"
-    call([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(target), str(wheel)], tmp_path)
-    environment = dict(os.environ, PYTHONPATH=str(target))
-    for name in (
-        "vq-train",
-        "vq-evaluate",
-        "vq-export",
-        "vq-train-prior",
-        "vq-sample",
-        "vq-encode",
-        "vq-make-tfrecords",
-        "vq-decode",
-        "vq-compress",
-        "vq-decompress",
-        "vq-compare",
-        "vq-explore",
-        "vq-import-checkpoint",
-    ):
-        out = call([sys.executable, str(target / "bin" / name), "--help"], tmp_path, env=environment)
+@pytest.fixture(scope="module")
+def site(wheel, tmp_path_factory):
+    """A folder with the package from the wheel alone; the dependencies come from this environment."""
+    target = tmp_path_factory.mktemp("wheel") / "site"
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(target), str(wheel)]
+    call(pip, target.parent)
+    return target
+
+
+def test_console_commands_work_outside_the_repository(site, tmp_path):
+    environment, commands = dict(os.environ, PYTHONPATH=str(site)), sorted(os.listdir(str(site / "bin")))
+    scripts = {name[:-3] for name in os.listdir(os.path.join(ROOT, "launch")) if name.endswith(".py")}
+    assert {name[3:].replace("-", "_") for name in commands} == scripts - {"common", "__init__"}
+    for name in commands:
+        out = call([sys.executable, str(site / "bin" / name), "--help"], tmp_path, env=environment)
         assert "\nFlags:\n" in out and "--help" in out
     code = "import vq_estimator, vq_estimator_launch.common as c; print(vq_estimator.__file__, c.__file__)"
-    assert call([sys.executable, "-c", code], tmp_path, env=environment).count(str(target)) == 2
+    assert call([sys.executable, "-c", code], tmp_path, env=environment).count(str(site)) == 2
 
 
 def readme_lines():
@@ -106,14 +100,13 @@ def readme_lines():
     return [line[4:] for line in section.splitlines()]
 
 
-def test_the_readmes_program_works_with_the_wheel_alone(wheel, tmp_path):
-    target, lines = tmp_path / "site", readme_lines()
+def test_the_readmes_program_works_with_the_wheel_alone(site, tmp_path):
+    lines = readme_lines()
     assert len(lines) == 5 and "pretrained.load" in lines[1] and "model.decode" in lines[4]
-    call([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(target), str(wheel)], tmp_path)
     code = "\n".join(lines) + "\nprint(again.shape, again.dtype, codes.shape, pretrained.__file__)"
-    environment = dict(os.environ, PYTHONPATH=str(target), TF_CPP_MIN_LOG_LEVEL="3")
+    environment = dict(os.environ, PYTHONPATH=str(site), TF_CPP_MIN_LOG_LEVEL="3")
     out = call([sys.executable, "-c", code], tmp_path, env=environment)
-    assert out.startswith("(10, 24, 24, 1) uint8 (10, 3, 3, 1) " + str(target))
+    assert out.startswith("(10, 24, 24, 1) uint8 (10, 3, 3, 1) " + str(site))
 
 
 def test_the_wheel_holds_the_provided_models(wheel):

@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 import pytest
+from codec_runs import write_run
 from conftest import slow, small_config
 from google.protobuf import text_format
 from PIL import Image
@@ -97,10 +98,9 @@ def test_the_events_of_evaluations_show_the_same(small_run, digits):
         assert os.path.normpath(relative) == getattr(here, name)
 
 
-def test_8192_entries_fit(digits, tmp_path):
-    model_dir = str(tmp_path / "run")
-    config = small_config(digits, K=8192, max_steps=1)
-    trainer.train(config, digits, model_dir)
+def test_8192_entries_fit(tmp_path):
+    model_dir = write_run(tmp_path / "run", K=8192, image_size=24)
+    config = run_folder.load_config(model_dir)
     checkpoint = run_folder.find_checkpoint(model_dir)
     projector.write(config, checkpoint, Calibration(None, np.arange(8192).reshape(1, 8192)), model_dir)
     embedding, vectors, metadata = shown(model_dir)

@@ -10,20 +10,18 @@ import urllib.request
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from conftest import small_config
+from codec_runs import write_run
 from tensorflow import estimator as tf_estimator
 
-from vq_estimator.config import make_prior_config
-from vq_estimator.inference import export, extraction
+from vq_estimator.inference import export
 from vq_estimator.inference import prior as prior_lib
-from vq_estimator.training import prior_trainer, run_folder, trainer
+from vq_estimator.training import run_folder
 
 PAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "docs", "serving.md")
 with open(PAGE, encoding="utf-8") as f:
     TEXT = f.read()
 BODIES = re.findall(r"-d '(\{.*?\})'", TEXT, re.DOTALL)
 PYTHON = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
-SIZES = dict(K=20, max_steps=2, save_checkpoints_steps=2, eval_steps=1000)  # 3 x 3 codes of 20, as on the page
 
 
 class Server:
@@ -70,31 +68,15 @@ def tensor(value, info):
     return array
 
 
-def prior_of(config, model_dir, digits, class_conditional):
-    checkpoint = run_folder.find_checkpoint(model_dir)
-    of = extraction.codes_config(config, checkpoint, digits, class_conditional)
-    codes = extraction.extract(config, checkpoint, digits, model_dir)
-    small = dict(layers=1, maps=8, max_steps=2, save_checkpoints_steps=2, eval_steps=1000)
-    prior_trainer.train(make_prior_config(of, **small), codes["train"], codes["validation"], model_dir, overwrite=True)
-    return prior_lib.find(model_dir, checkpoint)
-
-
 @pytest.fixture(scope="module")
-def models(digits, tmp_path_factory):
+def models(tmp_path_factory):
     """Name to folder of SavedModels with each form of each signature."""
-    base = tmp_path_factory.mktemp("served")
-    plain, draws = str(base / "plain"), str(base / "draws")
-    config = small_config(digits, **SIZES)
-    trainer.train(config, digits, plain)
-    checkpoint = run_folder.find_checkpoint(plain)
-    folders = {}
-    for name, conditional in (("numbers", False), ("labels", True)):
-        prior = prior_of(config, plain, digits, conditional)
-        folders[name] = export.export(config, checkpoint, str(base / name / "1"), prior)
-    decoder = dict(decoder="autoregressive", decoder_layers=1, decoder_maps=8, likelihood="logistic_mixture")
-    config = small_config(digits, **decoder, **SIZES)
-    trainer.train(config, digits, draws)
-    folders["draws"] = export.export(config, run_folder.find_checkpoint(draws), str(base / "draws_model" / "1"))
+    base, folders = tmp_path_factory.mktemp("served"), {}
+    draws = dict(decoder="autoregressive", decoder_layers=1, decoder_maps=8, likelihood="logistic_mixture")
+    for name, settings in (("numbers", dict(classes=0)), ("labels", dict(classes=10)), ("draws", draws)):
+        run = write_run(base / (name + "_run"), K=20, image_size=24, **settings)  # 3 x 3 codes of 20, as on the page
+        config, checkpoint = run_folder.load_config(run), run_folder.find_checkpoint(run)
+        folders[name] = export.export(config, checkpoint, str(base / name / "1"), prior_lib.find(run, checkpoint))
     return folders
 
 
