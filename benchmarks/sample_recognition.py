@@ -49,7 +49,7 @@ def measure() -> dict:
         source = sources.locate(config.dataset, FLAGS.data_dir, cache, wanted=config.dataset_source)
 
         def real(split):
-            found = arrays.load(source, split, config.model.image_size)
+            found = arrays.load(source, split, config.model.image_size, binarize=config.model.binarize)
             return features(found.images), found.labels
 
         begin = time.time()

@@ -12,6 +12,7 @@ import shutil
 import sys
 
 from vq_estimator import config as config_lib
+from vq_estimator.config.checks import MOST_LAYERS, positive_int
 from vq_estimator_launch import common
 from vq_estimator_launch.common import FLAGS, Group
 
@@ -133,8 +134,9 @@ def main() -> None:
     source = common.data_of_run(config)
     of = extraction.codes_config(config, checkpoint, source, FLAGS.class_conditional, FLAGS.condition)
     settings = {name: FLAGS[name].value for name in SETTINGS}
-    if speech and settings["cycles"] is None:
-        settings["cycles"] = 1
+    if speech:
+        settings["cycles"] = 1 if settings["cycles"] is None else settings["cycles"]
+        positive_int("cycles", settings["cycles"], MOST_LAYERS)  # a PixelCNN has codes of one number of columns
     prior_config = config_lib.make_prior_config(of, **settings)
     precision.check(config.model.precision)
     prior_trainer.check(prior_config, model_dir, FLAGS.overwrite)

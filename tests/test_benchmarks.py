@@ -233,7 +233,9 @@ def test_a_run_to_compare_with_differs_in_its_codes_alone(spoken_source):
     bits.check_without(config, other(K=1))
     with pytest.raises(VQError, match="without: got a run with codes"):
         bits.check_without(config, other(K=2))
-    with pytest.raises(VQError, match="without: got a run of another decoder, expected one that differs in K alone"):
+    with pytest.raises(
+        VQError, match="without: got a run of another model.decoder.maps, expected one that differs in K alone"
+    ):
         bits.check_without(config, other(K=1, wavenet_maps=8))
 
 

@@ -99,7 +99,7 @@ def test_given_values_override_the_preset():
         (dict(decoder="wavenet"), "decoder: got 'wavenet', expected one of factorised, autoregressive"),
         (dict(decoder="autoregressive"), "likelihood: got 'mse', expected another with --decoder=autoregressive"),
         (dict(decoder_maps=8), "decoder_maps: got 8, expected no value: only the autoregressive decoder has it"),
-        (dict(decoder="autoregressive", decoder_layers=-1), "decoder_layers: got -1, expected 0 or more"),
+        (dict(decoder="autoregressive", decoder_layers=0), "decoder_layers: got 0, expected an integer of 1 or more"),
         (dict(widths="8,x"), "widths: got '8,x', expected the feature maps of each layer, such as 64,128"),
         (dict(widths="8,0"), "widths: got 0, expected an integer of 1 or more"),
         (dict(residual_width=-1), "residual_width: got -1, expected 0 or more"),
@@ -254,10 +254,14 @@ def test_differences_name_what_matters_and_only_that():
     assert c.differences(old, dataclasses.replace(old, dataset_source="mnist-5k"))
 
 
-def test_a_wavenet_of_no_layers_is_refused():
-    assert c.PriorNetworkConfig(layers=0).layers == 0  # of a PixelCNN: its first layer alone
-    with pytest.raises(VQError, match="layers: got 0, expected an integer of 1 or more"):
-        c.PriorNetworkConfig(layers=0, cycles=1)
+def test_networks_of_no_layers_which_would_not_see_their_condition_are_refused():
+    for call in (
+        lambda: c.PriorNetworkConfig(layers=0),
+        lambda: c.PriorNetworkConfig(layers=0, cycles=1),
+        lambda: c.AutoregressiveDecoder(layers=0),
+    ):
+        with pytest.raises(VQError, match="layers: got 0, expected an integer of 1 or more"):
+            call()
 
 
 def test_default_model_dir():

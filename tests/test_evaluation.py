@@ -134,6 +134,7 @@ def test_what_was_fitted_of_another_checkpoint_is_not_taken(small_run, evaluated
         shutil.copy(os.path.join(model_dir, "calibration", name), path)
     assert calibration.kept(config, newest, str(tmp_path)) is not None
     assert calibration.kept(config, older, str(tmp_path)) is None
+    assert calibration.kept(config, newest, str(tmp_path), "mnist") is None
 
 
 def test_the_fitted_scale_is_the_best_and_finds_a_known_one():

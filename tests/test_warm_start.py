@@ -41,6 +41,16 @@ def test_it_begins_with_the_averages_where_there_are_some(autoregressive_run, di
     assert began["global_step"] == 0 and not any(began[n].any() for n in began if n.endswith("/Adam"))
 
 
+def test_a_gradient_codebook_begins_an_ema_one_with_its_entries(small_run, digits, tmp_path):
+    _, model_dir = small_run
+    config = small_config(digits, max_steps=1, codebook="ema", kmeans_steps=0, restart_below=0)
+    source, warm = tensors(run_folder.find_checkpoint(model_dir).path), warm_start.of_run(model_dir)
+    found = first_checkpoint(config, digits, tmp_path / "run", warm)
+    for name in ("codebook", "ema_sum"):
+        np.testing.assert_array_equal(found["quantizer/" + name], source["quantizer/codebook"])
+    np.testing.assert_array_equal(found["quantizer/ema_count"], np.ones([1, 8]))
+
+
 def test_what_does_not_fit_begins_anew(small_run, digits, tmp_path, caplog):
     _, model_dir = small_run
     other = small_config(digits, K=9, max_steps=1, warm_start=model_dir)
@@ -49,7 +59,7 @@ def test_what_does_not_fit_begins_anew(small_run, digits, tmp_path, caplog):
     source = tensors(run_folder.find_checkpoint(model_dir).path)
     assert began["quantizer/codebook"].shape == (1, 9, 16)
     np.testing.assert_array_equal(began["encoder/conv_1/w"], source["encoder/conv_1/w"])
-    assert "; new: quantizer/codebook" in caplog.text
+    assert "; new: quantizer/codebook" in caplog.text and "--kmeans_steps=10 starts it" in caplog.text
     # Resumed it goes on by itself, and the source may be gone.
     longer = dataclasses.replace(other, train=dataclasses.replace(other.train, max_steps=2))
     assert trainer.train(longer, digits, str(tmp_path / "run")).step == 2

@@ -7,7 +7,7 @@ import numpy as np
 import soundfile
 
 from benchmarks.speed import report
-from vq_estimator.config import SpeechConfig
+from vq_estimator.config import SpeechConfig, differences
 from vq_estimator.errors import VQError
 from vq_estimator.inference import evaluation
 from vq_estimator.training import run_folder
@@ -47,10 +47,8 @@ def check_without(config, other) -> None:
     ok = isinstance(other.model, SpeechConfig) and other.model.quantizer.K == 1
     if not ok:
         raise VQError("without: got a run with codes, expected one of speech trained with --K=1")
-    same = ("sample_rate", "network", "decoder", "speakers")
-    differ = [name for name in same if getattr(other.model, name) != getattr(config.model, name)]
-    if other.dataset_source != config.dataset_source:
-        differ.append("dataset_source")
+    differ = [line.split(":")[0] for line in differences(config, other)]
+    differ = [name for name in differ if name != "model.quantizer.K"]
     if differ:
         raise VQError(f"without: got a run of another {', '.join(differ)}, expected one that differs in K alone")
 

@@ -123,7 +123,7 @@ class AutoregressiveDecoder:
 
     def __post_init__(self):
         check(self.kind in PIXEL_LAYERS, "decoder_kind", self.kind, "one of " + ", ".join(PIXEL_LAYERS))
-        natural("decoder_layers", self.layers, MOST_LAYERS)
+        positive_int("decoder_layers", self.layers, MOST_LAYERS)  # the first one does not see the codes
         positive_int("decoder_maps", self.maps, MOST_MAPS)
         positive_int("decoder_features", self.features, MOST_MAPS)
 

@@ -37,10 +37,7 @@ class PriorNetworkConfig:
     def __post_init__(self):
         check(self.kind in PRIOR_KINDS, "kind", self.kind, "one of " + ", ".join(PRIOR_KINDS))
         natural("cycles", self.cycles, MOST_LAYERS)
-        if self.cycles:
-            positive_int("layers", self.layers, MOST_DILATIONS)
-        else:
-            natural("layers", self.layers, MOST_LAYERS)
+        positive_int("layers", self.layers, MOST_DILATIONS if self.cycles else MOST_LAYERS)
         for field in ("maps", "embedding"):
             positive_int(field, getattr(self, field), MOST_MAPS)
         number("dropout", self.dropout, 0.0, 0.95, "a share from 0 to 0.95")

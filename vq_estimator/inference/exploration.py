@@ -174,8 +174,8 @@ def interpolate(
         z = model.encode_continuous(tf.constant(np.stack([first, second])))
         share = tf.reshape(tf.linspace(0.0, 1.0, steps), [-1, 1, 1, 1, 1])
         line = z[0] * (1.0 - share) + z[1] * share
-        nearest = model.quantizer(line, False).z_q
-        return tuple(model.decode_vectors(z_q, seed, shared=True) for z_q in (line, nearest))
+        both = model.quantizer.continuous(line), model.quantizer(line, False).z_q
+        return tuple(model.decode_vectors(z_q, seed, shared=True) for z_q in both)
 
     with restored(config, checkpoint.path, build) as (session, tensors):
         return Interpolation(*session.run(tensors))

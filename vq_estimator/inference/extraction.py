@@ -59,6 +59,8 @@ def codes_config(
       VQError: it should be conditional on classes that the data does not have.
     """
     if isinstance(source, SpeechSource):
+        if condition != "class" and not class_conditional:
+            raise VQError(f"condition: got {condition} without --class_conditional, expected both or neither")
         known = {"class": len(source.class_names), "speaker": len(source.speakers)}
         known["both"] = known["class"] * known["speaker"]
         if class_conditional and not known[condition]:

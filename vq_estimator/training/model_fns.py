@@ -6,12 +6,18 @@ import os
 import tensorflow.compat.v1 as tf
 from tensorflow import estimator as tf_estimator
 
-from vq_estimator.config import MSE, SpeechConfig
+from vq_estimator.config import MSE, OptimizerConfig, SpeechConfig
 from vq_estimator.models import objectives
 from vq_estimator.models.vqvae import VQVAE, signal
 from vq_estimator.nn.prior import CodePrior
 from vq_estimator.training import averaging, hooks, metrics, optimization, summaries, warm_start
 from vq_estimator.training.run_folder import EVAL_NAME
+
+
+def _restored(optimizer: OptimizerConfig) -> tf.train.Scaffold:
+    """Has the Estimator restore averaged weights where training keeps them."""
+    names = averaging.restore_map(tf.global_variables(), tf.trainable_variables(), optimizer.average_decay)
+    return tf.train.Scaffold(saver=tf.train.Saver(names))
 
 
 def vqvae_model_fn(features, labels, mode, params, config):
@@ -35,7 +41,7 @@ def vqvae_model_fn(features, labels, mode, params, config):
     if mode == tf_estimator.ModeKeys.PREDICT:
         decoded = model.decode_vectors(out.quantized.z_q, speakers=speakers)
         predictions = {"codes": out.quantized.codes, "images": decoded}
-        return tf_estimator.EstimatorSpec(mode, predictions=predictions)
+        return tf_estimator.EstimatorSpec(mode, predictions=predictions, scaffold=_restored(run.optimizer))
 
     K = run.model.quantizer.K
     with tf.name_scope("objective"):
@@ -47,14 +53,12 @@ def vqvae_model_fn(features, labels, mode, params, config):
         shown = summaries.SHOWN
         pictures = summaries.pictures(x[:shown], out.quantized.codes, model.decode_vectors(out.quantized.z_q[:shown]))
     if mode == tf_estimator.ModeKeys.EVAL:
-        decay = run.optimizer.average_decay
-        restored_from = averaging.restore_map(tf.global_variables(), tf.trainable_variables(), decay)
         folder = os.path.join(config.model_dir, "eval_" + EVAL_NAME)
         return tf_estimator.EstimatorSpec(
             mode,
             loss=loss,
             eval_metric_ops=metrics.vqvae(terms, out.quantized.codes, K, tf.shape(x)[2] if speech else None),
-            scaffold=tf.train.Scaffold(saver=tf.train.Saver(restored_from)),
+            scaffold=_restored(run.optimizer),
             evaluation_hooks=[hooks.EvaluationPictures(pictures, folder, step)],
         )
 
@@ -95,16 +99,15 @@ def prior_model_fn(features, labels, mode, params, config):
         seed = tf.stack([tf.constant(~schedule.seed, tf.int64), tf.identity(step)])  # (seed, epoch) orders the data
     log_p = CodePrior(run.network, run.codes).log_prob(features["codes"], label, seed)
     if mode == tf_estimator.ModeKeys.PREDICT:
-        return tf_estimator.EstimatorSpec(mode, predictions={"log_prob": log_p})
+        return tf_estimator.EstimatorSpec(mode, predictions={"log_prob": log_p}, scaffold=_restored(o))
     bits = -tf.reduce_sum(log_p, [1, 2, 3]) / math.log(2.0)  # [B]
     loss = -tf.reduce_mean(log_p)
     if mode == tf_estimator.ModeKeys.EVAL:
-        restored_from = averaging.restore_map(tf.global_variables(), tf.trainable_variables(), o.average_decay)
         return tf_estimator.EstimatorSpec(
             mode,
             loss=loss,
             eval_metric_ops={"bits_per_image": tf.metrics.mean(bits)},
-            scaffold=tf.train.Scaffold(saver=tf.train.Saver(restored_from)),
+            scaffold=_restored(o),
         )
     rate = optimization.learning_rate(o, step, schedule.max_steps)
     mean_bits = tf.reduce_mean(bits)

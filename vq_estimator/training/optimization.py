@@ -43,8 +43,9 @@ def minimize(
         whole, _ = tf.clip_by_global_norm(replicas.summed(gradients), clip_norm)
         gradients = [g / replicas.count() for g in whole] if replicas.count() > 1 else whole
     with tf.control_dependencies([optimizer.apply_gradients(list(zip(gradients, variables)))]):
-        after = [then()]
-        if average_decay:
-            after.append(averaging.apply(variables, average_decay, step))
-    with tf.control_dependencies(after):
+        after = then()
+    if average_decay:
+        with tf.control_dependencies([after]):
+            after = averaging.apply(variables, average_decay, step)
+    with tf.control_dependencies([after]):
         return tf.group(tf.assign_add(step, 1))

@@ -1,7 +1,7 @@
 """Training that begins with the weights of another run."""
 
 import logging
-from typing import Callable, NamedTuple, Optional
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -9,6 +9,7 @@ import tensorflow.compat.v1 as tf
 from vq_estimator.config import Config
 from vq_estimator.errors import VQError
 from vq_estimator.nn.module import static_shape
+from vq_estimator.nn.quantizers.codebooks import CODEBOOK, EMA_COUNT, EMA_SUM
 from vq_estimator.training import averaging, run_folder
 from vq_estimator.training.stored import Stored
 
@@ -52,23 +53,41 @@ class Loader:
         """
         path = self._source.checkpoint
         source = Stored(path, "; it is that of --warm_start")
-        trainable = tf.trainable_variables()
-        stored = averaging.restore_map(self._variables, trainable, self._source.config.optimizer.average_decay)
+        averaged = [v.op.name + averaging.SUFFIX in source.shapes for v in self._variables]
+        stored = {v.op.name + averaging.SUFFIX * a: v for v, a in zip(self._variables, averaged)}
         averages = {v.op.name: v for v in tf.global_variables() if v.op.name.endswith(averaging.SUFFIX)}
-        assign, feed, fresh = [], {}, []
+        assign, feed, fresh, loaded = [], {}, [], {}
         for name, variable in stored.items():
             if source.shapes.get(name) != static_shape(variable):
                 fresh.append(variable.op.name)
                 continue
-            value = source.value(name, variable.dtype.base_dtype)
+            value = loaded[variable.op.name] = source.value(name, variable.dtype.base_dtype)
             for target in (variable, averages.get(variable.op.name + averaging.SUFFIX)):
                 if target is not None:
                     _assign(target, value, assign, feed)
+        for variable, value in _statistics(self._variables, loaded):
+            _assign(variable, value, assign, feed)
         of = f"{len(stored) - len(fresh)} of {len(stored)} variables"
         if 2 * len(fresh) > len(stored):
             raise VQError(f"warm_start: got {path!r}, which fits {of}, {fresh[0]} not; expected a run of this network")
         log.info("warm start: %s from %s%s", of, path, "; new: " + ", ".join(fresh) if fresh else "")
+        if any(name.split("/")[-1] == CODEBOOK for name in fresh):
+            log.warning("warm start: the codebook begins at random; --kmeans_steps=10 starts it from the data")
         return lambda scaffold, session: session.run(assign, feed)
+
+
+def _statistics(
+    variables: List[tf.Variable], loaded: Dict[str, np.ndarray]
+) -> Iterator[Tuple[tf.Variable, np.ndarray]]:
+    """Of an EMA codebook whose entries were loaded and whose statistics were not: those with which one begins.
+
+    Else the first step would move the entries to where the sums of the random start are.
+    """
+    for variable in variables:
+        scope, _, kind = variable.op.name.rpartition("/")
+        entries, statistics = loaded.get(scope + "/" + CODEBOOK), {scope + "/" + name for name in (EMA_COUNT, EMA_SUM)}
+        if kind in (EMA_COUNT, EMA_SUM) and entries is not None and not statistics <= set(loaded):
+            yield variable, entries if kind == EMA_SUM else np.ones(entries.shape[:-1], entries.dtype)
 
 
 def _assign(variable: tf.Variable, value: np.ndarray, assign: list, feed: dict) -> None:

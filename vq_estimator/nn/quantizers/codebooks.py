@@ -34,6 +34,11 @@ class WithCodebooks:
         """The variable [L, K, D]."""
         return self._codebooks.variable
 
+    @staticmethod
+    def continuous(z_e: tf.Tensor) -> tf.Tensor:
+        """What z_e stands for before it is quantised, on the scale of z_q: itself."""
+        return z_e
+
     def entries(self) -> tf.Tensor:
         """The vector that each code stands for, float32 [L, K, D]."""
         return self.codebook.read_value()

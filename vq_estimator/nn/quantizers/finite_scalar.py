@@ -56,6 +56,10 @@ class FiniteScalarQuantizer:
         reach, offset, shift = (a.astype(np.float32) for a in (reach, offset, shift))
         return tf.tanh(z + shift) * reach - offset
 
+    def continuous(self, z_e: tf.Tensor) -> tf.Tensor:
+        """What z_e stands for before it is rounded, on the scale of z_q."""
+        return self._bound(z_e) / self._half.astype(np.float32)
+
     def __call__(self, z_e: tf.Tensor, training: bool, step=None) -> Quantized:
         """z_e [B, h, w, L, D]; `step` is needed by `update` alone, for which there is nothing to do."""
         bounded = self._bound(z_e)
