@@ -24,6 +24,18 @@ def quiet(monkeypatch):
     monkeypatch.setattr(logging.getLogger("vq_estimator"), "disabled", True)
 
 
+def test_a_property_has_the_examples_that_its_profile_says(request):
+    seen = []
+
+    @given(st.integers())
+    def check(n):
+        seen.append(n)
+
+    check()
+    profile = request.config.getoption("hypothesis_profile") or "fast"
+    assert len(seen) >= {"fast": 20, "full": 1000}[profile]
+
+
 def npz(**arrays):
     out = io.BytesIO()
     np.savez_compressed(out, **arrays)
