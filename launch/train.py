@@ -128,7 +128,10 @@ TRAINING.float(
 )
 TRAINING.float("clip_norm", None, "cuts the gradients' global norm; 0: never [0]")
 TRAINING.float(
-    "average_decay", None, "of the moving average of the weights that evaluation and export use; 0: none [0]"
+    "average_decay",
+    None,
+    "of the moving average of the weights that evaluation and export use, but for an EMA codebook, which goes on "
+    "moving: then it may cost bits; 0: none [0]",
 )
 TRAINING.bool("flip", None, "mirror images left to right at random [no]")
 TRAINING.string(

@@ -201,6 +201,10 @@ def test_patience_counts_evaluations_which_happen_at_checkpoints(vqvae_run, digi
     (tmp_path / "best" / "best.json").write_text(json.dumps(best))
     assert [loop.out_of_patience(job, step) for step in (120, 140, 159, 160)] == [False, False, False, True]
     assert not loop.out_of_patience(job._replace(patience=0), 1000)
+    # Where one is no multiple of the other: 150, 250, 300 and 350 are evaluated, for 140, 210, 280 and 350 are due.
+    uneven = prior_config(vqvae_run, digits, save_checkpoints_steps=50, eval_steps=70, patience=4)
+    found = [loop.out_of_patience(job._replace(config=uneven, patience=4), step) for step in (300, 349, 350)]
+    assert found == [False, False, True]
     longer = dataclasses.replace(config, patience=9)
     assert c.differences(config, longer) == []  # a run goes on with more patience
 

@@ -80,7 +80,7 @@ class EvaluateAtSteps(tf.train.CheckpointSaverListener):
         self._evaluated(run_folder.evaluated(job.model_dir))
 
     def _evaluated(self, step):
-        self._due = step - step % self._every + self._every
+        self._due = next_due(step, self._every)
 
     def after_save(self, session, global_step_value):
         if global_step_value < self._due:
@@ -112,9 +112,19 @@ def _keep(job: Job, path: str, metrics: dict) -> None:
 def out_of_patience(job: Job, step: int) -> bool:
     """Whether the best checkpoint is `patience` evaluations old; the folder alone tells, so resuming knows it too."""
     train, best = job.config.train, run_folder.load_best(job.model_dir)
-    # Evaluations happen at checkpoints alone.
-    every = -(-train.eval_steps // train.save_checkpoints_steps) * train.save_checkpoints_steps
-    return bool(job.patience and best and step - best["global_step"] >= job.patience * every)
+    if not job.patience or not best:
+        return False
+    since, every = 0, train.save_checkpoints_steps
+    due = next_due(best["global_step"], train.eval_steps)
+    for at in range(best["global_step"] // every * every + every, step + 1, every):
+        if at >= due:  # evaluations happen at checkpoints alone
+            since, due = since + 1, next_due(at, train.eval_steps)
+    return since >= job.patience
+
+
+def next_due(step: int, every: int) -> int:
+    """The step from which on the checkpoint after `step` is evaluated."""
+    return step - step % every + every
 
 
 class KeepEvaluated(tf_estimator.Exporter):
