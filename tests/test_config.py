@@ -85,6 +85,13 @@ def test_given_values_override_the_preset():
         (dict(max_steps=0), "max_steps: got 0"),
         (dict(seed=-1), "seed: got -1"),
         (dict(decay_rate=1.5), "decay_rate: got 1.5"),
+        (dict(decay_rate=0.1), "decay_rate: got 0.1, expected no value: without decay_steps nothing decays"),
+        (dict(quantizer="fsq", beta=5.0), "beta: got 5.0, expected no value: fsq has no commitment"),
+        (dict(residual_blocks=0, residual_width=8), "residual_width: got 8, expected no value: there are no residual"),
+        (
+            dict(likelihood="gaussian", reconstruction_loss="squared_error"),
+            "reconstruction_loss: got 'squared_error', expected no value: only the likelihood mse has one",
+        ),
         (dict(codebook="emma"), "codebook: got 'emma', expected one of gradient, ema"),
         (
             dict(codebook_decay=0.9),

@@ -7,6 +7,7 @@ from vq_estimator.config.checks import MOST_MAPS, check, positive_int
 from vq_estimator.config.model import (
     DECODERS,
     LIKELIHOODS,
+    MSE,
     AutoregressiveDecoder,
     CategoricalPixels,
     DecoderConfig,
@@ -67,6 +68,7 @@ def make_config(dataset: str, preset: Optional[str] = None, **given) -> Config:
     preset = preset or next(iter(PRESETS_OF[dataset]))
     check(preset in PRESETS, "preset", preset, "one of " + ", ".join(PRESETS))
     given = {k: v for k, v in given.items() if v is not None}
+    asked = set(given)
     warm_start = given.pop("warm_start", None)
     if warm_start is not None and given.get("quantizer") != "fsq":
         given.setdefault("kmeans_steps", 0)  # which would set a codebook anew that has been learnt
@@ -94,7 +96,18 @@ def make_config(dataset: str, preset: Optional[str] = None, **given) -> Config:
         check(name not in _OF_OTHERS, name, given[name], f"no value: {dataset} has no such setting")
         raise VQError(f"unknown setting {name!r}; expected one of the flags of train.py")
     parts = dict(model=model, objective=objective, optimizer=optimizer, train=train)
+    for name, value, works, why in (
+        ("decay_rate", optimizer.decay_rate, optimizer.decay_steps, "without decay_steps nothing decays"),
+        ("beta", objective.beta, not isinstance(quantizer, FiniteScalarConfig), "fsq has no commitment"),
+        ("residual_width", model.network.residual_width, model.network.residual_blocks, "there are no residual blocks"),
+        ("reconstruction_loss", objective.reconstruction, _has_a_loss(model), "only the likelihood mse has one"),
+    ):
+        check(works or name not in asked, name, value, "no value: " + why)
     return dataclasses.replace(base, warm_start=warm_start, **parts)
+
+
+def _has_a_loss(model) -> bool:
+    return isinstance(model, ModelConfig) and isinstance(model.likelihood, MSE)
 
 
 def _image_model(base: Config, quantizer: QuantizerConfig, given: Dict[str, Any]) -> ModelConfig:
