@@ -94,7 +94,10 @@ def _locked(file: BinaryIO) -> bool:
 
 def _sweep(parent: str, prefix: str) -> None:
     """Removes what `atomic_folder` made and no process holds any more."""
-    for name in os.listdir(parent):
+    names = []
+    with contextlib.suppress(OSError):  # a folder that can be written to and not read
+        names = os.listdir(parent)
+    for name in names:
         left = os.path.join(parent, name)
         if not re.fullmatch(re.escape(prefix) + "[a-z0-9_]{8}", name) or os.path.islink(left):
             continue
