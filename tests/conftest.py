@@ -76,9 +76,15 @@ def server():
 
 
 @pytest.fixture(scope="module")
-def forked(server):
-    """Commands in this process's environment."""
-    return server.within(os.environ)
+def forked(server, environment):
+    """Commands with no data but the embedded digits, and with no network."""
+    return server.within(environment)
+
+
+@pytest.fixture
+def quiet(monkeypatch):
+    """No warnings of ours: of thousands of damaged files each has one."""
+    monkeypatch.setattr(logging.getLogger("vq_estimator"), "disabled", True)
 
 
 @pytest.fixture(scope="session")

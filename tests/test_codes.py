@@ -66,8 +66,8 @@ def test_extraction_equals_a_plain_pass_and_happens_once(small_run, digits, tmp_
     assert sorted(os.listdir(str(tmp_path / "codes"))) == ["test.npz", "train.npz", "validation.npz"]
 
     made = []
-    encode = extraction._encode
-    monkeypatch.setattr(extraction, "_encode", lambda *args: made.append(args[-1]) or encode(*args))
+    encode = extraction.encode
+    monkeypatch.setattr(extraction, "encode", lambda *args: made.append(args[-1]) or encode(*args))
     extraction.extract(config, checkpoint, digits, str(tmp_path))
     assert made == []
     (tmp_path / "codes" / "test.npz").write_bytes(b"no zip")

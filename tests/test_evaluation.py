@@ -14,7 +14,7 @@ from vq_estimator.config import make_config
 from vq_estimator.data import catalogue, pipeline
 from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError
-from vq_estimator.inference import calibration, evaluation, export
+from vq_estimator.inference import calibration, evaluation, export, extraction
 from vq_estimator.inference import session as session_lib
 from vq_estimator.inference.session import restored
 from vq_estimator.training import run_folder, trainer
@@ -356,7 +356,7 @@ def test_no_image_has_its_own_codes_whatever_the_batch(small_run, digits, monkey
     given = (config, run_folder.find_checkpoint(model_dir), digits, "test", 0.1)
     own, another = evaluation.run_split(*given), evaluation.run_split(*given, evaluation.ANOTHER)
     np.testing.assert_array_equal(another.codes, np.roll(own.codes, 1, 0))
-    monkeypatch.setattr(evaluation, "batches", lambda *given: iter([(None, own.codes[:1])]))
+    monkeypatch.setattr(extraction, "batches", lambda *given: iter([(None, (own.codes[:1], own.labels[:1]))]))
     with pytest.raises(VQError, match="codes: got another for the one image of the test split"):
         evaluation.run_split(*given, evaluation.ANOTHER)
 

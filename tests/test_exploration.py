@@ -162,10 +162,10 @@ def test_mp4_by_ffmpeg_or_not_at_all(tmp_path, monkeypatch, caplog):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.mp4", "ffmpeg"]
 
 
-def test_the_command_draws_every_picture(run, server, environment, tmp_path):
+def test_the_command_draws_every_picture(run, forked, tmp_path):
     out = tmp_path / "pictures"
     flags = ["--model_dir=" + run[2], f"--out={out}"]
-    explore = functools.partial(server.within(environment).script, "explore", *flags)
+    explore = functools.partial(forked.script, "explore", *flags)
     done, other = explore("--frames=20"), explore("--image=100")
     assert done.status == 0, done.stderr
     names = {"reconstructions.png", "single_code.png", "random_walk.gif", "random_walk_near.gif", "interpolation.png"}

@@ -320,12 +320,6 @@ print(json.dumps({f.name: f.flag_type() for f in ours}))
 
 
 @pytest.fixture(scope="module")
-def forked(server, environment):
-    """The scripts, with no data but the embedded digits, and with no network."""
-    return server.within(environment)
-
-
-@pytest.fixture(scope="module")
 def folder(tmp_path_factory, small_run, digits):
     """Where the scripts run: what the rows name."""
     import numpy as np

@@ -1,7 +1,6 @@
 """Damaged and hostile arrays and codes: no more memory than the file has, and no pickle."""
 
 import io
-import logging
 import os
 import pickle
 import zipfile
@@ -18,10 +17,7 @@ from vq_estimator.data import (
 )
 from vq_estimator.data.codes import Codes
 
-
-@pytest.fixture(autouse=True)
-def quiet(monkeypatch):
-    monkeypatch.setattr(logging.getLogger("vq_estimator"), "disabled", True)
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 def test_a_property_has_the_examples_that_its_profile_says(request):

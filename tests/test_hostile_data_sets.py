@@ -5,7 +5,6 @@ import functools
 import gzip
 import hashlib
 import json
-import logging
 import os
 import shutil
 import struct
@@ -31,10 +30,7 @@ from vq_estimator.data import (
 from vq_estimator.data.files import FileSpec
 from vq_estimator.data.images import Wanted
 
-
-@pytest.fixture(autouse=True)
-def quiet(monkeypatch):
-    monkeypatch.setattr(logging.getLogger("vq_estimator"), "disabled", True)
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 def small_set(layout):

@@ -2,7 +2,6 @@
 
 import io
 import json
-import logging
 import os
 import struct
 import zlib
@@ -20,10 +19,7 @@ from vq_estimator.data import (
 )
 from vq_estimator.data.images import Wanted
 
-
-@pytest.fixture(autouse=True)
-def quiet(monkeypatch):
-    monkeypatch.setattr(logging.getLogger("vq_estimator"), "disabled", True)
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 def encoded(kind, **options):

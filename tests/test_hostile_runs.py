@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import logging
 import os
 import shutil
 import struct
@@ -25,10 +24,7 @@ from vq_estimator.inference.loaded import Model
 from vq_estimator.training import run_folder
 from vq_estimator.training.stored import Stored
 
-
-@pytest.fixture(autouse=True)
-def quiet(monkeypatch):
-    monkeypatch.setattr(logging.getLogger("vq_estimator"), "disabled", True)
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import io
 import json
-import logging
 import os
 import struct
 
@@ -19,10 +18,7 @@ from vq_estimator.data import (
     speech_sources,
 )
 
-
-@pytest.fixture(autouse=True)
-def quiet(monkeypatch):
-    monkeypatch.setattr(logging.getLogger("vq_estimator"), "disabled", True)
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 def sound_bytes(kind, subtype, channels=1, rate=8000, length=2000):

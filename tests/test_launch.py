@@ -74,12 +74,6 @@ def test_a_bad_flag_is_one_line(environment, name, flags, status, message):
     assert done.stdout == ""
 
 
-@pytest.fixture(scope="module")
-def forked(server, environment):
-    """As processes that share one import of TensorFlow."""
-    return server.within(environment)
-
-
 def test_cifar_without_data_is_one_line(forked, environment):
     line = forked.script("train", "--dataset=cifar10").one_line("train")
     assert "data_batch_1.bin" in line and "test_batch.bin" in line and environment["VQ_DATA_DIR"] in line

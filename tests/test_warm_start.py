@@ -30,7 +30,7 @@ def test_it_begins_with_the_averages_where_there_are_some(autoregressive_run, di
     warm = warm_start.of_run(model_dir)
     given = dataclasses.replace(config.train, max_steps=1)
     fresh = dataclasses.replace(config, train=given, warm_start=model_dir)
-    began, source = first_checkpoint(fresh, digits, tmp_path / "run", warm), tensors(warm.checkpoint)
+    began, source = first_checkpoint(fresh, digits, tmp_path / "run", warm), tensors(warm.path)
     names = [name for name in source if name.endswith("/average")]
     assert names
     for name in names:
@@ -70,7 +70,7 @@ def test_a_provided_model_warms_up(digits, tmp_path):
     assert config.model.quantizer.codebook.kmeans_steps == 0
     config = dataclasses.replace(config, dataset_source=digits.spec.name)
     warm = warm_start.of_run(pretrained.folder("mnist"))
-    began, source = first_checkpoint(config, digits, tmp_path / "run", warm), tensors(warm.checkpoint)
+    began, source = first_checkpoint(config, digits, tmp_path / "run", warm), tensors(warm.path)
     for name in set(source) - {"global_step"}:
         np.testing.assert_array_equal(began[name], source[name])
 

@@ -5,8 +5,9 @@ The order of training is a function of the seed and the step alone: example `p` 
 `s * batch_size` and sees what an uninterrupted run would have seen.
 """
 
-from typing import Dict, NamedTuple, Tuple
+from typing import Dict, Iterator, NamedTuple, Tuple
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.data import records
@@ -27,6 +28,11 @@ def split_size(source: Source, split: str) -> int:
 def evaluation_batch(dims: int) -> int:
     """Images of `dims` numbers that are evaluated at once; of large ones fewer, or memory would not do."""
     return max(1, min(EVALUATION_BATCH, EVALUATION_BATCH * OF_DIMS // dims))
+
+
+def parts(array: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """An array in parts of `size`, of which the last may be shorter."""
+    return (array[start : start + size] for start in range(0, len(array), size))
 
 
 def _records(source: Source, split: str) -> tf.data.Dataset:

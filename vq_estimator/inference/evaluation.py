@@ -13,6 +13,7 @@ from vq_estimator.data import pipeline
 from vq_estimator.data.codes import Codes
 from vq_estimator.data.files import atomic_path, write_json
 from vq_estimator.errors import VQError
+from vq_estimator.inference import extraction
 from vq_estimator.inference import prior as prior_lib
 from vq_estimator.inference.calibration import Calibration, calibrate
 from vq_estimator.inference.session import AnySource, TrainedPrior, batches, features_of, restored, source_name
@@ -97,12 +98,7 @@ def run_split(
 
 def _codes_of_another(config: Config, checkpoint: Checkpoint, source: AnySource, split: str) -> np.ndarray:
     """For each image the codes of the one before it, for the first those of the last; int32 [N, h, w, L]."""
-
-    def fetch(features, model):
-        return model.encode(features["image"])
-
-    codes = [v for _, v in batches(config, checkpoint.path, source, split, fetch, "encode " + split)]
-    codes = np.concatenate(codes)
+    codes = extraction.encode(config, checkpoint, source, split).codes
     if len(codes) == 1:
         raise VQError(f"codes: got another for the one image of the {split} split, expected two images or more")
     return np.roll(codes, 1, 0)
@@ -111,9 +107,7 @@ def _codes_of_another(config: Config, checkpoint: Checkpoint, source: AnySource,
 def _batches_of(codes: np.ndarray, config: Config) -> tf.Tensor:
     """The next batch of codes at each run of the graph, as large as those of `session.batches`."""
     size = pipeline.evaluation_batch(config.model.dims)
-    each = tf.data.Dataset.from_generator(
-        lambda: (codes[i : i + size] for i in range(0, len(codes), size)), tf.int32, [None, *codes.shape[1:]]
-    )
+    each = tf.data.Dataset.from_generator(lambda: pipeline.parts(codes, size), tf.int32, [None, *codes.shape[1:]])
     return tf.data.make_one_shot_iterator(each).get_next()
 
 
@@ -286,6 +280,5 @@ def reconstructions(
     size = pipeline.evaluation_batch(config.model.dims)
     with restored(config, checkpoint.path, build) as (session, (images, given, decoded)):
         images = session.run(images)
-        parts = [images[i : i + size] for i in range(0, len(images), size)]
-        decoded = np.concatenate([session.run(decoded, {given: part}) for part in parts])
+        decoded = np.concatenate([session.run(decoded, {given: part}) for part in pipeline.parts(images, size)])
     return drawing.side_by_side(drawing.grid(images, rows), drawing.grid(decoded, rows))

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.config import Config
-from vq_estimator.data.pipeline import evaluation_batch
+from vq_estimator.data import pipeline
 from vq_estimator.data.sources import Source
 from vq_estimator.inference.calibration import Calibration
 from vq_estimator.inference.session import features_of, restored
@@ -56,8 +56,7 @@ def decode(config: Config, checkpoint: Checkpoint, codes: np.ndarray, seed: int 
 
 def _batches(config: Config, array: np.ndarray) -> Iterator[np.ndarray]:
     """Parts of it for BATCH images at most, and for fewer large ones."""
-    size = min(BATCH, evaluation_batch(config.model.dims))
-    return (array[start : start + size] for start in range(0, len(array), size))
+    return pipeline.parts(array, min(BATCH, pipeline.evaluation_batch(config.model.dims)))
 
 
 def evenly(n: int, most: int) -> np.ndarray:

@@ -90,7 +90,7 @@ def extract(
         shape = (_examples(config, source, split), *grid(config))
         found[split] = codes_lib.load(path, of, shape, config.model.quantizer.K)
         if found[split] is None:
-            found[split] = _encode(config, checkpoint, source, split)
+            found[split] = encode(config, checkpoint, source, split)
             codes_lib.save(path, found[split], of)
     return found
 
@@ -119,7 +119,8 @@ def _encoder(model):
     return given, model.encode(given)
 
 
-def _encode(config: Config, checkpoint: Checkpoint, source: AnySource, split: str) -> Codes:
+def encode(config: Config, checkpoint: Checkpoint, source: AnySource, split: str) -> Codes:
+    """The codes of a split, made now; of recordings those of windows, see `extract`."""
     if isinstance(source, SpeechSource):
         return _encode_windows(config, checkpoint, source, split)
 

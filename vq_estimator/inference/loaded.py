@@ -15,7 +15,7 @@ from vq_estimator.inference import evaluation, sampling
 from vq_estimator.inference import prior as prior_lib
 from vq_estimator.inference.calibration import Calibration
 from vq_estimator.inference.sampling import Samples
-from vq_estimator.inference.session import TrainedPrior, opened
+from vq_estimator.inference.session import Closing, TrainedPrior, opened
 from vq_estimator.training import run_folder
 from vq_estimator.training.run_folder import Checkpoint
 
@@ -31,7 +31,7 @@ class Bits(NamedTuple):
     rate_prior: Optional[np.ndarray]
 
 
-class Model:
+class Model(Closing):
     """A trained VQ-VAE, and its prior where it has one, in a graph and a session of their own.
 
     It works beside eager TensorFlow 2 as it does in graph mode. Images are uint8 [N, S, S, C], codes int32
@@ -70,12 +70,6 @@ class Model:
 
         self._session, tensors = opened(self.config, self.checkpoint.path, build)
         self._model, self._images, self._codes, self._likelihood = tensors
-
-    def __enter__(self) -> "Model":
-        return self
-
-    def __exit__(self, *error) -> None:
-        self.close()
 
     def close(self) -> None:
         """Frees the sessions."""

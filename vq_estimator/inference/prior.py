@@ -12,7 +12,7 @@ from vq_estimator.config import Config, PriorConfig
 from vq_estimator.data.codes import Codes
 from vq_estimator.errors import VQError
 from vq_estimator.inference.calibration import fingerprint
-from vq_estimator.inference.session import TrainedPrior, leave, opened, restored
+from vq_estimator.inference.session import Closing, TrainedPrior, leave, opened, restored
 from vq_estimator.training import prior_trainer, run_folder
 from vq_estimator.training.run_folder import Checkpoint
 
@@ -104,7 +104,7 @@ def cost_of_clips(
     return _cost(np.stack(parts).astype(np.float64), classes, labels)
 
 
-class Pricer:
+class Pricer(Closing):
     """A run's prior in a session, to price codes of images as often as wanted; or as a context."""
 
     def __init__(self, config: Config, checkpoint: Checkpoint, prior: TrainedPrior):
@@ -119,12 +119,6 @@ class Pricer:
             return z, label, tf.reduce_sum(code_prior.log_prob(z, labels), [1, 2, 3])
 
         self._session, (self._z, self._label, self._log_p) = opened(config, checkpoint.path, build, prior)
-
-    def __enter__(self) -> "Pricer":
-        return self
-
-    def __exit__(self, *error) -> None:
-        self.close()
 
     def close(self) -> None:
         """Frees the session."""

@@ -8,7 +8,7 @@ import tensorflow.compat.v1 as tf
 from vq_estimator import drawing
 from vq_estimator.config import Config
 from vq_estimator.errors import VQError
-from vq_estimator.inference.session import TrainedPrior, interruptible, leave, opened
+from vq_estimator.inference.session import Closing, TrainedPrior, interruptible, leave, opened
 from vq_estimator.nn.prior import Sampling
 from vq_estimator.training.run_folder import Checkpoint
 
@@ -66,7 +66,7 @@ def check_temperature(temperature: float) -> None:
         raise VQError(f"temperature: got {temperature}, expected a number above 0")
 
 
-class Sampler:
+class Sampler(Closing):
     """A run's prior and decoder in one graph and one session, to draw from as often as wanted; or as a context.
 
     Args:
@@ -91,12 +91,6 @@ class Sampler:
 
         self._session, tensors = opened(config, checkpoint.path, build, prior)
         self._of, self._draw, self._heat, self._drawn = tensors
-
-    def __enter__(self) -> "Sampler":
-        return self
-
-    def __exit__(self, *error) -> None:
-        self.close()
 
     def close(self) -> None:
         """Frees the session."""

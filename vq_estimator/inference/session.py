@@ -34,6 +34,16 @@ class TrainedPrior(NamedTuple):
     checkpoint: Checkpoint
 
 
+class Closing:
+    """What holds sessions: a context too, which ends with its `close()`."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.close()
+
+
 def opened(
     config: Config,
     checkpoint: str,

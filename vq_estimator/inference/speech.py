@@ -13,7 +13,7 @@ from vq_estimator.inference import calibration as calibration_lib
 from vq_estimator.inference import prior as prior_lib
 from vq_estimator.inference import sampling
 from vq_estimator.inference.calibration import Calibration
-from vq_estimator.inference.session import TrainedPrior, interruptible, leave, opened
+from vq_estimator.inference.session import Closing, TrainedPrior, interruptible, leave, opened
 from vq_estimator.nn.prior import Sampling
 from vq_estimator.training import run_folder
 from vq_estimator.training.run_folder import Checkpoint
@@ -49,7 +49,7 @@ def speaker_number(model: SpeechConfig, name: str) -> int:
     return model.speakers.index(name)
 
 
-class SpeechModel:
+class SpeechModel(Closing):
     """A trained VQ-VAE of speech, and its prior where it has one, in a graph and a session of their own.
 
     A recording is uint8 [T], mu-law levels at `config.model.sample_rate` (`data.audio` reads files and makes them); its
@@ -90,12 +90,6 @@ class SpeechModel:
 
         self._session, tensors = opened(self.config, self.checkpoint.path, build, self.prior)
         self._model, self._prior, self._x, self._speakers, self._codes, self._encoded, self._log_p = tensors
-
-    def __enter__(self) -> "SpeechModel":
-        return self
-
-    def __exit__(self, *error) -> None:
-        self.close()
 
     def close(self) -> None:
         """Frees the session."""

@@ -27,7 +27,7 @@ def vqvae_model_fn(features, labels, mode, params, config):
       features: {"image": uint8 [B, S, S, C]}, or of speech {"audio": uint8 [B, T], "speaker": int32 [B]}.
       labels: not used.
       mode: an Estimator's mode.
-      params: {"config": Config}, and "warm_start": a WarmStart or None.
+      params: {"config": Config}, and "warm_start": the Checkpoint to begin with, or None.
       config: the RunConfig.
     """
     del labels

@@ -122,22 +122,21 @@ def prepare(model_dir: str, config: Any, overwrite: bool = False) -> int:
                 _remove_run(model_dir, type(config))
             else:
                 refuse_other(model_dir, config)
-                _refuse_stripped(model_dir, config)
         elif os.path.isdir(model_dir) and os.listdir(model_dir):
             raise VQError(f"model_dir: got {model_dir!r}, which is not empty and no run (no {CONFIG}); choose another")
         os.makedirs(model_dir, exist_ok=True)
+        _sweep(model_dir)
+        latest = latest_checkpoint(model_dir)
+        _refuse_stripped(model_dir, latest, config)
         write_text(path, config_lib.to_json(config))
     except OSError as e:
         raise VQError(f"model_dir: can't write {model_dir!r}: {e.strerror or e}") from None
-    _sweep(model_dir)
-    latest = latest_checkpoint(model_dir)
     _make_latest(model_dir, latest)
     return latest.step if latest else 0
 
 
-def _refuse_stripped(model_dir: str, config: Any) -> None:
+def _refuse_stripped(model_dir: str, latest: Optional[Checkpoint], config: Any) -> None:
     """A checkpoint without the optimizer's variables is refused where steps are to be made from it."""
-    latest = latest_checkpoint(model_dir)
     if latest and latest.step < config.train.max_steps and "beta1_power" not in Stored(latest.path).shapes:
         raise VQError(
             f"model_dir: the checkpoint of step {latest.step} in {model_dir!r} has weights alone, like a provided "

@@ -12,11 +12,11 @@ from vq_estimator.training import loop, precision
 from vq_estimator.training.distribution import Distribution
 from vq_estimator.training.loop import TrainResult
 from vq_estimator.training.model_fns import vqvae_model_fn
-from vq_estimator.training.warm_start import WarmStart
+from vq_estimator.training.run_folder import Checkpoint
 
 
 def job(
-    config: Config, source: Union[Source, SpeechSource], model_dir: str, warm: Optional[WarmStart] = None
+    config: Config, source: Union[Source, SpeechSource], model_dir: str, warm: Optional[Checkpoint] = None
 ) -> loop.Job:
     """The training of `config` on the files of `source`, from the weights of `warm` where that is given."""
     inputs = _of_speech(config, source) if isinstance(config.model, SpeechConfig) else _of_images(config, source)
@@ -71,7 +71,7 @@ def train(
     model_dir: str,
     overwrite: bool = False,
     hooks=(),
-    warm: Optional[WarmStart] = None,
+    warm: Optional[Checkpoint] = None,
     shared: Optional[Distribution] = None,
 ) -> TrainResult:
     """Trains to `config.train.max_steps`, from the newest checkpoint where there is one.

@@ -1,36 +1,30 @@
 """Training that begins with the weights of another run."""
 
 import logging
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.config import Config
 from vq_estimator.errors import VQError
 from vq_estimator.nn.module import static_shape
 from vq_estimator.nn.quantizers.codebooks import CODEBOOK, EMA_COUNT, EMA_SUM
 from vq_estimator.training import averaging, run_folder
+from vq_estimator.training.run_folder import Checkpoint
 from vq_estimator.training.stored import Stored
 
 log = logging.getLogger("vq_estimator")
 
 
-class WarmStart(NamedTuple):
-    """Where the weights come from: the run's configuration, and the path of its checkpoint."""
-
-    config: Config
-    checkpoint: str
-
-
-def of_run(model_dir: str) -> WarmStart:
+def of_run(model_dir: str) -> Checkpoint:
     """The newest checkpoint of a run.
 
     Raises:
       VQError: there is no such run, or it has no checkpoint.
     """
     try:
-        return WarmStart(run_folder.load_config(model_dir), run_folder.find_checkpoint(model_dir).path)
+        run_folder.load_config(model_dir)  # refuses what is no run
+        return run_folder.find_checkpoint(model_dir)
     except VQError as e:
         raise VQError(f"warm_start: {e}") from None
 
@@ -41,7 +35,7 @@ class Loader:
     Made before the optimizer is, `init_fn` after it; weights that the source keeps averages of come from these.
     """
 
-    def __init__(self, source: WarmStart):
+    def __init__(self, source: Checkpoint):
         step = tf.train.get_or_create_global_step()
         self._source, self._variables = source, [v for v in tf.global_variables() if v is not step]
 
@@ -51,10 +45,12 @@ class Loader:
         Raises:
           VQError: the source can't be read, or most of the variables here have none of their name and shape there.
         """
-        path = self._source.checkpoint
+        path = self._source.path
         source = Stored(path, "; it is that of --warm_start")
-        averaged = [v.op.name + averaging.SUFFIX in source.shapes for v in self._variables]
-        stored = {v.op.name + averaging.SUFFIX * a: v for v, a in zip(self._variables, averaged)}
+        stored = {}  # by the name there: of the average, where one is kept
+        for variable in self._variables:
+            average = variable.op.name + averaging.SUFFIX
+            stored[average if average in source.shapes else variable.op.name] = variable
         averages = {v.op.name: v for v in tf.global_variables() if v.op.name.endswith(averaging.SUFFIX)}
         assign, feed, fresh, loaded = [], {}, [], {}
         for name, variable in stored.items():
@@ -96,6 +92,6 @@ def _assign(variable: tf.Variable, value: np.ndarray, assign: list, feed: dict) 
     feed[given] = value
 
 
-def loader(source: Optional[WarmStart]) -> Optional[Loader]:
+def loader(source: Optional[Checkpoint]) -> Optional[Loader]:
     """A Loader where there is a source."""
     return None if source is None else Loader(source)
