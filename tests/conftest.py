@@ -16,7 +16,8 @@ from forked import Forked
 
 from vq_estimator.config import make_config
 from vq_estimator.data import sources
-from vq_estimator.training import run_folder, trainer
+from vq_estimator.errors import VQError
+from vq_estimator.training import precision, run_folder, trainer
 
 assert __name__ == "conftest"  # imported once: again, as tests.conftest, it would undo --hypothesis-profile
 tf.disable_eager_execution()
@@ -97,6 +98,17 @@ def full_data(cache_dir):
         return sources.locate(dataset, DATA_DIR, cache_dir, require_full=True, fetcher=no_network)
 
     return find
+
+
+def _bfloat16_here():
+    try:
+        precision.check("bfloat16")
+    except VQError:
+        return False
+    return True
+
+
+needs_bfloat16 = pytest.mark.skipif(not _bfloat16_here(), reason="no bfloat16 on this machine")
 
 
 def small_config(source, **settings):

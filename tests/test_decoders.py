@@ -5,14 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from conftest import slow
+from conftest import needs_bfloat16, slow
 
 from vq_estimator import config as c
-from vq_estimator.errors import VQError
 from vq_estimator.models.vqvae import VQVAE
 from vq_estimator.nn.decoders import SEEDS_A_PIXEL
 from vq_estimator.nn.prior import noise_seed
-from vq_estimator.training import precision
 
 S = 8
 LIKELIHOODS = {
@@ -23,14 +21,6 @@ LIKELIHOODS = {
 }
 TWO = [n if n in ("logistic_mixture", "categorical") else slow(n) for n in sorted(LIKELIHOODS)]
 SMALL = c.AutoregressiveDecoder("residual", 3, 8, 6)
-
-
-def bfloat16_here():
-    try:
-        precision.check("bfloat16")
-    except VQError:
-        return False
-    return True
 
 
 def vqvae(likelihood="logistic_mixture", decoder=SMALL):
@@ -141,7 +131,7 @@ def test_with_shared_noise_equal_codes_give_equal_images(likelihood):
     assert (shared[0] != shared[1]).any() or likelihood == "categorical"  # whose untrained logits are all alike
 
 
-@pytest.mark.skipif(not bfloat16_here(), reason="no bfloat16 on this machine")
+@needs_bfloat16
 def test_in_bfloat16_a_draw_is_close_to_what_the_full_pass_says_and_training_has_a_gradient():
     config = vqvae("logistic").config
     model = VQVAE(dataclasses.replace(config, precision="bfloat16"))

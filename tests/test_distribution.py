@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import shutil
 import socket
 
 import numpy as np
@@ -13,7 +14,7 @@ from conftest import small_config
 
 from vq_estimator.config import make_config
 from vq_estimator.errors import VQError
-from vq_estimator.training import distribution, run_folder, trainer
+from vq_estimator.training import distribution, run_folder, trainer, warm_start
 
 MEMBER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "member.py")
 # What is one on all replicas: EMA statistics, k-means start, restart, averages, the clipped norm, flips.
@@ -61,6 +62,39 @@ def two_replicas_are_one(config, alone, digits, shared):
 
 def test_two_replicas_are_one_with_twice_the_batch(digits, alone, tmp_path):
     two_replicas_are_one(*alone, digits, str(tmp_path / "shared"))
+
+
+def test_a_run_goes_on_under_another_distribution(digits, alone, tmp_path):
+    config, folder = alone
+    for kind, shared in (("mirrored", distribution.make("mirrored", cpu_devices=2)), ("none", None)):
+        stopped = str(tmp_path / kind)
+        shutil.copytree(folder, stopped)
+        for name in os.listdir(stopped):
+            if name.startswith("model.ckpt-8."):
+                os.remove(os.path.join(stopped, name))
+        assert run_folder.find_checkpoint(stopped).step == 4
+        assert trainer.train(config, digits, stopped, shared=shared).step == 8
+        close(stopped, folder)
+        folder = stopped  # so the last one began alone, and went on by two replicas, and went on alone
+
+
+def test_replicas_begin_with_no_other_run(digits, alone, tmp_path):
+    config, folder = alone
+    shared, model_dir = distribution.make("mirrored", cpu_devices=2), tmp_path / "run"
+    want = "warm_start: got it with --distribution=mirrored, expected "
+    with pytest.raises(VQError, match=want):
+        trainer.train(config, digits, str(model_dir), warm=warm_start.of_run(folder), shared=shared)
+    assert not model_dir.exists()
+
+
+def test_no_process_of_a_cluster_removes_a_run(server, environment, alone, tmp_path):
+    shutil.copytree(alone[1], str(tmp_path / "run"))
+    task = {"cluster": {"chief": ["127.0.0.1:1"], "worker": ["127.0.0.1:2"]}, "task": {"type": "worker", "index": 0}}
+    commands = server.within(dict(environment, TF_CONFIG=json.dumps(task)))
+    flags = ["--distribution=multi_worker", "--overwrite", f"--model_dir={tmp_path / 'run'}"]
+    done = commands.script("train", *flags)
+    assert done.one_line("train").startswith("overwrite: got it in a cluster")
+    assert run_folder.find_checkpoint(str(tmp_path / "run")).step == 8
 
 
 @pytest.mark.slow

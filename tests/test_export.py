@@ -9,12 +9,14 @@ import textwrap
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from conftest import needs_bfloat16, small_config
 
 from vq_estimator.data import pipeline
 from vq_estimator.errors import VQError
-from vq_estimator.inference import export
+from vq_estimator.inference import evaluation, export
+from vq_estimator.inference.loaded import Model
 from vq_estimator.inference.session import features_of, restored
-from vq_estimator.training import run_folder
+from vq_estimator.training import run_folder, trainer
 
 TF1_PYTHON = os.environ.get("VQ_TF1_PYTHON")
 
@@ -87,6 +89,30 @@ def test_all_10000_test_images_of_mnist(small_run, exported, full_data):
                 np.testing.assert_array_equal(got, pixels)
                 seen += len(images)
     assert seen == 10000
+
+
+@needs_bfloat16
+@pytest.mark.parametrize("decoder", ["factorised", "autoregressive"])
+def test_a_run_in_bfloat16_from_training_to_savedmodel(digits, tmp_path, decoder):
+    given = dict(precision="bfloat16", likelihood="logistic_mixture", objective="elbo", codebook="ema", image_size=8)
+    if decoder == "autoregressive":
+        given.update(decoder=decoder, decoder_layers=1, decoder_maps=8, decoder_features=8)
+    config, model_dir = small_config(digits, max_steps=30, learning_rate=2e-3, **given), str(tmp_path / "run")
+    trainer.train(config, digits, model_dir)
+    checkpoint = run_folder.find_checkpoint(model_dir)
+    found = evaluation.evaluate(config, checkpoint, digits, model_dir, "test")
+    assert found["global_step"] == 30 and 0 < found["bits_per_dim"]["total_uniform"] < 8
+    images = np.random.RandomState(0).randint(0, 256, (5, 8, 8, 1)).astype(np.uint8)
+    folder = export.export(config, checkpoint, str(tmp_path / "export" / "1"))
+    with Model(model_dir) as model, tf.Session(graph=tf.Graph()) as session:
+        signatures = tf.saved_model.load(session, ["serve"], folder).signature_def
+        encode, decode = signatures["encode"], signatures["decode"]
+        codes = session.run(encode.outputs["codes"].name, {encode.inputs["images"].name: images})
+        np.testing.assert_array_equal(codes, model.encode(images))
+        pixels = session.run(decode.outputs["images"].name, {decode.inputs["codes"].name: codes})
+        assert pixels.shape == images.shape
+        if decoder == "factorised":  # a draw turns on the last bits
+            assert np.abs(pixels.astype(int) - model.decode(codes)).max() <= 2
 
 
 def test_signature_types_and_shapes(exported):

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from codec_runs import sounds, write_run
 from PIL import Image
+from test_tf_vqvae import names_of, write
 
 from vq_estimator.data import audio
 
@@ -200,6 +201,54 @@ def test_a_file_of_a_provided_model_needs_no_model_named(forked, tmp_path):
     assert (done.status, done.stdout) == (0, "1 of 1 images in y.png\n"), done.stderr
     with Image.open(str(tmp_path / "y.png")) as picture:
         np.testing.assert_array_equal(np.asarray(picture).ravel(), np.arange(600).astype(np.uint8))
+
+
+def test_encode_and_decode_images(trained, forked, tmp_path):
+    model_dir, x = "--model_dir=" + trained[0], np.random.RandomState(0).randint(0, 256, (3, 24, 24, 1))
+    np.save(str(tmp_path / "x.npy"), x.astype(np.uint8))
+    done = forked.script("encode", model_dir, "--input=x.npy", "--out=codes.npz", cwd=tmp_path)
+    assert (done.status, done.stdout) == (0, "3 images as 3 x 3 x 1 codes each in codes.npz\n"), done.stderr
+    with np.load(str(tmp_path / "codes.npz")) as f:
+        assert f["codes"].shape == (3, 3, 3, 1)
+    for out in ("images", "y.npy", "y.png"):
+        done = forked.script("decode", model_dir, "--input=codes.npz", "--out=" + out, cwd=tmp_path)
+        assert (done.status, done.stdout) == (0, f"3 images in {out}\n"), done.stderr
+    decoded = np.load(str(tmp_path / "y.npy"))
+    assert decoded.shape == x.shape and decoded.dtype == np.uint8
+    for i, name in enumerate(sorted(os.listdir(str(tmp_path / "images")))):
+        with Image.open(str(tmp_path / "images" / name)) as picture:
+            np.testing.assert_array_equal(np.asarray(picture), decoded[i, ..., 0])
+    done = forked.script("encode", model_dir, "--input=test", "--out=test.npz", cwd=tmp_path)
+    assert (done.status, done.stdout) == (0, "500 images as 3 x 3 x 1 codes each in test.npz\n"), done.stderr
+    with np.load(str(tmp_path / "test.npz")) as f, np.load(os.path.join(trained[0], "eval", "test.npz")) as evaluated:
+        assert f["labels"].shape == (500,) and f["codes"].shape == evaluated["codes"].shape
+
+
+def test_training_on_shards(forked, tmp_path):
+    made = forked.script("make_tfrecords", "--dataset=mnist", "--out=a,b", "--shards=3", cwd=tmp_path)
+    assert made.status == 0 and "4,000 of train in 3" in made.stdout, made.stderr
+    assert sorted(os.listdir(str(tmp_path))) == ["a", "b"]
+    flags = re.search("train on them +(.*)", made.stdout).group(1).split()
+    assert "--data_dir=a,b" in flags
+    few = ["--preset=tuned", "--K=8", "--D=16", "--max_steps=2", "--model_dir=run"]
+    done = forked.script("train", *flags, *few, cwd=tmp_path)
+    assert done.status == 0 and "Traceback" not in done.stderr, done.stderr
+    with open(str(tmp_path / "run" / "eval" / "test.json")) as f:
+        assert json.load(f)["examples"] == 500
+    again = forked.script("make_tfrecords", "--dataset=mnist", "--out=a,b", cwd=tmp_path)
+    assert again.status == 1 and "error: out: got 'a', which has shards" in again.stderr
+
+
+def test_a_checkpoint_of_tf_vqvae_becomes_a_run(forked, tmp_path):
+    write(str(tmp_path / "last.ckpt"), names_of("mnist", 8))
+    flags = ["--checkpoint=last.ckpt", "--model_dir=run"]
+    done = forked.script("import_checkpoint", *flags, cwd=tmp_path)
+    assert done.status == 0 and done.stdout == ("run: mnist, K=7, D=8; evaluate.py --model_dir=run is next\n"), (
+        done.stdout + done.stderr
+    )
+    assert forked.script("import_checkpoint", *flags, cwd=tmp_path).status == 1
+    done = forked.script("export", "--model_dir=run", "--export_dir=export/1", cwd=tmp_path)
+    assert done.status == 0 and (tmp_path / "export" / "1" / "saved_model.pb").is_file(), done.stderr
 
 
 def await_text(process, wanted):

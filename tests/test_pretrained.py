@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import numpy as np
+import provided
 import pytest
 import tensorflow.compat.v1 as tf
 
@@ -75,6 +76,16 @@ def test_each_encodes_decodes_samples_and_prices(name):
             figures = json.load(f)
         assert figures["examples"] == 10000 and figures["global_step"] == model.checkpoint.step
         assert (figures["prior"] is None) == (model.prior is None) == (bits.rate_prior is None)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_each_computes_stays(name):
+    with open(os.path.join(os.path.dirname(__file__), "data", "provided.json")) as f:
+        want = json.load(f)[name]
+    found = provided.figures(name)
+    assert found["codes"] == want["codes"] and set(found["bits"]) == set(want["bits"])
+    for term, bits in want["bits"].items():
+        np.testing.assert_allclose(found["bits"][term], bits, rtol=1e-4, err_msg=term)
 
 
 def test_a_loaded_model_samples_what_the_command_does_and_builds_its_graph_once(monkeypatch):

@@ -88,7 +88,7 @@ def test_what_is_not_whole_or_does_not_fit_is_one_line(digits, folders, tmp_path
         located(folders, source="images-1")
     with pytest.raises(VQError, match="got no train-00001-of-00005.tfrecord in .*; give all folders"):
         located(folders[:1])
-    with pytest.raises(VQError, match=r"out: .* has shards \(shards.json\); give the name of a folder to make"):
+    with pytest.raises(VQError, match=r"out: got .*, which has shards \(shards.json\), expected a folder to make"):
         shards.write(digits, 24, [str(tmp_path / "new"), folders[0]], 2)
 
     folder = copied(folders, tmp_path)

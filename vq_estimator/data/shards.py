@@ -36,7 +36,7 @@ def write(source: Source, image_size: int, folders: Sequence[str], number: int) 
     """
     for folder in folders:
         if os.path.lexists(os.path.join(folder, MANIFEST)):
-            raise VQError(f"out: {folder!r} has shards ({MANIFEST}); give the name of a folder to make")
+            raise VQError(f"out: got {folder!r}, which has shards ({MANIFEST}), expected a folder to make")
         os.makedirs(folder, exist_ok=True)
     spec, shape = source.spec, (image_size, image_size, source.spec.shape[2])
     counts = {split: pipeline.split_size(source, split) for split in pipeline.SPLITS}

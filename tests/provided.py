@@ -1,0 +1,45 @@
+"""What each provided model computes of one fixed example; run as a command it writes what the tests expect.
+
+    python tests/provided.py > tests/data/provided.json
+
+It is run where a model was trained anew, never to make a test pass.
+"""
+
+import json
+
+import numpy as np
+
+from vq_estimator import pretrained
+from vq_estimator.config import SpeechConfig
+from vq_estimator.data import audio
+
+
+def picture(size, channels):
+    """A disc of changing colour on a gradient, uint8 [1, size, size, channels]."""
+    y, x, c = np.mgrid[:size, :size, :channels] / np.array([size, size, 3.0]).reshape(3, 1, 1, 1)
+    disc = (x - 0.55) ** 2 + (y - 0.45) ** 2 < 0.08
+    return np.where(disc, 235 - 90 * c - 60 * x, 20 + 70 * y * c + 25 * x).astype(np.uint8)[np.newaxis]
+
+
+def tone():
+    """A fifth of a second of a falling, fading tone at 8 kHz: mu-law levels, uint8 [1600]."""
+    t = np.arange(1600) / 8000.0
+    return audio.mu_law(np.sin(2 * np.pi * (300 * t - 300 * t**2)) * 0.4 * np.exp(-4 * t))
+
+
+def figures(name):
+    """Bits and codes of the model's example, as JSON has them."""
+    with pretrained.load(name) as model:
+        m = model.config.model
+        if isinstance(m, SpeechConfig):
+            codes, bits = model.encode(tone()), {"total": model.bits_per_sample(tone(), 0)}
+        else:
+            image = picture(m.image_size, m.channels)
+            codes = model.encode(image)
+            bits = {key: value[0] for key, value in model.bits_per_dim(image)._asdict().items()}
+        return {"bits": {key: float(value) for key, value in bits.items()}, "codes": codes.ravel().tolist()}
+
+
+if __name__ == "__main__":
+    lines = [f"{json.dumps(name)}: {json.dumps(figures(name))}" for name in pretrained.names()]
+    print("{\n" + ",\n".join(lines) + "\n}")
