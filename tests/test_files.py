@@ -8,7 +8,7 @@ import tarfile
 
 import pytest
 
-from vq_estimator.data import files
+from vq_estimator.data import downloads, files
 from vq_estimator.data.files import FileSpec
 
 
@@ -121,14 +121,14 @@ def test_download_goes_on_to_the_next_mirror_and_keeps_only_good_bytes(tmp_path)
             raise OSError("http://a: refused")
         writer(b"good" if url == "http://c" else b"evil")(url, path)
 
-    files.download(spec_of(b"good"), ["http://a", "http://b", "http://c", "http://d"], str(tmp_path), fetch)
+    downloads.download(spec_of(b"good"), ["http://a", "http://b", "http://c", "http://d"], str(tmp_path), fetch)
     assert asked == ["http://a", "http://b", "http://c"]
     assert everything_below(tmp_path) == ["set/a.bin"] and (tmp_path / "set/a.bin").read_bytes() == b"good"
 
 
 def test_a_failed_download_leaves_nothing_and_says_all_reasons(tmp_path):
     with pytest.raises(OSError, match="http://a: the file SHA-256.*http://b: the file SHA-256"):
-        files.download(spec_of(b"good"), ["http://a", "http://b"], str(tmp_path), writer(b"evil"))
+        downloads.download(spec_of(b"good"), ["http://a", "http://b"], str(tmp_path), writer(b"evil"))
     assert everything_below(tmp_path) == []
 
 
@@ -162,7 +162,7 @@ def test_tar_is_unpacked_by_member_name_only(tmp_path):
             ("batches/b.bin", b"two"),
         ]
     )
-    files.download_tar(specs, ["http://a"], str(data), writer(content))
+    downloads.download_tar(specs, ["http://a"], str(data), writer(content))
     assert everything_below(tmp_path) == ["data/cifar10/batches/a.bin", "data/cifar10/batches/b.bin"]
 
 
@@ -180,7 +180,7 @@ def test_tar_is_unpacked_by_member_name_only(tmp_path):
 )
 def test_bad_archives_leave_nothing(tmp_path, content, message):
     with pytest.raises(OSError, match=message):
-        files.download_tar([spec_of(b"one", "cifar10/batches/a.bin")], ["http://a"], str(tmp_path), writer(content))
+        downloads.download_tar([spec_of(b"one", "cifar10/batches/a.bin")], ["http://a"], str(tmp_path), writer(content))
     assert everything_below(tmp_path) == []
 
 
@@ -203,14 +203,14 @@ def test_fetch_downloads_and_reports_failure_as_oserror(tmp_path):
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         url = "http://127.0.0.1:%d" % server.server_port
-        files.fetch(url + "/good", str(tmp_path / "a"))
+        downloads.fetch(url + "/good", str(tmp_path / "a"))
         assert (tmp_path / "a").read_bytes() == b"good"
         with pytest.raises(OSError, match="404"):
-            files.fetch(url + "/bad", str(tmp_path / "b"))
+            downloads.fetch(url + "/bad", str(tmp_path / "b"))
         server.shutdown()
         thread.join()
     with pytest.raises(OSError, match="ConnectionError"):
-        files.fetch(url + "/good", str(tmp_path / "c"))
+        downloads.fetch(url + "/good", str(tmp_path / "c"))
 
 
 def test_write_json_is_strict_json(tmp_path):

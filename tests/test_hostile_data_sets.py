@@ -21,6 +21,7 @@ from test_files import archive, spec_of, writer
 
 from vq_estimator.data import (
     catalogue,
+    downloads,
     files,
     images,
     pipeline,
@@ -127,7 +128,7 @@ MEMBERS = [("batches/readme", b"x"), ("batches/a.bin", b"one" * 300), ("batches/
 def download(folder, content):
     """Whether the archive was refused; nothing but the files that are asked for may be there afterwards."""
     try:
-        files.download_tar(SPECS, ["http://a"], str(folder / "data"), writer(content))
+        downloads.download_tar(SPECS, ["http://a"], str(folder / "data"), writer(content))
         bad = False
     except OSError as e:
         bad = True
@@ -196,11 +197,11 @@ def test_an_endless_download_is_broken_off(tmp_path, monkeypatch):
         def log_message(self, *args):
             pass
 
-    monkeypatch.setattr(files, "MOST_DOWNLOAD", 1 << 20)
+    monkeypatch.setattr(downloads, "MOST_DOWNLOAD", 1 << 20)
     with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         with pytest.raises(OSError, match="sends more than 1048576 bytes"):
-            files.fetch("http://127.0.0.1:%d" % server.server_port, str(tmp_path / "a"))
+            downloads.fetch("http://127.0.0.1:%d" % server.server_port, str(tmp_path / "a"))
         server.shutdown()
     assert os.path.getsize(str(tmp_path / "a")) <= 1 << 20
 

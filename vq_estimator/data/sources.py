@@ -8,7 +8,8 @@ from typing import NamedTuple, Optional, Tuple
 
 from vq_estimator.data import catalogue
 from vq_estimator.data.catalogue import DatasetSpec
-from vq_estimator.data.files import ChecksumCache, Fetch, atomic_path, download, download_tar, fetch, set_aside
+from vq_estimator.data.downloads import Fetch, download, download_tar, fetch
+from vq_estimator.data.files import ChecksumCache, atomic_path, set_aside
 from vq_estimator.errors import VQError
 
 log = logging.getLogger("vq_estimator")

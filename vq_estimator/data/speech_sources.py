@@ -7,7 +7,8 @@ from typing import List, Optional, Sequence
 from vq_estimator.config import SPEECH_DATASETS
 from vq_estimator.data import audio, fsdd
 from vq_estimator.data import folder as folder_lib
-from vq_estimator.data.files import Fetch, FileSpec, content_error, download_tar, fetch, set_aside
+from vq_estimator.data.downloads import Fetch, download_tar, fetch
+from vq_estimator.data.files import FileSpec, content_error, set_aside
 from vq_estimator.data.folder import File
 from vq_estimator.data.pipeline import SPLITS
 from vq_estimator.data.speech import SpeechSource
