@@ -23,7 +23,7 @@ from vq_estimator.config.model import (
     ModelConfig,
     NetworkConfig,
 )
-from vq_estimator.config.presets import PRESETS_OF, default_model_dir, make_config
+from vq_estimator.config.presets import PRESETS_OF
 from vq_estimator.config.prior import CONDITIONS, CodesConfig, PriorConfig, PriorNetworkConfig, make_prior_config
 from vq_estimator.config.quantizer import (
     CODEBOOKS,
@@ -56,6 +56,7 @@ from vq_estimator.config.run import (
     with_data,
 )
 from vq_estimator.config.serialization import differences, from_json, to_dict, to_json, type_name
+from vq_estimator.config.settings import default_model_dir, make_config
 from vq_estimator.config.speech import SpeechConfig, WaveNetConfig
 
 __all__ = [
