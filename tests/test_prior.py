@@ -92,7 +92,14 @@ def test_the_prior_of_tf_vqvae_is_normalised_causal_and_one_code_at_a_time():
 
 @pytest.mark.parametrize(
     "grid, K, classes, layers, maps",
-    [((3, 3, 1), 20, 0, 3, 16), ((3, 3, 1), 20, 10, 3, 16), ((8, 8, 1), 10, 0, 12, 8), ((4, 4, 10), 256, 3, 2, 16)],
+    [
+        ((3, 3, 1), 20, 0, 3, 16),
+        ((3, 3, 1), 20, 10, 3, 16),
+        ((8, 8, 1), 10, 0, 12, 8),
+        ((4, 4, 10), 256, 3, 2, 16),
+        ((8, 8, 10), 256, 10, 3, 32),
+        ((32, 32, 1), 512, 0, 4, 16),
+    ],
 )
 def test_one_code_at_a_time_gives_the_probabilities_of_the_full_pass(grid, K, classes, layers, maps):
     rng = np.random.RandomState(2)
