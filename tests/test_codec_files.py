@@ -110,6 +110,15 @@ def test_10000_altered_files_are_refused(whole, run, pixels, tmp_path):
     check_altered(whole, run, pixels, str(tmp_path / "x.vqz"), 10000)
 
 
+@pytest.mark.slow
+def test_1000_altered_files_of_an_autoregressive_decoder_are_refused(pixels, tmp_path):
+    settings = dict(AUTOREGRESSIVE, likelihood="logistic_mixture", objective="elbo", codebook="ema", L=2)
+    other, path = codec.open_run(write_run(tmp_path / "run", classes=2, **settings)), str(tmp_path / "x.vqz")
+    codec.compress(other, pixels, path, batch=3)
+    with open(path, "rb") as f:
+        check_altered(f.read(), other, pixels, path, 1000)
+
+
 def check_lying_headers(whole, run, path, count):
     version, header, index, entries, rest = parts(whole)
 

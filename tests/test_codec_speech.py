@@ -141,6 +141,24 @@ def test_levels_come_back_and_cost_what_the_model_says(name, runs, tmp_path):
     assert want * 0.999 - 4 <= got <= want * 1.001 + 3 * 8, (got, want)
 
 
+@pytest.mark.slow
+def test_1000_altered_files_are_refused(runs, tmp_path):
+    run, path = codec.open_run(runs("both")), str(tmp_path / "x.vqz")
+    codec.compress(run, of_speakers(run), path, prior="learned", batch=3)
+    with open(path, "rb") as f:
+        whole = f.read()
+
+    @altered(1000)
+    @hypothesis.given(hostile.damaged(whole))
+    def check(content):
+        bad, found = hostile.refused(codec.decompress, run, hostile.write(path, content))
+        if not bad:
+            assert content == whole
+            same(found.images, sounds(LENGTHS))
+
+    check()
+
+
 def test_what_is_coded_does_not_depend_on_the_neighbours(runs, tmp_path):
     """A recording alone has the codes and the samples' tables that it has in a batch with longer ones."""
     run, x = codec.open_run(runs("both")), sounds(LENGTHS)
