@@ -1,5 +1,6 @@
 """What the scripts share: flags in groups, --help, errors in one line, and where things lie."""
 
+import contextlib
 import logging
 import os
 import re
@@ -244,6 +245,14 @@ def _fail(program: str, message: str, status: int) -> None:
     sys.exit(status)
 
 
+def _interrupted(program: str) -> None:
+    """Ends the process at once: a thread that is still in TensorFlow would abort one that ends in order."""
+    print(f"{program}: error: interrupted", file=sys.stderr)
+    with contextlib.suppress(OSError):  # a pipe that nobody reads
+        sys.stdout.flush()
+    os._exit(130)
+
+
 def run(main: Callable[[], None], doc: str, argument: Optional[str] = None) -> None:
     """Runs a script: parses flags, sets up TensorFlow, turns user errors into one line and status 1 (2: bad flags).
 
@@ -263,7 +272,7 @@ def run(main: Callable[[], None], doc: str, argument: Optional[str] = None) -> N
         try:
             import tensorflow.compat.v1 as tf
         except KeyboardInterrupt:
-            _fail(program, "interrupted", 130)
+            _interrupted(program)
 
         tf.disable_eager_execution()
         tf.logging.set_verbosity(tf.logging.INFO if FLAGS["verbosity"].present else tf.logging.ERROR)
@@ -280,7 +289,7 @@ def run(main: Callable[[], None], doc: str, argument: Optional[str] = None) -> N
             reason = f" ({said.group()})" if said else ""
             _fail(program, f"data_dir: a file of records is damaged{reason}; make it anew", 1)
         except KeyboardInterrupt:
-            _fail(program, "interrupted", 130)
+            _interrupted(program)
 
     app.run(start, flags_parser=_parse(program, doc, argument))
 

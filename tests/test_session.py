@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from vq_estimator.inference.session import interruptible
+from vq_estimator.inference.session import interruptible, leave
 
 
 def test_interruptible_returns_and_raises():
@@ -15,16 +15,37 @@ def test_interruptible_returns_and_raises():
         interruptible(divmod, 7, 0)
 
 
-def test_interruptible_hears_ctrl_c():
+class Slow:
+    """A session that takes two seconds to close."""
+
+    closed = False
+
+    def close(self):
+        time.sleep(2)
+        self.closed = True
+
+
+def test_interruptible_hears_ctrl_c_and_what_is_left_then_is_not_waited_for():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    stop = threading.Event()
+    stop, session = threading.Event(), Slow()
     try:
         timer = threading.Timer(0.2, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT))
         begin = time.time()
         timer.start()
         with pytest.raises(KeyboardInterrupt):
             interruptible(stop.wait, 60)
-        assert time.time() - begin < 30
+        leave(session)
+        assert not session.closed and time.time() - begin < 30
     finally:
         stop.set()
         signal.signal(signal.SIGINT, before)
+    time.sleep(0.5)  # the thread ends
+    again = Slow()
+    leave(again)
+    assert again.closed
+
+
+def test_a_session_is_closed_before_the_process_ends():
+    session = Slow()
+    leave(session)
+    assert session.closed

@@ -83,30 +83,45 @@ def opened(
         return Restored(session, tensors)
 
 
+_ABANDONED = []  # events: the ends of those calls of `interruptible` that Ctrl-C left at work
+
+
 def interruptible(run: Callable, *arguments) -> Any:
     """What `run(*arguments)` returns or raises, from a thread, so that Ctrl-C is heard while TensorFlow works for long.
 
     After a KeyboardInterrupt the thread may still be at work, until the process ends; its session is closed by `leave`.
     """
     result, error = [], []
+    ended = threading.Event()  # a thread whose join() is interrupted says from then on that it is not alive
 
     def work():
         try:
             result.append(run(*arguments))
         except BaseException as e:  # raised where it was asked for
             error.append(e)
+        finally:
+            ended.set()
 
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    while thread.is_alive():
-        thread.join(0.1)
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        while not ended.wait(0.1):
+            pass
+    except KeyboardInterrupt:
+        _ABANDONED.append(ended)
+        raise
     if error:
         raise error[0]
     return result[0]
 
 
 def leave(session: tf.Session) -> None:
-    """Closes a session, but waits no longer than a second for what still runs in it: XLA's loops can't be stopped."""
+    """Closes a session; after a Ctrl-C it waits no longer than a second, since XLA's loops can't be stopped.
+
+    Otherwise it waits for all: a thread that comes back from TensorFlow while Python ends aborts the process.
+    """
+    if all(ended.is_set() for ended in _ABANDONED):
+        session.close()
+        return
     thread = threading.Thread(target=session.close, daemon=True)
     thread.start()
     thread.join(1.0)
