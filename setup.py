@@ -15,9 +15,12 @@ def read(*path):
 
 TF1 = 'python_version < "3.8"'
 TF2 = 'python_version >= "3.8"'
+# Some libraries left Python 3.9 behind: there the last release that it had.
+OLD = 'python_version >= "3.8" and python_version < "3.10"'
+NEW = 'python_version >= "3.10"'
 
+CODEC = ["constriction==0.5.0; " + NEW, "constriction==0.4.2; " + OLD, "constriction==0.3.5; " + TF1]
 # The notebooks are run by a test, on TensorFlow 2 alone.
-CODEC = ["constriction==0.5.0; " + TF2, "constriction==0.3.5; " + TF1]
 RUN_NOTEBOOKS = [name + "; " + TF2 for name in ("nbclient", "ipykernel", "ipywidgets")]
 XDIST = ["pytest-xdist>=3.7; " + TF2, "pytest-xdist; " + TF1]  # the first has --no-loadscope-reorder
 TEST = ["pytest>=7,<9", "hypothesis", "tensorboard"] + XDIST + RUN_NOTEBOOKS + CODEC
@@ -59,8 +62,9 @@ setup(
         "notebooks": ["jupyter", "ipywidgets"],  # to read and run them
         "codec": CODEC,  # compress.py and decompress.py
         # The rival of `make bench`, and the judges of benchmarks/speech and sample_recognition.py.
-        "bench": ["torch==2.13.0; " + TF2, "scikit-learn; " + TF2],
-        "bench_codec": CODEC + ["pillow-jxl-plugin==1.3.8; " + TF2],  # the rivals of benchmarks/codec.py
+        "bench": ["torch==2.13.0; " + NEW, "torch==2.8.0; " + OLD, "scikit-learn; " + TF2],
+        # The rivals of benchmarks/codec.py.
+        "bench_codec": CODEC + ["pillow-jxl-plugin==1.3.8; " + NEW, "pillow-jxl-plugin==1.3.4; " + OLD],
         "dev": TEST + ["ruff==0.17.6; " + TF2],
     },
     entry_points={

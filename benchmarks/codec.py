@@ -94,23 +94,32 @@ def flac(clips, sample_rate):
 
 def main(argv):
     del argv
+    from vq_estimator.errors import VQError
+
+    try:
+        measure()
+    except VQError as e:
+        sys.exit(f"codec: error: {e}")
+
+
+def measure():
     import numpy as np
-    import pooch
     import tensorflow.compat.v1 as tf
 
     from vq_estimator import pretrained
     from vq_estimator.config import SpeechConfig
     from vq_estimator.data import sources, speech_sources
-    from vq_estimator.data.files import write_json
+    from vq_estimator.data.files import read_json, write_json
     from vq_estimator.inference import codec
     from vq_estimator.inference.codec import images as images_lib
     from vq_estimator.inference.codec import recordings
+    from vq_estimator_launch import common
 
     tf.disable_eager_execution()
     tf.logging.set_verbosity(tf.logging.ERROR)
     folder = pretrained.folder(FLAGS.pretrained)
     run = codec.open_run(folder)
-    config, m, cache = run.config, run.config.model, str(pooch.os_cache("vq_estimator"))
+    config, m, cache = run.config, run.config.model, common.cache_dir()
     of_speech, clips = isinstance(m, SpeechConfig), None
     if of_speech:
         source = speech_sources.locate(
@@ -122,7 +131,11 @@ def main(argv):
             clips = clips._replace(speakers=clips.speakers[: FLAGS.num], labels=clips.labels[: FLAGS.num])
         source = source._replace(splits={FLAGS.split: clips})
     else:
-        source = sources.locate(config.dataset, FLAGS.data_dir, cache)
+        source = sources.locate(config.dataset, FLAGS.data_dir, cache, wanted=config.dataset_source)
+
+    evaluated, kept = None, os.path.join(folder, "eval", FLAGS.split + ".json")
+    if os.path.isfile(kept):  # of the provided models the test split's
+        evaluated = read_json(kept)
 
     def given(number):
         """What is compressed: the first `number` of the images; recordings with their names and speakers."""
@@ -159,6 +172,7 @@ def main(argv):
     pixels = sum(image.size for image in images)
     result = {
         "model": FLAGS.pretrained,
+        "dataset_source": config.dataset_source,
         "split": FLAGS.split,
         "images": len(images),
         "images_the_same": same,
@@ -179,19 +193,20 @@ def main(argv):
         "tensorflow": tf.__version__,
         "cpus": os.cpu_count(),
     }
-    with open(os.path.join(folder, "eval", FLAGS.split + ".json"), encoding="utf-8") as f:
-        evaluated = json.load(f)
-    if evaluated["examples"] == len(images):
+    if evaluated and evaluated["examples"] == len(images):
         bits = evaluated["bits_per_dim"]["total_" + {"learned": "prior"}.get(done.prior, done.prior)]
         result["evaluated_bits_per_dim"], result["evaluated_bytes"] = bits, bits * pixels / 8
         result["excess_bytes_without_header"] = done.bytes - done.header - bits * pixels / 8
         result["excess_without_header"] = result["excess_bytes_without_header"] / (bits * pixels / 8)
-    name = FLAGS.pretrained + (f"-{FLAGS.num}" if FLAGS.num else "")
-    write_json(os.path.join(RESULTS, name + ".json"), result)
+    out = os.path.join(RESULTS, FLAGS.pretrained + (f"-{FLAGS.num}" if FLAGS.num else "") + ".json")
+    before = read_json(out) if os.path.isfile(out) else {}
+    if "others" in before and before["images"] == len(images):  # they have not changed since
+        result["others"] = before["others"]
+    write_json(out, result)
     print(json.dumps(result, indent=2), flush=True)
     if FLAGS.others:
         result["others"] = flac(clips, m.sample_rate) if of_speech else others(images)
-        write_json(os.path.join(RESULTS, name + ".json"), result)
+        write_json(out, result)
     if same != len(images):
         sys.exit("something came back with other pixels")
 

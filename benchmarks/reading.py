@@ -7,7 +7,6 @@ training step that reads its batch; the data sets are written as shards first. E
 most 3 % are asked for. Writes benchmarks/results/reading.json.
 """
 
-import json
 import os
 import statistics
 import tempfile
@@ -26,12 +25,13 @@ CASES = [("mnist", "original", 2000, 200), ("cifar10", "autoregressive", 2000, 1
 
 def main(argv):
     del argv
-    import pooch
     import tensorflow.compat.v1 as tf
 
     from vq_estimator.config import make_config
     from vq_estimator.data import images, pipeline, shards, sources
+    from vq_estimator.data.files import write_json
     from vq_estimator.training import model_fns
+    from vq_estimator_launch import common
 
     tf.disable_eager_execution()
     tf.logging.set_verbosity(tf.logging.ERROR)
@@ -49,7 +49,7 @@ def main(argv):
     results = {"tensorflow": tf.__version__}
     for dataset, preset, batches, steps in CASES:
         config = make_config(dataset, preset)
-        source = sources.locate(dataset, FLAGS.data_dir, str(pooch.os_cache("vq_estimator")))
+        source = sources.locate(dataset, FLAGS.data_dir, common.cache_dir())
         m, t = config.model, config.train
         with tempfile.TemporaryDirectory() as folder:
             shards.write(source, m.image_size, [os.path.join(folder, name) for name in "ab"], 16)
@@ -83,11 +83,7 @@ def main(argv):
                 line = "{:8s} {:7s} a batch of {} read in {read_ms:.3f} ms, a step {step_ms:.2f} ms: {share:.2%}"
                 print(line.format(dataset, kind, t.batch_size, **found[kind]))
         results[dataset] = found
-    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "results")
-    os.makedirs(folder, exist_ok=True)
-    with open(os.path.join(folder, "reading.json"), "w") as f:
-        json.dump(results, f, indent=2)
-        f.write("\n")
+    write_json(os.path.join(os.path.dirname(os.path.abspath(__file__)), "results", "reading.json"), results)
 
 
 if __name__ == "__main__":

@@ -32,21 +32,20 @@ def features(images):
 
 
 def measure() -> dict:
-    import pooch
     from sklearn.neural_network import MLPClassifier
 
     from vq_estimator import pretrained
     from vq_estimator.data import arrays, sources
     from vq_estimator.errors import VQError
     from vq_estimator.inference.loaded import Model
+    from vq_estimator_launch import common
 
     model_dir = FLAGS.model_dir or pretrained.folder(FLAGS.pretrained)
     with Model(model_dir) as model:
         config, prior = model.config, model.prior
         if prior is None or not prior.config.codes.classes:
             raise VQError(f"{model_dir} has no class-conditional prior: train_prior.py --class_conditional makes one")
-        cache = str(pooch.os_cache("vq_estimator"))
-        source = sources.locate(config.dataset, FLAGS.data_dir, cache, wanted=config.dataset_source)
+        source = sources.locate(config.dataset, FLAGS.data_dir, common.cache_dir(), wanted=config.dataset_source)
 
         def real(split):
             found = arrays.load(source, split, config.model.image_size, binarize=config.model.binarize)
@@ -59,6 +58,7 @@ def measure() -> dict:
         drawn = model.sample(FLAGS.num, temperature=FLAGS.temperature, seed=FLAGS.seed)
         right = judge.predict(features(drawn.images)) == drawn.labels
         return {
+            "model": FLAGS.pretrained or FLAGS.model_dir,
             "dataset_source": source.spec.name,
             "global_step": model.checkpoint.step,
             "prior_step": prior.checkpoint.step,
@@ -84,7 +84,8 @@ def main(argv):
         sys.exit(f"sample_recognition: error: {e}")
     print("samples recognised as their class: {recognised:.3f} of {samples}; by class:".format(**found), end=" ")
     print(*found["recognised_by_class"])
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "results", "sample_recognition.json")
+    name = "sample_recognition" + ("" if FLAGS.pretrained == "mnist" else "-" + os.path.basename(found["model"]))
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "results", name + ".json")
     write_json(path, found)
 
 

@@ -141,8 +141,11 @@ def _provide(folder: str) -> None:
     )
     with open(os.path.join(made, pretrained.CARD), "w", encoding="utf-8") as f:
         f.write(card)
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(made, target)
+    with tempfile.TemporaryDirectory(dir=os.path.dirname(target), prefix=".provide.") as beside:
+        shutil.copytree(made, os.path.join(beside, "new"))
+        if os.path.isdir(target):
+            os.replace(target, os.path.join(beside, "old"))
+        os.replace(os.path.join(beside, "new"), target)
     print(evaluation.table([result]))
     print(json.dumps({"folder": target, "megabytes": round(_size(target) / 1e6, 2)}))
 

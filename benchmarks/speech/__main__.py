@@ -34,8 +34,10 @@ from vq_estimator.data import speech_sources
 from vq_estimator.data.files import read_json, write_json
 from vq_estimator.errors import VQError
 from vq_estimator.inference import speech_exploration as explore
+from vq_estimator.inference.calibration import fingerprint
 from vq_estimator.inference.speech import SpeechModel
 from vq_estimator.training import run_folder
+from vq_estimator_launch import common
 
 PARTS = ("bits", "generation", "content", "conversion")
 QUICK_CLIPS = 4
@@ -71,21 +73,20 @@ def parsed(argv) -> argparse.Namespace:
 
 def measure(options) -> dict:
     """All parts that are asked for."""
-    import pooch
-
     if options.pretrained:
         options.model_dir = pretrained.place(options.pretrained)
     config = run_folder.load_config(options.model_dir)
     if not isinstance(config.model, SpeechConfig):
         raise VQError(f"model_dir: got {options.model_dir!r}, a run of images, expected one of speech")
     checkpoint = run_folder.find_checkpoint(options.model_dir, options.checkpoint)
-    cache = os.environ.get("VQ_CACHE_DIR") or str(pooch.os_cache("vq_estimator"))
+    cache = common.cache_dir()
     rate = config.model.sample_rate
     source = speech_sources.locate(config.dataset, options.data_dir, cache, rate, wanted=config.dataset_source)
     result = {
         "quick": options.quick,
         "dataset_source": source.name,
         "global_step": checkpoint.step,
+        "weights": fingerprint(checkpoint.path),
         "model": {
             "codes_a_second": rate / config.model.network.stride * config.model.quantizer.L,
             "K": config.model.quantizer.K,
@@ -115,6 +116,16 @@ def measure(options) -> dict:
     return result
 
 
+def measured_before(path: str, result: dict) -> dict:
+    """What other calls measured of the same weights, in the file of results."""
+    try:
+        before = read_json(path)
+    except (OSError, ValueError):
+        return {}
+    same = isinstance(before, dict) and all(before.get(key) == result[key] for key in ("quick", "weights"))
+    return before if same else {}
+
+
 def main(argv=None) -> None:
     options = parsed(argv)
     tf.disable_eager_execution()
@@ -123,12 +134,10 @@ def main(argv=None) -> None:
         result = measure(options)
     except VQError as e:
         sys.exit(f"speech: error: {e}")
+    if options.quick and not options.out:  # a smoke run does not replace a measured result
+        return
     out = options.out or os.path.join("results", result["dataset_source"].split("-")[0], "speech.json")
-    if os.path.isfile(out):  # what other calls measured of the same model stays
-        before = read_json(out)
-        same = all(before.get(key) == result[key] for key in ("quick", "dataset_source", "global_step", "model"))
-        result = {**before, **result} if same else result
-    write_json(out, result)
+    write_json(out, {**measured_before(out, result), **result})
     print(f"results in {out}")
 
 

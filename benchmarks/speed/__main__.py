@@ -12,10 +12,12 @@ import importlib.util
 import os
 import shutil
 import statistics
+import sys
 import tempfile
 
 from benchmarks.speed import cases, report, training
 from benchmarks.speed.turns import ROOT, Worker, in_turn
+from vq_estimator.errors import VQError
 
 TORCH_MODES = ("eager", "channels_last", "compile", "compile, channels_last")
 BATCHES = (1, 64)
@@ -54,9 +56,11 @@ def run_training(options) -> dict:
     for name in ["mnist-32"] if options.quick else here(options.cases):
         seconds = options.seconds or (0.3 if options.quick else 4.0 if name.startswith("mnist") else 8.0)
         modes = options.torch_modes[:1] if options.quick else options.torch_modes
+        conditions = report.conditions()
         found[name] = training.measure(name, options.data_dir, modes, options.alternations, seconds, options.quick)
-        found[name]["conditions"] = report.conditions()
+        found[name]["conditions"] = conditions
         training.show(name, found[name])
+        options.keep("training", {name: found[name] for name in cases.CASES if name in found})  # before the next one
     return {name: found[name] for name in cases.CASES if name in found}
 
 
@@ -218,10 +222,17 @@ def main() -> None:
     options.out = options.out or report.RESULTS
     conditions = report.conditions()
     print(", ".join(f"{name} {value}" for name, value in conditions.items()) + "\n", flush=True)
-    for name in sections:
-        result = SECTIONS[name](options)
+
+    def keep(name, result):
         if not (options.quick and options.out == report.RESULTS):  # a smoke run does not replace a measured result
             report.write(options.out, name, {"conditions": conditions, "quick": options.quick, "results": result})
+
+    options.keep = keep
+    try:
+        for name in sections:
+            keep(name, SECTIONS[name](options))
+    except (VQError, RuntimeError) as e:  # of a worker, whose last line says what it was
+        sys.exit("speed: error: " + str(e).strip().splitlines()[-1])
 
 
 if __name__ == "__main__":

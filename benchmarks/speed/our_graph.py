@@ -7,7 +7,6 @@ import time
 from typing import Any, NamedTuple, Tuple
 
 import numpy as np
-import pooch
 import tensorflow.compat.v1 as tf
 
 from benchmarks.speed import cases
@@ -16,6 +15,7 @@ from vq_estimator.data import arrays, sources
 from vq_estimator.data.pipeline import WHOLE
 from vq_estimator.data.sources import Source
 from vq_estimator.training import loop, model_fns, precision, trainer
+from vq_estimator_launch import common
 
 BATCHES = 8  # of images that the rivals have in memory
 
@@ -31,7 +31,7 @@ def run_of(case: str, data: str) -> Tuple[Config, Source]:
     """A case's run, on the data sets in the folder `data`. Evaluation, which is no step, is never due."""
     config = cases.config_of(case)
     precision.check(config.model.precision)
-    source = sources.locate(config.dataset, data, str(pooch.os_cache("vq_estimator")))
+    source = sources.locate(config.dataset, data, common.cache_dir())
     schedule = dataclasses.replace(config.train, max_steps=10**9, eval_steps=10**9)
     return dataclasses.replace(config, train=schedule, dataset_source=source.spec.name), source
 

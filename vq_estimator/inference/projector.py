@@ -28,6 +28,7 @@ CONFIG, FOLDER = "projector_config.pbtxt", "projector"
 VECTORS, METADATA, SPRITE = "vectors.tsv", "entries.tsv", "sprite.png"
 MOST_ENTRIES = 50000  # of all codebooks; of more, so many are shown, evenly spread
 MOST_IMAGES = 8192  # decoded for the sprite, which is left out where there are more entries
+MOST_NUMBERS = 1 << 28  # in all of them
 MOST_PIXELS = 4096  # the side of the sprite; TensorBoard takes up to 8192, which is 256 MB in a browser
 
 
@@ -85,8 +86,9 @@ def sprite_images(
     The other codebooks are at their most used entries. None where there are too many entries, and under an
     autoregressive decoder, whose images are draws: what differs between them would be the noise as much as the entry.
     """
-    if evaluation.draws(config) or len(rows) > MOST_IMAGES:
-        reason = "images are draws" if evaluation.draws(config) else f"more than {MOST_IMAGES} entries"
+    most = min(MOST_IMAGES, MOST_NUMBERS // config.model.dims)
+    if evaluation.draws(config) or len(rows) > most:
+        reason = "images are draws" if evaluation.draws(config) else f"more than {most} entries"
         log.info("no pictures of the codebook's entries for TensorBoard's projector: %s", reason)
         return None
     K = calibration.counts.shape[1]

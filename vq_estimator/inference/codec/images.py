@@ -208,6 +208,11 @@ def _names(container: Container) -> List[str]:
         raise VQError(f"{container.path}: can't be written to a folder: {e}") from None
 
 
+def _reserve(file: int, size: int) -> None:
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file, 0, size)
+
+
 def write(images: Numbered, container: Container, layout: Layout, out: str) -> None:
     """Writes images to `out`, whole or not at all: NAME.npy, NAME.png of one image, or a folder of a PNG each.
 
@@ -218,6 +223,8 @@ def write(images: Numbered, container: Container, layout: Layout, out: str) -> N
         with atomic_path(out) as temporary:
             one = array_of(container, np.empty((*layout.size(0), channels), np.uint8))
             array = np.lib.format.open_memmap(temporary, "w+", np.uint8, (n, *one.shape))
+            with open(temporary, "r+b") as f:  # a full disk is an OSError now, and would be a bus error later
+                _reserve(f.fileno(), os.fstat(f.fileno()).st_size)
             for number, image in images:
                 array[number] = kind.lost if image is None else image
             array.flush()
