@@ -1,5 +1,6 @@
 """What is left of a run that is killed, and of one whose disk is full."""
 
+import errno
 import glob
 import itertools
 import os
@@ -12,10 +13,11 @@ import numpy as np
 import pytest
 import spoken
 import tensorflow.compat.v1 as tf
+from codec_runs import images, write_run
 from conftest import small_config
 
 from vq_estimator.errors import VQError
-from vq_estimator.inference import export
+from vq_estimator.inference import codec, export
 from vq_estimator.training import run_folder, trainer
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -190,6 +192,15 @@ def test_an_export_to_a_full_disk_is_one_line_and_leaves_nothing(small_run, smal
     with pytest.raises(VQError, match="export_dir: can't write .*: No space left on device"):
         export.export(config, run_folder.find_checkpoint(model_dir), os.path.join(disk, "model"))
     assert os.listdir(disk) == []
+
+
+def test_decompression_to_a_full_disk_is_an_error_and_leaves_nothing(small_disk, tmp_path):
+    run, path = codec.open_run(write_run(tmp_path / "run")), str(tmp_path / "x.vqz")
+    codec.compress(run, images(100, 8, 1), path, prior="uniform", verify=False)
+    disk = small_disk("4k")  # a page; the array has two
+    with pytest.raises(OSError) as e:
+        codec.decompress(run, path, os.path.join(disk, "x.npy"))
+    assert e.value.errno == errno.ENOSPC and os.listdir(disk) == []
 
 
 def test_a_folder_that_can_not_be_written_is_one_line(digits, small_disk):
