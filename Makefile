@@ -17,7 +17,7 @@ WORKERS ?= 2
 PYTEST = env TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=2 OMP_NUM_THREADS=1 \
   $(1)/bin/python -m pytest -n $(WORKERS) --dist=loadfile
 
-.PHONY: train test test-all test-tf1 lint bench clean python37
+.PHONY: train test test-all test-tf1 lint installable bench clean python37
 
 # The main job. More flags: make train ARGS="--preset=tuned"
 train: $(VENV)/installed
@@ -37,6 +37,10 @@ test-tf1: $(VENV_TF1)/installed-dev
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+
+# Whether what is pinned is there for every Python from 3.9 to 3.11.
+installable: $(VENV)/installed-dev
+	$(VENV)/bin/python tools/installable.py
 
 # Speed against the field (TensorFlow 2, PyTorch): 45 minutes on a machine that does nothing else. docs/benchmarks.md
 bench: $(VENV_BENCH)/installed
