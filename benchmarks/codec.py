@@ -28,6 +28,7 @@ flags.DEFINE_string("data_dir", os.environ.get("VQ_DATA_DIR", "./datasets"), "fo
 flags.DEFINE_integer("num", 0, "the first so many images or recordings of the split; 0: all")
 flags.DEFINE_integer("single", 3, "times that a single image is timed; the median counts")
 flags.DEFINE_bool("others", True, "measure PNG, WebP and JPEG XL, or FLAC, too")
+flags.DEFINE_list("formats", ["png", "webp", "jpeg_xl"], "which of those of images")
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 RESULTS = os.path.join(ROOT, "results", "codec")
 
@@ -44,7 +45,9 @@ def formats():
 def others(images):
     """Bytes and seconds in each format: each image by itself, and one sheet of them all."""
     import numpy as np
-    import pillow_jxl  # noqa: F401 - gives Pillow the format
+
+    if "jpeg_xl" in FLAGS.formats:
+        import pillow_jxl  # noqa: F401 - gives Pillow the format
     from PIL import Image
 
     from vq_estimator import drawing
@@ -63,6 +66,8 @@ def others(images):
 
     sheet, found = drawing.grid(images, math.ceil(len(images) ** 0.5), gap=0), {}
     for name, given in formats().items():
+        if name not in FLAGS.formats:
+            continue
         start = time.perf_counter()
         each = sum(packed(x, given) for x in images)
         between = time.perf_counter()
