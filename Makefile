@@ -26,7 +26,7 @@ train: $(VENV)/installed
 test: $(VENV)/installed-dev
 	$(call PYTEST,$(VENV)) --no-loadscope-reorder $(ARGS)
 
-# The same with the full counts: every property has 1,000 examples, drawn anew. Some 25 core-minutes.
+# The same with the full counts: every property has 1,000 examples, drawn anew. Some 50 core-minutes.
 test-all: $(VENV)/installed-dev
 	$(call PYTEST,$(VENV)) --no-loadscope-reorder -m "" --hypothesis-profile=full $(ARGS)
 

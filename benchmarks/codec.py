@@ -17,18 +17,18 @@ import sys
 import tempfile
 import time
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from vq_estimator.errors import VQError
+from vq_estimator_launch import common
+from vq_estimator_launch.common import FLAGS, Group
 
-from absl import app, flags
-
-FLAGS = flags.FLAGS
-flags.DEFINE_string("pretrained", "mnist", "the provided model")
-flags.DEFINE_string("split", "test", "of its data set")
-flags.DEFINE_string("data_dir", os.environ.get("VQ_DATA_DIR", "./datasets"), "folder of the data sets")
-flags.DEFINE_integer("num", 0, "the first so many images or recordings of the split; 0: all")
-flags.DEFINE_integer("single", 3, "times that a single image is timed; the median counts")
-flags.DEFINE_bool("others", True, "measure PNG, WebP and JPEG XL, or FLAC, too")
-flags.DEFINE_list("formats", ["png", "webp", "jpeg_xl"], "which of those of images")
+CODEC = Group("Codec")
+CODEC.enum("pretrained", "mnist", common.PROVIDED, "the provided model")
+CODEC.enum("split", "test", ["train", "validation", "test"], "of its data set")
+CODEC.integer("num", 0, "the first so many images or recordings of the split; 0: all")
+CODEC.integer("single", 3, "times that a single image is timed; the median counts")
+CODEC.bool("others", True, "measure PNG, WebP and JPEG XL, or FLAC, too")
+CODEC.string("formats", "png,webp,jpeg_xl", "which of those of images")
+common.data_flags()
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 RESULTS = os.path.join(ROOT, "results", "codec")
 
@@ -46,7 +46,8 @@ def others(images):
     """Bytes and seconds in each format: each image by itself, and one sheet of them all."""
     import numpy as np
 
-    if "jpeg_xl" in FLAGS.formats:
+    wanted = FLAGS.formats.split(",")
+    if "jpeg_xl" in wanted:
         import pillow_jxl  # noqa: F401 - gives Pillow the format
     from PIL import Image
 
@@ -61,12 +62,12 @@ def others(images):
         with Image.open(io.BytesIO(out.getvalue())) as back:  # WebP has no grey
             same = np.asarray(back.convert("L" if x.shape[-1] == 1 else "RGB")).reshape(x.shape)
         if not (same == x).all():
-            sys.exit(f"{given} gives other pixels")
+            raise VQError(f"{given} gives other pixels")
         return len(out.getvalue())
 
     sheet, found = drawing.grid(images, math.ceil(len(images) ** 0.5), gap=0), {}
     for name, given in formats().items():
-        if name not in FLAGS.formats:
+        if name not in wanted:
             continue
         start = time.perf_counter()
         each = sum(packed(x, given) for x in images)
@@ -97,17 +98,9 @@ def flac(clips, sample_rate):
     return {"flac": result}
 
 
-def main(argv):
-    del argv
-    from vq_estimator.errors import VQError
-
-    try:
-        measure()
-    except VQError as e:
-        sys.exit(f"codec: error: {e}")
-
-
-def measure():
+def main():
+    if not set(FLAGS.formats.split(",")) <= set(formats()):
+        raise VQError(f"formats: got {FLAGS.formats!r}, expected some of " + ",".join(formats()))
     import numpy as np
     import tensorflow.compat.v1 as tf
 
@@ -118,10 +111,7 @@ def measure():
     from vq_estimator.inference import codec
     from vq_estimator.inference.codec import images as images_lib
     from vq_estimator.inference.codec import recordings
-    from vq_estimator_launch import common
 
-    tf.disable_eager_execution()
-    tf.logging.set_verbosity(tf.logging.ERROR)
     folder = pretrained.folder(FLAGS.pretrained)
     run = codec.open_run(folder)
     config, m, cache = run.config, run.config.model, common.cache_dir()
@@ -203,18 +193,20 @@ def measure():
         result["evaluated_bits_per_dim"], result["evaluated_bytes"] = bits, bits * pixels / 8
         result["excess_bytes_without_header"] = done.bytes - done.header - bits * pixels / 8
         result["excess_without_header"] = result["excess_bytes_without_header"] / (bits * pixels / 8)
-    out = os.path.join(RESULTS, FLAGS.pretrained + (f"-{FLAGS.num}" if FLAGS.num else "") + ".json")
+    part = [FLAGS.split] * (FLAGS.split != "test") + [str(FLAGS.num)] * bool(FLAGS.num)
+    out = os.path.join(RESULTS, "-".join([FLAGS.pretrained, *part]) + ".json")
     before = read_json(out) if os.path.isfile(out) else {}
-    if "others" in before and before["images"] == len(images):  # they have not changed since
+    if "others" in before and before["images"] == len(images):  # the images have not changed since
         result["others"] = before["others"]
     write_json(out, result)
     print(json.dumps(result, indent=2), flush=True)
     if FLAGS.others:
-        result["others"] = flac(clips, m.sample_rate) if of_speech else others(images)
+        found = flac(clips, m.sample_rate) if of_speech else others(images)
+        result["others"] = {**result.get("others", {}), **found}
         write_json(out, result)
     if same != len(images):
-        sys.exit("something came back with other pixels")
+        raise VQError("something came back with other pixels")
 
 
 if __name__ == "__main__":
-    app.run(main)
+    common.run(main, __doc__)

@@ -12,29 +12,23 @@ import statistics
 import tempfile
 import time
 
-from absl import app, flags
+from vq_estimator_launch import common
+from vq_estimator_launch.common import FLAGS, Group
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-FLAGS = flags.FLAGS
-flags.DEFINE_string("data_dir", os.environ.get("VQ_DATA_DIR", "./datasets"), "folder of the data sets")
-flags.DEFINE_integer("turns", 5, "turns of each")
+READING = Group("Reading")
+READING.integer("turns", 5, "turns of each")
+common.data_flags()
 MOST = 0.03
 CASES = [("mnist", "original", 2000, 200), ("cifar10", "autoregressive", 2000, 10)]  # batches and steps in a turn
 
 
-def main(argv):
-    del argv
+def main():
     import tensorflow.compat.v1 as tf
 
     from vq_estimator.config import make_config
     from vq_estimator.data import images, pipeline, shards, sources
     from vq_estimator.data.files import write_json
     from vq_estimator.training import model_fns
-    from vq_estimator_launch import common
-
-    tf.disable_eager_execution()
-    tf.logging.set_verbosity(tf.logging.ERROR)
 
     def milliseconds(run, number):
         """Of processor time for each of `number` runs; the median over the turns."""
@@ -87,4 +81,4 @@ def main(argv):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    common.run(main, __doc__)

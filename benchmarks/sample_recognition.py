@@ -9,21 +9,17 @@ sample_recognition.json.
 """
 
 import os
-import sys
 import time
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from vq_estimator.errors import VQError
+from vq_estimator_launch import common
+from vq_estimator_launch.common import FLAGS, Group
 
-from absl import app, flags
-
-FLAGS = flags.FLAGS
-flags.DEFINE_string("model_dir", None, "a run with a class-conditional prior")
-flags.DEFINE_string("pretrained", None, "a provided model, in place of --model_dir")
-flags.mark_flags_as_mutual_exclusive(["model_dir", "pretrained"], required=True)
-flags.DEFINE_string("data_dir", os.environ.get("VQ_DATA_DIR", "./datasets"), "folder of the data sets")
-flags.DEFINE_integer("num", 1000, "samples")
-flags.DEFINE_float("temperature", 1.0, "of the prior's draws")
-flags.DEFINE_integer("seed", 0, "of the draws")
+common.run_flags()
+DRAWS = Group("Samples")
+DRAWS.integer("num", 1000, "samples")
+DRAWS.float("temperature", 1.0, "of the prior's draws")
+DRAWS.integer("seed", 0, "of the draws")
 
 
 def features(images):
@@ -34,18 +30,17 @@ def features(images):
 def measure() -> dict:
     from sklearn.neural_network import MLPClassifier
 
-    from vq_estimator import pretrained
-    from vq_estimator.data import arrays, sources
-    from vq_estimator.errors import VQError
+    from vq_estimator.data import arrays
     from vq_estimator.inference.loaded import Model
-    from vq_estimator_launch import common
 
-    model_dir = FLAGS.model_dir or pretrained.folder(FLAGS.pretrained)
-    with Model(model_dir) as model:
+    run = common.open_run()
+    with Model(run.model_dir, run.checkpoint.path) as model:
         config, prior = model.config, model.prior
         if prior is None or not prior.config.codes.classes:
-            raise VQError(f"{model_dir} has no class-conditional prior: train_prior.py --class_conditional makes one")
-        source = sources.locate(config.dataset, FLAGS.data_dir, common.cache_dir(), wanted=config.dataset_source)
+            raise VQError(
+                f"{run.model_dir} has no class-conditional prior: train_prior.py --class_conditional makes one"
+            )
+        source = common.data_of_run(config)
 
         def real(split):
             found = arrays.load(source, split, config.model.image_size, binarize=config.model.binarize)
@@ -58,7 +53,7 @@ def measure() -> dict:
         drawn = model.sample(FLAGS.num, temperature=FLAGS.temperature, seed=FLAGS.seed)
         right = judge.predict(features(drawn.images)) == drawn.labels
         return {
-            "model": FLAGS.pretrained or FLAGS.model_dir,
+            "model": FLAGS.pretrained or os.path.basename(os.path.abspath(run.model_dir)),
             "dataset_source": source.spec.name,
             "global_step": model.checkpoint.step,
             "prior_step": prior.checkpoint.step,
@@ -70,24 +65,16 @@ def measure() -> dict:
         }
 
 
-def main(argv):
-    del argv
-    import tensorflow.compat.v1 as tf
-
+def main():
     from vq_estimator.data.files import write_json
-    from vq_estimator.errors import VQError
 
-    tf.logging.set_verbosity(tf.logging.ERROR)
-    try:
-        found = measure()
-    except VQError as e:
-        sys.exit(f"sample_recognition: error: {e}")
+    found = measure()
     print("samples recognised as their class: {recognised:.3f} of {samples}; by class:".format(**found), end=" ")
     print(*found["recognised_by_class"])
-    name = "sample_recognition" + ("" if FLAGS.pretrained == "mnist" else "-" + os.path.basename(found["model"]))
+    name = "sample_recognition" + ("" if FLAGS.pretrained == "mnist" else "-" + found["model"])
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "results", name + ".json")
     write_json(path, found)
 
 
 if __name__ == "__main__":
-    app.run(main)
+    common.run(main, __doc__)

@@ -8,20 +8,19 @@ the map (all of them with --full), and its codes are compared there.
 """
 
 import os
-import sys
 import time
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from vq_estimator.errors import VQError
+from vq_estimator_launch import common
+from vq_estimator_launch.common import FLAGS, Group
 
-from absl import app, flags
-
-FLAGS = flags.FLAGS
-flags.DEFINE_integer("batch", 16, "code maps at a time")
-flags.DEFINE_integer("layers", 12, "gated layers")
-flags.DEFINE_integer("maps", 64, "feature maps")
-flags.DEFINE_integer("repeats", 5, "times the fast way is timed, of which the median counts")
-flags.DEFINE_integer("passes", 64, "full passes timed at 32 x 32")
-flags.DEFINE_bool("full", False, "time every pass of the slow way")
+SAMPLING = Group("Sampling")
+SAMPLING.integer("batch", 16, "code maps at a time")
+SAMPLING.integer("layers", 12, "gated layers")
+SAMPLING.integer("maps", 64, "feature maps")
+SAMPLING.integer("repeats", 5, "times the fast way is timed, of which the median counts")
+SAMPLING.integer("passes", 64, "full passes timed at 32 x 32")
+SAMPLING.bool("full", False, "time every pass of the slow way")
 GRIDS = [((8, 8, 1), 10), ((8, 8, 2), 256), ((32, 32, 1), 512)]
 SEED = 3
 
@@ -82,14 +81,11 @@ def measure(grid, K):
     }
 
 
-def main(argv):
-    del argv
+def main():
     import tensorflow.compat.v1 as tf
 
     from vq_estimator.data.files import write_json
 
-    tf.disable_eager_execution()
-    tf.logging.set_verbosity(tf.logging.ERROR)
     print(
         "{:>12}{:>6}{:>14}{:>22}{:>10}{:>18}".format(
             "grid", "K", "one call (s)", "one pass a code (s)", "faster", "same codes"
@@ -106,8 +102,8 @@ def main(argv):
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "results", "sampling.json")
     write_json(path, {**sizes, "tensorflow": tf.__version__, "cpus": os.cpu_count(), "results": results})
     if any(r["same_codes"] < 0.999 * r["compared_codes"] for r in results):
-        sys.exit("the two ways drew different codes")
+        raise VQError("the two ways drew different codes")
 
 
 if __name__ == "__main__":
-    app.run(main)
+    common.run(main, __doc__)

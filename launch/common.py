@@ -211,7 +211,11 @@ def _print_help(doc: str) -> None:
 def _parse(program: str, doc: str, argument: Optional[str]) -> Callable:
     def parse(argv):
         if any(a in ("--help", "-h", "-help") for a in argv[1:]):
-            _print_help(doc)
+            try:
+                _print_help(doc)
+                sys.stdout.flush()
+            except BrokenPipeError:  # `--help | head`
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)
         if "--version" in argv[1:]:
             print(program, __version__)

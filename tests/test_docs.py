@@ -35,7 +35,8 @@ def flags():
         re.findall(r"^def (data_flags|run_flags)\(.*?\).*?\n(.*?)(?=^\S)", read("launch/common.py"), re.M | re.S)
     )
     found = {}
-    for path in glob.glob(os.path.join(ROOT, "launch", "*.py")):
+    folders = [os.path.join(ROOT, name, "*.py") for name in ("launch", "benchmarks", "tools")]
+    for path in (path for folder in folders for path in glob.glob(folder)):
         text = read(path)
         for name in ("run_flags", "data_flags"):  # the first calls the second, unless told not to
             if f"common.{name}(" in text or (name == "data_flags" and "common.run_flags()" in text):
@@ -51,7 +52,7 @@ def test_the_flags_are_found():
     assert {"dataset", "K", "beta", "data_dir", "log_steps"} <= found["train"]
     assert {"quick", "only"} <= found["benchmarks.speed"] and {"quick", "without"} <= found["benchmarks.speech"]
     assert found["export"] >= {"model_dir", "checkpoint", "export_dir"} and not {"K", "data_dir"} & found["export"]
-    assert "data_dir" in found["evaluate"]
+    assert "data_dir" in found["evaluate"] and {"formats", "data_dir"} <= found["codec"]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -51,6 +51,14 @@ def test_help_groups_the_flags_and_shows_defaults(environment, name):
     assert re.search(r"\n    --[a-z_]+=[A-Z]+\n", done.stdout) and "[default:" in done.stdout
 
 
+def test_help_into_a_pipe_that_nobody_reads_is_no_error(environment):
+    process = subprocess.Popen(
+        command("train", "--help"), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    process.stdout.close()
+    assert process.stderr.read() == b"" and process.wait(60) == 0
+
+
 def test_version(environment):
     from vq_estimator import __version__
 
