@@ -17,6 +17,7 @@ from vq_estimator.errors import VQError
 SPLITS = ("train", "validation", "test")
 DECODE_BATCH = 500
 EVALUATION_BATCH, OF_DIMS = 500, 32 * 32 * 3
+READ_BATCHES, READ_BYTES = 16, 2**22  # batches that are read from a file at once, and bytes of these
 
 
 def split_size(source: Source, split: str) -> int:
@@ -222,14 +223,16 @@ def training_dataset(
         images, labels = (tf.gather(table, numbers[own]) for table in whole)
         return finish(images, labels, step)
 
-    def read(numbers, step):
-        images, labels = file.tensors(numbers[own])
-        return finish(_binary(images) if binarize else images, labels, step)
+    def read(numbers, steps):
+        images, labels = file.tensors(numbers[:, own])
+        return _binary(images) if binarize else images, labels, steps
 
     if source.in_memory:
         whole = examples(source, "train", image_size, binarize).batch(n).cache().repeat()
         dataset = tf.data.Dataset.zip((batches, whole)).map(gather)
     else:
         file = records.RandomAccess(source.paths[SPLITS.index("train")], source.spec.shape)
-        dataset = batches.map(read)
+        at_once = max(1, min(READ_BATCHES, READ_BYTES // (batch_size * records.record_bytes(source.spec.shape))))
+        several = batches.batch(at_once, drop_remainder=True).map(read)
+        dataset = several.apply(tf.data.experimental.unbatch()).map(finish)
     return part.single(dataset).prefetch(4)

@@ -63,41 +63,48 @@ def in_order(paths: Sequence[str], shape: Tuple[int, int, int]) -> tf.data.Datas
     return tf.data.TFRecordDataset(list(paths)).batch(BATCH).map(parse, num_parallel_calls=2)
 
 
+def _read(file: int, size: int, place: int) -> bytes:
+    if hasattr(os, "pread"):  # not on Windows
+        return os.pread(file, size, place)
+    os.lseek(file, place, os.SEEK_SET)
+    return os.read(file, size)
+
+
 class RandomAccess:
     """Records of some files by their numbers, counted from file to file; nothing but the batch is in memory."""
 
     def __init__(self, paths: Sequence[str], shape: Tuple[int, int, int]):
         self._paths, self._shape = paths, shape
-        self._ends = np.cumsum([count(path, shape) for path in paths])
+        ends = np.cumsum([count(path, shape) for path in paths])
+        self._ends, self._firsts = ends, np.concatenate([[0], ends[:-1]])
         self._files, self._lock = {}, threading.Lock()
 
     def rows(self, numbers: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
         """Images uint8 [B, H, W, C] and labels int32 [B]."""
-        length = record_bytes(self._shape)
-        content = np.empty((len(numbers), LABEL + int(np.prod(self._shape))), np.uint8)
+        length, size = record_bytes(self._shape), LABEL + int(np.prod(self._shape))
         shards = np.searchsorted(self._ends, numbers, side="right")
+        places = ((numbers - self._firsts[shards]) * length + BEFORE).tolist()
         with self._lock:
-            for row, number, shard in zip(content, numbers, shards):
-                first = self._ends[shard - 1] if shard else 0
-                file = self._open(shard)
-                file.seek(int(number - first) * length + BEFORE)
-                if file.readinto(row) != len(row):
-                    raise OSError(f"{self._paths[shard]}: ends before record {number - first}")
+            found = [_read(self._open(shard), size, place) for shard, place in zip(shards.tolist(), places)]
+        for shard, place, content in zip(shards, places, found):
+            if len(content) != size:
+                raise OSError(f"{self._paths[shard]}: ends before record {place // length}")
+        content = np.frombuffer(b"".join(found), np.uint8).reshape(len(numbers), size)
         images = content[:, LABEL:].reshape((len(numbers), *self._shape))
         return images, content[:, :LABEL].copy().view("<i4").astype(np.int32)[:, 0]
 
-    def _open(self, shard: int):
+    def _open(self, shard: int) -> int:
+        """A file's descriptor."""
         if shard not in self._files:
             if len(self._files) == MOST_OPEN:
                 for file in self._files.values():
                     file.close()
                 self._files.clear()
             self._files[shard] = open(self._paths[shard], "rb", buffering=0)
-        return self._files[shard]
+        return self._files[shard].fileno()
 
     def tensors(self, numbers: tf.Tensor) -> Tuple[tf.Tensor, tf.Tensor]:
-        """The same in a graph: numbers int [B], B known."""
-        images, labels = tf.numpy_function(self.rows, [numbers], [tf.uint8, tf.int32])
-        images.set_shape(numbers.shape.concatenate(self._shape))
-        labels.set_shape(numbers.shape)
-        return images, labels
+        """The same in a graph: numbers int [A, B], both known, to images [A, B, H, W, C] and labels [A, B]."""
+        shape = numbers.shape.as_list()
+        images, labels = tf.numpy_function(self.rows, [tf.reshape(numbers, [-1])], [tf.uint8, tf.int32])
+        return tf.reshape(images, [*shape, *self._shape]), tf.reshape(labels, shape)
