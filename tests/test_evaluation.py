@@ -92,6 +92,19 @@ def test_errors_equal_numpy(evaluated, outputs):
     assert evaluated["codebook"]["perplexity"] == pytest.approx(np.exp(-(p[p > 0] * np.log(p[p > 0])).sum()))
 
 
+def test_of_images_of_one_level_the_error_has_no_variance_to_be_divided_by(small_run, digits, tmp_path, monkeypatch):
+    config, model_dir = small_run
+    read = session_lib.features_of
+
+    def grey(*args):
+        found = read(*args)
+        return dict(found, image=tf.zeros_like(found["image"]) + 77)
+
+    monkeypatch.setattr(session_lib, "features_of", grey)
+    result = evaluation.evaluate(config, run_folder.find_checkpoint(model_dir), digits, str(tmp_path), "test")
+    assert result["normalized_mse"] is None and result["mse"] > 0 and set(result) == KEYS
+
+
 def test_bits_per_dim_equal_numpy(small_run, digits, evaluated, outputs):
     config, model_dir = small_run
     images, mean, codes = outputs

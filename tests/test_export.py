@@ -115,6 +115,25 @@ def test_a_run_in_bfloat16_from_training_to_savedmodel(digits, tmp_path, decoder
             assert np.abs(pixels.astype(int) - model.decode(codes)).max() <= 2
 
 
+def test_grey_images_are_refused_by_a_model_of_two_levels(digits, tmp_path):
+    config = small_config(digits, likelihood="bernoulli", objective="elbo", binarize=True, max_steps=2)
+    model_dir = str(tmp_path / "run")
+    trainer.train(config, digits, model_dir)
+    folder = export.export(config, run_folder.find_checkpoint(model_dir), str(tmp_path / "export" / "1"))
+    images = 255 * np.random.RandomState(0).randint(0, 2, (3, 24, 24, 1)).astype(np.uint8)
+    grey = images.copy()
+    grey[1, 2, 3] = 128
+    with Model(model_dir) as model, tf.Session(graph=tf.Graph()) as session:
+        encode = tf.saved_model.load(session, ["serve"], folder).signature_def["encode"]
+        codes = session.run(encode.outputs["codes"].name, {encode.inputs["images"].name: images})
+        np.testing.assert_array_equal(codes, model.encode(images))
+        message = "images: got levels between 0 and 255, expected those two alone"
+        with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+            session.run(encode.outputs["codes"].name, {encode.inputs["images"].name: grey})
+        with pytest.raises(VQError, match=message):
+            model.encode(grey)
+
+
 def test_signature_types_and_shapes(exported):
     with tf.Session() as session:
         signatures = tf.saved_model.load(session, ["serve"], exported).signature_def

@@ -194,6 +194,14 @@ def test_averaged_weights_are_what_evaluation_and_sessions_use(digits, tmp_path)
     assert mse[-1] == pytest.approx(result["mse"], rel=1e-4)
 
 
+def test_the_error_given_the_true_pixels_is_called_so(autoregressive_run):
+    _, folder = autoregressive_run
+    for events in (os.path.join(folder, "events*"), os.path.join(folder, "eval_validation", "events*")):
+        found = [e for p in glob.glob(events) for e in tf.train.summary_iterator(p)]
+        tags = {v.tag for e in found for v in e.summary.value}
+        assert "mse_given_pixels" in tags and "mse" not in tags
+
+
 def test_another_configuration_is_refused(small_run, digits):
     _, model_dir = small_run
     with pytest.raises(VQError, match="model.quantizer.K: 8 in the run, 9 asked for"):

@@ -12,8 +12,8 @@ BETA = 0.25
 
 
 def build(codebook="gradient", dataset="mnist", **settings):
-    given = dict(dict(K=6, D=8), **settings)
-    config = make_config(dataset, codebook=codebook, beta=BETA, **given)
+    given = dict(dict(K=6, D=8, beta=BETA), **settings)
+    config = make_config(dataset, codebook=codebook, **given)
     m = config.model
     images = np.random.RandomState(0).randint(0, 256, (4, m.image_size, m.image_size, m.channels)).astype(np.uint8)
     x = tf.constant(images)
@@ -134,6 +134,49 @@ def test_terms_equal_numpy():
     np.testing.assert_allclose(terms.codebook, terms.commitment, rtol=1e-5)
     np.testing.assert_allclose(terms.total, terms.reconstruction + terms.codebook + BETA * terms.commitment, rtol=1e-5)
     np.testing.assert_allclose(terms.mse, terms.reconstruction)
+
+
+QUANTIZERS = {
+    "vq": dict(L=1),
+    "vq, three codebooks": dict(L=3),
+    "residual": dict(L=3, quantizer="residual"),
+    "fsq": dict(L=2, quantizer="fsq", K=None, D=None, beta=None),
+}
+
+
+@pytest.mark.parametrize(
+    "quantizer, codebook",
+    [(name, book) for name in QUANTIZERS for book in (("gradient", "ema") if name != "fsq" else (None,))],
+)
+@pytest.mark.parametrize("kind", ["original", "elbo"])
+def test_objectives_under_a_likelihood_equal_numpy(kind, quantizer, codebook):
+    given = {"codebook": codebook, "likelihood": "categorical", "objective": kind, **QUANTIZERS[quantizer]}
+    _, model, x, out, terms = build(**given)
+    of_fsq = quantizer == "fsq"
+    book = tf.zeros([]) if of_fsq else model.quantizer.codebook
+    terms, table, x, z_e, codes, book = run(
+        [terms, out.likelihood.log_table(0), x, out.z_e, out.quantized.codes, tf.identity(book)]
+    )
+    h, w, L = codes.shape[1:]
+    assert h * w > 1
+    distances = np.zeros((len(x), h, w, L))  # |z_e - e|^2 of every code
+    left = z_e
+    for i in range(0 if of_fsq else L):
+        entries = book[i][codes[..., i]]  # [B, h, w, D]
+        part = left[..., 0 if quantizer == "residual" else i, :]
+        distances[..., i] = ((part - entries) ** 2).sum(-1)
+        if quantizer == "residual":
+            left = left - entries[..., np.newaxis, :]
+    pixels = np.take_along_axis(table, x.astype(np.int64), -1)  # one channel: [B, H, W, 1]
+    distortion = -pixels.sum((1, 2, 3))
+    weight = BETA + (codebook == "gradient")
+    dims = x[0].size
+    if kind == "elbo":  # per image, per dimension
+        want = (distortion + weight * distances.sum((1, 2, 3))) / dims
+    else:  # means over dimensions, over positions and codebooks
+        want = distortion / dims + weight * distances.mean((1, 2, 3))
+    assert of_fsq or distances.min() > 0
+    np.testing.assert_allclose(terms.total, want, rtol=1e-5)
 
 
 def test_cross_entropy_objective_still_reports_mse():

@@ -35,7 +35,7 @@ class PerExample(NamedTuple):
     labels: np.ndarray  # [N] int32; of recordings [N, 2], class and speaker
     dims: np.ndarray  # [N], numbers in each
     positions: np.ndarray  # [N], where it has codes
-    pixel_variance: float
+    pixel_variance: float  # of all numbers of the split, on 0..1; exactly 0 where all are the same
 
 
 def draws(config: Config) -> bool:
@@ -91,7 +91,7 @@ def run_split(
     mse, distortion, original, codes, labels = zip(*parts)
     codes = np.concatenate(codes, 2 if speech else 0)
     mse, distortion, original, labels = (np.concatenate(p) for p in (mse, distortion, original, labels))
-    variance = (pixel_squares / pixels - (pixel_sum / pixels) ** 2) / 255.0**2
+    variance = (pixels * pixel_squares - pixel_sum**2) / (255.0 * pixels) ** 2
     mse, distortion, original = (v.astype(np.float64) for v in (mse, distortion, original))
     return PerExample(mse, distortion, original, codes, labels, np.array(dims), np.array(positions), variance)
 
@@ -202,7 +202,7 @@ def evaluate(
         "reconstruction": "draw" if draws(config) else "mean",
         "mse": mse,
         "psnr_db": None if speech else -10.0 * math.log10(max(mse, 1e-12)),
-        "normalized_mse": None if speech else mse / examples.pixel_variance,
+        "normalized_mse": None if speech or not examples.pixel_variance else mse / examples.pixel_variance,
         "codebook": codebook_usage(examples.codes, config.model.quantizer.K),
         "original_nll": None if draws(config) else float(examples.original_nll.mean()),
         "bits_per_dim": bits_per_dim(examples, config, calibration, cost),

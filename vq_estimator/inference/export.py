@@ -68,7 +68,13 @@ def freeze(config: Config, checkpoint: Checkpoint, prior: Optional[TrainedPrior]
     def build(model, code_prior=None):
         images = tf.placeholder(tf.uint8, [None, m.image_size, m.image_size, m.channels], "images")
         codes = tf.placeholder(tf.int32, (None,) + m.grid, "codes")
-        encoded = tf.identity(model.encode(images), "encode")
+        given = images
+        if m.binarize:
+            binary = tf.reduce_all(tf.equal(images, 0) | tf.equal(images, 255))
+            told = ["images: got levels between 0 and 255, expected those two alone"]
+            with tf.control_dependencies([tf.debugging.Assert(binary, told)]):
+                given = tf.identity(images)
+        encoded = tf.identity(model.encode(given), "encode")
         seed = 0
         if evaluation.draws(config) or prior is not None:
             seed = tf.placeholder_with_default(tf.constant(0, tf.int64), [], SEED)

@@ -203,6 +203,10 @@ class Model(Closing):
             raise VQError(
                 f"images: got {images.dtype} {list(images.shape)}, expected {want}; prepare(images) resizes them"
             )
+        if self.config.model.binarize and not ((images == 0) | (images == 255)).all():
+            raise VQError(
+                "images: got levels between 0 and 255, expected those two alone; prepare(images) makes them so"
+            )
         return images
 
     def _checked_codes(self, codes: np.ndarray) -> np.ndarray:

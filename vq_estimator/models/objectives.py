@@ -1,10 +1,11 @@
 """What training minimises, term by term and example by example."""
 
-from typing import Any, NamedTuple
+import math
+from typing import Any, Dict, NamedTuple
 
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.config import MSE, ObjectiveConfig, SpeechConfig
+from vq_estimator.config import MSE, AutoregressiveDecoder, ObjectiveConfig, SpeechConfig
 from vq_estimator.models.vqvae import VQVAEOutput
 from vq_estimator.nn.likelihoods import to_unit
 
@@ -28,6 +29,23 @@ class Terms(NamedTuple):
     commitment: tf.Tensor
     total: tf.Tensor
     mse: tf.Tensor
+
+
+def quality(found: Terms, model: Any) -> Dict[str, tf.Tensor]:
+    """What training shows of the reconstruction, by its name, each [B].
+
+    Of speech the bits. An autoregressive decoder's mean is that given the true pixels before each, which is nearer to
+    the image than what it draws, and is named so.
+    """
+    value = found.reconstruction / math.log(2.0) if isinstance(model, SpeechConfig) else found.mse
+    return {quality_name(model): value}
+
+
+def quality_name(model: Any) -> str:
+    """The name of `quality`'s only figure."""
+    if isinstance(model, SpeechConfig):
+        return "bits_per_sample"
+    return "mse_given_pixels" if isinstance(model.decoder, AutoregressiveDecoder) else "mse"
 
 
 def dims_of(images: tf.Tensor, model: Any) -> Any:

@@ -36,8 +36,16 @@ def streaming_code_counts(codes: tf.Tensor, K: int):
     return total.read_value(), total.assign_add(code_counts(codes, K))
 
 
-def vqvae(terms: Terms, codes: tf.Tensor, K: int, weight: Optional[tf.Tensor] = None) -> Dict[str, tuple]:
-    """The eval_metric_ops of a VQ-VAE; `weight`: of the batch's examples, where they are of different lengths."""
+def vqvae(
+    terms: Terms, shown: Dict[str, tf.Tensor], codes: tf.Tensor, K: int, weight: Optional[tf.Tensor] = None
+) -> Dict[str, tuple]:
+    """The eval_metric_ops of a VQ-VAE.
+
+    Args:
+      terms, shown: what `objectives.terms` and `objectives.quality` give.
+      codes, K: int32 [B, h, w, L], of K each.
+      weight: of the batch's examples, where they are of different lengths.
+    """
 
     def mean(term):
         return tf.metrics.mean(term, weight)
@@ -45,7 +53,7 @@ def vqvae(terms: Terms, codes: tf.Tensor, K: int, weight: Optional[tf.Tensor] = 
     counts, update = streaming_code_counts(codes, K)
     used, perplexity = usage(counts)
     return {
-        "mse": mean(terms.mse),
+        **{name: mean(value) for name, value in shown.items()},
         "loss/total": mean(terms.total),
         "loss/reconstruction": mean(terms.reconstruction),
         "loss/codebook": mean(terms.codebook),

@@ -50,26 +50,25 @@ def vqvae_model_fn(features, labels, mode, params, config):
     if speech:
         pictures = summaries.sounds(model, x, out.quantized, speakers)
     else:
-        shown = summaries.SHOWN
-        pictures = summaries.pictures(x[:shown], out.quantized.codes, model.decode_vectors(out.quantized.z_q[:shown]))
+        few = summaries.SHOWN
+        pictures = summaries.pictures(x[:few], out.quantized.codes, model.decode_vectors(out.quantized.z_q[:few]))
+    shown = objectives.quality(terms, run.model)
     if mode == tf_estimator.ModeKeys.EVAL:
         folder = os.path.join(config.model_dir, "eval_" + EVAL_NAME)
         return tf_estimator.EstimatorSpec(
             mode,
             loss=loss,
-            eval_metric_ops=metrics.vqvae(terms, out.quantized.codes, K, tf.shape(x)[2] if speech else None),
+            eval_metric_ops=metrics.vqvae(terms, shown, out.quantized.codes, K, tf.shape(x)[2] if speech else None),
             scaffold=_restored(run.optimizer),
             evaluation_hooks=[hooks.EvaluationPictures(pictures, folder, step)],
         )
 
     rate = optimization.learning_rate(run.optimizer, step, run.train.max_steps)
-    summaries.vqvae(out.quantized.codes, terms, rate, K, speech)
+    summaries.vqvae(out.quantized.codes, terms, shown, rate, K)
     hooks.watch(
         reconstruction=terms.reconstruction, codebook=terms.codebook, commitment=terms.commitment, total=terms.total
     )
-    figures = {"loss": loss, "mse": tf.reduce_mean(terms.mse)}
-    if speech:
-        figures = {"loss": loss, "bits": tf.reduce_mean(terms.reconstruction) / math.log(2.0)}
+    figures = {"loss": loss, **{name: tf.reduce_mean(value) for name, value in shown.items()}}
     if isinstance(run.model.likelihood, MSE) and run.objective.reconstruction == "squared_error":
         figures["brightest"] = tf.reduce_max(out.likelihood.mean())
     o = run.optimizer

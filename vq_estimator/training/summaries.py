@@ -1,6 +1,7 @@
 """What TensorBoard shows of a VQ-VAE."""
 
 import math
+from typing import Dict
 
 import tensorflow.compat.v1 as tf
 
@@ -71,14 +72,12 @@ def sounds(model: VQVAE, x: tf.Tensor, quantized: Quantized, speakers: tf.Tensor
     return found + [tf.summary.histogram("codebook/codes", quantized.codes)]
 
 
-def vqvae(codes: tf.Tensor, terms: Terms, rate: tf.Tensor, K: int, speech: bool = False) -> None:
-    """Adds the scalars of training to the graph."""
+def vqvae(codes: tf.Tensor, terms: Terms, shown: Dict[str, tf.Tensor], rate: tf.Tensor, K: int) -> None:
+    """Adds the scalars of training to the graph; `shown`: what `objectives.quality` gives."""
     for name in ("total", "reconstruction", "codebook", "commitment"):
         tf.summary.scalar("loss/" + name, tf.reduce_mean(getattr(terms, name)))
-    if speech:
-        tf.summary.scalar("bits_per_sample", tf.reduce_mean(terms.reconstruction) / math.log(2.0))
-    else:
-        tf.summary.scalar("mse", tf.reduce_mean(terms.mse))
+    for name, value in shown.items():
+        tf.summary.scalar(name, tf.reduce_mean(value))
     used, perplexity = metrics.usage(metrics.code_counts(codes, K))
     tf.summary.scalar("codebook/used", used)
     tf.summary.scalar("codebook/perplexity", perplexity)

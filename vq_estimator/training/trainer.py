@@ -1,6 +1,6 @@
 """The training of a VQ-VAE."""
 
-import math
+import functools
 from typing import Optional, Union
 
 from vq_estimator.config import Config, SpeechConfig
@@ -8,6 +8,7 @@ from vq_estimator.data import pipeline, speech
 from vq_estimator.data.sources import Source
 from vq_estimator.data.speech import SpeechSource
 from vq_estimator.errors import VQError
+from vq_estimator.models import objectives
 from vq_estimator.training import loop, precision
 from vq_estimator.training.distribution import Distribution
 from vq_estimator.training.loop import TrainResult
@@ -21,15 +22,21 @@ def job(
     """The training of `config` on the files of `source`, from the weights of `warm` where that is given."""
     inputs = _of_speech(config, source) if isinstance(config.model, SpeechConfig) else _of_images(config, source)
     return loop.Job(
-        *(config, model_dir, vqvae_model_fn, *inputs[:2]),
+        *(config, model_dir, vqvae_model_fn, *inputs),
         metric="loss/reconstruction",
-        describe=inputs[2],
+        describe=functools.partial(_described, objectives.quality_name(config.model)),
         params={"warm_start": warm},
     )
 
 
+def _described(name: str, metrics: dict) -> str:
+    """What the log says of a validation."""
+    form = "{} {:.5f}, codes used {:.0f}, perplexity {:.1f}"
+    return form.format(name, metrics[name], metrics["codebook/used"], metrics["codebook/perplexity"])
+
+
 def _of_images(config: Config, source: Source):
-    """Training and validation inputs, and what the log says of a validation."""
+    """Training and validation inputs."""
     schedule, size, binary = config.train, config.model.image_size, config.model.binarize
     eval_batch = pipeline.evaluation_batch(config.model.dims)
 
@@ -40,11 +47,7 @@ def _of_images(config: Config, source: Source):
     def validation_input():
         return pipeline.evaluation_dataset(source, "validation", size, eval_batch, binary)
 
-    def describe(metrics):
-        form = "mse {mse:.5f}, codes used {codebook/used:.0f}, perplexity {codebook/perplexity:.1f}"
-        return form.format(**metrics)
-
-    return train_input, validation_input, describe
+    return train_input, validation_input
 
 
 def _of_speech(config: Config, source: SpeechSource):
@@ -57,12 +60,7 @@ def _of_speech(config: Config, source: SpeechSource):
     def validation_input():
         return speech.evaluation_dataset(source, "validation")
 
-    def describe(metrics):
-        form = "{:.4f} bits/sample, codes used {:.0f}, perplexity {:.1f}"
-        bits = metrics["loss/reconstruction"] / math.log(2.0)
-        return form.format(bits, metrics["codebook/used"], metrics["codebook/perplexity"])
-
-    return train_input, validation_input, describe
+    return train_input, validation_input
 
 
 def train(
