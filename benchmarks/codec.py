@@ -2,6 +2,7 @@
 
   python benchmarks/codec.py --pretrained=cifar10 --data_dir=DIR
   python benchmarks/codec.py --pretrained=fsdd --data_dir=DIR
+  python benchmarks/codec.py --pretrained=cifar10 --data_dir=DIR --nocodec --formats=webp,jpeg_xl
 
 Compresses a split, decompresses it, compares every pixel, and writes results/codec/<model>.json: the bytes of the file
 and of its header, what the run's evaluation says they should be, the bytes of the same images in other formats (each
@@ -26,6 +27,7 @@ CODEC.enum("pretrained", "mnist", common.PROVIDED, "the provided model")
 CODEC.enum("split", "test", ["train", "validation", "test"], "of its data set")
 CODEC.integer("num", 0, "the first so many images or recordings of the split; 0: all")
 CODEC.integer("single", 3, "times that a single image is timed; the median counts")
+CODEC.bool("codec", True, "measure the codec; without it other formats alone, into a result that is there")
 CODEC.bool("others", True, "measure PNG, WebP and JPEG XL, or FLAC, too")
 CODEC.string("formats", "png,webp,jpeg_xl", "which of those of images")
 common.data_flags()
@@ -144,16 +146,31 @@ def main():
         value = call(*arguments, **given)
         return value, time.perf_counter() - start[0], time.process_time() - start[1]
 
+    part = [FLAGS.split] * (FLAGS.split != "test") + [str(FLAGS.num)] * bool(FLAGS.num)
+    out = os.path.join(RESULTS, "-".join([FLAGS.pretrained, *part]) + ".json")
+
+    def read():
+        if of_speech:
+            return [clips.clip(i) for i in range(clips.count)]
+        images = np.stack(list(images_lib.of_split(config, source, FLAGS.split).each))
+        return images[: FLAGS.num or len(images)]
+
+    def add_others(result, images):
+        found = flac(clips, m.sample_rate) if of_speech else others(images)
+        write_json(out, {**result, "others": {**result.get("others", {}), **found}})
+
+    if not FLAGS.codec:
+        if not FLAGS.others or not os.path.isfile(out):
+            raise VQError(f"codec: got no, expected --others with it and a result that is there, {out!r}")
+        add_others(read_json(out), read())
+        return
+
     with tempfile.TemporaryDirectory() as temporary:
         path = os.path.join(temporary, "images.vqz")
         # The codec's session first: it decides how many threads an operation has.
         first = [1, 1000] if of_speech else [1, m.image_size, m.image_size, m.channels]
         codec.compress(run, np.zeros(first, np.uint8), path)
-        if of_speech:
-            images = [clips.clip(i) for i in range(clips.count)]
-        else:
-            images = np.stack(list(images_lib.of_split(config, source, FLAGS.split).each))
-            images = images[: FLAGS.num or len(images)]
+        images = read()
         done, coding, coding_cpu = timed(codec.compress, run, given(len(images)), path, verify=False)
         back, decoding, decoding_cpu = timed(codec.decompress, run, path)
         same = sum(bool(np.array_equal(a, b)) for a, b in zip(back.images, images))
@@ -193,17 +210,13 @@ def main():
         result["evaluated_bits_per_dim"], result["evaluated_bytes"] = bits, bits * pixels / 8
         result["excess_bytes_without_header"] = done.bytes - done.header - bits * pixels / 8
         result["excess_without_header"] = result["excess_bytes_without_header"] / (bits * pixels / 8)
-    part = [FLAGS.split] * (FLAGS.split != "test") + [str(FLAGS.num)] * bool(FLAGS.num)
-    out = os.path.join(RESULTS, "-".join([FLAGS.pretrained, *part]) + ".json")
     before = read_json(out) if os.path.isfile(out) else {}
     if "others" in before and before["images"] == len(images):  # the images have not changed since
         result["others"] = before["others"]
     write_json(out, result)
     print(json.dumps(result, indent=2), flush=True)
     if FLAGS.others:
-        found = flac(clips, m.sample_rate) if of_speech else others(images)
-        result["others"] = {**result.get("others", {}), **found}
-        write_json(out, result)
+        add_others(result, images)
     if same != len(images):
         raise VQError("something came back with other pixels")
 
