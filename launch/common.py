@@ -20,6 +20,7 @@ from vq_estimator.errors import VQError, one_line
 FLAGS = flags.FLAGS
 # vq_estimator.pretrained.names(), here so that --help needs no TensorFlow; a test compares them.
 PROVIDED = ("cifar10", "cifar10-factorised", "fashion_mnist", "fsdd", "mnist", "mnist-original")
+GUIDANCE = "speech: above 1 more of what codes and speaker say; of runs with --wavenet_drop_condition"
 _GROUPS = []  # type: List[Tuple[str, List[str]]]
 
 

@@ -14,6 +14,7 @@ CONVERT.string("input", None, "a WAV or FLAC file of any rate; channels are mixe
 CONVERT.string("speaker", None, "the voice, by its name in the data")
 CONVERT.bool("reconstruct", False, "its own voice: that of the run's speakers in which it is likeliest")
 CONVERT.float("temperature", 1.0, "above 0; below 1 it is less noisy than speech is")
+CONVERT.float("guidance", 1.0, common.GUIDANCE)
 CONVERT.integer("seed", 0, "decides every draw")
 CONVERT.string("out", "converted.wav", "the WAV to write")
 
@@ -33,13 +34,16 @@ def main() -> None:
     common.check_writable("out", file=True)
     sampling.check_seed(FLAGS.seed)
     sampling.check_temperature(FLAGS.temperature)
+    sampling.check_guidance(FLAGS.guidance)
     _, checkpoint, model_dir = common.open_run()
     with SpeechModel(model_dir, checkpoint.path) as model:
+        model.check_guidance(FLAGS.guidance)
         speaker = None if FLAGS.reconstruct else model.speaker(FLAGS.speaker)
         levels = model.read(FLAGS.input)
         if speaker is None:
             speaker = model.likeliest_speaker(levels)
-        audio.write_wav(FLAGS.out, model.convert(levels, speaker, FLAGS.seed, FLAGS.temperature), model.sample_rate)
+        said = model.convert(levels, speaker, FLAGS.seed, FLAGS.temperature, FLAGS.guidance)
+        audio.write_wav(FLAGS.out, said, model.sample_rate)
         seconds, voice = len(levels) / model.sample_rate, model.config.model.speakers[speaker]
     print(f"{seconds:.2f} seconds in the voice of {voice} in {FLAGS.out}")
 

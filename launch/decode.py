@@ -15,6 +15,7 @@ DECODE.string(
     "out", "decoded", "a folder to make, a PNG or WAV for each; of images NAME.npy; or NAME.png, one picture of all"
 )
 DECODE.string("speaker", None, "speech: the voice of all, by its name in the data")
+DECODE.float("guidance", 1.0, common.GUIDANCE)
 DECODE.integer("seed", 0, "of the draws, where the decoder is autoregressive, and of speech")
 
 
@@ -24,7 +25,7 @@ def _speech(opened) -> None:
 
     with SpeechModel(opened.model_dir, opened.checkpoint.path) as model:
         codes = speech_coding.load(model, FLAGS.input)
-        number = speech_coding.decode(model, codes, FLAGS.out, FLAGS.speaker, FLAGS.seed)
+        number = speech_coding.decode(model, codes, FLAGS.out, FLAGS.speaker, FLAGS.seed, FLAGS.guidance)
     print(f"{number} recordings in {FLAGS.out}")
 
 
@@ -42,6 +43,8 @@ def main() -> None:
         return
     if FLAGS.speaker is not None:
         raise VQError(f"speaker: got {FLAGS.speaker!r}, expected no value: images have no speaker")
+    if FLAGS.guidance != 1.0:
+        raise VQError(f"guidance: got {FLAGS.guidance}, expected no value: images have no guidance")
     _, checkpoint, model_dir = opened
     with Model(model_dir, checkpoint.path) as model:
         number = coding.decode(model, coding.load(model, FLAGS.input), FLAGS.out, FLAGS.seed)

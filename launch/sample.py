@@ -23,6 +23,7 @@ SAMPLES.float("temperature", 1.0, "above 0; below 1 the codes drawn are likelier
 SAMPLES.integer("top_k", 0, "images: draw each code from the likeliest so many; 0: from all")
 SAMPLES.string("speaker", None, "speech: the voice of all [each in turn]")
 SAMPLES.float("seconds", None, "speech: how long each is [1]")
+SAMPLES.float("guidance", 1.0, common.GUIDANCE)
 SAMPLES.integer("seed", 0, "decides every draw")
 SAMPLES.string("out", None, "the picture to write, or of speech a folder to make, of WAVs [samples.png, samples]")
 
@@ -57,7 +58,7 @@ def _sample_speech(found) -> None:
     seconds = 1.0 if FLAGS.seconds is None else FLAGS.seconds
     with speech.SpeechModel(found.model_dir, found.checkpoint.path) as model:
         speaker = None if FLAGS.speaker is None else model.speaker(FLAGS.speaker)
-        spoken = model.sample(num, seconds, FLAGS.label, speaker, FLAGS.temperature, FLAGS.seed)
+        spoken = model.sample(num, seconds, FLAGS.label, speaker, FLAGS.temperature, FLAGS.seed, FLAGS.guidance)
         names = speech.describe(spoken, model, run_folder.class_names(found.model_dir))
         with atomic_folder(FLAGS.out) as folder:
             for name, levels in zip(names, spoken.levels):
@@ -83,6 +84,8 @@ def main() -> None:
         return
     if FLAGS.speaker is not None:
         raise VQError(f"speaker: got {FLAGS.speaker!r}, expected no value: images have no speaker")
+    if FLAGS.guidance != 1.0:
+        raise VQError(f"guidance: got {FLAGS.guidance}, expected no value: images have no guidance")
     if FLAGS.seconds is not None:
         raise VQError(f"seconds: got {FLAGS.seconds}, expected no value: images take no time")
     prior = prior_lib.find(model_dir, checkpoint)

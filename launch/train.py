@@ -101,6 +101,7 @@ MODEL.integer("wavenet_layers", None, "speech: dilations 1, 2, 4 .. of a cycle, 
 MODEL.integer("wavenet_maps", None, "speech: feature maps of the decoder's layers [32]")
 MODEL.integer("wavenet_skip", None, "speech: feature maps of the sum that all layers add to [64]")
 MODEL.integer("wavenet_features", None, "speech: feature maps of the codes and the speaker [64]")
+MODEL.float("wavenet_drop_condition", None, "speech: share of the windows without codes and speaker, for guidance [0]")
 MODEL.enum("precision", None, config_lib.PRECISIONS, "of the layers; quantizer and likelihood are float32 [float32]")
 
 TRAINING = Group("Training (without a value: the preset's; in brackets that of original and tuned)")
@@ -219,6 +220,7 @@ SETTINGS = [
     "wavenet_maps",
     "wavenet_skip",
     "wavenet_features",
+    "wavenet_drop_condition",
     "codebook",
     "codebook_decay",
     "kmeans_steps",

@@ -1,5 +1,6 @@
 """A VQ-VAE of speech from recordings to bits, codes, other voices, new speech and a SavedModel."""
 
+import dataclasses
 import itertools
 import json
 import math
@@ -19,11 +20,13 @@ from vq_estimator.inference import evaluation, export, extraction, stripping
 from vq_estimator.inference import prior as prior_lib
 from vq_estimator.inference.speech import SpeechModel, describe
 from vq_estimator.models.vqvae import VQVAE
+from vq_estimator.nn.likelihoods import pixels
 from vq_estimator.training import prior_trainer, run_folder, trainer
 
 RATE, STRIDE, K = 8000, 64, 8
 SMALL = dict(widths=(8,) * 6, residual_blocks=1, K=K, D=8, window=512, batch_size=2, average_decay=0.9)
 SMALL.update(wavenet_cycles=1, wavenet_layers=4, wavenet_maps=8, wavenet_skip=8, wavenet_features=8, learning_rate=5e-3)
+SMALL.update(wavenet_drop_condition=0.2)
 SMALL.update(max_steps=30, warmup_steps=1, save_checkpoints_steps=15, eval_steps=15, save_summary_steps=15)
 
 
@@ -140,6 +143,56 @@ def test_a_sample_depends_on_its_codes_its_speaker_and_the_past():
     assert np.abs(grad[0, 0, 2]).max() > 0
 
 
+def test_of_some_windows_training_drops_the_condition():
+    m = c.with_data(c.make_config("wav", **dict(SMALL, wavenet_drop_condition=0.4)), "x", ("a", "b")).model
+    vqvae = VQVAE(m)
+    x = tf.constant(np.random.RandomState(0).randint(0, 256, (1, 1, 128, 1)).repeat(200, 0).astype(np.uint8))
+    z_q, who = tf.constant(np.random.RandomState(1).randn(200, 1, 2, 1, 8).astype(np.float32)), [0, 1] * 100
+
+    def log_p(step):
+        seed = None if step is None else tf.constant([3, step], tf.int64)
+        return vqvae.likelihood_of_vectors(z_q, x, who, training_seed=seed).log_prob(x)
+
+    steps = [log_p(step) for step in (None, 0, 1)]
+    loss = [vqvae(x, True, step, who).likelihood.log_prob(x) for step in (0, 0, 1)]
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        (full, first, second), loss = session.run([steps, loss])
+    alone = first[np.abs(first - full) > 1e-3]
+    assert 50 < len(alone) < 110  # of 200, 80 are expected
+    np.testing.assert_allclose(alone, alone[0], rtol=1e-5)  # whatever the codes and the speaker are
+    assert np.unique(full.round(3)).size > 100
+    assert (first != second).any()
+    np.testing.assert_array_equal(loss[0], loss[1])  # a resumed run repeats them
+    assert (loss[0] != loss[2]).any()
+
+
+@pytest.mark.parametrize("guidance", [0.0, 1.0, 2.5])
+def test_a_guided_draw_is_of_the_two_full_passes(guidance):
+    m = c.with_data(c.make_config("wav", **SMALL), "x", ("a", "b")).model
+    vqvae = VQVAE(m)
+    z_q = tf.constant(np.random.RandomState(1).randn(2, 1, 4, 1, 8).astype(np.float32))
+    drawn = vqvae.decode_vectors(z_q, 5, speakers=[0, 1], guidance=tf.constant(guidance))
+    x = tf.placeholder(tf.uint8, [2, 1, 256, 1])
+    given = vqvae.likelihood_of_vectors(z_q, x, [0, 1]).log_table(0)
+    seeds = tf.constant([[1, number] for number in range(200)], tf.int64)  # among so many both are dropped somewhere
+    some = tf.map_fn(
+        lambda s: vqvae.likelihood_of_vectors(z_q, x, [0, 1], training_seed=s).log_table(0), seeds, tf.float32
+    )
+    noise = pixels.uniform([256, 2], [5, 0])
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        drawn = session.run(drawn)
+        given, some, noise = session.run([given, some, noise], {x: drawn})
+    far = np.abs(some - given).max((2, 3, 4))  # [200, 2]
+    without = np.stack([some[far[:, i].argmax(), i] for i in range(2)])
+    assert (far.max(0) > 1e-3).all()
+    logits = (without + guidance * (given - without))[:, 0].astype(np.float64)  # [2, 256, levels]
+    p = np.exp(logits - logits.max(-1, keepdims=True))
+    below = np.cumsum(p / p.sum(-1, keepdims=True), -1) < noise.T[..., np.newaxis]
+    assert (np.minimum(below.sum(-1), 255) == drawn[:, 0, :, 0]).mean() > 0.99  # a sum in another order may turn a draw
+
+
 # Training and bits
 
 
@@ -208,6 +261,27 @@ def test_decode_repeats_exactly_and_differs_by_voice_and_seed(model):
     several = model.decode_all([codes, codes[:3], codes], [0, 1, 1], seed=5)
     assert [len(levels) for levels in several] == [len(codes) * STRIDE, 3 * STRIDE, len(codes) * STRIDE]
     assert (several[0] == first).mean() > 0.9  # a sum in another order may turn a draw
+
+
+def test_guidance_is_of_runs_that_were_trained_for_it(model, monkeypatch):
+    codes = model.encode(audio.mu_law(tone(3, 1000)))
+    plain, guided, again = (model.decode(codes, 0, seed=5, guidance=g) for g in (1.0, 3.0, 3.0))
+    np.testing.assert_array_equal(guided, again)
+    assert (plain != guided).mean() > 0.1
+    unmoved = model.decode_all([codes, codes], [0, 1], seed=5, guidance=0.0)
+    np.testing.assert_array_equal(*unmoved)  # codes and speaker are not looked at
+    spoken = [model.sample(1, seconds=0.1, seed=4, guidance=g) for g in (1.0, 3.0)]
+    np.testing.assert_array_equal(spoken[0].codes, spoken[1].codes)
+    assert (spoken[0].levels != spoken[1].levels).any()
+    for wrong in (-1.0, float("nan"), 101.0):
+        with pytest.raises(VQError, match=f"guidance: got {wrong}, expected a number from 0 to 100"):
+            model.decode(codes, 0, guidance=wrong)
+    m = model.config.model
+    without = dataclasses.replace(m, decoder=dataclasses.replace(m.decoder, drop_condition=0.0))
+    monkeypatch.setattr(model, "config", dataclasses.replace(model.config, model=without))
+    np.testing.assert_array_equal(model.decode(codes, 0, seed=5, guidance=1.0), plain)
+    with pytest.raises(VQError, match="guidance: got 3.0, expected 1: the run was trained without --wavenet_drop_cond"):
+        model.decode(codes, 0, guidance=3.0)
 
 
 def test_each_of_several_recordings_has_its_own_noise(model):
@@ -326,7 +400,9 @@ def test_convert_and_sample_write_wavs(with_prior, recordings, forked, tmp_path)
     model_dir, one = "--model_dir=" + with_prior[2], os.path.join(recordings, "test", "anna", "0.wav")
     out = str(tmp_path / "out.wav")
     asked = ["--num=2", "--seconds=0.1", "--speaker=ben", "--out=" + str(tmp_path / "new")]
-    converted = forked.script("convert_speech", model_dir, "--input=" + one, "--speaker=ben", "--out=" + out)
+    converted = forked.script(
+        "convert_speech", model_dir, "--input=" + one, "--speaker=ben", "--guidance=2", "--out=" + out
+    )
     sampled = forked.script("sample", model_dir, *asked)
     assert converted.status == 0, converted.stderr
     assert len(audio.read(out, RATE)) == len(audio.read(one, RATE))

@@ -55,6 +55,7 @@ def parsed(argv) -> argparse.Namespace:
     parser.add_argument("--clips", type=int, default=0, help="clips that are converted [all]")
     parser.add_argument("--split", default="test", choices=("validation", "test"), help="whose clips are converted")
     parser.add_argument("--temperature", type=float, default=1.0, help="of their draws")
+    parser.add_argument("--guidance", type=float, default=1.0, help="of their draws")
     parser.add_argument("--voices", default="all", choices=("all", "one"), help="to which each is")
     parser.add_argument("--seconds", type=float, default=1.0, help="of sound that is generated for its speed")
     parser.add_argument("--passes", type=int, default=300, help="full passes that are timed")
@@ -111,7 +112,7 @@ def measure(options) -> dict:
         else:
             with SpeechModel(options.model_dir, checkpoint.path) as model:
                 which = options.split, options.clips, options.voices == "all"
-                found = conversion.measure(model, source, *which, options.temperature)
+                found = conversion.measure(model, source, *which, options.temperature, options.guidance)
         result[part] = dict(found, seconds=round(time.time() - begin, 1), conditions=conditions)
     return result
 

@@ -39,7 +39,9 @@ def heard_features(levels: np.ndarray, sample_rate: int) -> np.ndarray:
     return np.concatenate([np.ravel(stretches) - loudness, mel.std(0), [np.log(len(levels) / sample_rate)]])
 
 
-def measure(model, source, split: str, clips_at_most: int, every_voice: bool, temperature: float) -> dict:
+def measure(
+    model, source, split: str, clips_at_most: int, every_voice: bool, temperature: float, guidance: float
+) -> dict:
     """What two classifiers hear in conversions; both were trained on the real training recordings alone.
 
     Args:
@@ -48,7 +50,7 @@ def measure(model, source, split: str, clips_at_most: int, every_voice: bool, te
       split: whose clips are converted.
       clips_at_most: so many of them; 0: all.
       every_voice: each to all other voices; otherwise to one of them, drawn by SEED.
-      temperature: of the draws of the samples.
+      temperature, guidance: of the draws of the samples.
     """
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -82,12 +84,14 @@ def measure(model, source, split: str, clips_at_most: int, every_voice: bool, te
 
     def spoken(which):
         each = seeds(SEED, len(which))
-        decoded = model.decode_all([codes[i] for i, _ in which], [int(voice) for _, voice in which], each, temperature)
+        spoken_by = [int(voice) for _, voice in which]
+        decoded = model.decode_all([codes[i] for i, _ in which], spoken_by, each, temperature, guidance)
         return heard(levels[: test.lengths[i]] for (i, _), levels in zip(which, decoded))
 
     own, asked = spoken([(i, test.speakers[i]) for i in chosen]), spoken(pairs)
     of, to = np.array(pairs).T
-    result = {"split": split, "clips": int(number), "conversions": len(pairs), "temperature": temperature}
+    result = {"split": split, "clips": int(number), "conversions": len(pairs)}
+    result.update(temperature=temperature, guidance=guidance)
     result["voices_each"] = "every other" if every_voice else "one"
     rows = [("share right of each classifier", *judges)]
     real_share = {kind: float(judge.score(of_test, want)) for kind, (judge, want) in judges.items()}

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Optional, Tuple
 
-from vq_estimator.config.checks import MOST_LAYERS, MOST_MAPS, check, positive_int
+from vq_estimator.config.checks import MOST_LAYERS, MOST_MAPS, check, number, positive_int
 from vq_estimator.config.model import PRECISIONS, CategoricalPixels, NetworkConfig
 from vq_estimator.config.quantizer import QuantizerConfig
 
@@ -21,6 +21,8 @@ class WaveNetConfig:
       cycles, layers: dilations 1, 2, 4 .. 2^(layers - 1), `cycles` times.
       maps, skip: feature maps of the layers, and of the sum that all of them add to.
       features: feature maps of z_q and the speaker, which every layer is given.
+      drop_condition: share of the windows of which training tells the WaveNet neither z_q nor the speaker. Above 0 it
+        learns p(x) too, and what they change can be drawn more of: `decoders.Waveform.image`'s `guidance`.
     """
 
     cycles: int = 2
@@ -28,12 +30,14 @@ class WaveNetConfig:
     maps: int = 32
     skip: int = 64
     features: int = 64
+    drop_condition: float = 0.0
 
     def __post_init__(self):
         positive_int("wavenet_cycles", self.cycles, MOST_LAYERS)
         positive_int("wavenet_layers", self.layers, MOST_DILATIONS)
         for field in ("maps", "skip", "features"):
             positive_int("wavenet_" + field, getattr(self, field), MOST_MAPS)
+        number("wavenet_drop_condition", self.drop_condition, 0.0, 0.95, "a share from 0 to 0.95")
 
 
 @dataclasses.dataclass(frozen=True)

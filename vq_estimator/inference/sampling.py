@@ -13,6 +13,7 @@ from vq_estimator.nn.prior import Sampling
 from vq_estimator.training.run_folder import Checkpoint
 
 BATCH = 100  # always drawn whole, so that the first images do not depend on how many are asked for
+MOST_GUIDANCE = 100
 
 
 class Samples(NamedTuple):
@@ -64,6 +65,11 @@ def part_seed(seed: int, number: int) -> int:
 def check_temperature(temperature: float) -> None:
     if not 0 < temperature < float("inf"):
         raise VQError(f"temperature: got {temperature}, expected a number above 0")
+
+
+def check_guidance(guidance: float) -> None:
+    if not 0 <= guidance <= MOST_GUIDANCE:
+        raise VQError(f"guidance: got {guidance}, expected a number from 0 to {MOST_GUIDANCE}")
 
 
 class Sampler(Closing):

@@ -130,12 +130,15 @@ class SpeechModel(Closing):
             parts.append(codes[first - begin :][: min(SEGMENT, n - first)])
         return np.concatenate(parts)
 
-    def decode(self, codes: np.ndarray, speaker: int, seed: int = 0, temperature: float = 1.0) -> np.ndarray:
+    def decode(
+        self, codes: np.ndarray, speaker: int, seed: int = 0, temperature: float = 1.0, guidance: float = 1.0
+    ) -> np.ndarray:
         """Codes to a recording in a voice, uint8 [n * samples of a code]; the same arguments give the same one.
 
-        Below 1 the `temperature` makes it less noisy than speech is.
+        Below 1 the `temperature` makes it less noisy than speech is; above 1 the `guidance` makes it more of what codes
+        and speaker say than a draw from p(x | z_q, speaker) is (see `decoders.Waveform.image`).
         """
-        return self.decode_all([codes], [speaker], seed, temperature)[0]
+        return self.decode_all([codes], [speaker], seed, temperature, guidance)[0]
 
     def decode_all(
         self,
@@ -143,19 +146,25 @@ class SpeechModel(Closing):
         speakers: Sequence[int],
         seed: Union[int, Sequence[int]] = 0,
         temperature: float = 1.0,
+        guidance: float = 1.0,
     ) -> List[np.ndarray]:
         """The same for several; each is what `decode` would give, up to the rounding of sums.
 
         `seed`: of all, which are then drawn with the same noise, so that what differs between them is due to codes and
         speakers; or of each, such as `seeds` makes.
+
+        Raises:
+          VQError: a value that can't be, or another guidance than 1 of a run that was trained without it.
         """
         each = [seed] * len(codes) if np.ndim(seed) == 0 else list(seed)
         for one in each:
             sampling.check_seed(one % 2**32 if one >= 0 else one)
         sampling.check_temperature(temperature)
+        self.check_guidance(guidance)
         codes = [self._checked_codes(c) for c in codes]
         self._check_speakers(speakers)
-        draw, heat, levels = self._op("decode", self._decoder)
+        guided = guidance != 1.0
+        feeds, levels = self._op(f"decode {guided}", lambda: self._decoder(guided))
         lengths, found = [-(-len(c) // BUCKET) * BUCKET for c in codes], [None] * len(codes)
         order = sorted(range(len(codes)), key=lambda i: lengths[i])
         while order:
@@ -163,15 +172,17 @@ class SpeechModel(Closing):
             order = order[len(same) :]
             whole = [np.pad(codes[i], [(0, lengths[i] - len(codes[i])), (0, 0)], mode="edge") for i in same]
             given = {self._codes: np.stack(whole)[:, np.newaxis], self._speakers: [speakers[i] for i in same]}
-            given.update({draw: [each[i] for i in same], heat: temperature})
+            given.update(zip(feeds, ([each[i] for i in same], temperature, guidance)))
             drawn = interruptible(self._session.run, levels, given)[:, 0, :, 0]
             for i, one in zip(same, drawn):
                 found[i] = one[: len(codes[i]) * self.config.model.network.stride]
         return found
 
-    def convert(self, levels: np.ndarray, speaker: int, seed: int = 0, temperature: float = 1.0) -> np.ndarray:
+    def convert(
+        self, levels: np.ndarray, speaker: int, seed: int = 0, temperature: float = 1.0, guidance: float = 1.0
+    ) -> np.ndarray:
         """What a recording says, in another voice: its codes, decoded for a speaker; as long as it is."""
-        return self.decode(self.encode(levels), speaker, seed, temperature)[: len(levels)]
+        return self.decode(self.encode(levels), speaker, seed, temperature, guidance)[: len(levels)]
 
     def bits_per_sample(self, levels: np.ndarray, speaker: int) -> float:
         """-log2 p(x | z_q, speaker) of a recording, for each sample; what its codes cost is not in it.
@@ -207,6 +218,7 @@ class SpeechModel(Closing):
         speaker: Optional[int] = None,
         temperature: float = 1.0,
         seed: int = 0,
+        guidance: float = 1.0,
     ) -> Spoken:
         """New speech: codes drawn from the prior, decoded.
 
@@ -216,6 +228,7 @@ class SpeechModel(Closing):
           label: the class that all have, where the prior is conditional on the data's classes; None: in turn.
           speaker: the voice of all; None: in turn.
           temperature, seed: see `nn.prior.Sampling`.
+          guidance: of the samples, see `decode`.
 
         Raises:
           VQError: the run has no prior, or a value that can't be.
@@ -229,6 +242,7 @@ class SpeechModel(Closing):
             raise VQError(f"seconds: got {seconds}, expected a number above 0, up to {MOST_SECONDS}")
         sampling.check_temperature(temperature)
         sampling.check_seed(seed)
+        self.check_guidance(guidance)
         self._check_speakers([] if speaker is None else [speaker])
         each = {"class": of.classes, "speaker": 0, "both": of.classes // max(voices, 1)}[of.condition]
         if label is not None and not 0 <= label < each:
@@ -240,7 +254,7 @@ class SpeechModel(Closing):
         given = {"class": labels, "speaker": speakers, "both": speakers * max(each, 1) + labels}[of.condition]
         n = math.ceil(seconds * self.sample_rate / self.config.model.network.stride)
         codes = self._draw_codes(given.astype(np.int32), n, temperature, seed)
-        levels = self.decode_all(list(codes), list(speakers), seeds(seed, num))
+        levels = self.decode_all(list(codes), list(speakers), seeds(seed, num), guidance=guidance)
         return Spoken(np.stack(levels), codes, speakers.astype(np.int32), given if of.classes else None)
 
     def _draw_codes(self, labels: np.ndarray, n: int, temperature: float, seed: int) -> np.ndarray:
@@ -260,16 +274,25 @@ class SpeechModel(Closing):
             parts.append(self._session.run(codes, feed)[:, 0])
         return np.concatenate(parts)[: len(labels)]
 
-    def _decoder(self) -> Tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def _decoder(self, guided: bool) -> Tuple[Tuple[tf.Tensor, ...], tf.Tensor]:
+        """(seeds, temperature and, where it is guided, guidance) to be fed, and what is drawn."""
         draw, heat = tf.placeholder(tf.int64, [None]), tf.placeholder(tf.float32, [])
-        given = dict(compiled=True, temperature=heat)
-        return draw, heat, self._model.decode(self._codes, draw, speakers=self._speakers, **given)
+        guidance = (tf.placeholder(tf.float32, []),) if guided else ()
+        given = dict(compiled=True, temperature=heat, guidance=guidance[0] if guided else None)
+        return (draw, heat, *guidance), self._model.decode(self._codes, draw, speakers=self._speakers, **given)
 
     def _op(self, name: str, build: Callable[[], Any]) -> Any:
         if name not in self._ops:
             with self._session.graph.as_default():
                 self._ops[name] = build()
         return self._ops[name]
+
+    def check_guidance(self, guidance: float) -> None:
+        """Raises VQError where the run's speech can't be drawn by a guidance."""
+        sampling.check_guidance(guidance)
+        if guidance != 1.0 and not self.config.model.decoder.drop_condition:
+            want = "1: the run was trained without --wavenet_drop_condition"
+            raise VQError(f"guidance: got {guidance}, expected {want}")
 
     def _check_speakers(self, speakers: Sequence[int]) -> None:
         for speaker in speakers:

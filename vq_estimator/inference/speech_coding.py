@@ -169,10 +169,13 @@ def load(model: SpeechModel, path: str) -> CodesFile:
     return CodesFile(np.split(codes, np.cumsum(lengths.astype(np.int64))[:-1]), names)
 
 
-def decode(model: SpeechModel, codes: CodesFile, out: str, speaker: Optional[str], seed: int = 0) -> int:
+def decode(
+    model: SpeechModel, codes: CodesFile, out: str, speaker: Optional[str], seed: int = 0, guidance: float = 1.0
+) -> int:
     """Writes the recordings of codes, in the voice of `speaker`, as WAVs in the folder `out`; returns how many.
 
-    The folder is made, whole or not at all. A recording is as long as its codes reach.
+    The folder is made, whole or not at all. A recording is as long as its codes reach. `guidance`: see
+    `SpeechModel.decode`.
 
     Raises:
       VQError: the codes are none of the model's, or there is no such voice, or the folder exists.
@@ -183,11 +186,12 @@ def decode(model: SpeechModel, codes: CodesFile, out: str, speaker: Optional[str
     if os.path.exists(out):
         raise VQError(f"out: {out!r} exists; give the name of a folder to make")
     sampling.check_seed(seed)
+    model.check_guidance(guidance)
     model.check_codes(codes.codes)
     with atomic_folder(out) as folder, tqdm(total=n, unit="clip", desc="decode") as bar:
         for start in range(0, n, AT_ONCE):
             some = codes.codes[start : start + AT_ONCE]
-            decoded = model.decode_all(some, [voice] * len(some), seeds(seed, len(some), start))
+            decoded = model.decode_all(some, [voice] * len(some), seeds(seed, len(some), start), guidance=guidance)
             for name, levels in zip(codes.names[start:], decoded):
                 audio.write_wav(os.path.join(folder, *name.split("/")), levels, model.sample_rate)
             bar.update(len(some))

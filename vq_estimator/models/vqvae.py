@@ -46,12 +46,12 @@ class VQVAE:
 
     Args:
       config: sizes, networks, quantizer and precision. The quantizer and the likelihood are float32 whatever it says.
-      seed: of the quantizer's draws.
+      seed: of what training draws: the quantizer's entries, the conditions that are dropped.
     """
 
     def __init__(self, config: Any, seed: int = 0):
         q, dtype = config.quantizer, DTYPES[config.precision]
-        self.config = config
+        self.config, self._seed = config, seed
         self._speech = isinstance(config, SpeechConfig)
         self.encoder = Encoder(config.network, q.features, dtype, self._speech)
         self.quantizer = quantizers.make(q, seed)
@@ -64,7 +64,12 @@ class VQVAE:
         z_e = self.encode_continuous(images)
         with tf.name_scope("quantizer"):
             quantized = self.quantizer(z_e, training, step)
-        return VQVAEOutput(z_e, quantized, self.likelihood_of_vectors(quantized.z_q, images, speakers))
+        of_speech = {}
+        if self._speech and training and step is not None:
+            seed = tf.stack([tf.constant(~self._seed, tf.int64), tf.cast(step, tf.int64)])  # the quantizer's has no ~
+            of_speech["training_seed"] = seed
+        likelihood = self.likelihood_of_vectors(quantized.z_q, images, speakers, **of_speech)
+        return VQVAEOutput(z_e, quantized, likelihood)
 
     def encode_continuous(self, images: tf.Tensor) -> tf.Tensor:
         """Images to z_e [B, h, w, P, D], before quantisation."""
@@ -91,10 +96,10 @@ class VQVAE:
         return self.likelihood_of_vectors(self.quantizer.lookup(codes), images, speakers)
 
     def likelihood_of_vectors(
-        self, z_q: tf.Tensor, images: tf.Tensor, speakers: Optional[tf.Tensor] = None
+        self, z_q: tf.Tensor, images: tf.Tensor, speakers: Optional[tf.Tensor] = None, **of_speech
     ) -> Likelihood:
-        """The same from z_q float32 [B, h, w, P, D]."""
-        return self.decoder.likelihood(self._flat(z_q), images, speakers)
+        """The same from z_q float32 [B, h, w, P, D]; `of_speech`: see `decoders.Waveform.likelihood`."""
+        return self.decoder.likelihood(self._flat(z_q), images, speakers, **of_speech)
 
     def decode(
         self, codes: tf.Tensor, seed=0, shared: bool = False, speakers: Optional[tf.Tensor] = None, **of_speech

@@ -132,17 +132,31 @@ class Waveform(_Decoder):
         """Samples before one that its distribution depends on."""
         return self._samples.receptive_field
 
-    def likelihood(self, z_q: tf.Tensor, images: tf.Tensor, speakers=None) -> Likelihood:
+    def likelihood(self, z_q: tf.Tensor, images: tf.Tensor, speakers=None, training_seed=None) -> Likelihood:
         """p(x | z_q, speaker) at x = `images` uint8 [B, 1, T, 1]; z_q [B, 1, n, features], n codes reach for T.
 
         Args:
           speakers: int32 [B].
+          training_seed: int [2] that decides of which examples the condition is dropped, p(x) is then in its place;
+            None: of none.
         """
         before = tf.gather(self._embedding(), tf.cast(images[..., 0], tf.int32))  # [B, 1, T, maps]
-        return self._given(self._samples(before, self._conditioner(z_q, speakers)))
+        condition = self._conditioner(z_q, speakers)
+        share = self._config.decoder.drop_condition
+        if training_seed is not None and share:
+            kept = uniform(tf.stack([tf.shape(condition)[0], 1, 1, 1]), training_seed) >= share
+            condition *= tf.cast(kept, tf.float32)
+        return self._given(self._samples(before, condition))
 
     def image(
-        self, z_q: tf.Tensor, seed, shared: bool = False, speakers=None, compiled: bool = False, temperature=1.0
+        self,
+        z_q: tf.Tensor,
+        seed,
+        shared: bool = False,
+        speakers=None,
+        compiled: bool = False,
+        temperature=1.0,
+        guidance=None,
     ) -> tf.Tensor:
         """One draw, uint8 [B, 1, T, 1], T of all the codes; the same for the same batch and `seed`.
 
@@ -152,6 +166,9 @@ class Waveform(_Decoder):
           speakers: int32 [B].
           compiled: see `WaveNet.scan`.
           temperature: above 0; the logits are divided by it. Below 1 it is no draw from p(x | z_q), but less noisy.
+          guidance: g draws each sample in proportion to p(it) (p(it | z_q, speaker) / p(it))^g, all given the samples
+            before it (Ho and Salimans 2022, arXiv 2207.12598, in logits and with 1 + w = g): above 1 more of what codes
+            and speaker say. For a model trained with `drop_condition`; costs a second pass. None: 1, without it.
         """
         steps = tf.shape(z_q)[2] * self._config.network.stride
         seeds = tf.cast(seed, tf.int64)
@@ -167,11 +184,20 @@ class Waveform(_Decoder):
 
         def draw(logits, i, t):
             del i
+            if guidance is not None:
+                given, without = tf.split(logits, 2)
+                logits = without + guidance * (given - without)
             # By the inverse of the cumulative distribution: one number of noise for each sample.
             below = tf.cumsum(tf.nn.softmax(logits / temperature), -1) < noise[t][:, tf.newaxis]
-            return tf.minimum(tf.reduce_sum(tf.cast(below, tf.int32), -1, keepdims=True), LEVELS - 1)  # [B, 1]
+            level = tf.minimum(tf.reduce_sum(tf.cast(below, tf.int32), -1, keepdims=True), LEVELS - 1)  # [B, 1]
+            return level if guidance is None else tf.concat([level, level], 0)
 
-        return self.scan(self.condition(z_q, speakers), draw, compiled)
+        condition = self.condition(z_q, speakers)
+        if guidance is None:
+            return self.scan(condition, draw, compiled)
+        # The second half of the batch is told nothing, and follows the samples of the first.
+        both = self.scan(tf.concat([condition, tf.zeros_like(condition)], 0), draw, compiled)
+        return both[: tf.shape(z_q)[0]]
 
     def condition(self, z_q: tf.Tensor, speakers: tf.Tensor) -> tf.Tensor:
         """What `scan` knows of codes and speakers: float32 [B, 1, m, features], each of m for a stretch of samples."""
