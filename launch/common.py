@@ -51,6 +51,12 @@ class Group:
         self._add(flags.DEFINE_enum, name, default, text, list(values))
 
 
+def check_no_guidance() -> None:
+    """Where a script that has the flag works on images."""
+    if FLAGS.guidance != 1.0:
+        raise VQError(f"guidance: got {FLAGS.guidance}, expected no value: images have no guidance")
+
+
 def data_flags() -> None:
     """The flags of a script that reads data sets."""
     group = Group("Data")

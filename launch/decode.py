@@ -43,8 +43,7 @@ def main() -> None:
         return
     if FLAGS.speaker is not None:
         raise VQError(f"speaker: got {FLAGS.speaker!r}, expected no value: images have no speaker")
-    if FLAGS.guidance != 1.0:
-        raise VQError(f"guidance: got {FLAGS.guidance}, expected no value: images have no guidance")
+    common.check_no_guidance()
     _, checkpoint, model_dir = opened
     with Model(model_dir, checkpoint.path) as model:
         number = coding.decode(model, coding.load(model, FLAGS.input), FLAGS.out, FLAGS.seed)

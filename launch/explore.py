@@ -26,6 +26,7 @@ EXPLORE.integer(
 )
 EXPLORE.integer("other", 1, "number of the image that is interpolated to, below 100; images alone")
 EXPLORE.integer("frames", 1000, "images of each random walk; images alone")
+EXPLORE.float("guidance", 1.0, common.GUIDANCE)
 EXPLORE.integer("seed", 0, "of the walks, and of draws: where the decoder is autoregressive, and of speech")
 
 SHOWN = 100  # images of the split that are looked at
@@ -62,7 +63,7 @@ def _speech(opened) -> None:
     stride, speakers = config.model.network.stride, config.model.speakers
     with SpeechModel(model_dir, checkpoint.path) as model:
         numbers = explore.some_numbers(FLAGS.image, count, RECORDINGS)
-        found = explore.listen(model, source, FLAGS.split, numbers, seed=FLAGS.seed)
+        found = explore.listen(model, source, FLAGS.split, numbers, seed=FLAGS.seed, guidance=FLAGS.guidance)
     sounds = []
     for number, heard in zip(numbers, found):
         label = source.class_names[heard.label] if source.class_names else None
@@ -118,6 +119,7 @@ def main() -> None:
     if isinstance(opened.config.model, SpeechConfig):
         _speech(opened)
         return
+    common.check_no_guidance()
     config, checkpoint, model_dir = opened
     for name in ("image", "other"):
         if not 0 <= FLAGS[name].value < SHOWN:

@@ -84,8 +84,7 @@ def main() -> None:
         return
     if FLAGS.speaker is not None:
         raise VQError(f"speaker: got {FLAGS.speaker!r}, expected no value: images have no speaker")
-    if FLAGS.guidance != 1.0:
-        raise VQError(f"guidance: got {FLAGS.guidance}, expected no value: images have no guidance")
+    common.check_no_guidance()
     if FLAGS.seconds is not None:
         raise VQError(f"seconds: got {FLAGS.seconds}, expected no value: images take no time")
     prior = prior_lib.find(model_dir, checkpoint)

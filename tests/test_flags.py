@@ -143,6 +143,7 @@ TABLE = {
             ("image", "100", "image: got 100, expected a number from 0 to 99"),
             ("other", "-1", "other: got -1, expected a number from 0 to 99"),
             ("frames", "0", "frames: got 0, expected 1 to 100000"),
+            ("guidance", "2", "guidance: got 2.0, expected no value: images have no guidance"),
             ("seed", "-1", "seed: got -1, expected an integer from 0 to 2147483647"),
         ],
     ),

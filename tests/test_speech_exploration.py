@@ -121,6 +121,8 @@ def test_recordings_are_heard_in_their_own_voice_first(model, source):
         for voice, version in zip(heard.voices, heard.versions):
             again = model.decode(heard.codes, int(voice), seed=1)[: len(heard.levels)]
             assert (version[:200] == again[:200]).mean() > 0.9  # a sum rounded otherwise is another draw from there on
+    with pytest.raises(VQError, match="guidance: got 2, expected 1: the run was trained without"):
+        explore.listen(model, source, "test", [0], guidance=2)
     (alone,) = explore.listen(model, source, "test", [0], most_voices=1, most_seconds=0.01)
     assert len(alone.versions) == 1 and len(alone.levels) == 80
 

@@ -59,6 +59,7 @@ def listen(
     most_voices: int = 8,
     most_seconds: float = 10.0,
     seed: int = 0,
+    guidance: float = 1.0,
 ) -> List[Heard]:
     """Some recordings of a split, each in its own voice and in the others.
 
@@ -69,7 +70,7 @@ def listen(
       numbers: which recordings.
       most_voices: of more, so many, evenly spread; its own is always there.
       most_seconds: a longer recording is cut.
-      seed: of the draws.
+      seed, guidance: of the draws, see `SpeechModel.decode`.
     """
     clips, speakers = source.splits[split], len(model.config.model.speakers)
     most = max(round(most_seconds * model.sample_rate), 1)
@@ -82,11 +83,8 @@ def listen(
         of.append((clips.names[i], own, int(clips.labels[i]), levels))
         codes.append(model.encode(levels))
         voices.append(np.append(own, chosen).astype(np.int32))
-    decoded = iter(
-        model.decode_all(
-            [c for c, v in zip(codes, voices) for _ in v], [int(speaker) for v in voices for speaker in v], seed
-        )
-    )
+    each = [(c, int(speaker)) for c, v in zip(codes, voices) for speaker in v]
+    decoded = iter(model.decode_all(*zip(*each), seed, guidance=guidance))
     found = []
     for (name, own, label, levels), c, v in zip(of, codes, voices):
         found.append(Heard(name, own, label, levels, c, v, [next(decoded)[: len(levels)] for _ in v]))
