@@ -77,6 +77,7 @@ def _figures(r):
     of_draw = " of a draw" if r["reconstruction"] == "draw" else ""
     if r["mse"] is not None:
         rows.append(("mse" + of_draw, "{:.5f}".format(r["mse"])))
+    if r["normalized_mse"] is not None:
         rows.append(("mse / variance", "{:.4f}".format(r["normalized_mse"])))
     rows.append(("codes used", "{used} of {size}, perplexity {perplexity:.1f}".format(**r["codebook"])))
     for prior in ("uniform", "unigram", "prior"):

@@ -104,7 +104,8 @@ def _cifar_paper(K, D):
     network = NetworkConfig(widths=(64, 128), residual_blocks=2, output_width=64, initializer="he")
     quantizer = VectorQuantizerConfig(_or(K, 256), _or(D, 8), 10, EMACodebook(decay=0.95))
     model = ModelConfig(32, 3, network, quantizer, CategoricalPixels(), precision="bfloat16")
-    return model, ObjectiveConfig("elbo"), _LIKELIHOOD_OPTIMIZER, _LIKELIHOOD_TRAIN
+    train = dataclasses.replace(_LIKELIHOOD_TRAIN, max_steps=10000)
+    return model, ObjectiveConfig("elbo"), _LIKELIHOOD_OPTIMIZER, train
 
 
 def _cifar_sonnet(K, D):
