@@ -2,7 +2,7 @@
 
   python benchmarks/codec.py --pretrained=cifar10 --data_dir=DIR
   python benchmarks/codec.py --pretrained=fsdd --data_dir=DIR
-  python benchmarks/codec.py --pretrained=cifar10 --data_dir=DIR --nocodec --formats=webp,jpeg_xl
+  python benchmarks/codec.py --pretrained=cifar10 --data_dir=DIR --codec=false --formats=webp,jpeg_xl
 
 Compresses a split, decompresses it, compares every pixel, and writes results/codec/<model>.json: the bytes of the file
 and of its header, what the run's evaluation says they should be, the bytes of the same images in other formats (each

@@ -103,8 +103,7 @@ def test_of_images_of_one_level_the_error_has_no_variance_to_be_divided_by(small
     monkeypatch.setattr(session_lib, "features_of", grey)
     result = evaluation.evaluate(config, run_folder.find_checkpoint(model_dir), digits, str(tmp_path), "test")
     assert result["normalized_mse"] is None and result["mse"] > 0 and set(result) == KEYS
-    (row,) = [line for line in evaluation.table([result]).splitlines() if line.startswith("normalized mse")]
-    assert row.split() == ["normalized", "mse", "-"]
+    assert "normalized mse" not in evaluation.table([result])
 
 
 def test_bits_per_dim_equal_numpy(small_run, digits, evaluated, outputs):
