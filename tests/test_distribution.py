@@ -9,6 +9,7 @@ import socket
 
 import numpy as np
 import pytest
+import spoken
 import tensorflow.compat.v1 as tf
 from conftest import small_config
 
@@ -103,6 +104,13 @@ def test_so_they_are_of_other_codebooks(digits, tmp_path, settings):
     config = small_config(digits, batch_size=16, max_steps=8, learning_rate=1e-3, **OTHERS[settings])
     trainer.train(config, digits, str(tmp_path / "alone"))
     two_replicas_are_one(config, str(tmp_path / "alone"), digits, str(tmp_path / "shared"))
+
+
+def test_so_they_are_of_speech_of_which_some_windows_are_told_nothing(spoken_source, tmp_path):
+    given = dict(batch_size=8, wavenet_drop_condition=0.5, max_steps=8, save_checkpoints_steps=8, eval_steps=8)
+    config = spoken.tiny_config(spoken_source[1], **given)
+    trainer.train(config, spoken_source[1], str(tmp_path / "alone"))
+    two_replicas_are_one(config, str(tmp_path / "alone"), spoken_source[1], str(tmp_path / "shared"))
 
 
 def test_a_batch_that_can_not_be_shared_out_is_one_line(digits, tmp_path):

@@ -5,7 +5,7 @@ from typing import Callable
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.config import AutoregressiveDecoder, ModelConfig, SpeechConfig
-from vq_estimator.nn import likelihoods
+from vq_estimator.nn import likelihoods, replicas
 from vq_estimator.nn.likelihoods import LEVELS, Likelihood, to_uint8
 from vq_estimator.nn.likelihoods.pixels import uniform
 from vq_estimator.nn.networks import Decoder
@@ -144,8 +144,9 @@ class Waveform(_Decoder):
         condition = self._conditioner(z_q, speakers)
         share = self._config.decoder.drop_condition
         if training_seed is not None and share:
-            kept = uniform(tf.stack([tf.shape(condition)[0], 1, 1, 1]), training_seed) >= share
-            condition *= tf.cast(kept, tf.float32)
+            whole = tf.shape(condition)[0] * replicas.count()
+            kept = uniform(tf.stack([whole, 1, 1, 1]), training_seed) >= share
+            condition *= tf.cast(replicas.own(kept), tf.float32)
         return self._given(self._samples(before, condition))
 
     def image(

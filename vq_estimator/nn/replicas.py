@@ -38,6 +38,14 @@ def gathered(rows: tf.Tensor) -> tf.Tensor:
     return tf.reshape(tf.transpose(everywhere, [1, 0, 2, 3]), [L, -1, D])
 
 
+def own(rows: tf.Tensor) -> tf.Tensor:
+    """Of rows [R * N, ...], one for each of the whole batch, the N that are this replica's."""
+    if count() == 1:
+        return rows
+    n = tf.shape(rows)[0] // count()
+    return rows[_index() * n : (_index() + 1) * n]
+
+
 def _index() -> tf.Tensor:
     """The number of this replica among all of them."""
     return tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.int32) + _before()

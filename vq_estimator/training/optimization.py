@@ -40,6 +40,8 @@ def minimize(
     if clip_norm:
         # The norm is that of the whole batch's gradient, which `apply_gradients` only makes later: it sums what the
         # replicas give it.
+        if replicas.count() > 1:
+            gradients = [tf.convert_to_tensor(g) for g in gradients]  # that of a table of vectors is of some rows alone
         whole, _ = tf.clip_by_global_norm(replicas.summed(gradients), clip_norm)
         gradients = [g / replicas.count() for g in whole] if replicas.count() > 1 else whole
     with tf.control_dependencies([optimizer.apply_gradients(list(zip(gradients, variables)))]):
