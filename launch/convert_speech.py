@@ -15,6 +15,7 @@ CONVERT.string("speaker", None, "the voice, by its name in the data")
 CONVERT.bool("reconstruct", False, "its own voice: that of the run's speakers in which it is likeliest")
 CONVERT.float("temperature", 1.0, "above 0; below 1 it is less noisy than speech is")
 CONVERT.float("guidance", 1.0, common.GUIDANCE)
+CONVERT.integer("draws", 1, "so many are made, and the one that is most of the asked voice is written")
 CONVERT.integer("seed", 0, "decides every draw")
 CONVERT.string("out", "converted.wav", "the WAV to write")
 
@@ -35,14 +36,16 @@ def main() -> None:
     sampling.check_seed(FLAGS.seed)
     sampling.check_temperature(FLAGS.temperature)
     sampling.check_guidance(FLAGS.guidance)
+    sampling.check_draws(FLAGS.draws)
     _, checkpoint, model_dir = common.open_run()
     with SpeechModel(model_dir, checkpoint.path) as model:
         model.check_guidance(FLAGS.guidance)
+        model.check_draws(FLAGS.draws)
         speaker = None if FLAGS.reconstruct else model.speaker(FLAGS.speaker)
         levels = model.read(FLAGS.input)
         if speaker is None:
             speaker = model.likeliest_speaker(levels)
-        said = model.convert(levels, speaker, FLAGS.seed, FLAGS.temperature, FLAGS.guidance)
+        said = model.convert(levels, speaker, FLAGS.seed, FLAGS.temperature, FLAGS.guidance, FLAGS.draws)
         audio.write_wav(FLAGS.out, said, model.sample_rate)
         seconds, voice = len(levels) / model.sample_rate, model.config.model.speakers[speaker]
     print(f"{seconds:.2f} seconds in the voice of {voice} in {FLAGS.out}")

@@ -273,6 +273,7 @@ TABLE = {
             ("reconstruct", "true", "speaker: got both of --speaker=NAME and --reconstruct, expected one of the two"),
             ("temperature", "0", "temperature: got 0.0, expected a number above 0"),
             ("guidance", "-1", "guidance: got -1.0, expected a number from 0 to 100"),
+            ("draws", "0", "draws: got 0, expected 1 to 1000"),
             ("seed", "-1", "seed: got -1, expected an integer from 0 to 2147483647"),
             ("out", "out.mp3", "out: got 'out.mp3', expected a name that ends in .wav"),
             ("out", NOWHERE + ".wav", f"out: got '{NOWHERE}.wav', expected a path that can be written to"),

@@ -284,6 +284,35 @@ def test_guidance_is_of_runs_that_were_trained_for_it(model, monkeypatch):
         model.decode(codes, 0, guidance=3.0)
 
 
+def test_the_best_of_several_draws_is_the_one_most_of_the_asked_voice(model, monkeypatch):
+    from vq_estimator.inference import speech as speech_lib
+
+    levels = audio.mu_law(tone(3, 1000))
+    codes, voices = model.encode(levels), len(model.config.model.speakers)
+    seeds = speech_lib.draw_seeds(5, 4)
+    assert seeds[0] == 5 and not set(seeds[1:]) & set(speech_lib.seeds(5, 10000))
+    drawn = [model.decode(codes, 1, seed)[:1000] for seed in seeds]
+    margins = [model.voice_margin(one, codes, 1) for one in drawn]
+    assert len(set(margins)) == 4
+    np.testing.assert_array_equal(model.convert(levels, 1, seed=5, draws=4), drawn[int(np.argmax(margins))])
+    np.testing.assert_array_equal(model.convert(levels, 1, seed=5), drawn[0])
+    bits = [model.bits_per_sample(levels, voice) for voice in range(voices)]  # its own codes
+    want = np.mean(bits[:1] + bits[2:]) - bits[1]
+    assert model.voice_margin(levels, codes, 1) == pytest.approx(want, abs=1e-5)
+    monkeypatch.setattr(speech_lib, "AT_ONCE", 1)  # a voice at a time
+    monkeypatch.setattr(speech_lib, "SEGMENT", 20)  # in parts
+    assert model.voice_margin(levels, codes, 1) == pytest.approx(want, abs=1e-3)
+    with pytest.raises(VQError, match="codes: got 2, expected the 16 that reach for 1000 samples"):
+        model.voice_margin(levels, codes[:2], 1)
+    for wrong in (0, 1001):
+        with pytest.raises(VQError, match=f"draws: got {wrong}, expected 1 to 1000"):
+            model.convert(levels, 1, draws=wrong)
+    alone = dataclasses.replace(model.config.model, speakers=("anna",))
+    monkeypatch.setattr(model, "config", dataclasses.replace(model.config, model=alone))
+    with pytest.raises(VQError, match="draws: got 2, expected 1: the run has one voice"):
+        model.convert(levels, 0, draws=2)
+
+
 def test_each_of_several_recordings_has_its_own_noise(model):
     from vq_estimator.inference import speech as speech_lib
 
@@ -401,7 +430,7 @@ def test_convert_and_sample_write_wavs(with_prior, recordings, forked, tmp_path)
     out = str(tmp_path / "out.wav")
     asked = ["--num=2", "--seconds=0.1", "--speaker=ben", "--out=" + str(tmp_path / "new")]
     converted = forked.script(
-        "convert_speech", model_dir, "--input=" + one, "--speaker=ben", "--guidance=2", "--out=" + out
+        "convert_speech", model_dir, "--input=" + one, "--speaker=ben", "--guidance=2", "--draws=2", "--out=" + out
     )
     sampled = forked.script("sample", model_dir, *asked)
     assert converted.status == 0, converted.stderr

@@ -56,6 +56,7 @@ def parsed(argv) -> argparse.Namespace:
     parser.add_argument("--split", default="test", choices=("validation", "test"), help="whose clips are converted")
     parser.add_argument("--temperature", type=float, default=1.0, help="of their draws")
     parser.add_argument("--guidance", type=float, default=1.0, help="of their draws")
+    parser.add_argument("--draws", type=int, default=1, help="of each conversion, of which the best is taken")
     parser.add_argument("--voices", default="all", choices=("all", "one"), help="to which each is")
     parser.add_argument("--seconds", type=float, default=1.0, help="of sound that is generated for its speed")
     parser.add_argument("--passes", type=int, default=300, help="full passes that are timed")
@@ -112,7 +113,7 @@ def measure(options) -> dict:
         else:
             with SpeechModel(options.model_dir, checkpoint.path) as model:
                 which = options.split, options.clips, options.voices == "all"
-                found = conversion.measure(model, source, *which, options.temperature, options.guidance)
+                found = conversion.measure(model, source, *which, options.temperature, options.guidance, options.draws)
         result[part] = dict(found, seconds=round(time.time() - begin, 1), conditions=conditions)
     return result
 

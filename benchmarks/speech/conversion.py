@@ -1,13 +1,15 @@
 """Test clips in other voices, as two classifiers hear them that were trained on real recordings."""
 
 import numpy as np
+from tqdm import tqdm
 
 from benchmarks.speed import report
 from vq_estimator.data import audio
-from vq_estimator.inference.speech import seeds
+from vq_estimator.inference.speech import draw_seeds, seeds
 
 SEED = 3
 MEL_BANDS, MEL_FRAME, MEL_HOP = 40, 0.032, 0.008  # seconds
+_RIGHT = {"speaker": "asked_speaker", "digit": "same_digit"}
 STRETCHES = 12  # of a clip, over each of which its log-mel spectrum is averaged
 
 
@@ -40,7 +42,14 @@ def heard_features(levels: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 def measure(
-    model, source, split: str, clips_at_most: int, every_voice: bool, temperature: float, guidance: float
+    model,
+    source,
+    split: str,
+    clips_at_most: int,
+    every_voice: bool,
+    temperature: float,
+    guidance: float,
+    draws: int = 1,
 ) -> dict:
     """What two classifiers hear in conversions; both were trained on the real training recordings alone.
 
@@ -51,6 +60,8 @@ def measure(
       clips_at_most: so many of them; 0: all.
       every_voice: each to all other voices; otherwise to one of them, drawn by SEED.
       temperature, guidance: of the draws of the samples.
+      draws: of each conversion, of which that of the greatest `SpeechModel.voice_margin` is taken; what the first ones
+        come to stands beside it.
     """
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -82,35 +93,50 @@ def measure(
         others = np.delete(np.arange(voices), test.speakers[i])
         pairs += [(i, voice) for voice in (others if every_voice else rng.choice(others, 1))]
 
-    def spoken(which):
-        each = seeds(SEED, len(which))
+    def spoken(which, draw=0):
+        each = [draw_seeds(seed, draw + 1)[draw] for seed in seeds(SEED, len(which))]
         spoken_by = [int(voice) for _, voice in which]
         decoded = model.decode_all([codes[i] for i, _ in which], spoken_by, each, temperature, guidance)
-        return heard(levels[: test.lengths[i]] for (i, _), levels in zip(which, decoded))
+        return [levels[: test.lengths[i]] for (i, _), levels in zip(which, decoded)]
 
-    own, asked = spoken([(i, test.speakers[i]) for i in chosen]), spoken(pairs)
+    own, first = heard(spoken([(i, test.speakers[i]) for i in chosen])), spoken(pairs)
+    asked = first
+    if draws > 1:
+        tries = [first] + [spoken(pairs, draw) for draw in tqdm(range(1, draws), desc="draws")]
+        asked = []
+        for (i, voice), *one in tqdm(list(zip(pairs, *tries)), desc="choose", unit="clip"):
+            margins = [model.voice_margin(levels, codes[i], int(voice)) for levels in one]
+            asked.append(one[int(np.argmax(margins))])
     of, to = np.array(pairs).T
     result = {"split": split, "clips": int(number), "conversions": len(pairs)}
-    result.update(temperature=temperature, guidance=guidance)
+    result.update(temperature=temperature, guidance=guidance, draws=draws)
     result["voices_each"] = "every other" if every_voice else "one"
     rows = [("share right of each classifier", *judges)]
     real_share = {kind: float(judge.score(of_test, want)) for kind, (judge, want) in judges.items()}
     own_share = {kind: float(judge.score(own, want[chosen])) for kind, (judge, want) in judges.items()}
-    said = judges["speaker"][0].predict(asked)
-    right = {"speaker": said == to}
-    if "digit" in judges:
-        right["digit"] = judges["digit"][0].predict(asked) == test.labels[of]
-    share = {kind: float(r.mean()) for kind, r in right.items()}
+
+    def judged(recordings):
+        features = heard(recordings)
+        said = judges["speaker"][0].predict(features)
+        right = {"speaker": said == to}
+        if "digit" in judges:
+            right["digit"] = judges["digit"][0].predict(features) == test.labels[of]
+        figures = {_RIGHT[kind]: float(r.mean()) for kind, r in right.items()}
+        figures["original_speaker"] = float((said == test.speakers[of]).mean())
+        figures["asked_speaker_by_voice"] = {
+            name: float(right["speaker"][to == k].mean()) for k, name in enumerate(source.speakers) if (to == k).any()
+        }
+        return figures
+
     result["classifiers_on_real_clips"] = real_share
     result["on_reconstructions"] = own_share
-    result["on_conversions"] = {
-        **{("asked_speaker" if kind == "speaker" else "same_digit"): value for kind, value in share.items()},
-        "original_speaker": float((said == test.speakers[of]).mean()),
-        "asked_speaker_by_voice": {
-            name: float(right["speaker"][to == k].mean()) for k, name in enumerate(source.speakers) if (to == k).any()
-        },
-    }
-    for name, shares in (("real clips", real_share), ("reconstructions", own_share), ("conversions", share)):
+    result["on_conversions"] = judged(asked)
+    shown = [("real clips", real_share), ("reconstructions", own_share)]
+    if draws > 1:
+        result["on_first_draws"] = judged(first)
+        shown.append(("conversions, first draws", {kind: result["on_first_draws"][_RIGHT[kind]] for kind in judges}))
+    shown.append(("conversions", {kind: result["on_conversions"][_RIGHT[kind]] for kind in judges}))
+    for name, shares in shown:
         rows.append((name, *(f"{shares[kind]:.1%}" for kind in judges)))
     report.table(rows)
     print(

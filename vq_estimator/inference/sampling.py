@@ -14,6 +14,7 @@ from vq_estimator.training.run_folder import Checkpoint
 
 BATCH = 100  # always drawn whole, so that the first images do not depend on how many are asked for
 MOST_GUIDANCE = 100
+MOST_DRAWS = 1000  # of one recording, of which the best is taken
 
 
 class Samples(NamedTuple):
@@ -70,6 +71,11 @@ def check_temperature(temperature: float) -> None:
 def check_guidance(guidance: float) -> None:
     if not 0 <= guidance <= MOST_GUIDANCE:
         raise VQError(f"guidance: got {guidance}, expected a number from 0 to {MOST_GUIDANCE}")
+
+
+def check_draws(draws: int) -> None:
+    if not 1 <= draws <= MOST_DRAWS:
+        raise VQError(f"draws: got {draws}, expected 1 to {MOST_DRAWS}")
 
 
 class Sampler(Closing):

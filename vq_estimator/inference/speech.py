@@ -21,6 +21,7 @@ from vq_estimator.training.run_folder import Checkpoint
 BATCH = 16  # recordings that are drawn at once
 MOST = 10000  # recordings that one call of `sample` makes
 BUCKET = 16  # codes: lengths are brought to multiples of it, since each new one is compiled for
+AT_ONCE = 256  # codes of a recording whose likelihood in all voices is computed in one pass
 SEGMENT = 4096  # codes that are made at once of a long recording
 AROUND = 16  # codes on either side of a segment that its codes may depend on
 MOST_SECONDS = 600  # of new speech
@@ -179,31 +180,76 @@ class SpeechModel(Closing):
         return found
 
     def convert(
-        self, levels: np.ndarray, speaker: int, seed: int = 0, temperature: float = 1.0, guidance: float = 1.0
+        self,
+        levels: np.ndarray,
+        speaker: int,
+        seed: int = 0,
+        temperature: float = 1.0,
+        guidance: float = 1.0,
+        draws: int = 1,
     ) -> np.ndarray:
-        """What a recording says, in another voice: its codes, decoded for a speaker; as long as it is."""
-        return self.decode(self.encode(levels), speaker, seed, temperature, guidance)[: len(levels)]
+        """What a recording says, in another voice: its codes, decoded for a speaker; as long as it is.
+
+        `draws`: so many are drawn, the first with `seed` itself, and that of the greatest `voice_margin` is taken.
+
+        Raises:
+          VQError: a value that can't be, or several draws of a model of one voice.
+        """
+        self.check_draws(draws)
+        codes, found = self.encode(levels), []
+        for one in draw_seeds(seed, draws):
+            found.append(self.decode(codes, speaker, one, temperature, guidance)[: len(levels)])
+        if draws == 1:
+            return found[0]
+        return found[int(np.argmax([self.voice_margin(x, codes, speaker) for x in found]))]
+
+    def voice_margin(self, levels: np.ndarray, codes: np.ndarray, speaker: int) -> float:
+        """By how many bits a sample a recording is likelier in a voice than it is, on the mean, in the others.
+
+        All given the same codes [n, L], such as it was drawn from: (log2 p(x | z_q, speaker) - the mean of log2 p(x |
+        z_q, s) over the other voices s) / T.
+
+        Raises:
+          VQError: the model has one voice, or a value that can't be.
+        """
+        self.check_draws(2)
+        self._check_speakers([speaker])
+        levels, codes = self._checked(levels), self._checked_codes(codes)
+        want = -(-len(levels) // self.config.model.network.stride)
+        if len(codes) != want:
+            raise VQError(f"codes: got {len(codes)}, expected the {want} that reach for {len(levels)} samples")
+        every = range(len(self.config.model.speakers))
+        if len(codes) > AT_ONCE:  # each by itself, so that memory is bounded
+            log_p = np.array([self._log_prob(levels, codes, [one])[0] for one in every])
+        else:
+            log_p = self._log_prob(levels, codes, every)
+        return float(log_p[speaker] - np.delete(log_p, speaker).mean()) / (len(levels) * math.log(2.0))
 
     def bits_per_sample(self, levels: np.ndarray, speaker: int) -> float:
-        """-log2 p(x | z_q, speaker) of a recording, for each sample; what its codes cost is not in it.
+        """-log2 p(x | z_q, speaker) of a recording, for each sample; what its codes cost is not in it."""
+        self._check_speakers([speaker])
+        levels = self._checked(levels)
+        return -self._log_prob(levels, self.encode(levels), [speaker])[0] / (len(levels) * math.log(2.0))
+
+    def _log_prob(self, levels: np.ndarray, codes: np.ndarray, speakers: Sequence[int]) -> np.ndarray:
+        """log p(x | z_q, speaker) of a recording in each of some voices, in nats, float64.
 
         Of a long one in parts: that of a part given what is before it is that of both less that of what is before it.
         """
-        self._check_speakers([speaker])
-        levels, codes = self._checked(levels), self.encode(levels)
         stride = self.config.model.network.stride
         before = -(-self._model.decoder.receptive_field // stride) + AROUND  # codes that a part may depend on
 
         def log_p(first, last, end):
-            feed = {self._codes: codes[np.newaxis, np.newaxis, first : last + AROUND], self._speakers: [speaker]}
-            feed[self._x] = levels[np.newaxis, np.newaxis, first * stride : end * stride, np.newaxis]
-            return float(self._session.run(self._log_p, feed)[0])
+            of, x = codes[np.newaxis, np.newaxis, first : last + AROUND], levels[first * stride : end * stride]
+            feed = {self._codes: np.repeat(of, len(speakers), 0), self._speakers: list(speakers)}
+            feed[self._x] = np.repeat(x[np.newaxis, np.newaxis, :, np.newaxis], len(speakers), 0)
+            return self._session.run(self._log_p, feed).astype(np.float64)
 
-        total = 0.0
+        total = np.zeros(len(speakers))
         for start in range(0, len(codes), SEGMENT):
             first, last = max(start - before, 0), min(start + SEGMENT, len(codes))
             total += log_p(first, last, last) - (log_p(first, last, start) if start else 0.0)
-        return -total / (len(levels) * math.log(2.0))
+        return total
 
     def likeliest_speaker(self, levels: np.ndarray) -> int:
         """The voice in which a recording is likeliest."""
@@ -294,6 +340,12 @@ class SpeechModel(Closing):
             want = "1: the run was trained without --wavenet_drop_condition"
             raise VQError(f"guidance: got {guidance}, expected {want}")
 
+    def check_draws(self, draws: int) -> None:
+        """Raises VQError where the best of so many draws can't be taken."""
+        sampling.check_draws(draws)
+        if draws > 1 and len(self.config.model.speakers) < 2:
+            raise VQError(f"draws: got {draws}, expected 1: the run has one voice, and they are chosen between voices")
+
     def _check_speakers(self, speakers: Sequence[int]) -> None:
         for speaker in speakers:
             if not 0 <= speaker < len(self.config.model.speakers):
@@ -323,6 +375,11 @@ class SpeechModel(Closing):
 def seeds(seed: int, num: int, first: int = 0) -> List[int]:
     """A seed for each of some recordings, from number `first` on; the first of all has `seed` itself."""
     return [sampling.part_seed(seed, i) for i in range(first, first + num)]
+
+
+def draw_seeds(seed: int, draws: int) -> List[int]:
+    """A seed for each of several draws of one recording, the first `seed` itself; none is one of `seeds`."""
+    return [seed + (i << 52) for i in range(draws)]
 
 
 def describe(spoken: Spoken, model: SpeechModel, class_names: Sequence[str]) -> List[str]:
