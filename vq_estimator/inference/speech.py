@@ -5,6 +5,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 
 import numpy as np
 import tensorflow.compat.v1 as tf
+from tqdm import tqdm
 
 from vq_estimator.config import Config, SpeechConfig
 from vq_estimator.data import audio
@@ -197,7 +198,7 @@ class SpeechModel(Closing):
         """
         self.check_draws(draws)
         codes, found = self.encode(levels), []
-        for one in draw_seeds(seed, draws):
+        for one in tqdm(draw_seeds(seed, draws), unit="draw", desc="convert", disable=draws == 1):
             found.append(self.decode(codes, speaker, one, temperature, guidance)[: len(levels)])
         if draws == 1:
             return found[0]
@@ -229,7 +230,7 @@ class SpeechModel(Closing):
         """-log2 p(x | z_q, speaker) of a recording, for each sample; what its codes cost is not in it."""
         self._check_speakers([speaker])
         levels = self._checked(levels)
-        return -self._log_prob(levels, self.encode(levels), [speaker])[0] / (len(levels) * math.log(2.0))
+        return float(-self._log_prob(levels, self.encode(levels), [speaker])[0] / (len(levels) * math.log(2.0)))
 
     def _log_prob(self, levels: np.ndarray, codes: np.ndarray, speakers: Sequence[int]) -> np.ndarray:
         """log p(x | z_q, speaker) of a recording in each of some voices, in nats, float64.
