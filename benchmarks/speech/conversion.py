@@ -5,7 +5,7 @@ from tqdm import tqdm
 
 from benchmarks.speed import report
 from vq_estimator.data import audio
-from vq_estimator.inference.speech import draw_seeds, seeds
+from vq_estimator.inference.speech import draw_seed, seeds
 
 SEED = 3
 MEL_BANDS, MEL_FRAME, MEL_HOP = 40, 0.032, 0.008  # seconds
@@ -49,7 +49,7 @@ def measure(
     every_voice: bool,
     temperature: float,
     guidance: float,
-    draws: int = 1,
+    draws: int,
 ) -> dict:
     """What two classifiers hear in conversions; both were trained on the real training recordings alone.
 
@@ -60,7 +60,7 @@ def measure(
       clips_at_most: so many of them; 0: all.
       every_voice: each to all other voices; otherwise to one of them, drawn by SEED.
       temperature, guidance: of the draws of the samples.
-      draws: of each conversion, of which that of the greatest `SpeechModel.voice_margin` is taken; what the first ones
+      draws: of each conversion, of which `SpeechModel.best_draw` is taken; what the first ones
         come to stands beside it.
     """
     from sklearn.pipeline import make_pipeline
@@ -94,7 +94,7 @@ def measure(
         pairs += [(i, voice) for voice in (others if every_voice else rng.choice(others, 1))]
 
     def spoken(which, draw=0):
-        each = [draw_seeds(seed, draw + 1)[draw] for seed in seeds(SEED, len(which))]
+        each = [draw_seed(seed, draw) for seed in seeds(SEED, len(which))]
         spoken_by = [int(voice) for _, voice in which]
         decoded = model.decode_all([codes[i] for i, _ in which], spoken_by, each, temperature, guidance)
         return [levels[: test.lengths[i]] for (i, _), levels in zip(which, decoded)]
@@ -103,10 +103,8 @@ def measure(
     asked = first
     if draws > 1:
         tries = [first] + [spoken(pairs, draw) for draw in tqdm(range(1, draws), desc="draws")]
-        asked = []
-        for (i, voice), *one in tqdm(list(zip(pairs, *tries)), desc="choose", unit="clip"):
-            margins = [model.voice_margin(levels, codes[i], int(voice)) for levels in one]
-            asked.append(one[int(np.argmax(margins))])
+        each = tqdm(zip(pairs, zip(*tries)), desc="choose", unit="clip", total=len(pairs))
+        asked = [model.best_draw(found, codes[i], int(voice)) for (i, voice), found in each]
     of, to = np.array(pairs).T
     result = {"split": split, "clips": int(number), "conversions": len(pairs)}
     result.update(temperature=temperature, guidance=guidance, draws=draws)

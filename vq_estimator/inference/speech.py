@@ -198,11 +198,14 @@ class SpeechModel(Closing):
         """
         self.check_draws(draws)
         codes, found = self.encode(levels), []
-        for one in tqdm(draw_seeds(seed, draws), unit="draw", desc="convert", disable=draws == 1):
-            found.append(self.decode(codes, speaker, one, temperature, guidance)[: len(levels)])
-        if draws == 1:
-            return found[0]
-        return found[int(np.argmax([self.voice_margin(x, codes, speaker) for x in found]))]
+        for i in tqdm(range(draws), unit="draw", desc="convert", disable=draws == 1):
+            one = self.decode(codes, speaker, draw_seed(seed, i), temperature, guidance)
+            found.append(one[: len(levels)])
+        return found[0] if draws == 1 else self.best_draw(found, codes, speaker)
+
+    def best_draw(self, found: Sequence[np.ndarray], codes: np.ndarray, speaker: int) -> np.ndarray:
+        """Of several recordings that were drawn from codes for a speaker, that of the greatest `voice_margin`."""
+        return found[int(np.argmax([self.voice_margin(levels, codes, speaker) for levels in found]))]
 
     def voice_margin(self, levels: np.ndarray, codes: np.ndarray, speaker: int) -> float:
         """By how many bits a sample a recording is likelier in a voice than it is, on the mean, in the others.
@@ -219,11 +222,7 @@ class SpeechModel(Closing):
         want = -(-len(levels) // self.config.model.network.stride)
         if len(codes) != want:
             raise VQError(f"codes: got {len(codes)}, expected the {want} that reach for {len(levels)} samples")
-        every = range(len(self.config.model.speakers))
-        if len(codes) > AT_ONCE:  # each by itself, so that memory is bounded
-            log_p = np.array([self._log_prob(levels, codes, [one])[0] for one in every])
-        else:
-            log_p = self._log_prob(levels, codes, every)
+        log_p = self._log_prob(levels, codes, range(len(self.config.model.speakers)))
         return float(log_p[speaker] - np.delete(log_p, speaker).mean()) / (len(levels) * math.log(2.0))
 
     def bits_per_sample(self, levels: np.ndarray, speaker: int) -> float:
@@ -235,8 +234,11 @@ class SpeechModel(Closing):
     def _log_prob(self, levels: np.ndarray, codes: np.ndarray, speakers: Sequence[int]) -> np.ndarray:
         """log p(x | z_q, speaker) of a recording in each of some voices, in nats, float64.
 
-        Of a long one in parts: that of a part given what is before it is that of both less that of what is before it.
+        Of a long one a voice at a time, so that memory is bounded, and of a very long one in parts: that of a part
+        given what is before it is that of both less that of what is before it.
         """
+        if len(speakers) > 1 and len(codes) > AT_ONCE:
+            return np.concatenate([self._log_prob(levels, codes, [one]) for one in speakers])
         stride = self.config.model.network.stride
         before = -(-self._model.decoder.receptive_field // stride) + AROUND  # codes that a part may depend on
 
@@ -254,8 +256,8 @@ class SpeechModel(Closing):
 
     def likeliest_speaker(self, levels: np.ndarray) -> int:
         """The voice in which a recording is likeliest."""
-        bits = [self.bits_per_sample(levels, i) for i in range(len(self.config.model.speakers))]
-        return int(np.argmin(bits))
+        levels = self._checked(levels)
+        return int(np.argmax(self._log_prob(levels, self.encode(levels), range(len(self.config.model.speakers)))))
 
     def sample(
         self,
@@ -378,9 +380,9 @@ def seeds(seed: int, num: int, first: int = 0) -> List[int]:
     return [sampling.part_seed(seed, i) for i in range(first, first + num)]
 
 
-def draw_seeds(seed: int, draws: int) -> List[int]:
-    """A seed for each of several draws of one recording, the first `seed` itself; none is one of `seeds`."""
-    return [seed + (i << 52) for i in range(draws)]
+def draw_seed(seed: int, number: int) -> int:
+    """The seed of draw `number` of one recording; the first one's is `seed` itself, no other is one of `seeds`."""
+    return seed + (number << 52)
 
 
 def describe(spoken: Spoken, model: SpeechModel, class_names: Sequence[str]) -> List[str]:
