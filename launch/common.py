@@ -74,6 +74,23 @@ def data_flags() -> None:
     )
 
 
+OWN_FILES = ("splits", "speaker_level", "value_range")  # settings that own_files_flags defines
+
+
+def own_files_flags() -> None:
+    """The flags that say how a user's own files are read; a run records them."""
+    group = Group("Your own files (--dataset=images and wav)")
+    group.enum(
+        "splits",
+        None,
+        ("auto", "folders", "hash"),
+        "how files are split; folders: top folders are named train, validation and test; hash: a hash of each path "
+        "decides and top folders are classes or speakers; auto: by the names of the top folders [auto]",
+    )
+    group.integer("speaker_level", None, "wav: the folder of a path that names the speaker, 1 for the first [1]")
+    group.string("value_range", None, "images of 16 bits: MIN,MAX of the values that become 0 and 255 [0,65535]")
+
+
 def run_flags(data: bool = True) -> None:
     """The flags of a script that works on a trained run; `data`: and on data sets."""
     group = Group("Run")

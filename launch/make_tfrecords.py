@@ -19,6 +19,7 @@ SHARDS.integer("channels", None, "of images: 3 (colour) or 1 (grey) [3]")
 SHARDS.string("out", None, "the folder to make, or several with commas between them, filled in turn")
 SHARDS.integer("shards", 16, "files of the training split; the other splits have as many as their size asks for")
 common.data_flags()
+common.own_files_flags()
 
 
 def main() -> None:
@@ -28,7 +29,8 @@ def main() -> None:
         raise VQError("out: got none, expected --out=FOLDER, a folder to make, or --out=FOLDER,FOLDER")
     if not 1 <= FLAGS.shards <= shards.MOST_SHARDS // 2:
         raise VQError(f"shards: got {FLAGS.shards}, expected 1 to {shards.MOST_SHARDS // 2}")
-    config = config_lib.make_config(FLAGS.dataset, image_size=FLAGS.image_size, channels=FLAGS.channels)
+    settings = {name: FLAGS[name].value for name in ("image_size", "channels", *common.OWN_FILES)}
+    config = config_lib.make_config(FLAGS.dataset, **settings)
     source = common.locate_data(config, cache="tfrecord")
     made = shards.write(source, config.model.image_size, FLAGS.out.split(","), FLAGS.shards)
     size, _, channels = made["shape"]

@@ -172,6 +172,7 @@ OUTPUT.integer(
     "log_steps", None, "steps between updates of the figures beside the progress bar [100, CIFAR-10 and images 10]"
 )
 common.data_flags()
+common.own_files_flags()
 CACHE = Group("Cache")
 CACHE.enum(
     "cache",
@@ -234,6 +235,7 @@ SETTINGS = [
     "decay_steps",
     "decay_rate",
     "seed",
+    *common.OWN_FILES,
     "save_checkpoints_steps",
     "save_summary_steps",
     "eval_steps",
@@ -264,7 +266,8 @@ def main() -> None:
     if resumed:  # of what differs in a flag it is not the data's turn to complain
         old = run_folder.load_config(model_dir)
         wanted = old.dataset_source
-        run_folder.refuse_other(model_dir, config_lib.with_data(config, wanted, getattr(old.model, "speakers", ())))
+        config = config_lib.as_resumed(config, old)
+        run_folder.refuse_other(model_dir, config)
     source = common.locate_data(config, wanted, FLAGS.cache)
     speech = isinstance(config.model, config_lib.SpeechConfig)
     config = config_lib.with_data(config, session.source_name(source), source.speakers if speech else ())

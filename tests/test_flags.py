@@ -102,6 +102,12 @@ MODEL = [
     ("max_bad_files", "-1", "max_bad_files: got -1, expected 0 or more"),
     ("require_full_dataset", "true", "mnist: not found below .* Put these files there: .*train-images-idx3-ubyte.gz"),
 ]
+OWN_FILES = [
+    (["--dataset=images"], "value_range", "5", "value_range: got .5,., expected MIN,MAX"),
+    (["--dataset=images"], "value_range", "9,9", "value_range: got .9, 9., expected MIN,MAX"),
+    (["--dataset=images"], "value_range", "a,b", "value_range: got 'a,b', expected MIN,MAX"),
+    (["--dataset=mnist"], "value_range", "0,255", "value_range: got '0,255', expected no value: only --dataset=images"),
+]
 OF_A_RUN = [
     ("model_dir", "/no/run", "model_dir: got '/no/run', expected a run folder with a config.json"),
     ("model_dir", "", "model_dir: got none, expected --model_dir=RUN"),
@@ -131,7 +137,18 @@ SCALE = [
 
 # Script: what is given to it in each row, and its rows.
 TABLE = {
-    "train": ([], MODEL + TRAINING + SCALE),
+    "train": (
+        [],
+        [
+            *MODEL,
+            *TRAINING,
+            *SCALE,
+            *OWN_FILES,
+            ("speaker_level", "1", "speaker_level: got 1, expected no value: only --dataset=wav"),
+            (["--dataset=wav"], "speaker_level", "0", COUNT.format("speaker_level", 0)),
+            (["--dataset=cifar10"], "splits", "hash", "splits: got 'hash', expected no value: only --dataset=images"),
+        ],
+    ),
     "evaluate": ([RUN], OF_A_RUN + DATA),
     "explore": (
         [RUN],
@@ -222,6 +239,8 @@ TABLE = {
             ("channels", "3", "channels: got 3, expected 1 as mnist has, or no value"),
             ("out", "", "out: got none, expected --out=FOLDER, a folder to make, or"),
             ("shards", "0", "shards: got 0, expected 1 to 50000"),
+            *OWN_FILES,
+            ("speaker_level", "1", "speaker_level: got 1, expected no value: only --dataset=wav"),
         ],
     ),
     "decode": (

@@ -4,6 +4,7 @@ A `Config` says everything that a run depends on except where its files lie. Imp
 a `VQError` that names the field, what it got and what it expects; nothing here imports TensorFlow.
 """
 
+from vq_estimator.config.data import SPLITS_BY, DataConfig
 from vq_estimator.config.model import (
     DECODERS,
     INITIALIZERS,
@@ -53,6 +54,7 @@ from vq_estimator.config.run import (
     ObjectiveConfig,
     OptimizerConfig,
     TrainConfig,
+    as_resumed,
     with_data,
 )
 from vq_estimator.config.serialization import differences, from_json, to_dict, to_json, type_name
@@ -81,6 +83,7 @@ __all__ = [
     "RECONSTRUCTION_LOSSES",
     "RESUMABLE",
     "SPEECH_DATASETS",
+    "SPLITS_BY",
     "WAV",
     "AutoregressiveDecoder",
     "BernoulliPixels",
@@ -88,6 +91,7 @@ __all__ = [
     "CodebookConfig",
     "CodesConfig",
     "Config",
+    "DataConfig",
     "DecoderConfig",
     "EMACodebook",
     "FactorisedDecoder",
@@ -109,6 +113,7 @@ __all__ = [
     "TrainConfig",
     "VectorQuantizerConfig",
     "WaveNetConfig",
+    "as_resumed",
     "default_model_dir",
     "differences",
     "from_json",

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Optional, Sequence, Union
 
 from vq_estimator.config.checks import MOST_MAPS, check, natural, number, positive_int
+from vq_estimator.config.data import DataConfig
 from vq_estimator.config.model import MSE, ModelConfig
 from vq_estimator.config.speech import SpeechConfig
 
@@ -113,6 +114,7 @@ class Config:
     objective: ObjectiveConfig = ObjectiveConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     train: TrainConfig = TrainConfig()
+    data: DataConfig = DataConfig()
     dataset_source: Optional[str] = None
     warm_start: Optional[str] = None
 
@@ -131,6 +133,12 @@ def with_data(config: Config, source: str, speakers: Sequence[str] = ()) -> Conf
     if isinstance(model, SpeechConfig):
         model = dataclasses.replace(model, speakers=tuple(speakers))
     return dataclasses.replace(config, model=model, dataset_source=source)
+
+
+def as_resumed(config: Config, old: Config) -> Config:
+    """A configuration as a command makes it, with what the run that it resumes keeps: its data and the rules for it."""
+    config = dataclasses.replace(config, data=dataclasses.replace(config.data, rules=old.data.rules))
+    return with_data(config, old.dataset_source, getattr(old.model, "speakers", ()))
 
 
 # Fields in which a run may differ when it is resumed: how long, and how often something is written.

@@ -73,6 +73,8 @@ def _parse(kind: Any, data: Any, where: str) -> Any:
             return kind(**parsed)
         except VQError as e:
             raise VQError(f"{where}: {e}") from None
+    if kind == Optional[Tuple[int, ...]]:
+        return None if data is None else _parse(Tuple[int, ...], data, where)
     if kind == Tuple[int, ...]:
         check(isinstance(data, list) and all(type(n) is int for n in data), where, data, "a list of integers")
         return tuple(data)

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any, Dict, Optional, Tuple
 
 from vq_estimator.config.checks import check
+from vq_estimator.config.data import RULES, DataConfig
 from vq_estimator.config.model import (
     DECODERS,
     LIKELIHOODS,
@@ -27,6 +28,7 @@ from vq_estimator.config.run import (
     IMAGES,
     PRESETS,
     SPEECH_DATASETS,
+    WAV,
     Config,
 )
 from vq_estimator.config.serialization import type_name
@@ -51,7 +53,8 @@ def make_config(dataset: str, preset: Optional[str] = None, **given) -> Config:
         grey), `precision`, `codebook` ("gradient" or "ema"), any
         field of the codebook (`codebook_decay`, `kmeans_steps`, `restart_below`), `decoder` (one of DECODERS), its
         `decoder_kind`, `decoder_layers`, `decoder_maps` and `decoder_features`, the objective (`reconstruction_loss`,
-        `beta`), the optimizer and the training, `warm_start`; None is the preset's value.
+        `beta`), the optimizer and the training, how own files are read (`splits`, `speaker_level`,
+        `value_range`: "MIN,MAX"), `warm_start`; None is the preset's value.
 
     Raises:
       VQError: an unknown name, or a value that can't be.
@@ -83,11 +86,12 @@ def make_config(dataset: str, preset: Optional[str] = None, **given) -> Config:
     )
     optimizer = _replace_known(base.optimizer, given)
     train = _replace_known(base.train, given)
+    data = _data(dataset, given)
     if given:
         name = sorted(given)[0]
         check(name not in _OF_OTHERS, name, given[name], f"no value: {dataset} has no such setting")
         raise VQError(f"unknown setting {name!r}; expected one of the flags of train.py")
-    parts = dict(model=model, objective=objective, optimizer=optimizer, train=train)
+    parts = dict(model=model, objective=objective, optimizer=optimizer, train=train, data=data)
     for name, value, works, why in (
         ("decay_rate", optimizer.decay_rate, optimizer.decay_steps, "without decay_steps nothing decays"),
         ("beta", objective.beta, not isinstance(quantizer, FiniteScalarConfig), "fsq has no commitment"),
@@ -96,6 +100,20 @@ def make_config(dataset: str, preset: Optional[str] = None, **given) -> Config:
     ):
         check(works or name not in asked, name, value, "no value: " + why)
     return dataclasses.replace(base, warm_start=warm_start, **parts)
+
+
+# setting: the data sets that have it
+_DATA_SETTINGS = {"splits": (IMAGES, WAV), "speaker_level": (WAV,), "value_range": (IMAGES,)}
+
+
+def _data(dataset: str, given: Dict[str, Any]) -> DataConfig:
+    values = {name: given.pop(name) for name in _DATA_SETTINGS if name in given}
+    for name, value in values.items():
+        datasets = _DATA_SETTINGS[name]
+        check(dataset in datasets, name, value, f"no value: only --dataset={' and '.join(datasets)} has this setting")
+    if "value_range" in values:
+        values["value_range"] = _integers("value_range", values["value_range"], "MIN,MAX such as 0,4095")
+    return DataConfig(RULES, **values)
 
 
 def _has_a_loss(model) -> bool:
