@@ -144,7 +144,7 @@ def locate_data(config, wanted=None, cache: str = "auto"):
             raise VQError(f"require_full_dataset: got {found.name}, expected all of {config.dataset}")
         return found
     if config.dataset == IMAGES:
-        want = images.Wanted(config.model.image_size, config.model.channels, FLAGS.max_bad_files)
+        want = images.Wanted(config.model.image_size, config.model.channels, FLAGS.max_bad_files, config.data)
         return images.locate(FLAGS.data_dir, cache_dir(), want, cache, wanted)
     return sources.locate(config.dataset, FLAGS.data_dir, cache_dir(), FLAGS.require_full_dataset, wanted)
 

@@ -10,6 +10,7 @@ speech it holds `codes` [M, L], one recording behind the other, the `lengths` [N
 
 import os
 
+from vq_estimator.data.folder import IMAGES
 from vq_estimator.errors import VQError
 from vq_estimator_launch import common
 from vq_estimator_launch.common import FLAGS, Group
@@ -20,7 +21,8 @@ ENCODE.string(
     "input",
     "test",
     "train, validation or test of the run's own data set; <data set>:<split> of another, such as fashion_mnist:test; "
-    "a folder; or a .npy of uint8 [N, H, W, C]; of speech a split of the run's own data, a folder, or a WAV or FLAC",
+    "a folder of PNG or JPEG files, or one such file; or a .npy of uint8 or uint16 [N, H, W, C]; of speech a split of "
+    "the run's own data, a folder, or a WAV or FLAC file",
 )
 ENCODE.string("out", "codes.npz", "the file to write")
 
@@ -33,8 +35,11 @@ def _images(model, coding):
     if os.path.isdir(given):
         return coding.of_folder(model, given, FLAGS.max_bad_files)
     if os.path.isfile(given):
+        if given.lower().endswith(IMAGES.suffixes):
+            return coding.of_files(model, os.path.dirname(given), [os.path.basename(given)])
         return coding.of_array(model, given)
-    raise VQError(f"input: got {given!r}, expected a split, <data set>:<split>, a folder or a .npy file; see --help")
+    want = "a split, <data set>:<split>, a folder, a PNG or JPEG file, or a .npy file"
+    raise VQError(f"input: got {given!r}, expected {want}; see --help")
 
 
 def _speech(opened) -> None:

@@ -13,11 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from vq_estimator.data import (
-    decoding,
-    images,
-)
+from vq_estimator.data import image_files, images
+from vq_estimator.data.image_decoding import decode_files
 from vq_estimator.data.images import Wanted
+from vq_estimator.data.model_view import View
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -56,7 +55,7 @@ def with_checksums(png):
 
 
 def decoded(paths):
-    return list(decoding.decode_files([os.fsencode(str(p)) for p in paths], 16, 3))
+    return list(decode_files([os.fsencode(str(p)) for p in paths], View(16, 3)))
 
 
 @given(st.data())
@@ -65,7 +64,7 @@ def test_a_damaged_image_is_an_image_or_a_reason(tmp_path_factory, data):
     paths = []
     for i, whole in enumerate(PICTURES):  # at once, since a graph is built for them
         content = data.draw(damaged(whole))
-        if whole.startswith(decoding.PNG) and data.draw(st.booleans()):
+        if whole.startswith(image_files.PNG) and data.draw(st.booleans()):
             content = with_checksums(content)
         paths.append(write(folder / str(i), content))
     found = decoded([*paths, write(folder / "good", PICTURES[0])])
@@ -83,7 +82,7 @@ def chunk(name, content):
 
 def png(width, height, rows=b"", more=b""):
     head = struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)
-    return decoding.PNG + chunk(b"IHDR", head) + more + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return image_files.PNG + chunk(b"IHDR", head) + more + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
 def jpeg_of_size(width, height):
@@ -106,8 +105,9 @@ BOMBS = {
 }
 DECODE = """
 import sys
-from vq_estimator.data import decoding
-for got in decoding.decode_files([p.encode() for p in sys.argv[1:]], 16, 3):
+from vq_estimator.data.image_decoding import decode_files
+from vq_estimator.data.model_view import View
+for got in decode_files([p.encode() for p in sys.argv[1:]], View(16, 3)):
     print(got if isinstance(got, str) else "an image")
 """
 

@@ -207,7 +207,7 @@ def test_wrong_input_is_one_line(small_run):
         for images in bad_images:
             with pytest.raises(VQError, match=r"images: got .*, expected uint8 \[N, 24, 24, 1\]; prepare"):
                 model.encode(images)
-        with pytest.raises(VQError, match=r"images: got float64 \[1\], expected uint8 \[N, H, W, 1\]"):
+        with pytest.raises(VQError, match=r"images: got float64 \[1\], expected uint8 or uint16 \[N, H, W, C\]"):
             model.prepare(np.zeros([1]))
         with pytest.raises(VQError, match=r"codes: got int64 \[1, 2, 3, 1\], expected integers \[N, 3, 3, 1\]"):
             model.decode(np.zeros([1, 2, 3, 1], np.int64))

@@ -14,18 +14,21 @@ from typing import List, NamedTuple, Optional, Tuple
 
 from tqdm import tqdm
 
+from vq_estimator.config import DataConfig
+from vq_estimator.config.data import RULES
 from vq_estimator.data import folder as folder_lib
 from vq_estimator.data import records, shards
 from vq_estimator.data.catalogue import DatasetSpec
-from vq_estimator.data.decoding import decode_files
 from vq_estimator.data.files import ChecksumCache, FileSpec, atomic_folder, read_json, size_and_hash, write_json
 from vq_estimator.data.folder import Listing
+from vq_estimator.data.image_decoding import decode_files
+from vq_estimator.data.model_view import View
 from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError, one_line
 
 log = logging.getLogger("vq_estimator")
 
-FORMAT = 1  # of the records; another makes them anew
+FORMAT = 2  # of the records; another makes them anew
 SPLITS = ("train", "validation", "test")
 CACHES = ("auto", "memory", "tfrecord")
 MOST_IN_MEMORY = 1 << 30  # bytes of training images up to which "auto" keeps them there
@@ -38,11 +41,13 @@ class Wanted(NamedTuple):
     Attributes:
       size, channels: of the images.
       max_bad_files: how many files may be unreadable.
+      data: how the files are read.
     """
 
     size: int
     channels: int
     max_bad_files: int = 100
+    data: DataConfig = DataConfig(RULES)
 
     @property
     def shape(self):
@@ -70,7 +75,7 @@ def locate(data_dir: str, cache_dir: str, want: Wanted, cache: str = "auto", sou
         return shards.locate(folders, shards.Wanted(want.shape, source), MOST_IN_MEMORY, cache)
     listing = folder_lib.read(data_dir)
     folder_lib.counts(listing.files, SPLITS)
-    key = folder_lib.fingerprint([FORMAT, want.shape, listing.class_names, *listing.files], 16)
+    key = folder_lib.fingerprint([FORMAT, want.shape, want.data, listing.class_names, *listing.files], 16)
     target = os.path.join(cache_dir, "images", "{}-{}x{}x{}".format(key, *want.shape))
     checksums = ChecksumCache(cache_dir)
     made = _load(target, want.shape, checksums)
@@ -81,6 +86,12 @@ def locate(data_dir: str, cache_dir: str, want: Wanted, cache: str = "auto", sou
             raise VQError(f"cache: {target!r} is damaged as soon as it is written; check the disk")
     elif made["unreadable"]:
         log.warning("unreadable files left out: %d, named in %s", len(made["unreadable"]), _manifest(target))
+    if made["shifted"]:
+        log.warning(
+            "this run keeps the cropping rules of version 0.1.0: %d images that EXIF turns are cropped one pixel off "
+            "their middle; new runs crop them after they are turned",
+            made["shifted"],
+        )
     _check_bad(made["unreadable"], want.max_bad_files)
     if source not in (None, made["source"]):
         raise VQError(f"data_dir: got {data_dir!r} with {made['source']}, expected {source}, the run's own images")
@@ -132,7 +143,7 @@ def _check_manifest(made: dict) -> None:
     """Raises ValueError, KeyError or TypeError where it is not of the kind that `_write` writes."""
     texts = [made["source"], *made["class_names"], *(text for path, why in made["unreadable"] for text in (path, why))]
     lists = isinstance(made["class_names"], list) and isinstance(made["unreadable"], list)
-    counts = [made["counts"][split] for split in SPLITS]
+    counts = [*(made["counts"][split] for split in SPLITS), made["shifted"] + 1]
     if not lists or not all(isinstance(t, str) for t in texts) or not all(type(n) is int and n >= 1 for n in counts):
         raise ValueError(f"{MANIFEST} holds something else")
 
@@ -164,10 +175,11 @@ def _make(target: str, data_dir: str, listing: Listing, want: Wanted) -> None:
 def _write(folder: str, data_dir: str, listing: Listing, want: Wanted) -> int:
     """Fills the folder; returns how many images there are."""
     paths = [folder_lib.encoded(os.path.join(data_dir, *f.path.split("/"))) for f in listing.files]
-    content, good, bad, small = hashlib.sha256(), [], [], 0
+    content, good, bad, small, shifted = hashlib.sha256(), [], [], 0, 0
     with contextlib.ExitStack() as stack:
         add = {s: stack.enter_context(records.writer(os.path.join(folder, s + ".tfrecord"))) for s in SPLITS}
-        found = decode_files(paths, want.size, want.channels)
+        view = View(want.size, want.channels, value_range=want.data.value_range)
+        found = decode_files(paths, view, want.data.rules, "--value_range={low},{high} keeps more")
         bar = tqdm(zip(listing.files, found), total=len(paths), unit="image", desc="decode images")
         for file, decoded in stack.enter_context(contextlib.closing(bar)):
             if isinstance(decoded, str):
@@ -176,8 +188,9 @@ def _write(folder: str, data_dir: str, listing: Listing, want: Wanted) -> int:
                 _check_bad(bad, want.max_bad_files)
                 continue
             add[file.split](decoded.image, file.label)
-            content.update(folder_lib.path_hash(file.path) + hashlib.sha256(decoded.content).digest())
+            content.update(folder_lib.path_hash(file.path) + decoded.sha256)
             small += decoded.side < want.size
+            shifted += decoded.shifted
             good.append(file)
     if small:
         log.warning("%d of %d images are smaller than %d and were enlarged", small, len(good), want.size)
@@ -194,6 +207,7 @@ def _write(folder: str, data_dir: str, listing: Listing, want: Wanted) -> int:
             "counts": counts,
             "class_names": listing.class_names,
             "unreadable": bad,
+            "shifted": shifted,
             "files": {split: size_and_hash(os.path.join(folder, split + ".tfrecord")) for split in SPLITS},
         },
     )

@@ -17,11 +17,13 @@ from tqdm import tqdm
 from vq_estimator import drawing
 from vq_estimator.data import folder as folder_lib
 from vq_estimator.data import pipeline
-from vq_estimator.data.decoding import decode_files
 from vq_estimator.data.files import atomic_folder, atomic_path, open_regular, parse_json
+from vq_estimator.data.image_decoding import decode_files
+from vq_estimator.data.model_view import View
 from vq_estimator.data.numpy_files import load_npy, load_npz
 from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError, one_line
+from vq_estimator.inference import preparation
 from vq_estimator.inference.calibration import fingerprint
 from vq_estimator.inference.loaded import Model
 
@@ -72,7 +74,7 @@ def of_split(model: Model, source: Source, split: str) -> Images:
 
 
 def of_array(model: Model, path: str) -> Images:
-    """A `.npy` of uint8 [N, H, W, C]; images of another size than the model's are resized as in training.
+    """A `.npy` of images, uint8 or uint16 [N, H, W, C], of any size (see `Model.prepare`).
 
     Raises:
       VQError: it can't be read, or is no such array.
@@ -81,45 +83,47 @@ def of_array(model: Model, path: str) -> Images:
         images = load_npy(path)
     except (OSError, ValueError) as e:
         raise VQError(f"input: {path!r} can't be read as a NumPy array ({_reason(e)})") from None
-    channels = model.config.model.channels
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != channels or not images.size:
-        got = f"{images.dtype} {list(images.shape)}"
-        raise VQError(f"input: got {got} in {path!r}, expected uint8 [N, H, W, {channels}]")
+    try:
+        preparation.check_array(images)
+    except VQError as e:
+        raise VQError(f"input: {path!r}: {e}") from None
     starts = range(0, len(images), BATCH)
     return Images(path, len(images), ((model.prepare(images[i : i + BATCH]), {}) for i in starts))
 
 
 def of_folder(model: Model, folder: str, max_bad_files: int = 100) -> Images:
-    """PNG and JPEG files below a folder, in the order of their paths; the square in the middle of each.
+    """All PNG and JPEG files below a folder, in the order of their paths; see `of_files`."""
+    return of_files(model, folder, folder_lib.paths(folder), max_bad_files)
+
+
+def of_files(model: Model, folder: str, names: Sequence[str], max_bad_files: int = 0) -> Images:
+    """PNG and JPEG files as the model sees them; `names` are their paths below `folder`.
 
     Unreadable ones are named and left out.
 
     Raises:
-      VQError: there is no image, or more than `max_bad_files` can't be read.
+      VQError: more than `max_bad_files` can't be read.
     """
-    m = model.config.model
-    names = sorted(f.path for f in folder_lib.read(folder).files)
+    view = View.of(model.config)
     paths = [folder_lib.encoded(os.path.join(folder, *name.split("/"))) for name in names]
 
     def batches():
         images, files, bad = [], [], 0
-        for name, found in zip(names, decode_files(paths, m.image_size, m.channels)):
+        for name, found in zip(names, decode_files(paths, view)):
             if isinstance(found, str):
-                log.warning("%s can't be read and is left out: %s", one_line(name), found)
                 bad += 1
                 if bad > max_bad_files:
-                    raise VQError(
-                        f"input: got {bad} files that can't be read, {name} the last ({found}), expected at most "
-                        f"{max_bad_files}; --max_bad_files changes that"
-                    )
+                    many = f"; expected at most {max_bad_files} such files, --max_bad_files changes that"
+                    raise VQError(f"input: {name}: can't be read: {found}" + (many if bad > 1 else ""))
+                log.warning("%s can't be read and is left out: %s", one_line(name), found)
                 continue
             images.append(found.image)
             files.append(name)
             if len(images) == BATCH:
-                yield model.prepare(np.stack(images)), {"files": np.array(files)}
+                yield np.stack(images), {"files": np.array(files)}
                 images, files = [], []
         if images:
-            yield model.prepare(np.stack(images)), {"files": np.array(files)}
+            yield np.stack(images), {"files": np.array(files)}
 
     return Images(folder, len(names), batches())
 

@@ -1,7 +1,7 @@
 """A trained run in a Python program: images to codes and back, samples, and what images cost in bits."""
 
 import math
-from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Union
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -9,11 +9,13 @@ import tensorflow.compat.v1 as tf
 from vq_estimator.config import Config, SpeechConfig
 from vq_estimator.data import pipeline
 from vq_estimator.data.codes import Codes
+from vq_estimator.data.model_view import View, Viewer
 from vq_estimator.errors import VQError
 from vq_estimator.inference import calibration as calibration_lib
 from vq_estimator.inference import evaluation, sampling
 from vq_estimator.inference import prior as prior_lib
 from vq_estimator.inference.calibration import Calibration
+from vq_estimator.inference.preparation import AnyImage, prepare
 from vq_estimator.inference.sampling import Samples
 from vq_estimator.inference.session import Closing, TrainedPrior, opened
 from vq_estimator.training import run_folder
@@ -62,6 +64,7 @@ class Model(Closing):
         self._ops: Dict[str, Any] = {}
         self._samplers: Dict[int, sampling.Sampler] = {}  # by top_k
         self._pricer: Optional[prior_lib.Pricer] = None
+        self._view, self._viewer = View.of(self.config), None  # type: View, Optional[Viewer]
 
         def build(model):
             images = tf.placeholder(tf.uint8, (None,) + self._shape)
@@ -73,22 +76,26 @@ class Model(Closing):
 
     def close(self) -> None:
         """Frees the sessions."""
-        for opened_one in filter(None, (self._session, self._pricer, *self._samplers.values())):
+        for opened_one in filter(None, (self._session, self._pricer, self._viewer, *self._samplers.values())):
             opened_one.close()
 
-    def prepare(self, images: np.ndarray) -> np.ndarray:
-        """Images uint8 [N, H, W, C] of another size, resized as those that the model was trained on."""
-        images = np.asarray(images)
-        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != self._shape[-1] or not images.size:
-            want = f"uint8 [N, H, W, {self._shape[-1]}]"
-            raise VQError(f"images: got {images.dtype} {list(images.shape)}, expected {want}")
+    def prepare(self, images: Union[np.ndarray, Sequence[AnyImage]]) -> np.ndarray:
+        """Images of any size as the model sees them, by the same steps as `vq-encode` (see `data.model_view`).
 
-        def build():
-            given = tf.placeholder(tf.uint8, [None, None, None, self._shape[-1]])
-            return given, pipeline.fit(given, self.config.model.image_size, self.config.model.binarize)
+        Args:
+          images: an array uint8 or uint16 [N, H, W, C], where C is 1 (grey), 3 (colour) or 4 (colour and opacity); or a
+            list of arrays [H, W, C] or [H, W], of Pillow images, or of names of PNG and JPEG files. Files and Pillow
+            images are turned as their EXIF says, and transparency is put on white.
 
-        given, fitted = self._op("prepare", build)
-        return self._batches(fitted, {given: images})
+        Returns:
+          uint8 [N, S, S, C] for `encode`.
+
+        Raises:
+          VQError: one of them is no such image.
+        """
+        if self._viewer is None:
+            self._viewer = Viewer(self._view)
+        return prepare(images, self._viewer, self._view.value_range)
 
     def encode(self, images: np.ndarray) -> np.ndarray:
         """Images to codes."""

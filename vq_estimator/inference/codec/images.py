@@ -12,7 +12,7 @@ import tensorflow.compat.v1 as tf
 
 from vq_estimator import drawing
 from vq_estimator.config import Config
-from vq_estimator.data import audio, pipeline, whole
+from vq_estimator.data import audio, lossless_images, pipeline
 from vq_estimator.data import folder as folder_lib
 from vq_estimator.data.files import atomic_folder, atomic_path
 from vq_estimator.data.numpy_files import load_npy
@@ -109,14 +109,14 @@ def of_files(folder: str, names: Sequence[str], channels: int, max_bad_files: in
     Raises:
       VQError: more than `max_bad_files` can't be read, or all.
     """
-    return of_readable(names, lambda name: whole.read(below(folder, name), channels), folder, max_bad_files)
+    return of_readable(names, lambda name: lossless_images.read(below(folder, name), channels), folder, max_bad_files)
 
 
 def of_readable(
     names: Sequence[str], read_file: Callable[[str], np.ndarray], folder: str, max_bad_files: int
 ) -> Images:
     """Those of some files that `read_file` gives as uint8 [H, W, C]; it raises ValueError where it can't."""
-    items, bad = [], 0
+    items, bad, reason = [], 0, ""
     for name in names:
         try:
             items.append(Item(name, *read_file(name).shape[:2]))
@@ -128,7 +128,8 @@ def of_readable(
                 raise VQError(f"input: {reason}{more}") from None
             log.warning("%s; it is left out", one_line(reason))
     if not items:
-        raise VQError(f"input: got no readable file in {folder!r}, expected one or more")
+        got = f"{len(names)} files in {folder!r} of which none can be compressed"
+        raise VQError(f"input: got {got}, expected one or more; the last one: {reason}")
     try:
         coding.renamed([item.name for item in items])
     except ValueError as e:  # said now, not when it is to be written
