@@ -8,9 +8,9 @@ from vq_estimator_launch import common
 from vq_estimator_launch.common import FLAGS, Group
 
 COMPARISON = Group("Comparison")
-COMPARISON.string("model_dirs", None, "run folders, or patterns of them, with commas between")
+COMPARISON.path("model_dirs", None, "run folders, or patterns of them, with commas between", several=True)
 COMPARISON.enum("split", "test", ("train", "validation", "test"), "the split that the runs were evaluated on")
-COMPARISON.string("out", None, "the chart to write, a PNG; without it only the table is printed")
+COMPARISON.path("out", None, "the chart to write, a PNG; without it only the table is printed")
 
 
 def main() -> None:
@@ -21,7 +21,7 @@ def main() -> None:
         raise VQError("model_dirs: got none, expected --model_dirs=RUN,RUN, evaluated run folders")
     if FLAGS.out is not None:
         common.check_writable("out", file=True)
-    rows = comparison.load(FLAGS.model_dirs.split(","), FLAGS.split)
+    rows = comparison.load(common.paths.several("model_dirs"), FLAGS.split)
     source = comparison.source(rows)
     print(comparison.table(rows))
     if FLAGS.out:

@@ -10,14 +10,14 @@ from vq_estimator_launch.common import FLAGS, Group
 
 common.run_flags(data=False)
 CONVERT = Group("Conversion")
-CONVERT.string("input", None, "a WAV or FLAC file of any rate; channels are mixed to one")
+CONVERT.path("input", None, "a WAV or FLAC file of any rate; channels are mixed to one")
 CONVERT.string("speaker", None, "the voice, by its name in the data")
 CONVERT.bool("reconstruct", False, "its own voice: that of the run's speakers in which it is likeliest")
 CONVERT.float("temperature", 1.0, "above 0; below 1 it is less noisy than speech is")
 CONVERT.float("guidance", 1.0, common.GUIDANCE)
 CONVERT.integer("draws", 1, "so many are made, and the one that is most of the asked voice is written")
 CONVERT.integer("seed", 0, "decides every draw")
-CONVERT.string("out", "converted.wav", "the WAV to write")
+CONVERT.path("out", "converted.wav", "the WAV to write")
 
 
 def main() -> None:

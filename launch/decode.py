@@ -10,8 +10,8 @@ from vq_estimator_launch.common import FLAGS, Group
 
 common.run_flags(data=False)
 DECODE = Group("Decoding")
-DECODE.string("input", None, "an .npz with `codes`, or a .npy of codes [N, h, w, L]")
-DECODE.string(
+DECODE.path("input", None, "an .npz with `codes`, or a .npy of codes [N, h, w, L]")
+DECODE.path(
     "out", "decoded", "a folder to make, a PNG or WAV for each; of images NAME.npy; or NAME.png, one picture of all"
 )
 DECODE.string("speaker", None, "speech: the voice of all, by its name in the data")

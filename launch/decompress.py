@@ -12,8 +12,8 @@ from vq_estimator_launch.common import FLAGS, Group
 
 common.run_flags(data=False)
 CODEC = Group("Codec")
-CODEC.string("input", None, "the file; may be given without --input=")
-CODEC.string(
+CODEC.path("input", None, "the file; may be given without --input=")
+CODEC.path(
     "out",
     "decompressed",
     "a folder to make, a PNG for each image; or NAME.npy; or NAME.png of one image; of speech a folder of WAVs, "

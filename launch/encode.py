@@ -17,14 +17,14 @@ from vq_estimator_launch.common import FLAGS, Group
 
 common.run_flags()
 ENCODE = Group("Encoding")
-ENCODE.string(
+ENCODE.path(
     "input",
     "test",
     "train, validation or test of the run's own data set; <data set>:<split> of another, such as fashion_mnist:test; "
     "a folder of PNG or JPEG files, or one such file; or a .npy of uint8 or uint16 [N, H, W, C]; of speech a split of "
-    "the run's own data, a folder, or a WAV or FLAC file",
+    "the run's own data, a folder, or a WAV or FLAC file; ./test is a folder",
 )
-ENCODE.string("out", "codes.npz", "the file to write")
+ENCODE.path("out", "codes.npz", "the file to write")
 
 
 def _images(model, coding):
@@ -43,14 +43,14 @@ def _images(model, coding):
 
 
 def _speech(opened) -> None:
-    from vq_estimator.data import pipeline
     from vq_estimator.inference import speech_coding
     from vq_estimator.inference.speech import SpeechModel
 
     given = FLAGS.input
     with SpeechModel(opened.model_dir, opened.checkpoint.path) as model:
-        if given in pipeline.SPLITS:
-            recordings = speech_coding.of_split(common.data_of_run(opened.config, measured=False), given)
+        found = common.split_of(opened.config, given)
+        if found:
+            recordings = speech_coding.of_split(*found)
         elif os.path.isdir(given):
             recordings = speech_coding.of_folder(model, given, FLAGS.max_bad_files)
         elif os.path.isfile(given):

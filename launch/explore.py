@@ -17,7 +17,7 @@ from vq_estimator_launch.common import FLAGS, Group
 
 common.run_flags()
 EXPLORE = Group("Exploration")
-EXPLORE.string("out", "explore", "the folder to write to")
+EXPLORE.path("out", "explore", "the folder to write to")
 EXPLORE.enum("split", "test", ("train", "validation", "test"), "which examples")
 EXPLORE.integer(
     "image",

@@ -11,7 +11,7 @@ from vq_estimator_launch.common import FLAGS, Group
 
 common.run_flags(data=False)
 EXPORT = Group("Export")
-EXPORT.string("export_dir", None, "the folder to make; TensorFlow Serving wants a number as its last part")
+EXPORT.path("export_dir", None, "the folder to make; TensorFlow Serving wants a number as its last part")
 
 
 def main() -> None:

@@ -12,10 +12,10 @@ from vq_estimator_launch import common
 from vq_estimator_launch.common import FLAGS, Group
 
 IMPORT = Group("Import")
-IMPORT.string("checkpoint", None, "tf-vqvae's checkpoint, such as models/mnist/last.ckpt")
-IMPORT.string("prior_checkpoint", None, "the PixelCNN over its codes, such as models/mnist/last-pixelcnn.ckpt [none]")
+IMPORT.path("checkpoint", None, "tf-vqvae's checkpoint, such as models/mnist/last.ckpt")
+IMPORT.path("prior_checkpoint", None, "the PixelCNN over its codes, such as models/mnist/last-pixelcnn.ckpt [none]")
 IMPORT.enum("dataset", "mnist", config_lib.IMAGE_DATASETS, "the data set that it was trained on; images: ImageNet")
-IMPORT.string("model_dir", None, "the run folder to make")
+IMPORT.path("model_dir", None, "the run folder to make")
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ SHARDS = Group("Shards")
 SHARDS.enum("dataset", "images", config_lib.IMAGE_DATASETS, "what is written; images: your own, below --data_dir")
 SHARDS.integer("image_size", None, "side of the images [mnist and fashion_mnist 24, cifar10 32, images 128]")
 SHARDS.integer("channels", None, "of images: 3 (colour) or 1 (grey) [3]")
-SHARDS.string("out", None, "the folder to make, or several with commas between them, filled in turn")
+SHARDS.path("out", None, "the folder to make, or several with commas between them, filled in turn", several=True)
 SHARDS.integer("shards", 16, "files of the training split; the other splits have as many as their size asks for")
 common.data_flags()
 common.own_files_flags()
@@ -32,7 +32,7 @@ def main() -> None:
     settings = {name: FLAGS[name].value for name in ("image_size", "channels", *common.OWN_FILES)}
     config = config_lib.make_config(FLAGS.dataset, **settings)
     source = common.locate_data(config, cache="tfrecord")
-    made = shards.write(source, config.model.image_size, FLAGS.out.split(","), FLAGS.shards)
+    made = shards.write(source, config.model.image_size, common.paths.several("out"), FLAGS.shards)
     size, _, channels = made["shape"]
     numbers = [f"{n:,} of {split} in {len(made['shards'][split])}" for split, n in made["counts"].items()]
     print(f"shards           {FLAGS.out}: images, {', '.join(numbers)}")

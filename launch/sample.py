@@ -25,7 +25,7 @@ SAMPLES.string("speaker", None, "speech: the voice of all [each in turn]")
 SAMPLES.float("seconds", None, "speech: how long each is [1]")
 SAMPLES.float("guidance", 1.0, common.GUIDANCE)
 SAMPLES.integer("seed", 0, "decides every draw")
-SAMPLES.string("out", None, "the picture to write, or of speech a folder to make, of WAVs [samples.png, samples]")
+SAMPLES.path("out", None, "the picture to write, or of speech a folder to make, of WAVs [samples.png, samples]")
 
 MOST = 10000  # images in a picture
 

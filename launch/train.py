@@ -135,7 +135,7 @@ TRAINING.float(
     "moving: then it may cost bits; 0: none [0]",
 )
 TRAINING.bool("flip", None, "mirror images left to right at random [no]")
-TRAINING.string(
+TRAINING.path(
     "warm_start",
     None,
     "run folder or provided model ({}) whose weights training begins with, as far as they fit; no k-means start "
@@ -156,9 +156,9 @@ SCALE.enum(
 SCALE.integer("cpu_devices", 1, "of mirrored without a GPU: parts of the CPU, to try it; not faster")
 
 OUTPUT = Group("Output")
-OUTPUT.string("model_dir", None, "the run folder [log/<dataset>-<preset>-[<quantizer>-]K<K>-D<D>]")
+OUTPUT.path("model_dir", None, "the run folder [log/<dataset>-<preset>-[<quantizer>-]K<K>-D<D>]")
 OUTPUT.bool("overwrite", False, "remove a run that is in model_dir and start anew")
-OUTPUT.string("checkpoint", "latest", "checkpoint of the final evaluation: latest, best (by validation), or a path")
+OUTPUT.path("checkpoint", "latest", "checkpoint of the final evaluation: latest, best (by validation), or a path")
 OUTPUT.integer(
     "save_checkpoints_steps", None, "steps between checkpoints, of which five are kept [1,000, CIFAR-10 500]"
 )

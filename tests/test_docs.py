@@ -30,7 +30,7 @@ def read(path):
 
 def flags():
     """Command to the flags that it defines, with those that `common` defines for it."""
-    defined = re.compile(r'^\s*\w+\.(?:string|integer|float|bool|enum)\(\s*"(\w+)"', re.MULTILINE)
+    defined = re.compile(r'^\s*\w+\.(?:string|path|integer|float|bool|enum)\(\s*"(\w+)"', re.MULTILINE)
     shared = dict(
         re.findall(r"^def (data_flags|run_flags)\(.*?\).*?\n(.*?)(?=^\S)", read("launch/common.py"), re.M | re.S)
     )

@@ -10,7 +10,7 @@ import shutil
 import stat
 import tempfile
 import zlib
-from typing import Any, BinaryIO, Iterator, NamedTuple, Optional, Tuple
+from typing import Any, BinaryIO, Iterator, List, NamedTuple, Optional, Tuple
 
 from vq_estimator.errors import VQError
 
@@ -102,6 +102,17 @@ def _sweep(parent: str, prefix: str) -> None:
                 with open_regular(os.path.join(left, LOCK)) as lock:
                     if _locked(lock):
                         shutil.rmtree(left)
+
+
+def split_paths(text: str) -> List[str]:
+    """Paths with commas between them; a folder or file that is there and has commas in its name is one of them."""
+    parts, paths = text.split(","), []
+    while parts:
+        names = (",".join(parts[:n]) for n in range(len(parts), 1, -1))
+        path = next((name for name in names if os.path.lexists(os.path.expanduser(name))), parts[0])
+        paths.append(path)
+        del parts[: path.count(",") + 1]
+    return paths
 
 
 def write_text(path: str, text: str) -> None:

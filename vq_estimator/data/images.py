@@ -70,7 +70,7 @@ def locate(data_dir: str, cache_dir: str, want: Wanted, cache: str = "auto", sou
     """
     if want.max_bad_files < 0:
         raise VQError(f"max_bad_files: got {want.max_bad_files}, expected 0 or more")
-    folders = data_dir.split(",")
+    folders = shards.folders_of(data_dir)
     if shards.found(folders):
         return shards.locate(folders, shards.Wanted(want.shape, source), MOST_IN_MEMORY, cache)
     listing = folder_lib.read(data_dir)

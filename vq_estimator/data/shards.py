@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from vq_estimator.data import pipeline, records
 from vq_estimator.data.catalogue import DatasetSpec
-from vq_estimator.data.files import atomic_path, read_json, write_json
+from vq_estimator.data.files import atomic_path, read_json, split_paths, write_json
 from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError, one_line
 
@@ -86,6 +86,11 @@ class Wanted(NamedTuple):
 
     shape: Tuple[int, int, int]
     source: Optional[str]
+
+
+def folders_of(data_dir: str) -> List[str]:
+    """The folders that a `data_dir` with commas in it names."""
+    return split_paths(data_dir)
 
 
 def found(folders: Sequence[str]) -> bool:

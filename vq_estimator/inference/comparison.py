@@ -26,7 +26,8 @@ def load(patterns: Sequence[str], split: str = "test") -> List[Row]:
     """
     rows = []
     for pattern in patterns:
-        folders = [f for f in sorted(glob.glob(pattern)) if os.path.isdir(f)]
+        found = [pattern] if os.path.isdir(pattern) else sorted(glob.glob(pattern))
+        folders = [f for f in found if os.path.isdir(f)]
         if not folders:
             raise VQError(f"model_dirs: got {pattern!r}, which is no folder; expected run folders")
         rows += [_row(folder.rstrip("/"), split) for folder in folders]

@@ -1,0 +1,173 @@
+"""How a script runs: its flags in groups, --help, and errors in one line."""
+
+import logging
+import os
+import re
+import signal
+import sys
+import textwrap
+from typing import Any, Callable, Optional
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
+
+import better_exceptions
+from absl import app, flags
+
+from vq_estimator import __version__
+from vq_estimator.errors import VQError, one_line
+from vq_estimator_launch import flag_files, paths, signals, streams
+
+FLAGS = flags.FLAGS
+CLUSTERS = ("multi_worker", "parameter_server")  # values of --distribution that read TF_CONFIG
+log = logging.getLogger("vq_estimator")
+_GROUPS = []  # type: List[Tuple[str, List[str]]]
+
+
+class Group:
+    """Flags that --help shows together."""
+
+    def __init__(self, title: str):
+        self._names = []  # type: List[str]
+        _GROUPS.append((title, self._names))
+
+    def _add(self, define: Callable, name: str, default: Any, text: str, *args, **kwargs) -> None:
+        define(name, default, *args, text, **kwargs)
+        self._names.append(name)
+
+    def string(self, name, default, text):
+        self._add(flags.DEFINE_string, name, default, text)
+
+    def path(self, name, default, text, several=False, variable=None):
+        """A path of this machine; see `paths`. `several`: with commas between them; `variable`: of the default."""
+        self._add(lambda *args: flags.DEFINE(paths.Parser(), *args), name, default, text)
+        paths.declare(name, several, variable)
+
+    def integer(self, name, default, text):
+        self._add(flags.DEFINE_integer, name, default, text)
+
+    def float(self, name, default, text):
+        self._add(flags.DEFINE_float, name, default, text)
+
+    def bool(self, name, default, text):
+        self._add(flags.DEFINE_bool, name, default, text)
+
+    def enum(self, name, default, values, text):
+        self._add(flags.DEFINE_enum, name, default, text, list(values))
+
+
+def _print_help(doc: str) -> None:
+    print(doc.strip() + "\n\nFlags:")
+    for title, names in _GROUPS:
+        print(f"\n  {title}")
+        for name in names:
+            flag = FLAGS[name]
+            kind = "|".join(flag.parser.enum_values) if hasattr(flag.parser, "enum_values") else flag.flag_type()
+            default = "" if flag.default is None else f" [default: {flag.default_as_str}]"
+            head = (
+                f"--[no]{name}" if flag.boolean else "--{}={}".format(name, kind.upper() if "|" not in kind else kind)
+            )
+            print("    " + head)
+            text = re.sub(r"^<[^>]*>: ", "", flag.help) + default  # absl repeats an enum's values there
+            print(textwrap.fill(text, 100, initial_indent=" " * 8, subsequent_indent=" " * 8))
+    print("\n  --version, --help; --helpfull lists the flags of all libraries too")
+
+
+def _parse(program: str, doc: str, argument: Optional[str]) -> Callable:
+    def parse(argv):
+        if any(a in ("--help", "-h", "-help") for a in argv[1:]):
+            _print_help(doc)
+            sys.exit(0)
+        if "--version" in argv[1:]:
+            print(program, __version__)
+            sys.exit(0)
+        try:
+            rest = FLAGS(flag_files.expand(argv))
+        except flags.Error as e:
+            _fail(program, _bad_flag(e), 2)
+        except VQError as e:
+            _fail(program, str(e), 2)
+        if len(rest) == 2 and argument and not FLAGS[argument].present:
+            FLAGS[argument].parse(rest.pop())
+        if len(rest) > 1:
+            _fail(program, f"got the argument {rest[1]!r}, expected only flags (--name=value); see --help", 2)
+        try:
+            paths.check_flags()
+        except VQError as e:
+            _fail(program, str(e), 1)
+        return rest
+
+    return parse
+
+
+def _bad_flag(error: flags.Error) -> str:
+    """absl's message; of a value that is none of the flag's kind it says how Python failed, here what is expected."""
+    found = re.match(r"flag --(\w+)=(.*?): ", str(error), re.DOTALL)
+    if not isinstance(error, flags.IllegalFlagValueError) or found is None:
+        return str(error)
+    flag = FLAGS[found.group(1)]
+    wanted = {"int": "an integer", "float": "a number", "bool": "true or false"}
+    want = wanted.get(flag.flag_type()) or "one of " + ", ".join(flag.parser.enum_values)
+    return f"flag --{found.group(1)}={found.group(2)}: expected {want}"
+
+
+def _fail(program: str, message: str, status: int) -> None:
+    print(f"{program}: error: {one_line(message)}", file=sys.stderr)
+    sys.exit(status)
+
+
+def run(main: Callable[[], None], doc: str, argument: Optional[str] = None) -> None:
+    """Runs a script: parses flags, sets up TensorFlow, turns user errors into one line and status 1 (2: bad flags).
+
+    `argument`: the flag whose value may be given without its name.
+    """
+    program = os.path.basename(sys.argv[0])
+
+    def start(argv):
+        del argv
+        # Our log goes around the progress bars; TensorFlow's is for those who ask with --verbosity.
+        handler = _TqdmHandler()
+        handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+        log.handlers, log.propagate = [handler], False
+        log.setLevel(logging.INFO)
+        better_exceptions.hook()
+        _leave_cluster()
+        import tensorflow.compat.v1 as tf
+
+        tf.disable_eager_execution()
+        tf.logging.set_verbosity(tf.logging.INFO if FLAGS["verbosity"].present else tf.logging.ERROR)
+        try:
+            main()
+            sys.stdout.flush()
+        except VQError as e:
+            _fail(program, str(e), 1)
+        except OSError as e:  # a full disk, a folder that can't be written
+            _fail(program, "{}: {}".format(e.filename or "file", e.strerror or e), 1)
+        except (MemoryError, tf.errors.ResourceExhaustedError) as e:
+            _fail(program, f"out of memory: {e}; expected smaller sizes or fewer images at once", 1)
+        except tf.errors.DataLossError as e:  # a record whose checksum is wrong
+            said = re.search(r"corrupted record at \d+|truncated record at \d+", e.message)
+            reason = f" ({said.group()})" if said else ""
+            _fail(program, f"data_dir: a file of records is damaged{reason}; make it anew", 1)
+
+    streams.make_robust()
+    signals.WATCH.start(program)
+    try:
+        app.run(start, flags_parser=_parse(program, doc, argument))
+    except OSError as e:  # stdout of --help
+        _fail(program, f"stdout: {e.strerror or e}", 1)
+    except KeyboardInterrupt as e:
+        signals.end(program, getattr(e, "number", signal.SIGINT))
+
+
+def _leave_cluster() -> None:
+    """Removes a TF_CONFIG that is not for this command: the Estimator would read it, and wait for its cluster."""
+    shared = "distribution" in FLAGS and FLAGS["distribution"].value in CLUSTERS
+    if not shared and os.environ.pop("TF_CONFIG", None):
+        log.info("TF_CONFIG is set and not used: only vq-train --distribution=%s reads it", " or ".join(CLUSTERS))
+
+
+class _TqdmHandler(logging.Handler):
+    def emit(self, record):
+        from tqdm import tqdm
+
+        tqdm.write(self.format(record), file=sys.stderr)
