@@ -4,6 +4,7 @@ A `Config` says everything that a run depends on except where its files lie. Imp
 a `VQError` that names the field, what it got and what it expects; nothing here imports TensorFlow.
 """
 
+from vq_estimator.config.intervals import INTERVALS, keep_intervals
 from vq_estimator.config.model import (
     DECODERS,
     INITIALIZERS,
@@ -70,6 +71,7 @@ __all__ = [
     "IMAGES",
     "IMAGE_DATASETS",
     "INITIALIZERS",
+    "INTERVALS",
     "LIKELIHOODS",
     "MSE",
     "OBJECTIVES",
@@ -112,6 +114,7 @@ __all__ = [
     "default_model_dir",
     "differences",
     "from_json",
+    "keep_intervals",
     "make_config",
     "make_prior_config",
     "to_dict",

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any, Dict, Optional, Tuple
 
 from vq_estimator.config.checks import check
+from vq_estimator.config.intervals import resolve_intervals
 from vq_estimator.config.model import (
     DECODERS,
     LIKELIHOODS,
@@ -51,7 +52,9 @@ def make_config(dataset: str, preset: Optional[str] = None, **given) -> Config:
         grey), `precision`, `codebook` ("gradient" or "ema"), any
         field of the codebook (`codebook_decay`, `kmeans_steps`, `restart_below`), `decoder` (one of DECODERS), its
         `decoder_kind`, `decoder_layers`, `decoder_maps` and `decoder_features`, the objective (`reconstruction_loss`,
-        `beta`), the optimizer and the training, `warm_start`; None is the preset's value.
+        `beta`), the optimizer and the training, `warm_start`; None is the preset's value. Of the intervals
+        (`save_summary_steps`, `eval_steps`, `save_checkpoints_steps`, `log_steps`) the preset has the largest values;
+        those that are not given follow `max_steps` (`resolve_intervals`).
 
     Raises:
       VQError: an unknown name, or a value that can't be.
@@ -82,7 +85,7 @@ def make_config(dataset: str, preset: Optional[str] = None, **given) -> Config:
         beta=_pick(given, "beta", base.objective.beta),
     )
     optimizer = _replace_known(base.optimizer, given)
-    train = _replace_known(base.train, given)
+    train = resolve_intervals(_replace_known(base.train, given), asked)
     if given:
         name = sorted(given)[0]
         check(name not in _OF_OTHERS, name, given[name], f"no value: {dataset} has no such setting")
