@@ -84,6 +84,18 @@ def deterministic_flag(group: Group) -> None:
     )
 
 
+def interval_flags(group: Group) -> None:
+    """How often a script that trains writes; see `config.keep_intervals` for a run that is resumed."""
+    group.integer("save_checkpoints_steps", None, "steps between checkpoints, of which five are kept [by max_steps]")
+    group.integer("save_summary_steps", None, "steps between summaries for TensorBoard [by max_steps: 50 or more]")
+    group.integer(
+        "eval_steps",
+        None,
+        "steps between evaluations on validation, at checkpoints [by max_steps: 5 evaluations or more]",
+    )
+    group.integer("log_steps", None, "steps between updates of the figures beside the progress bar [by max_steps]")
+
+
 def be_deterministic() -> None:
     """Does what --deterministic asks for."""
     if FLAGS.deterministic:

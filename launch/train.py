@@ -159,18 +159,7 @@ OUTPUT = Group("Output")
 OUTPUT.path("model_dir", None, "the run folder [log/<dataset>-<preset>-[<quantizer>-]K<K>-D<D>]")
 OUTPUT.bool("overwrite", False, "remove a run that is in model_dir and start anew")
 OUTPUT.path("checkpoint", "latest", "checkpoint of the final evaluation: latest, best (by validation), or a path")
-OUTPUT.integer(
-    "save_checkpoints_steps", None, "steps between checkpoints, of which five are kept [1,000, CIFAR-10 500]"
-)
-OUTPUT.integer("save_summary_steps", None, "steps between summaries for TensorBoard [1,000]")
-OUTPUT.integer(
-    "eval_steps",
-    None,
-    "steps between evaluations on validation, at checkpoints [5,000, tuned: 2,000, CIFAR-10 and images 2,500]",
-)
-OUTPUT.integer(
-    "log_steps", None, "steps between updates of the figures beside the progress bar [100, CIFAR-10 and images 10]"
-)
+common.interval_flags(OUTPUT)
 common.data_flags()
 common.own_files_flags()
 CACHE = Group("Cache")
@@ -265,6 +254,7 @@ def main() -> None:
     wanted = None
     if resumed:  # of what differs in a flag it is not the data's turn to complain
         old = run_folder.load_config(model_dir)
+        config = config_lib.keep_intervals(config, old, settings)
         wanted = old.dataset_source
         config = config_lib.as_resumed(config, old)
         run_folder.refuse_other(model_dir, config)

@@ -46,10 +46,7 @@ common.deterministic_flag(TRAINING)
 
 OUTPUT = Group("Output")
 OUTPUT.bool("overwrite", False, "remove a prior that is there and start anew")
-OUTPUT.integer("save_checkpoints_steps", None, "steps between checkpoints, of which five are kept [500, speech 100]")
-OUTPUT.integer("save_summary_steps", None, "steps between summaries for TensorBoard [1,000]")
-OUTPUT.integer("eval_steps", None, "steps between evaluations on validation, at checkpoints [500, speech 100]")
-OUTPUT.integer("log_steps", None, "steps between updates of the figures beside the progress bar [100]")
+common.interval_flags(OUTPUT)
 
 SETTINGS = [
     *("layers", "cycles", "maps", "embedding", "dropout", "max_steps", "batch_size", "learning_rate", "final_decay"),
@@ -138,13 +135,16 @@ def main() -> None:
         settings["cycles"] = 1 if settings["cycles"] is None else settings["cycles"]
         positive_int("cycles", settings["cycles"], MOST_LAYERS)  # a PixelCNN has codes of one number of columns
     prior_config = config_lib.make_prior_config(of, **settings)
+    folder = prior_trainer.folder(model_dir)
+    if not FLAGS.overwrite and os.path.isfile(os.path.join(folder, run_folder.CONFIG)):
+        old = run_folder.load_config(folder, config_lib.PriorConfig)
+        prior_config = config_lib.keep_intervals(prior_config, old, settings)
     precision.check(config.model.precision)
     prior_trainer.check(prior_config, model_dir, FLAGS.overwrite)
     codes = extraction.extract(config, checkpoint, source, model_dir)
     if speech:
         classes = max(len(source.class_names), 1)
         codes = {split: extraction.condition_labels(c, FLAGS.condition, classes) for split, c in codes.items()}
-    folder = prior_trainer.folder(model_dir)
     shown = _Speech(found, source.class_names) if speech else _Pictures(found, prior_config)
 
     def evaluated(at):

@@ -5,6 +5,7 @@ a `VQError` that names the field, what it got and what it expects; nothing here 
 """
 
 from vq_estimator.config.data import SPLITS_BY, DataConfig
+from vq_estimator.config.intervals import INTERVALS, keep_intervals
 from vq_estimator.config.model import (
     DECODERS,
     INITIALIZERS,
@@ -72,6 +73,7 @@ __all__ = [
     "IMAGES",
     "IMAGE_DATASETS",
     "INITIALIZERS",
+    "INTERVALS",
     "LIKELIHOODS",
     "MSE",
     "OBJECTIVES",
@@ -117,6 +119,7 @@ __all__ = [
     "default_model_dir",
     "differences",
     "from_json",
+    "keep_intervals",
     "make_config",
     "make_prior_config",
     "to_dict",

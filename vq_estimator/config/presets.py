@@ -50,7 +50,7 @@ def _digits_original(K, D):
     K, D = _or(K, 20), _positive(_or(D, 64))
     check(D % 4 == 0, "D", D, "a multiple of 4 (the network's layers have D/4, D/2 and D maps)")
     model = ModelConfig(24, 1, NetworkConfig(widths=(D // 4, D // 2, D)), VectorQuantizerConfig(K, D))
-    return model, ObjectiveConfig(), OptimizerConfig(), TrainConfig()
+    return model, ObjectiveConfig(), OptimizerConfig(), TrainConfig(eval_steps=10000)
 
 
 def _digits_tuned(K, D):
@@ -113,7 +113,7 @@ def _cifar_sonnet(K, D):
     # As many weights as there, where a 3 x 3 convolution of 128 maps stands before two residual blocks of 32.
     network = NetworkConfig(widths=(64, 128), residual_blocks=3, residual_width=60, initializer="he")
     quantizer = VectorQuantizerConfig(_or(K, 512), _or(D, 64), codebook=EMACodebook())
-    train = TrainConfig(batch_size=32, max_steps=10000, eval_steps=2500, log_steps=50)
+    train = TrainConfig(batch_size=32, max_steps=10000, eval_steps=2000, log_steps=50)
     # There the error is divided by the variance (0.063) and the commitment is a mean over D.
     objective = ObjectiveConfig(beta=2.5e-4)
     return (
@@ -151,7 +151,7 @@ def _images_original(K, D):
     K, D = _or(K, 512), _positive(_or(D, 128))
     check(D % 2 == 0, "D", D, "a multiple of 2 (the network's layers have D/2 and D maps)")
     network = NetworkConfig(widths=(D // 2, D), residual_blocks=4, residual_relu=True)
-    train = TrainConfig(batch_size=16, max_steps=50000, eval_steps=2500, log_steps=10)
+    train = TrainConfig(batch_size=16, max_steps=50000, save_checkpoints_steps=500, eval_steps=2500, log_steps=10)
     optimizer = OptimizerConfig(decay_steps=25000)
     return ModelConfig(128, 3, network, VectorQuantizerConfig(K, D)), ObjectiveConfig(), optimizer, train
 

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Tuple
 
 from vq_estimator.config.checks import MOST_LAYERS, MOST_MAPS, check, natural, number, positive_int
+from vq_estimator.config.intervals import resolve_intervals
 from vq_estimator.config.model import MOST_SIZE
 from vq_estimator.config.quantizer import MOST_ENTRIES
 from vq_estimator.config.run import OptimizerConfig, TrainConfig
@@ -103,6 +104,8 @@ _SPEECH = {
 def make_prior_config(codes: CodesConfig, **given) -> PriorConfig:
     """The defaults with what was given in their place; None is the default's value.
 
+    The intervals that are not given follow `max_steps` (`resolve_intervals`); the defaults have their largest values.
+
     Args:
       codes: what the prior is of.
       **given: fields of the network, the optimizer, the training, and `patience`.
@@ -111,12 +114,14 @@ def make_prior_config(codes: CodesConfig, **given) -> PriorConfig:
       VQError: an unknown name, or a value that can't be.
     """
     given = {name: value for name, value in given.items() if value is not None}
+    asked = set(given)
     base = PriorConfig(codes, **(_SPEECH if given.get("cycles") else {}))
     parts = {}
     for part in ("network", "optimizer", "train"):
         names = {f.name for f in dataclasses.fields(getattr(base, part))}
         changes = {name: given.pop(name) for name in list(given) if name in names}
         parts[part] = dataclasses.replace(getattr(base, part), **changes)
+    parts["train"] = resolve_intervals(parts["train"], asked)
     patience = given.pop("patience", base.patience)
     one_row = not parts["network"].cycles or codes.grid[0] == 1
     check(one_row, "cycles", parts["network"].cycles, "no value: a WaveNet is for codes in one row, those of speech")

@@ -79,7 +79,7 @@ class OptimizerConfig:
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
     """How long and how often; of what is here a step depends on `batch_size`, `seed` and `flip` (images mirrored left
-    to right at random)."""
+    to right at random). A preset's intervals are the largest ones; `config/intervals.py` makes them a run's own."""
 
     batch_size: int = 32
     max_steps: int = 60000

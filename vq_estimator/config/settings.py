@@ -5,6 +5,7 @@ from typing import Any, Dict, Optional, Tuple
 
 from vq_estimator.config.checks import check
 from vq_estimator.config.data import RULES, DataConfig
+from vq_estimator.config.intervals import resolve_intervals
 from vq_estimator.config.model import (
     DECODERS,
     LIKELIHOODS,
@@ -54,7 +55,9 @@ def make_config(dataset: str, preset: Optional[str] = None, **given) -> Config:
         field of the codebook (`codebook_decay`, `kmeans_steps`, `restart_below`), `decoder` (one of DECODERS), its
         `decoder_kind`, `decoder_layers`, `decoder_maps` and `decoder_features`, the objective (`reconstruction_loss`,
         `beta`), the optimizer and the training, how own files are read (`splits`, `speaker_level`,
-        `value_range`: "MIN,MAX"), `warm_start`; None is the preset's value.
+        `value_range`: "MIN,MAX"), `warm_start`; None is the preset's value. Of the intervals
+        (`save_summary_steps`, `eval_steps`, `save_checkpoints_steps`, `log_steps`) the preset has the largest values;
+        those that are not given follow `max_steps` (`resolve_intervals`).
 
     Raises:
       VQError: an unknown name, or a value that can't be.
@@ -85,7 +88,7 @@ def make_config(dataset: str, preset: Optional[str] = None, **given) -> Config:
         beta=_pick(given, "beta", base.objective.beta),
     )
     optimizer = _replace_known(base.optimizer, given)
-    train = _replace_known(base.train, given)
+    train = resolve_intervals(_replace_known(base.train, given), asked)
     data = _data(dataset, given)
     if given:
         name = sorted(given)[0]

@@ -50,7 +50,7 @@ def vqvae_model_fn(features, labels, mode, params, config):
     if speech:
         pictures = summaries.sounds(model, x, out.quantized, speakers)
     else:
-        few = summaries.SHOWN
+        few = summaries.max_images(run.model.image_size)
         pictures = summaries.pictures(x[:few], out.quantized.codes, model.decode_vectors(out.quantized.z_q[:few]))
     shown = objectives.quality(terms, run.model)
     if mode == tf_estimator.ModeKeys.EVAL:

@@ -1,7 +1,7 @@
 """What TensorBoard shows of a VQ-VAE."""
 
 import math
-from typing import Dict
+from typing import Dict, List, Tuple
 
 import tensorflow.compat.v1 as tf
 
@@ -12,21 +12,43 @@ from vq_estimator.nn.module import static_shape
 from vq_estimator.nn.quantizers import Quantized
 from vq_estimator.training import metrics
 
-COLUMNS, ROWS = 8, 4
-SHOWN = COLUMNS * ROWS
+COLUMNS, ROWS = 8, 4  # of a grid of images, at most
+GRID_PIXELS = 2**20  # of a grid, at most, unless one image has more
 FRAME, HOP = 256, 64  # samples of a spectrogram's window, and between two
 FLOOR_DB = -80.0  # below the loudest: black
 OTHERS = 2  # voices that a recording is converted to
 MOST_SECONDS = 2  # of a recording
 
 
+def max_images(image_size: int) -> int:
+    """The number of images of a size that a grid shows at most: 32, and fewer of images above 181 x 181."""
+    return max(1, min(ROWS * COLUMNS, GRID_PIXELS // image_size**2))
+
+
+def grid_shapes(most: int) -> List[Tuple[int, int]]:
+    """The rows and columns of the grid for 0, 1, .. `most` images: every cell has an image, so some may be left out."""
+    shapes = [(0, 0)]
+    for num in range(1, most + 1):
+        full = [(r, c) for r in range(1, ROWS + 1) for c in range(r, COLUMNS + 1) if r * c <= num]
+        # The most images; of equal ones the shape that is nearest to one twice as wide as high.
+        shapes.append(max(full, key=lambda s: (s[0] * s[1], -abs(math.log(s[1] / s[0] / 2.0)), s[0])))
+    return shapes
+
+
 def image_grid(images: tf.Tensor) -> tf.Tensor:
-    """The first images of a batch uint8 [B, S, S, C] as one of ROWS x COLUMNS: [1, ROWS * S, COLUMNS * S, C]."""
+    """Arranges the first images of a batch in one.
+
+    Args:
+      images: uint8 [B, S, S, C].
+
+    Returns:
+      uint8 [1, rows * S, columns * S, C]; `grid_shapes` has the rows and columns.
+    """
     _, height, width, channels = static_shape(images)
-    missing = tf.maximum(SHOWN - tf.shape(images)[0], 0)
-    images = tf.concat([images[:SHOWN], tf.zeros([missing, height, width, channels], tf.uint8)], 0)
-    images = tf.reshape(images, [ROWS, COLUMNS, height, width, channels])
-    return tf.reshape(tf.transpose(images, [0, 2, 1, 3, 4]), [1, ROWS * height, COLUMNS * width, channels])
+    most = max_images(height)
+    rows, columns = tf.unstack(tf.gather(grid_shapes(most), tf.minimum(tf.shape(images)[0], most)))
+    images = tf.reshape(images[: rows * columns], [rows, columns, height, width, channels])
+    return tf.reshape(tf.transpose(images, [0, 2, 1, 3, 4]), [1, rows * height, columns * width, channels])
 
 
 def pictures(images: tf.Tensor, codes: tf.Tensor, decoded: tf.Tensor):
