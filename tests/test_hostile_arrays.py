@@ -115,3 +115,94 @@ def test_an_array_can_not_ask_for_memory(tmp_path):
     with pytest.raises(ValueError, match="has 10485760 bytes, expected at most 1000000"):
         numpy_files.load_npz(path, ["codes"], 10**6)
     assert numpy_files.load_npz(path, ["codes"], 11 << 20)["codes"].nbytes == 10 << 20
+
+
+def npy_of(header, content=b"", version=1):
+    """A file with a header of some text."""
+    text = header.encode("utf-8")
+    width = 2 if version == 1 else 4
+    return b"\x93NUMPY" + bytes([version, 0]) + len(text).to_bytes(width, "little") + text + content
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (6L,), }",  # Python 2
+        "{'shape': (6,), 'fortran_order': False, 'descr': '|u1'}",
+        '{"descr": "|u1", "fortran_order": False, "shape": (6,)}',
+        "{ 'descr' : 'u1' , 'fortran_order' : False , 'shape' : ( 6 , ) }\n",
+        "{'descr': '<u1', 'fortran_order': True, 'shape': (2, 3)}",
+        "{'descr': 'B',\t'fortran_order': False,\n 'shape': (0x6,)}",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (6L, 1L), }   \n",
+    ],
+)
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_every_header_that_numpy_reads_is_read(tmp_path, header, version, recwarn):
+    if version == 3 and "L" in header:
+        header = header.replace("L", "")  # NumPy reads those of Python 2 in files of its time alone
+    content = bytes(range(6))
+    path = write(tmp_path / "a.npy", npy_of(header, content, version))
+    found = numpy_files.load_npy(path)
+    assert not recwarn.list
+    np.testing.assert_array_equal(found, np.load(path))
+    with zipfile.ZipFile(str(tmp_path / "a.npz"), "w") as archive:
+        archive.write(path, "codes.npy")
+    np.testing.assert_array_equal(numpy_files.load_npz(str(tmp_path / "a.npz"), ["codes"], 100)["codes"], found)
+
+
+@pytest.mark.parametrize("dtype", ["<i2", ">i2", ">u4", "<f2", ">f8", "|b1", "<U5", ">U5", "|i1", "<u8"])
+@pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
+def test_plain_arrays_of_any_byte_order_memory_order_and_version(tmp_path, dtype, version):
+    array = np.arange(24).reshape(2, 3, 4).astype(dtype)
+    for number, one in enumerate([array, np.asfortranarray(array), array[:0], array[0, 0, 0]]):
+        path = str(tmp_path / f"{number}.npy")
+        with open(path, "wb") as f:
+            np.lib.format.write_array(f, np.asanyarray(one), version)
+        found = numpy_files.load_npy(path)
+        np.testing.assert_array_equal(found, one)
+        assert found.dtype == one.dtype and found.shape == one.shape
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *("(" * 3000, "-" * 3000 + "1", "[" * 90 + "]" * 90, "1+" * 1500 + "1", "9" * 4400, "~" * 4000 + "0"),
+        *("", "None", "'" * 3, "{'descr'", "\\\n \\", "{", "}", "\x0c  x", "a:\n  b\n c", "{**{}}", "x()", "\u00e9"),
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (-1,)}",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (6.0,)}",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': 6}",
+        "{'descr': '|u1', 'fortran_order': 0, 'shape': (6,)}",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (6,), 'more': 1}",
+        "{'descr': '|u1', 'fortran_order': False}",
+        "{'descr': '|O', 'fortran_order': False, 'shape': (6,)}",
+        "{'descr': '|V1', 'fortran_order': False, 'shape': (6,)}",
+        "{'descr': '|S1', 'fortran_order': False, 'shape': (6,)}",
+        "{'descr': '<M8[s]', 'fortran_order': False, 'shape': (6,)}",
+        "{'descr': '<c8', 'fortran_order': False, 'shape': (6,)}",
+        "{'descr': '<f16', 'fortran_order': False, 'shape': (1,)}",
+        "{'descr': '(2,3)u1', 'fortran_order': False, 'shape': (1,)}",
+        "{'descr': ('|u1', (6,)), 'fortran_order': False, 'shape': (1,)}",
+        "{'descr': [('a', '|u1'), ('b', '|O')], 'fortran_order': False, 'shape': (1,)}",
+        "{'descr': [], 'fortran_order': False, 'shape': (1,)}",
+        "{'descr': '<U0', 'fortran_order': False, 'shape': (1,)}",
+        "{'descr': '', 'fortran_order': False, 'shape': (1,)}",
+        "{'descr': None, 'fortran_order': False, 'shape': (1,)}",
+        "{'descr': 'datetime', 'fortran_order': False, 'shape': (1,)}",
+        "{'descr': '<U99999999999', 'fortran_order': False, 'shape': (1,)}",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1)}",
+    ],
+)
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_hostile_headers_are_one_line(tmp_path, header, version, recwarn, capfd):
+    path = write(tmp_path / "a.npy", npy_of(header, bytes(64), version))
+    with pytest.raises(ValueError) as e:
+        numpy_files.load_npy(path)
+    assert str(e.value).isprintable() and len(str(e.value)) < 200
+    assert not recwarn.list and capfd.readouterr() == ("", "")
+
+
+def test_the_length_of_a_header_asks_for_no_memory(tmp_path):
+    for length in (2**32 - 1, 10001):
+        content = b"\x93NUMPY\2\0" + length.to_bytes(4, "little") + b" " * 20000
+        with pytest.raises(ValueError, match="its header of"):
+            numpy_files.load_npy(write(tmp_path / "a.npy", content))

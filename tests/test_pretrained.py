@@ -203,9 +203,12 @@ def with_size(config, size):
 
 def test_wrong_input_is_one_line(small_run):
     with Model(small_run[1]) as model:
-        bad_images = (np.zeros([1, 28, 28, 1], np.uint8), np.zeros([1, 24, 24, 1]), np.zeros([0, 24, 24, 1], np.uint8))
-        for images in bad_images:
-            with pytest.raises(VQError, match=r"images: got .*, expected uint8 \[N, 24, 24, 1\]; prepare"):
+        for images, hint in (
+            (np.zeros([1, 28, 28, 1], np.uint8), "; prepare"),
+            (np.zeros([1, 24, 24, 1]), ", levels 0 to 255: multiply floats of 0 to 1 by 255"),
+            (np.zeros([0, 24, 24, 1], np.uint8), ""),
+        ):
+            with pytest.raises(VQError, match=r"images: got .*, expected uint8 \[N, 24, 24, 1\]" + hint):
                 model.encode(images)
         with pytest.raises(VQError, match=r"images: got float64 \[1\], expected uint8 or uint16 \[N, H, W, C\]"):
             model.prepare(np.zeros([1]))

@@ -5,8 +5,11 @@ from typing import NamedTuple, Optional
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from vq_estimator.config import arguments
+from vq_estimator.config.model import MOST_SIZE
 from vq_estimator.data import pipeline
 from vq_estimator.data.sources import Source
+from vq_estimator.errors import VQError
 
 
 class Examples(NamedTuple):
@@ -17,12 +20,23 @@ class Examples(NamedTuple):
 
 
 def load(source: Source, split: str, image_size: int, num: Optional[int] = None, binarize: bool = False) -> Examples:
-    """The first `num` examples of a split (None: all) as a model of that image size sees them, in the files' order."""
+    """The first `num` examples of a split (None: all) as a model of that image size sees them, in the files' order.
+
+    Raises:
+      VQError: a value that can't be.
+    """
+    if not isinstance(source, Source):
+        raise VQError(f"source: got {type(source).__name__}, expected what sources.locate or images.locate gives")
+    split = arguments.one_of("split", split, pipeline.SPLITS)
+    image_size = arguments.integer("image_size", image_size, 1, MOST_SIZE)
+    num = None if num is None else arguments.integer("num", num, 1)
+    binarize = arguments.boolean("binarize", binarize)
     n = pipeline.split_size(source, split)
     n = n if num is None else min(n, num)
     parts, left = [], n
     with tf.Graph().as_default(), tf.Session() as session:
-        dataset = pipeline.evaluation_dataset(source, split, image_size, max(1, min(n, 500)), binarize)
+        batch = max(1, min(n, pipeline.evaluation_batch(image_size**2 * source.spec.shape[-1])))
+        dataset = pipeline.evaluation_dataset(source, split, image_size, batch, binarize)
         features = tf.data.make_one_shot_iterator(dataset).get_next()
         while left > 0:
             found = session.run(features)

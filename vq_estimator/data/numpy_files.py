@@ -4,21 +4,20 @@ np.load believes the header: it allocates what that asks for before it reads, an
 array's dtype is a number, a bool or text, and its bytes are counted before any is read.
 """
 
-import re
+import io
+import warnings
 import zipfile
 import zlib
 from typing import BinaryIO, Dict, NamedTuple, Sequence, Tuple
 
 import numpy as np
+from numpy.lib import format as np_format
 
 from vq_estimator.data.files import open_regular
 
-MAGIC = b"\x93NUMPY"
-MOST_HEADER = 4096  # bytes
-_HEADER = re.compile(
-    rb"\{\s*'descr':\s*'([<>|=][biuU]\d{1,9}|[<>|=]f[248])',\s*'fortran_order':\s*(True|False),"
-    rb"\s*'shape':\s*\(([\d\s,]*)\)\s*,?\s*\}\s*"
-)
+MAX_HEADER = 10000  # bytes, as in NumPy
+NESTING, MAX_NESTING = (b"(", b"[", b"{", b"-", b"+", b"~"), 100  # so that Python's parser of literals stays shallow
+PLAIN = {"b": (1,), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "f": (2, 4, 8)}  # bytes of a number; text has any
 
 
 class _Header(NamedTuple):
@@ -38,24 +37,36 @@ class _Header(NamedTuple):
 
 
 def _read_header(f: BinaryIO) -> _Header:
-    """Raises ValueError where no plain array begins."""
-    start = f.read(8)
-    if start[:6] != MAGIC or start[6:7] not in (b"\1", b"\2", b"\3"):
+    """Reads a header with NumPy's own functions, from a buffer that is bounded before they see it.
+
+    Raises:
+      ValueError: no plain array begins here.
+    """
+    magic = f.read(8)
+    if magic[:6] != np_format.MAGIC_PREFIX or magic[6:] not in (b"\1\0", b"\2\0", b"\3\0"):
         raise ValueError("it is no NumPy array")
-    width = 2 if start[6] == 1 else 4
-    length = int.from_bytes(f.read(width), "little")
-    text = f.read(min(length, MOST_HEADER))
-    found = _HEADER.fullmatch(text)
-    if found is None or len(text) != length:
-        raise ValueError("it is no array of numbers or text (an array of objects would be a pickle, which is not read)")
-    shape = tuple(int(n) for n in found.group(3).replace(b" ", b"").split(b",") if n)
+    width = 2 if magic[6] == 1 else 4
+    size = f.read(width)
+    length = int.from_bytes(size, "little")
+    text = f.read(min(length, MAX_HEADER))
+    if sum(map(text.count, NESTING)) > MAX_NESTING:
+        raise ValueError("its header can't be read")
+    if len(text) != length:
+        raise ValueError(f"its header of {length} bytes is cut off, or longer than {MAX_HEADER}")
+    # Version 3 differs from 2 by the encoding of names of fields, which no plain array has.
+    read = np_format.read_array_header_1_0 if magic[6] == 1 else np_format.read_array_header_2_0
     try:
-        dtype = np.dtype(found.group(1).decode("ascii"))
-    except (TypeError, ValueError):
-        raise ValueError("its dtype is unknown") from None
-    if not dtype.itemsize or max(shape, default=0) >= 2**31 or len(shape) > 16:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a header of Python 2 is read, and nobody can save it anew
+            shape, fortran, dtype = read(io.BytesIO(size + text))
+    except Exception:  # a hostile literal: RecursionError, MemoryError, TokenError and more
+        raise ValueError("its header can't be read") from None
+    if dtype.kind != "U" and dtype.itemsize not in PLAIN.get(dtype.kind, ()):
+        raise ValueError("it is no array of numbers or text (an array of objects would be a pickle, which is not read)")
+    shape = tuple(int(n) for n in shape)
+    if not dtype.itemsize or len(shape) > 16 or not all(0 <= n < 2**31 for n in shape):
         raise ValueError(f"its shape {list(shape)} can't be")
-    return _Header(dtype, found.group(2) == b"True", shape, 8 + width + length)
+    return _Header(dtype, fortran, shape, len(magic) + width + length)
 
 
 def load_npy(path: str) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Union
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.config import Config, SpeechConfig
+from vq_estimator.config import Config, SpeechConfig, arguments
 from vq_estimator.data import pipeline
 from vq_estimator.data.codes import Codes
 from vq_estimator.data.model_view import View, Viewer
@@ -16,12 +16,13 @@ from vq_estimator.inference import evaluation, sampling
 from vq_estimator.inference import prior as prior_lib
 from vq_estimator.inference.calibration import Calibration
 from vq_estimator.inference.preparation import AnyImage, prepare
-from vq_estimator.inference.sampling import Samples
+from vq_estimator.inference.sampling import Samples, check_num, check_seed, check_temperature, check_top_k
 from vq_estimator.inference.session import Closing, TrainedPrior, opened
 from vq_estimator.training import run_folder
 from vq_estimator.training.run_folder import Checkpoint
 
 BATCH = 100
+MOST_FIRST = 10**9  # place of an image among those that are decoded in parts
 
 
 class Bits(NamedTuple):
@@ -52,6 +53,7 @@ class Model(Closing):
         Raises:
           VQError: there is no such run or checkpoint.
         """
+        model_dir, which = arguments.path("model_dir", model_dir), arguments.path("checkpoint", which)
         self.config: Config = run_folder.load_config(model_dir)
         if isinstance(self.config.model, SpeechConfig):
             raise VQError(f"model_dir: got {model_dir!r}, a run of speech, expected one of images; see SpeechModel")
@@ -76,7 +78,8 @@ class Model(Closing):
 
     def close(self) -> None:
         """Frees the sessions."""
-        for opened_one in filter(None, (self._session, self._pricer, self._viewer, *self._samplers.values())):
+        super().close()
+        for opened_one in filter(None, (self._pricer, self._viewer, *self._samplers.values())):
             opened_one.close()
 
     def prepare(self, images: Union[np.ndarray, Sequence[AnyImage]]) -> np.ndarray:
@@ -93,6 +96,7 @@ class Model(Closing):
         Raises:
           VQError: one of them is no such image.
         """
+        self.check_open()
         if self._viewer is None:
             self._viewer = Viewer(self._view)
         return prepare(images, self._viewer, self._view.value_range)
@@ -110,14 +114,17 @@ class Model(Closing):
           shared: draw all images with the same noise, so that what differs between them is due to the codes.
           first: the place of the first image, a multiple of 100, where the codes are a part of more.
         """
-        sampling.check_seed(seed)
+        seed, shared = check_seed(seed), arguments.boolean("shared", shared)
+        first = arguments.integer("first", first, 0, MOST_FIRST, f"a multiple of {BATCH}, from 0 to {MOST_FIRST:,}")
+        if first % BATCH:
+            raise VQError(f"first: got {first}, expected a multiple of {BATCH}")
+        codes = self._checked_codes(codes)
 
         def build():
             given, draw = tf.placeholder(tf.int32, (None,) + self.config.model.grid), tf.placeholder(tf.int64, [])
             return given, draw, self._model.decode(given, draw, shared)
 
         given, draw, images = self._op(f"decode {shared}", build)
-        codes = self._checked_codes(codes)
         # What is drawn depends on the place in a batch, so that those of an autoregressive decoder have one size.
         size = BATCH if evaluation.draws(self.config) else self._size
         starts = range(first, first + len(codes), size)
@@ -141,8 +148,11 @@ class Model(Closing):
         Raises:
           VQError: the run has no prior, or a value that can't be.
         """
+        self.check_open()
         if self.prior is None:
             raise VQError("prior: the run has none; train it with train_prior.py")
+        num, temperature, seed = check_num(num), check_temperature(temperature), check_seed(seed)
+        top_k = check_top_k(top_k, self.prior.config.codes.K)
         each = sampling.labels_for(self.prior.config.codes.classes, num, labels)
         if top_k not in self._samplers:
             self._samplers[top_k] = sampling.Sampler(self.config, self.checkpoint, self.prior, top_k)
@@ -205,11 +215,7 @@ class Model(Closing):
         return np.concatenate(parts)
 
     def _checked(self, images: np.ndarray) -> np.ndarray:
-        images, want = np.asarray(images), "uint8 [N, {}, {}, {}]".format(*self._shape)
-        if images.dtype != np.uint8 or images.shape[1:] != self._shape or not len(images):
-            raise VQError(
-                f"images: got {images.dtype} {list(images.shape)}, expected {want}; prepare(images) resizes them"
-            )
+        images = arguments.array("images", images, "uint8", ("N", *self._shape), _hint(images))
         if self.config.model.binarize and not ((images == 0) | (images == 255)).all():
             raise VQError(
                 "images: got levels between 0 and 255, expected those two alone; prepare(images) makes them so"
@@ -217,10 +223,14 @@ class Model(Closing):
         return images
 
     def _checked_codes(self, codes: np.ndarray) -> np.ndarray:
-        codes, grid, K = np.asarray(codes), self.config.model.grid, self.config.model.quantizer.K
-        if not np.issubdtype(codes.dtype, np.integer) or codes.shape[1:] != grid or not len(codes):
-            want = "integers [N, {}, {}, {}]".format(*grid)
-            raise VQError(f"codes: got {codes.dtype} {list(codes.shape)}, expected {want}")
-        if codes.min() < 0 or codes.max() >= K:
-            raise VQError(f"codes: got {codes.min()} to {codes.max()}, expected codes from 0 to {K - 1}")
-        return codes.astype(np.int32)
+        return arguments.codes("codes", codes, ("N", *self.config.model.grid), self.config.model.quantizer.K)
+
+
+def _hint(images: Any) -> str:
+    """Of a message: what to do with images that are refused."""
+    kind = getattr(getattr(images, "dtype", None), "kind", "")
+    if kind == "f":
+        return ", levels 0 to 255: multiply floats of 0 to 1 by 255 and round them"
+    if kind == "u" and images.ndim == 4 and images.shape[-1]:
+        return "; prepare(images) resizes them"
+    return ", levels 0 to 255"

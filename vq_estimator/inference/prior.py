@@ -12,7 +12,7 @@ from vq_estimator.config import Config, PriorConfig
 from vq_estimator.data.codes import Codes
 from vq_estimator.errors import VQError
 from vq_estimator.inference.calibration import fingerprint
-from vq_estimator.inference.session import Closing, TrainedPrior, leave, opened, restored
+from vq_estimator.inference.session import Closing, TrainedPrior, opened, restored
 from vq_estimator.training import prior_trainer, run_folder
 from vq_estimator.training.run_folder import Checkpoint
 
@@ -119,10 +119,6 @@ class Pricer(Closing):
             return z, label, tf.reduce_sum(code_prior.log_prob(z, labels), [1, 2, 3])
 
         self._session, (self._z, self._label, self._log_p) = opened(config, checkpoint.path, build, prior)
-
-    def close(self) -> None:
-        """Frees the session."""
-        leave(self._session)
 
     def cost(self, codes: Codes) -> CodeCost:
         """What codes [N, h, w, L] cost."""

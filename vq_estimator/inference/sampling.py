@@ -1,18 +1,19 @@
 """New images: codes drawn from the prior, decoded."""
 
-from typing import List, NamedTuple, Optional, Sequence
+from typing import Any, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from vq_estimator import drawing
-from vq_estimator.config import Config
+from vq_estimator.config import Config, arguments
 from vq_estimator.errors import VQError
-from vq_estimator.inference.session import Closing, TrainedPrior, interruptible, leave, opened
+from vq_estimator.inference.session import Closing, TrainedPrior, interruptible, opened
 from vq_estimator.nn.prior import Sampling
 from vq_estimator.training.run_folder import Checkpoint
 
 BATCH = 100  # always drawn whole, so that the first images do not depend on how many are asked for
+MOST_SAMPLES = 10**6  # of one call
 MOST_GUIDANCE = 100
 MOST_DRAWS = 1000  # of one recording, of which the best is taken
 
@@ -31,16 +32,14 @@ def labels_for(classes: int, num: int, asked: Optional[Sequence[int]] = None) ->
     Raises:
       VQError: a class is asked for that there is not, or twice, or `num` is no multiple of their number.
     """
-    if num < 1:
-        raise VQError(f"num: got {num}, expected 1 or more")
+    num = check_num(num)
     if not classes:
         if asked is not None:
             raise VQError("labels: got some, expected none: the prior is not conditional on classes")
         return None
-    asked = list(range(classes) if asked is None else asked)
+    asked = arguments.listed("labels", range(classes) if asked is None else asked, "a list of classes")
+    asked = [arguments.integer("labels", k, 0, classes - 1, f"classes from 0 to {classes - 1}") for k in asked]
     for label in asked:
-        if not 0 <= label < classes:
-            raise VQError(f"labels: got {label}, expected classes from 0 to {classes - 1}")
         if asked.count(label) > 1:
             raise VQError(f"labels: got {label} twice, expected each class once")
     if not asked or num % len(asked):
@@ -53,9 +52,22 @@ def shown_classes(classes: int, most: int = 10) -> Optional[List[int]]:
     return list(range(min(classes, most))) if classes else None
 
 
-def check_seed(seed: int) -> None:
-    if not 0 <= seed < 2**31:
-        raise VQError(f"seed: got {seed}, expected an integer from 0 to 2147483647")
+def check_num(num: Any) -> int:
+    """A number of samples, as a plain integer; VQError where it is none."""
+    num = arguments.integer("num", num, 1, 2**62, "1 or more")
+    return arguments.integer("num", num, 1, MOST_SAMPLES, f"at most {MOST_SAMPLES:,} samples in one call")
+
+
+def check_seed(seed: Any) -> int:
+    """A seed as a plain integer; VQError where it is none."""
+    return arguments.integer("seed", seed, 0, 2**31 - 1, "an integer from 0 to 2147483647")
+
+
+def check_part_seed(seed: Any) -> int:
+    """A seed, or one that `part_seed` or `speech.draw_seed` made of one; VQError where it is neither."""
+    number = arguments.integer("seed", seed, 0, 2**63 - 1, "an integer from 0 to 2147483647")
+    check_seed(number % 2**32)
+    return number
 
 
 def part_seed(seed: int, number: int) -> int:
@@ -63,19 +75,24 @@ def part_seed(seed: int, number: int) -> int:
     return seed + (number << 32)
 
 
-def check_temperature(temperature: float) -> None:
-    if not 0 < temperature < float("inf"):
-        raise VQError(f"temperature: got {temperature}, expected a number above 0")
+def check_temperature(temperature: Any) -> float:
+    """A temperature as a plain float; VQError where it is none. A float32 divides by it, so it has bounds."""
+    return arguments.real("temperature", temperature, 1e-6, 1e6, "a number above 0, from 0.000001 to 1,000,000")
 
 
-def check_guidance(guidance: float) -> None:
-    if not 0 <= guidance <= MOST_GUIDANCE:
-        raise VQError(f"guidance: got {guidance}, expected a number from 0 to {MOST_GUIDANCE}")
+def check_guidance(guidance: Any) -> float:
+    """A guidance as a plain float; VQError where it is none."""
+    return arguments.real("guidance", guidance, 0, MOST_GUIDANCE, f"a number from 0 to {MOST_GUIDANCE}")
 
 
-def check_draws(draws: int) -> None:
-    if not 1 <= draws <= MOST_DRAWS:
-        raise VQError(f"draws: got {draws}, expected 1 to {MOST_DRAWS}")
+def check_draws(draws: Any) -> int:
+    """A number of draws as a plain integer; VQError where it is none."""
+    return arguments.integer("draws", draws, 1, MOST_DRAWS, f"1 to {MOST_DRAWS}")
+
+
+def check_top_k(top_k: Any, K: int) -> int:
+    """A number of codes, of K, as a plain integer; VQError where it is none."""
+    return arguments.integer("top_k", top_k, 0, K, f"0 (all) to {K}")
 
 
 class Sampler(Closing):
@@ -91,8 +108,7 @@ class Sampler(Closing):
 
     def __init__(self, config: Config, checkpoint: Checkpoint, prior: TrainedPrior, top_k: int = 0):
         K, self._classes = prior.config.codes.K, prior.config.codes.classes
-        if not 0 <= top_k <= K:
-            raise VQError(f"top_k: got {top_k}, expected 0 (all) to {K}")
+        top_k = check_top_k(top_k, K)
 
         def build(model, code_prior):
             of = tf.placeholder(tf.int32, [BATCH])
@@ -103,10 +119,6 @@ class Sampler(Closing):
 
         self._session, tensors = opened(config, checkpoint.path, build, prior)
         self._of, self._draw, self._heat, self._drawn = tensors
-
-    def close(self) -> None:
-        """Frees the session."""
-        leave(self._session)
 
     def sample(self, num: int, labels: Optional[np.ndarray] = None, temperature: float = 1.0, seed: int = 0) -> Samples:
         """Draws `num` code maps and decodes them; the same arguments give the same samples.
@@ -119,11 +131,14 @@ class Sampler(Closing):
         Raises:
           VQError: a value that can't be.
         """
-        check_temperature(temperature)
-        check_seed(seed)
+        num, temperature, seed = check_num(num), check_temperature(temperature), check_seed(seed)
+        if labels is not None:
+            labels = arguments.array("labels", labels, "integers", ("num",))
         got, want = (0 if labels is None else len(labels)), (num if self._classes else 0)
         if got != want:
             raise VQError(f"labels: got {got}, expected {want}: the prior has {self._classes} classes")
+        if labels is not None:
+            labels = arguments.codes("labels", labels, (num,), self._classes)
         parts = []
         for start in range(0, num, BATCH):
             given = np.zeros(BATCH, np.int32)

@@ -35,7 +35,32 @@ class TrainedPrior(NamedTuple):
 
 
 class Closing:
-    """What holds sessions: a context too, which ends with its `close()`."""
+    """What holds a session, `_session`: a context too, which ends with its `close()`.
+
+    After `close()` whatever needs the session is a VQError; a second `close()` does nothing.
+    """
+
+    _open: Optional[tf.Session] = None
+
+    def check_open(self) -> None:
+        """Raises VQError after `close()`."""
+        if self._open is None:
+            raise VQError("model: got a call after close(), expected an open model; open it anew")
+
+    @property
+    def _session(self) -> tf.Session:
+        self.check_open()
+        return self._open
+
+    @_session.setter
+    def _session(self, session: tf.Session) -> None:
+        self._open = session
+
+    def close(self) -> None:
+        """Frees the session."""
+        session, self._open = self._open, None
+        if session is not None:
+            leave(session)
 
     def __enter__(self):
         return self

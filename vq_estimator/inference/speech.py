@@ -7,14 +7,14 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
-from vq_estimator.config import Config, SpeechConfig
+from vq_estimator.config import Config, SpeechConfig, arguments
 from vq_estimator.data import audio
 from vq_estimator.errors import VQError
 from vq_estimator.inference import calibration as calibration_lib
 from vq_estimator.inference import prior as prior_lib
 from vq_estimator.inference import sampling
 from vq_estimator.inference.calibration import Calibration
-from vq_estimator.inference.session import Closing, TrainedPrior, interruptible, leave, opened
+from vq_estimator.inference.session import Closing, TrainedPrior, interruptible, opened
 from vq_estimator.nn.prior import Sampling
 from vq_estimator.training import run_folder
 from vq_estimator.training.run_folder import Checkpoint
@@ -46,9 +46,7 @@ class Spoken(NamedTuple):
 
 def speaker_number(model: SpeechConfig, name: str) -> int:
     """The number of a voice; see `SpeechModel.speaker`."""
-    if name not in model.speakers:
-        raise VQError(f"speaker: got {name!r}, expected one of " + ", ".join(model.speakers))
-    return model.speakers.index(name)
+    return model.speakers.index(arguments.one_of("speaker", name, model.speakers))
 
 
 class SpeechModel(Closing):
@@ -73,6 +71,7 @@ class SpeechModel(Closing):
         Raises:
           VQError: there is no such run or checkpoint, or it is no run of speech.
         """
+        model_dir, which = arguments.path("model_dir", model_dir), arguments.path("checkpoint", which)
         self.config: Config = run_folder.load_config(model_dir)
         if not isinstance(self.config.model, SpeechConfig):
             raise VQError(f"model_dir: got {model_dir!r}, a run of images, expected one of speech")
@@ -93,10 +92,6 @@ class SpeechModel(Closing):
         self._session, tensors = opened(self.config, self.checkpoint.path, build, self.prior)
         self._model, self._prior, self._x, self._speakers, self._codes, self._encoded, self._log_p = tensors
 
-    def close(self) -> None:
-        """Frees the session."""
-        leave(self._session)
-
     @property
     def sample_rate(self) -> int:
         """Samples a second."""
@@ -116,6 +111,7 @@ class SpeechModel(Closing):
         Raises:
           VQError: it can't be read.
         """
+        path = arguments.path("input", path, "the path of a WAV or FLAC file")
         try:
             return audio.mu_law(audio.read(path, self.sample_rate))
         except (OSError, ValueError) as e:
@@ -158,13 +154,18 @@ class SpeechModel(Closing):
         Raises:
           VQError: a value that can't be, or another guidance than 1 of a run that was trained without it.
         """
-        each = [seed] * len(codes) if np.ndim(seed) == 0 else list(seed)
-        for one in each:
-            sampling.check_seed(one % 2**32 if one >= 0 else one)
-        sampling.check_temperature(temperature)
-        self.check_guidance(guidance)
-        codes = [self._checked_codes(c) for c in codes]
-        self._check_speakers(speakers)
+        self.check_open()
+        each = [seed] * len(codes) if np.isscalar(seed) or seed is None else seed
+        codes = self.check_codes(codes)
+        speakers = self._checked_speakers(speakers)
+        if len(speakers) != len(codes):
+            raise VQError(f"speakers: got {len(speakers)}, expected {len(codes)}, one for each of the codes")
+        each = [
+            sampling.check_part_seed(one) for one in arguments.listed("seed", each, "an integer, or a list of them")
+        ]
+        if len(each) != len(codes):
+            raise VQError(f"seed: got {len(each)}, expected {len(codes)}, one for each of the codes")
+        temperature, guidance = sampling.check_temperature(temperature), self.check_guidance(guidance)
         guided = guidance != 1.0
         feeds, levels = self._op(f"decode {guided}", lambda: self._decoder(guided))
         lengths, found = [-(-len(c) // BUCKET) * BUCKET for c in codes], [None] * len(codes)
@@ -196,7 +197,8 @@ class SpeechModel(Closing):
         Raises:
           VQError: a value that can't be, or several draws of a model of one voice.
         """
-        self.check_draws(draws)
+        draws, seed, (speaker,) = self.check_draws(draws), sampling.check_seed(seed), self._checked_speakers([speaker])
+        temperature, guidance = sampling.check_temperature(temperature), self.check_guidance(guidance)
         codes, found = self.encode(levels), []
         for i in tqdm(range(draws), unit="draw", desc="convert", disable=draws == 1):
             one = self.decode(codes, speaker, draw_seed(seed, i), temperature, guidance)
@@ -205,6 +207,9 @@ class SpeechModel(Closing):
 
     def best_draw(self, found: Sequence[np.ndarray], codes: np.ndarray, speaker: int) -> np.ndarray:
         """Of several recordings that were drawn from codes for a speaker, that of the greatest `voice_margin`."""
+        found = arguments.listed("found", found, "a list of recordings, one or more")
+        if not found:
+            raise VQError("found: got no recording, expected one or more")
         return found[int(np.argmax([self.voice_margin(levels, codes, speaker) for levels in found]))]
 
     def voice_margin(self, levels: np.ndarray, codes: np.ndarray, speaker: int) -> float:
@@ -217,7 +222,7 @@ class SpeechModel(Closing):
           VQError: the model has one voice, or a value that can't be.
         """
         self.check_draws(2)
-        self._check_speakers([speaker])
+        (speaker,) = self._checked_speakers([speaker])
         levels, codes = self._checked(levels), self._checked_codes(codes)
         want = -(-len(levels) // self.config.model.network.stride)
         if len(codes) != want:
@@ -227,7 +232,7 @@ class SpeechModel(Closing):
 
     def bits_per_sample(self, levels: np.ndarray, speaker: int) -> float:
         """-log2 p(x | z_q, speaker) of a recording, for each sample; what its codes cost is not in it."""
-        self._check_speakers([speaker])
+        (speaker,) = self._checked_speakers([speaker])
         levels = self._checked(levels)
         return float(-self._log_prob(levels, self.encode(levels), [speaker])[0] / (len(levels) * math.log(2.0)))
 
@@ -282,21 +287,20 @@ class SpeechModel(Closing):
         Raises:
           VQError: the run has no prior, or a value that can't be.
         """
+        self.check_open()
         if self.prior is None:
             raise VQError("prior: the run has none; train it with train_prior.py")
         of, voices = self.prior.config.codes, len(self.config.model.speakers)
-        if not 1 <= num <= MOST:
-            raise VQError(f"num: got {num}, expected 1 to {MOST:,}")
-        if not 0 < seconds <= MOST_SECONDS:
-            raise VQError(f"seconds: got {seconds}, expected a number above 0, up to {MOST_SECONDS}")
-        sampling.check_temperature(temperature)
-        sampling.check_seed(seed)
-        self.check_guidance(guidance)
-        self._check_speakers([] if speaker is None else [speaker])
+        num = arguments.integer("num", num, 1, MOST, f"1 to {MOST:,}")
+        want = f"a number above 0, up to {MOST_SECONDS}"
+        seconds = arguments.real("seconds", seconds, 0, MOST_SECONDS, want, above=True)
+        temperature, seed = sampling.check_temperature(temperature), sampling.check_seed(seed)
+        guidance = self.check_guidance(guidance)
+        speaker = None if speaker is None else self._checked_speakers([speaker])[0]
         each = {"class": of.classes, "speaker": 0, "both": of.classes // max(voices, 1)}[of.condition]
-        if label is not None and not 0 <= label < each:
+        if label is not None:
             want = f"0 to {each - 1}" if each else "none: the prior knows no classes"
-            raise VQError(f"label: got {label}, expected {want}")
+            label = arguments.integer("label", label, 0, each - 1, want)
         numbers = np.arange(num)
         labels = np.full(num, label) if label is not None else numbers % max(each, 1)
         speakers = np.full(num, speaker) if speaker is not None else numbers // max(each, 1) % voices
@@ -336,43 +340,40 @@ class SpeechModel(Closing):
                 self._ops[name] = build()
         return self._ops[name]
 
-    def check_guidance(self, guidance: float) -> None:
-        """Raises VQError where the run's speech can't be drawn by a guidance."""
-        sampling.check_guidance(guidance)
-        if guidance != 1.0 and not self.config.model.decoder.drop_condition:
+    def check_guidance(self, guidance: float) -> float:
+        """A guidance as a plain float; VQError where the run's speech can't be drawn by it."""
+        checked = sampling.check_guidance(guidance)
+        if checked != 1.0 and not self.config.model.decoder.drop_condition:
             want = "1: the run was trained without --wavenet_drop_condition"
             raise VQError(f"guidance: got {guidance}, expected {want}")
+        return checked
 
-    def check_draws(self, draws: int) -> None:
-        """Raises VQError where the best of so many draws can't be taken."""
-        sampling.check_draws(draws)
+    def check_draws(self, draws: int) -> int:
+        """A number of draws as a plain integer; VQError where the best of so many can't be taken."""
+        draws = sampling.check_draws(draws)
         if draws > 1 and len(self.config.model.speakers) < 2:
             raise VQError(f"draws: got {draws}, expected 1: the run has one voice, and they are chosen between voices")
+        return draws
 
-    def _check_speakers(self, speakers: Sequence[int]) -> None:
-        for speaker in speakers:
-            if not 0 <= speaker < len(self.config.model.speakers):
-                raise VQError(f"speaker: got {speaker}, expected 0 to {len(self.config.model.speakers) - 1}")
+    def _checked_speakers(self, speakers: Sequence[int]) -> List[int]:
+        most = len(self.config.model.speakers) - 1
+        each = arguments.listed("speakers", speakers, "a list of their numbers")
+        return [arguments.integer("speaker", one, 0, most, f"0 to {most}") for one in each]
 
     @staticmethod
     def _checked(levels: np.ndarray) -> np.ndarray:
-        levels = np.asarray(levels)
-        if levels.dtype != np.uint8 or levels.ndim != 1 or not levels.size:
-            raise VQError(f"levels: got {levels.dtype} {list(levels.shape)}, expected uint8 [T], mu-law levels")
-        return levels
+        return arguments.array("levels", levels, "uint8", ("T",), ", mu-law levels")
 
-    def check_codes(self, codes: Sequence[np.ndarray]) -> None:
-        """Raises VQError where some codes are none of the model's."""
-        for c in codes:
-            self._checked_codes(c)
+    def check_codes(self, codes: Sequence[np.ndarray]) -> List[np.ndarray]:
+        """Codes of some recordings as int32; VQError where there are none, or some are none of the model's."""
+        codes = arguments.listed("codes", codes, "a list of arrays, one for each recording")
+        if not codes:
+            raise VQError("codes: got none, expected those of one recording or more")
+        return [self._checked_codes(c) for c in codes]
 
     def _checked_codes(self, codes: np.ndarray) -> np.ndarray:
-        codes, q = np.asarray(codes), self.config.model.quantizer
-        if not np.issubdtype(codes.dtype, np.integer) or codes.ndim != 2 or codes.shape[1] != q.L or not codes.size:
-            raise VQError(f"codes: got {codes.dtype} {list(codes.shape)}, expected integers [n, {q.L}]")
-        if codes.min() < 0 or codes.max() >= q.K:
-            raise VQError(f"codes: got {codes.min()} to {codes.max()}, expected codes from 0 to {q.K - 1}")
-        return codes.astype(np.int32)
+        q = self.config.model.quantizer
+        return arguments.codes("codes", codes, ("n", q.L), q.K)
 
 
 def seeds(seed: int, num: int, first: int = 0) -> List[int]:

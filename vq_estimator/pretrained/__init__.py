@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from typing import Optional, Tuple, Union
 
-from vq_estimator.config import SpeechConfig
+from vq_estimator.config import SpeechConfig, arguments
 from vq_estimator.errors import VQError
 from vq_estimator.inference.calibration import fingerprint
 from vq_estimator.inference.loaded import Model
@@ -34,9 +34,7 @@ def folder(name: str) -> str:
     Raises:
       VQError: there is no such model.
     """
-    if name not in names():
-        raise VQError(f"pretrained: got {name!r}, expected one of " + ", ".join(names()))
-    return os.path.join(_HERE, name)
+    return os.path.join(_HERE, arguments.one_of("pretrained", name, names()))
 
 
 def load(name: str) -> Union[Model, SpeechModel]:
@@ -66,6 +64,8 @@ def place(name: str, model_dir: Optional[str] = None) -> str:
       VQError: there is no such model, or `model_dir` holds something else.
     """
     source = folder(name)
+    if model_dir is not None:
+        arguments.path("model_dir", model_dir)
     model_dir = model_dir or os.path.join("log", "pretrained-" + name)
     if os.path.isdir(model_dir) and os.listdir(model_dir):
         ours, theirs = run_folder.find_checkpoint(source), run_folder.latest_checkpoint(model_dir)

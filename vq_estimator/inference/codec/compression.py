@@ -1,12 +1,13 @@
 """Images, or recordings, to a file."""
 
 import logging
+import os
 from typing import Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from tqdm import tqdm
 
-from vq_estimator.config import SpeechConfig
+from vq_estimator.config import SpeechConfig, arguments
 from vq_estimator.data.files import atomic_path
 from vq_estimator.errors import VQError
 from vq_estimator.inference.codec import container as container_lib
@@ -76,6 +77,9 @@ def compress(
       VQError: images or a run that do not fit, or a chunk that is not decoded to what it was made of.
     """
     library()
+    path, verify = arguments.path("path", path, "the path of a file to write"), arguments.boolean("verify", verify)
+    if os.path.isdir(path):
+        raise VQError(f"path: got {path!r}, which is a folder, expected the path of a file to write")
     run = as_run(run)
     m = run.config.model
     speech = isinstance(m, SpeechConfig)
@@ -88,8 +92,7 @@ def compress(
     layout = Layout(m, images.number, images.size, items)
     batch = batch_for(run.config, layout.total, layout.largest) if batch is None else batch
     most = most_batch(run.config, layout.largest) if speech else MOST_BATCH
-    if not 1 <= batch <= most:
-        raise VQError(f"batch: got {batch}, expected 1 to {most}")
+    batch = arguments.integer("batch", batch, 1, most, f"1 to {most}")
     workers = number_of_workers(workers)
     network = Network(run, prior, scale, workers)
     try:

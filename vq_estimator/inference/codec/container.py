@@ -18,6 +18,7 @@ import struct
 import zlib
 from typing import BinaryIO, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+from vq_estimator.config import arguments
 from vq_estimator.data.files import open_regular, parse_json
 from vq_estimator.errors import VQError
 from vq_estimator.inference.codec.run import FINGERPRINT, MOST_BATCH, PRIORS
@@ -157,6 +158,7 @@ def read(path: str) -> Container:
     Raises:
       VQError: it can't be read, or is no such file, or of another version, or altered.
     """
+    path = arguments.path("path", path, "the path of a .vqz file")
     try:
         with open_regular(path) as f:
             return _read(f, path, os.fstat(f.fileno()).st_size)

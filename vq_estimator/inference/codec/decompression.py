@@ -6,6 +6,7 @@ from typing import Iterator, List, NamedTuple, Optional, Union
 import numpy as np
 from tqdm import tqdm
 
+from vq_estimator.config import arguments
 from vq_estimator.errors import VQError
 from vq_estimator.inference.calibration import fingerprint
 from vq_estimator.inference.codec import container as container_lib
@@ -57,6 +58,9 @@ def decompress(
         written where floats round in another way; or `out` is none that its images can go to.
     """
     library()
+    keep_going = arguments.boolean("keep_going", keep_going)
+    out = None if out is None else arguments.path("out", out)
+    path = arguments.path("path", path, "the path of a .vqz file")
     run, container = as_run(run), container_lib.read(path)
     header = container.header
     _check_model(run, container)

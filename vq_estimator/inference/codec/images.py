@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from vq_estimator import drawing
-from vq_estimator.config import Config
+from vq_estimator.config import Config, arguments
 from vq_estimator.data import audio, lossless_images, pipeline
 from vq_estimator.data import folder as folder_lib
 from vq_estimator.data.files import atomic_folder, atomic_path
@@ -56,6 +56,7 @@ def of_arrays(arrays: Union[np.ndarray, Sequence[np.ndarray]], channels: int) ->
         if arrays.shape[1] * arrays.shape[2] > MOST_PIXELS:
             raise VQError(f"input: got images of {list(arrays.shape[1:3])}, expected at most {MOST_PIXELS:,} pixels")
         return Images(len(arrays), arrays.shape[1:3], None, iter(arrays))
+    arrays = arguments.listed("input", arrays, f"uint8 [N, H, W, {channels}], or a list of [H, W, {channels}]")
     for a in arrays:
         if not isinstance(a, np.ndarray) or a.dtype != np.uint8 or a.ndim != 3 or a.shape[-1] != channels or not a.size:
             got = f"{a.dtype} {list(a.shape)}" if isinstance(a, np.ndarray) else type(a).__name__

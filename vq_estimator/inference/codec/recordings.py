@@ -9,7 +9,7 @@ from typing import Optional, Sequence, Union
 
 import numpy as np
 
-from vq_estimator.config import SpeechConfig
+from vq_estimator.config import SpeechConfig, arguments
 from vq_estimator.data import audio
 from vq_estimator.data import folder as folder_lib
 from vq_estimator.data.numpy_files import load_npy
@@ -37,6 +37,7 @@ def of_levels(
     """
     if isinstance(levels, np.ndarray) and levels.ndim != 2:
         raise VQError(f"input: got {levels.dtype} {list(levels.shape)}, expected uint8 [N, T], or a list of [T]")
+    levels = arguments.listed("input", levels, "uint8 [N, T], or a list of [T]")
     for a in levels:
         if not isinstance(a, np.ndarray) or a.dtype != np.uint8 or a.ndim != 1 or not a.size:
             got = f"{a.dtype} {list(a.shape)}" if isinstance(a, np.ndarray) else type(a).__name__

@@ -1,12 +1,13 @@
 """The run that a file is made with: what of it must be the same when the file is read, and which prior it has."""
 
+import os
 import zlib
 from typing import List, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.config import Config, LogisticMixturePixels, SpeechConfig, type_name
+from vq_estimator.config import Config, LogisticMixturePixels, SpeechConfig, arguments, type_name
 from vq_estimator.errors import VQError
 from vq_estimator.inference import calibration as calibration_lib
 from vq_estimator.inference import prior as prior_lib
@@ -48,6 +49,7 @@ def open_run(model_dir: str, which: str = "latest") -> Run:
     Raises:
       VQError: there is no such run or checkpoint.
     """
+    model_dir, which = arguments.path("model_dir", model_dir), arguments.path("checkpoint", which)
     _one_thread()
     config, checkpoint = run_folder.load_config(model_dir), run_folder.find_checkpoint(model_dir, which)
     prior = prior_lib.find_or_warn(model_dir, checkpoint)
@@ -61,14 +63,18 @@ def _one_thread() -> None:
 
 
 def as_run(run: AnyRun) -> Run:
-    if isinstance(run, str):
+    if isinstance(run, (str, os.PathLike)):
         return open_run(run)
+    if not isinstance(run, (Run, Model, SpeechModel)):
+        raise VQError(
+            f"run: got {type(run).__name__}, expected a run folder, open_run of one, a Model or a SpeechModel"
+        )
     return Run(run.config, run.checkpoint, run.prior, run.calibration)
 
 
 def made_by(run: Run, model: str) -> bool:
     """Whether a run's weights are those of a header's `model`."""
-    return fingerprint(run.checkpoint.path)[:FINGERPRINT] == model
+    return fingerprint(as_run(run).checkpoint.path)[:FINGERPRINT] == arguments.text("model", model)
 
 
 def tile_shape(model) -> Tuple[int, int]:
@@ -102,10 +108,9 @@ def prior_for(run: Run, asked: str) -> str:
       VQError: the run does not have it.
     """
     have = [kind for kind, there in zip(PRIORS, (run.prior, run.calibration, True)) if there]
-    if asked == AUTO:
+    if isinstance(asked, str) and asked == AUTO:
         return have[0]
-    if asked not in PRIORS:
-        raise VQError(f"prior: got {asked!r}, expected one of {', '.join((AUTO, *PRIORS))}")
+    arguments.one_of("prior", asked, (AUTO, *PRIORS))
     if asked not in have:
         hint = {LEARNED: "train it with train_prior.py", UNIGRAM: "evaluate the run with evaluate.py"}[asked]
         raise VQError(f"prior: got {asked!r}, which the run does not have; {hint}, or choose {' or '.join(have)}")

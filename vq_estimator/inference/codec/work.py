@@ -8,6 +8,7 @@ from typing import Callable, Iterable, Iterator, Optional, Tuple
 
 import numpy as np
 
+from vq_estimator.config import arguments
 from vq_estimator.errors import VQError
 from vq_estimator.inference.codec.coder import Damaged, Decoder, Encoder
 from vq_estimator.inference.codec.container import Header
@@ -67,9 +68,7 @@ def number_of_workers(asked: Optional[int]) -> int:
     if asked is None:
         there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         return min(there, MOST_WORKERS)
-    if not 1 <= asked <= MOST_WORKERS:
-        raise VQError(f"workers: got {asked}, expected 1 to {MOST_WORKERS}")
-    return asked
+    return arguments.integer("workers", asked, 1, MOST_WORKERS, f"1 to {MOST_WORKERS}")
 
 
 def in_order(work: Callable, items: Iterable, workers: int, stop: Callable[[], None]) -> Iterator[Tuple]:

@@ -1,0 +1,140 @@
+"""Checks of what a Python program passes to a public method: one function for each kind of value.
+
+Each returns the value as the plain type that the code works with, so that a NumPy scalar is as good as a Python number.
+Flags arrive checked by their kind; arguments may be anything at all.
+"""
+
+import numbers
+import os
+from typing import Any, List, Sequence, Tuple
+
+import numpy as np
+
+from vq_estimator.config.checks import MOST, check
+from vq_estimator.errors import VQError
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def integer(field: str, value: Any, low: int = 0, high: int = MOST, want: str = "") -> int:
+    """An integer from `low` to `high`, both included.
+
+    Raises:
+      VQError: it is another number, or no integer (True is none, and 1.0 is none).
+    """
+    want = want or f"an integer from {low:,} to {high:,}"
+    check(_is_integer(value), field, value, want if "integer" in want else f"an integer, {want}")
+    check(low <= value <= high, field, value, want)
+    return int(value)
+
+
+def real(field: str, value: Any, low: float, high: float, want: str, above: bool = False) -> float:
+    """A number from `low` to `high`, both included; with `above` greater than `low`.
+
+    Raises:
+      VQError: it is another number, NaN, or no number.
+    """
+    good = isinstance(value, numbers.Real) and not isinstance(value, bool) and low <= value <= high
+    check(good and not (above and value == low), field, value, want)
+    return float(value)
+
+
+def boolean(field: str, value: Any) -> bool:
+    """True or False.
+
+    Raises:
+      VQError: it is anything else, such as 1.
+    """
+    check(isinstance(value, (bool, np.bool_)), field, value, "True or False")
+    return bool(value)
+
+
+def text(field: str, value: Any, want: str = "a string") -> str:
+    """A string.
+
+    Raises:
+      VQError: it is anything else.
+    """
+    check(isinstance(value, str), field, value, want)
+    return str(value)
+
+
+def one_of(field: str, value: Any, choices: Sequence[str]) -> str:
+    """One of some strings.
+
+    Raises:
+      VQError: it is anything else.
+    """
+    check(isinstance(value, str) and value in choices, field, value, "one of " + ", ".join(choices))
+    return str(value)
+
+
+def path(field: str, value: Any, want: str = "a path") -> str:
+    """A path as a string: one that is given as a string, or a pathlib.Path.
+
+    Raises:
+      VQError: it is empty, holds a null character, or is no path.
+    """
+    found = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+    check(isinstance(found, str) and found != "" and "\0" not in found, field, value, want)
+    return found
+
+
+def listed(field: str, value: Any, want: str) -> List[Any]:
+    """The elements of a list, a tuple, a range or an array.
+
+    Raises:
+      VQError: it is anything else, such as a string or a number.
+    """
+    if isinstance(value, np.ndarray):
+        check(value.ndim > 0, field, value, want)
+    else:
+        check(isinstance(value, (list, tuple, range)), field, value, want)
+    return list(value)
+
+
+def shape_of(value: Any) -> str:
+    """What a message says of an array: its dtype and shape; of anything else its type."""
+    if hasattr(value, "dtype") and hasattr(value, "shape"):
+        return f"{value.dtype} {list(value.shape)}"
+    return "no array (" + type(value).__name__ + ")"
+
+
+def array(field: str, value: Any, kind: str, shape: Tuple, hint: str = "") -> np.ndarray:
+    """A NumPy array of a shape that is not empty; nested lists of numbers are as good.
+
+    Args:
+      field: its name.
+      value: what was passed.
+      kind: "uint8", or "integers" of any width.
+      shape: an integer for each dimension, or the letter that a message has for one of any size.
+      hint: what a message says of what to do.
+
+    Raises:
+      VQError: another dtype, rank or shape, or no array.
+    """
+    want = "{} [{}]{}".format(kind, ", ".join(map(str, shape)), hint)
+    try:
+        found = np.asarray(value)
+    except Exception:  # lists of unequal lengths, tensors of a graph: each has an error of its own
+        raise VQError(f"{field}: got {shape_of(value)}, expected {want}") from None
+    good = found.dtype == np.uint8 if kind == "uint8" else np.issubdtype(found.dtype, np.integer)
+    good = good and found.ndim == len(shape) and found.size > 0
+    if not good or any(not isinstance(n, str) and n != have for n, have in zip(shape, found.shape)):
+        got = shape_of(value if found.dtype == object else found)
+        raise VQError(f"{field}: got {got}, expected {want}")
+    return found
+
+
+def codes(field: str, value: Any, shape: Tuple, K: int) -> np.ndarray:
+    """Codes int32 of a shape; see `array`.
+
+    Raises:
+      VQError: no such array, or a code that is none of 0 to K - 1.
+    """
+    found = array(field, value, "integers", shape)
+    if found.min() < 0 or found.max() >= K:
+        raise VQError(f"{field}: got {found.min()} to {found.max()}, expected codes from 0 to {K - 1}")
+    return found.astype(np.int32)
