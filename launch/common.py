@@ -139,12 +139,14 @@ def locate_data(config, wanted=None, cache: str = "auto"):
         from vq_estimator.data import speech_sources
 
         rate = config.model.sample_rate
-        found = speech_sources.locate(config.dataset, FLAGS.data_dir, cache_dir(), rate, FLAGS.max_bad_files, wanted)
+        found = speech_sources.locate(
+            config.dataset, FLAGS.data_dir, cache_dir(), rate, FLAGS.max_bad_files, wanted, data=config.data
+        )
         if FLAGS.require_full_dataset and found.name == speech_sources.HALF:
             raise VQError(f"require_full_dataset: got {found.name}, expected all of {config.dataset}")
         return found
     if config.dataset == IMAGES:
-        want = images.Wanted(config.model.image_size, config.model.channels, FLAGS.max_bad_files)
+        want = images.Wanted(config.model.image_size, config.model.channels, FLAGS.max_bad_files, config.data)
         return images.locate(FLAGS.data_dir, cache_dir(), want, cache, wanted)
     return sources.locate(config.dataset, FLAGS.data_dir, cache_dir(), FLAGS.require_full_dataset, wanted)
 

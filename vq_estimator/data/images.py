@@ -14,6 +14,7 @@ from typing import List, NamedTuple, Optional, Tuple
 
 from tqdm import tqdm
 
+from vq_estimator.config import DataConfig
 from vq_estimator.data import folder as folder_lib
 from vq_estimator.data import records, shards
 from vq_estimator.data.catalogue import DatasetSpec
@@ -25,7 +26,7 @@ from vq_estimator.errors import VQError, one_line
 
 log = logging.getLogger("vq_estimator")
 
-FORMAT = 1  # of the records; another makes them anew
+FORMAT = 2  # of the records; another makes them anew
 SPLITS = ("train", "validation", "test")
 CACHES = ("auto", "memory", "tfrecord")
 MOST_IN_MEMORY = 1 << 30  # bytes of training images up to which "auto" keeps them there
@@ -38,11 +39,13 @@ class Wanted(NamedTuple):
     Attributes:
       size, channels: of the images.
       max_bad_files: how many files may be unreadable.
+      data: how the files are read.
     """
 
     size: int
     channels: int
     max_bad_files: int = 100
+    data: DataConfig = folder_lib.NOW
 
     @property
     def shape(self):
@@ -65,12 +68,12 @@ def locate(data_dir: str, cache_dir: str, want: Wanted, cache: str = "auto", sou
     """
     if want.max_bad_files < 0:
         raise VQError(f"max_bad_files: got {want.max_bad_files}, expected 0 or more")
-    folders = data_dir.split(",")
+    folders = [data_dir] if os.path.isdir(data_dir) else data_dir.split(",")
     if shards.found(folders):
         return shards.locate(folders, shards.Wanted(want.shape, source), MOST_IN_MEMORY, cache)
-    listing = folder_lib.read(data_dir)
+    listing = folder_lib.read(data_dir, folder_lib.IMAGES, want.data)
     folder_lib.counts(listing.files, SPLITS)
-    key = folder_lib.fingerprint([FORMAT, want.shape, listing.class_names, *listing.files], 16)
+    key = folder_lib.fingerprint([FORMAT, want.shape, want.data, listing.class_names, *listing.files], 16)
     target = os.path.join(cache_dir, "images", "{}-{}x{}x{}".format(key, *want.shape))
     checksums = ChecksumCache(cache_dir)
     made = _load(target, want.shape, checksums)
@@ -176,15 +179,15 @@ def _write(folder: str, data_dir: str, listing: Listing, want: Wanted) -> int:
                 _check_bad(bad, want.max_bad_files)
                 continue
             add[file.split](decoded.image, file.label)
-            content.update(folder_lib.path_hash(file.path) + hashlib.sha256(decoded.content).digest())
+            content.update(file.hash + hashlib.sha256(decoded.content).digest())
             small += decoded.side < want.size
             good.append(file)
     if small:
         log.warning("%d of %d images are smaller than %d and were enlarged", small, len(good), want.size)
     counts = folder_lib.counts(good, SPLITS)
     for split in SPLITS:  # which file each record is of
-        with open(os.path.join(folder, split + ".txt"), "w", encoding="utf-8", errors="surrogateescape") as f:
-            f.writelines(file.path + "\n" for file in good if file.split == split)
+        with open(os.path.join(folder, split + ".names"), "wb") as f:
+            f.write(folder_lib.pack_names([file.path for file in good if file.split == split]))
     write_json(
         _manifest(folder),
         {

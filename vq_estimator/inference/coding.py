@@ -98,7 +98,7 @@ def of_folder(model: Model, folder: str, max_bad_files: int = 100) -> Images:
       VQError: there is no image, or more than `max_bad_files` can't be read.
     """
     m = model.config.model
-    names = sorted(f.path for f in folder_lib.read(folder).files)
+    names = folder_lib.paths(folder)
     paths = [folder_lib.encoded(os.path.join(folder, *name.split("/"))) for name in names]
 
     def batches():
