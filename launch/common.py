@@ -148,7 +148,8 @@ def _locate(config, folder: str, dataset: str, wanted=None, cache: str = "auto")
         from vq_estimator.data import speech_sources
 
         rate = config.model.sample_rate
-        found = speech_sources.locate(dataset, FLAGS.data_dir, folder, rate, FLAGS.max_bad_files, wanted)
+        given = (dataset, FLAGS.data_dir, folder, rate, FLAGS.max_bad_files, wanted)
+        found = speech_sources.locate(*given, data=config.data)
         if FLAGS.require_full_dataset and found.name == speech_sources.HALF:
             raise VQError(f"require_full_dataset: got {found.name}, expected all of {dataset}")
         return found

@@ -13,6 +13,7 @@ from typing import BinaryIO, Iterator
 
 import numpy as np
 
+from vq_estimator.data import wav_header
 from vq_estimator.data.files import atomic_path, open_regular
 
 MU = 255
@@ -20,7 +21,6 @@ SILENCE = 128  # the level of 0.0
 RATES = (1000, 768000)  # samples a second: the lowest and the highest that is read or made
 MOST_SECONDS = 3600  # of a file: what is read of it is held in memory
 MOST_CHANNELS = 64
-MOST_CHUNKS = 1000  # of a WAV, before its samples
 MOST_PEAK = 4.0  # of float samples, whose full scale is 1; what lies above 1 is clipped
 SUBTYPES = ("PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW")
 BLOCK = 1 << 18  # numbers that are read at once
@@ -62,9 +62,10 @@ def from_mu_law(levels: np.ndarray) -> np.ndarray:
 def read(path: str, sample_rate: int) -> np.ndarray:
     """A WAV or FLAC file as float32 [T] in [-1, 1], T >= 1: the mean of its channels at `sample_rate`.
 
-    Integers of any width, floats, and the 8-bit laws of telephony are read. Another rate is brought to `sample_rate` by
-    soxr: any two rates, block by block (scipy's resample_poly makes a filter of some 20 times the larger rate where two
-    rates have no common divisor, and its default lets more of what is above half the rate through).
+    A WAV is RIFF, RIFX, RF64 or BW64. Integers of any width, floats, and the 8-bit laws of telephony are read. Another
+    rate is brought to `sample_rate` by soxr: any two rates, block by block (scipy's resample_poly makes a filter of some
+    20 times the larger rate where two rates have no common divisor, and its default lets more of what is above half the
+    rate through).
 
     Args:
       path: the file.
@@ -77,8 +78,7 @@ def read(path: str, sample_rate: int) -> np.ndarray:
     """
     _check_rate(sample_rate)
     with open_regular(path) as f:
-        _check_begin(f)
-        return _decode(f.fileno(), sample_rate)
+        return _decode(f, sample_rate)
 
 
 def _check_rate(rate: int) -> None:
@@ -86,43 +86,14 @@ def _check_rate(rate: int) -> None:
         raise ValueError(f"its sample rate is {rate}, expected {RATES[0]} to {RATES[1]}")
 
 
-def _check_begin(f: BinaryIO) -> None:
-    """Leaves to libsndfile, which reads dozens of formats, nothing but WAV and FLAC, and no WAV that was cut off.
-
-    libsndfile reads a cut WAV without a word.
-    """
-    begin = f.read(12)
-    if not begin:
-        raise ValueError("it is empty")
-    if begin[:4] == b"fLaC":
-        return
-    if begin[:4] not in (b"RIFF", b"RIFX") or begin[8:12] != b"WAVE":
-        raise ValueError("it is no WAV or FLAC file")
-    order = "big" if begin[:4] == b"RIFX" else "little"
-    there, at = f.seek(0, 2), 12
-    for _ in range(MOST_CHUNKS):
-        f.seek(at)
-        head = f.read(8)
-        if len(head) < 8:
-            raise ValueError("it ends before its samples")
-        size = int.from_bytes(head[4:8], order)
-        at += 8
-        if head[:4] == b"data":
-            break
-        at += size + size % 2
-    else:
-        raise ValueError(f"it has no samples in its first {MOST_CHUNKS} chunks")
-    # Written to a pipe, a WAV has the largest number for a length that nobody knew yet.
-    if size < 2**31 - 2**16 and at + size > there:
-        raise ValueError(f"it ends {at + size - there} bytes before the end of its samples")
-
-
-def _decode(descriptor: int, sample_rate: int) -> np.ndarray:
+def _decode(f: BinaryIO, sample_rate: int) -> np.ndarray:
     import soundfile  # loads libsndfile: only where sound is read
 
-    os.lseek(descriptor, 0, os.SEEK_SET)  # where libsndfile takes it to begin
+    patches = wav_header.check(f)
+    os.lseek(f.fileno(), 0, os.SEEK_SET)  # where libsndfile takes it to begin
     try:
-        sound = soundfile.SoundFile(descriptor, closefd=False)
+        mended = wav_header.Patched(f, patches) if patches else f.fileno()
+        sound = soundfile.SoundFile(mended, closefd=False)
     except (soundfile.SoundFileError, RuntimeError, ValueError, TypeError) as e:
         raise ValueError(_reason(e)) from None
     with sound:

@@ -12,14 +12,15 @@ class DatasetSpec(NamedTuple):
       name: the folder below `data_dir`.
       shape: height, width and channels of an image.
       classes: the number of classes.
-      layout: "idx" (four gzipped IDX files), "cifar" (records of 1 label byte and 3,072 bytes in R, G, B planes) or
-        "tfrecord" (a file for each split, see `data/records.py`).
+      layout: "idx" (four IDX files, gzipped or not), "cifar" (records of 1 label byte and 3,072 bytes in R, G, B
+        planes) or "tfrecord" (a file for each split, see `data/records.py`).
       train, test: examples in each published half.
       validation: how many of the last training examples are the validation split.
       files: for "idx" train images and labels, test images and labels; for "cifar" training batches, then the test
         batch.
       mirrors: urls of the folder (idx) or of the archive (cifar), tried in turn.
       class_names: where they are known.
+      title: its name in messages.
       elsewhere: how else to come by the files.
     """
 
@@ -33,7 +34,16 @@ class DatasetSpec(NamedTuple):
     files: Tuple[FileSpec, ...]
     mirrors: Tuple[str, ...]
     class_names: Tuple[str, ...] = ()
+    title: str = ""
     elsewhere: str = ""
+
+    def forms(self, file: FileSpec) -> Tuple[FileSpec, ...]:
+        """Under which names a file may lie: of IDX also unpacked, and with a point as some archives have it."""
+        if self.layout != "idx":
+            return (file,)
+        plain = file.path[: -len(".gz")]
+        paths = [path + end for end in (".gz", "") for path in (plain, plain.replace("-idx", ".idx"))]
+        return tuple(file._replace(path=path) for path in dict.fromkeys(paths))
 
 
 def _idx(folder: str, train: int, test: int, sums: Tuple[str, str, str, str]) -> Tuple[FileSpec, ...]:
@@ -44,6 +54,7 @@ def _idx(folder: str, train: int, test: int, sums: Tuple[str, str, str, str]) ->
 
 MNIST = DatasetSpec(
     name="mnist",
+    title="MNIST",
     shape=(28, 28, 1),
     classes=10,
     layout="idx",
@@ -70,6 +81,7 @@ MNIST = DatasetSpec(
 
 FASHION_MNIST = MNIST._replace(
     name="fashion_mnist",
+    title="Fashion-MNIST",
     files=_idx(
         "fashion_mnist",
         60000,
@@ -117,6 +129,7 @@ _CIFAR_SUMS = (
 
 CIFAR10 = DatasetSpec(
     name="cifar10",
+    title="CIFAR-10",
     shape=(32, 32, 3),
     classes=10,
     layout="cifar",

@@ -1,12 +1,22 @@
 """Downloads that prove themselves: a file, or what is wanted of an archive, is there with its bytes or not at all."""
 
+import contextlib
 import io
+import json
 import os
 import tempfile
 import zlib
 from typing import Callable, Iterator, Sequence, Tuple
 
-from vq_estimator.data.files import FileSpec, atomic_path, content_error, open_regular, unpacked
+from vq_estimator.data.files import (
+    FileSpec,
+    atomic_path,
+    content_error,
+    open_regular,
+    read_json,
+    unpacked,
+    write_text,
+)
 
 TIMEOUT_SECONDS = 30
 MOST_DOWNLOAD = 1 << 30  # bytes of a download
@@ -40,6 +50,35 @@ class _Bounded(io.FileIO):
         if self.tell() + len(data) > MOST_DOWNLOAD:
             raise _TooLong(f"sends more than {MOST_DOWNLOAD} bytes")
         return super().write(data)
+
+
+class DownloadRecord:
+    """Remembers in `cache_dir` which files were downloaded. Only these are ever renamed: any other is the user's.
+
+    A file is known by its path, its inode (another file that was moved there is the user's) and the SHA-256 that was
+    asked for. Losing the record costs a question only: a damaged download is then refused as a user's file is.
+    """
+
+    def __init__(self, cache_dir: str):
+        self._path = os.path.join(cache_dir, "downloads.json")
+        try:
+            known = read_json(self._path)
+        except (OSError, ValueError):
+            known = {}
+        self._known = known if isinstance(known, dict) else {}
+
+    def add(self, data_dir: str, specs: Sequence[FileSpec]) -> None:
+        """Those of `specs` that are there now; they were not before their download."""
+        for spec in specs:
+            path = os.path.join(data_dir, *spec.path.split("/"))
+            with contextlib.suppress(OSError):
+                self._known[os.path.realpath(path)] = [os.stat(path).st_ino, spec.sha256]
+        with contextlib.suppress(OSError):
+            write_text(self._path, json.dumps(self._known))
+
+    def has(self, path: str, spec: FileSpec) -> bool:
+        """Whether the file at `path` was downloaded as `spec`, whatever it holds now."""
+        return self._known.get(os.path.realpath(path)) == [os.stat(path).st_ino, spec.sha256]
 
 
 def download(spec: FileSpec, urls: Sequence[str], data_dir: str, fetcher: Fetch = fetch) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -249,8 +250,12 @@ class ChecksumCache:
 
 
 def set_aside(path: str) -> str:
-    """Renames a damaged file to `<path>.damaged`, so that it is never taken for the good one; returns the new name."""
-    damaged = path + ".damaged"
+    """Renames a damaged file to `<path>.damaged`, so that it is never taken for the good one; returns the new name.
+
+    Where that name is taken, another is: nothing is overwritten.
+    """
+    taken = itertools.takewhile(os.path.lexists, (f"{path}.damaged{i or ''}" for i in itertools.count()))
+    damaged = f"{path}.damaged{sum(1 for _ in taken) or ''}"
     try:
         os.replace(path, damaged)
     except OSError as e:

@@ -2,10 +2,11 @@
 
     FOLDER/*.jpg                         no classes
     FOLDER/<class>/**/*.jpg              a class for each folder, numbered in the order of their names
-    FOLDER/train|validation|test/...     the splits, where there is `train` and no other folder; inside as above
+    FOLDER/train|validation|test/...     the splits, by the names of `data/splits.py`; inside as above
 
-Without such folders a hash of a file's path decides its split, so that it stays where it is when others are added. A
-split whose folder is missing is taken from `train` in the same way. Of sounds (`.wav`, `.flac`) the class is a speaker.
+A folder that holds all others is descended into. Without folders of splits a hash of a file's path decides its split,
+so that it stays where it is when others are added. A split whose folder is missing is taken from `train` in the same
+way. Of sounds (`.wav`, `.flac`) the class is a speaker.
 """
 
 import hashlib
@@ -13,11 +14,18 @@ import logging
 import os
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+from vq_estimator.config import DataConfig
+from vq_estimator.config.data import RULES
+from vq_estimator.data import splits as splits_lib
+from vq_estimator.data.walking import Found, find_files
 from vq_estimator.errors import VQError, one_line
 
 log = logging.getLogger("vq_estimator")
 
-SPLIT_FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
+SPLITS = ("train", "validation", "test")
+NOW = DataConfig(rules=RULES)
+RULES_1_FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
+MOST_NAMES = 5  # in a message
 SHARE = 0.05  # of the files for validation, and as many for test, where the folder does not say
 
 
@@ -29,15 +37,21 @@ class Kind(NamedTuple):
       name: of the files, in words.
       group: what a folder at the top is, in words.
       ungrouped: the class of a file that lies in no such folder; None: it is left out where others do.
+      newer: suffixes that rules 1 did not know.
     """
 
     suffixes: Tuple[str, ...]
     name: str
     group: str
     ungrouped: Optional[str] = None
+    newer: Tuple[str, ...] = ()
+
+    @property
+    def plural(self) -> str:
+        return self.group + ("es" if self.group.endswith("s") else "s")
 
 
-IMAGES = Kind((".png", ".jpg", ".jpeg"), "PNG or JPEG", "class")
+IMAGES = Kind((".png", ".jpg", ".jpeg", ".jpe", ".jfif"), "PNG or JPEG", "class", newer=(".jpe", ".jfif"))
 SOUNDS = Kind((".wav", ".flac"), "WAV or FLAC", "speaker", "speaker")
 
 
@@ -49,6 +63,7 @@ class File(NamedTuple):
       size, changed: bytes, and the time of the last change in nanoseconds.
       split: "train", "validation" or "test".
       label: the number of its class; 0 where there are no classes.
+      key: what identifies it in its data set, whatever folders hold all of that; empty: its path.
     """
 
     path: str
@@ -56,6 +71,12 @@ class File(NamedTuple):
     changed: int
     split: str
     label: int
+    key: str = ""
+
+    @property
+    def hash(self) -> bytes:
+        """SHA-256 of its key."""
+        return path_hash(self.key or self.path)
 
 
 class Listing(NamedTuple):
@@ -68,6 +89,16 @@ class Listing(NamedTuple):
 def encoded(path: str) -> bytes:
     """A path as the file system has it, whatever its letters."""
     return os.fsencode(path)
+
+
+def pack_names(paths: Sequence[str]) -> bytes:
+    """Paths with a zero byte behind each, which none of them can hold, whatever else does."""
+    return b"".join(encoded(path) + b"\0" for path in paths)
+
+
+def unpack_names(content: bytes) -> Tuple[str, ...]:
+    """The paths of `pack_names`."""
+    return tuple(os.fsdecode(name) for name in content.split(b"\0")[:-1])
 
 
 def path_hash(path: str) -> bytes:
@@ -83,38 +114,34 @@ def drawn_split(path: str, missing: Sequence[str]) -> str:
     return "train"
 
 
-def read(folder: str, kind: Kind = IMAGES) -> Listing:
-    """Lists the files of one kind in a folder.
+def read(folder: str, kind: Kind = IMAGES, data: DataConfig = NOW) -> Listing:
+    """Lists the files of one kind in a folder, with their splits and classes.
 
     Hidden files and folders are left out, and so is what does not end in the kind's suffixes, in small or capital
     letters.
 
+    Args:
+      folder: where they lie.
+      kind: what is looked for.
+      data: the rules, and what the user says of splits and speakers.
+
     Raises:
-      VQError: there is no such folder, or it has no such file, or it can't be read.
+      VQError: there is no such folder, or it has no such file, or it can't be read, or its splits are not clear.
     """
     if not os.path.isdir(folder):
         raise VQError(f"data_dir: got {folder!r}, which is no folder; expected a folder of {kind.name} files")
-    found = _walk(folder, kind.suffixes)
-    if not found:
-        raise VQError(f"data_dir: got {folder!r}, which has no {kind.name} file; expected a folder of them")
-    splits = _split_folders(found)
-    parts = {path: path.split("/")[1 if splits else 0 :] for path in found}  # without the split's folder
-    if splits:
-        _leave_out([path for path in found if path.split("/")[0] not in splits], parts, "split")
-    if kind.ungrouped is not None:
-        parts = {path: part if len(part) > 1 else [kind.ungrouped, *part] for path, part in parts.items()}
-    class_names = tuple(sorted({part[0] for part in parts.values() if len(part) > 1}))
-    if class_names:
-        _leave_out([path for path, part in parts.items() if len(part) == 1], parts, kind.group)
-    numbers = {name: i for i, name in enumerate(class_names)}
-    missing = {"validation", "test"} - set(splits.values())
-
-    files = []
-    for path in sorted(parts, key=path_hash):
-        split = splits.get(path.split("/")[0], "train")
-        split = drawn_split(path, sorted(missing)) if split == "train" else split
-        files.append(File(path, *found[path], split, numbers[parts[path][0]] if class_names else 0))
-    return Listing(tuple(files), class_names)
+    if data.rules == 1:
+        found = find_files(folder, tuple(s for s in kind.suffixes if s not in kind.newer), kind.name)
+        listing = _listing_1(found, kind)
+        _compare_rules(listing, found, kind)
+        return listing
+    found = find_files(folder, kind.suffixes, kind.name)
+    tree = splits_lib.arrange(list(found), data.splits, kind.group, kind.ungrouped is not None)
+    listing = _listing(found, kind, tree, data.speaker_level)
+    if tree.warning:
+        log.warning("%s: %s", one_line(folder), one_line(tree.warning))
+    log.info("%s: %s", one_line(folder), _summary(listing, kind, tree))
+    return listing
 
 
 def paths(folder: str, kind: Kind = IMAGES) -> List[str]:
@@ -123,53 +150,105 @@ def paths(folder: str, kind: Kind = IMAGES) -> List[str]:
     Raises:
       VQError: there is none, or the folder can't be read.
     """
-    found = sorted(_walk(folder, kind.suffixes))
-    if not found:
-        raise VQError(f"data_dir: got {folder!r}, which has no {kind.name} file; expected a folder of them")
-    return found
+    return sorted(find_files(folder, kind.suffixes, kind.name))
 
 
-def _walk(folder: str, suffixes: Tuple[str, ...]) -> Dict[str, Tuple[int, int]]:
-    """Path below `folder`: size and time of change, of each such file; links are followed, a folder is entered once."""
-    found, entered = {}, {os.path.realpath(folder)}
-
-    def stop(error):
-        raise VQError(f"data_dir: {error.filename}: can't be read ({error.strerror})")
-
-    for top, folders, names in os.walk(folder, onerror=stop, followlinks=True):
-        below = []
-        for name in sorted(folders):
-            real = os.path.realpath(os.path.join(top, name))
-            if not name.startswith(".") and real not in entered:
-                entered.add(real)
-                below.append(name)
-        folders[:] = below
-        for name in names:
-            path = os.path.join(top, name)
-            if name.startswith(".") or not name.lower().endswith(suffixes) or not os.path.isfile(path):
-                continue
-            stat = os.stat(path)
-            found[os.path.relpath(path, folder).replace(os.sep, "/")] = (stat.st_size, stat.st_mtime_ns)
-    return found
+def _listing(found: Found, kind: Kind, tree: splits_lib.Tree, level: int, warn=log.warning) -> Listing:
+    if tree.left_out:
+        warn("%s: left out", _lies_in_no(tree.left_out, "split"))
+    groups = {path: _group(path, part, kind, level) for path, part in tree.below.items()}
+    names = tuple(sorted({group for group in groups.values() if group is not None}))
+    ungrouped = [path for path, group in groups.items() if group is None and names]
+    if ungrouped:
+        warn("%s: left out", _lies_in_no(ungrouped, kind.group))
+    numbers = {name: i for i, name in enumerate(names)}
+    missing = sorted({"validation", "test"} - set(tree.folders))
+    files = []
+    for path in set(groups) - set(ungrouped):
+        below = "/".join(tree.below[path])
+        split = tree.splits.get(path)
+        key = below if split is None else f"{split}/{below}"
+        split = drawn_split(below, missing) if split in (None, "train") else split
+        files.append(File(path, *found[path], split, numbers.get(groups[path], 0), key))
+    return Listing(tuple(sorted(files, key=lambda file: (file.hash, file.path))), names)
 
 
-def _split_folders(found: Sequence[str]) -> Dict[str, str]:
-    """Folder: split, where the folder says which file belongs to which split; otherwise nothing."""
+def _group(path: str, part: Sequence[str], kind: Kind, level: int) -> Optional[str]:
+    """The class or speaker of a file; None where it has no class.
+
+    Raises:
+      VQError: it lies in fewer folders than a speaker's is deep.
+    """
+    folders = part[:-1]
+    if kind.ungrouped is None:
+        return folders[0] if folders else None
+    if len(folders) >= level:
+        return folders[level - 1]
+    if level > 1:
+        raise VQError(f"speaker_level: got {level}, expected at most {len(folders)}: {path!r} has no more folders")
+    return kind.ungrouped
+
+
+def _summary(listing: Listing, kind: Kind, tree: splits_lib.Tree) -> str:
+    """The splits, their sizes, and the classes or speakers, in one line."""
+    number = {split: sum(file.split == split for file in listing.files) for split in SPLITS}
+    sizes = ", ".join(f"{n:,} for {split}" for split, n in number.items())
+    by = [f"{split} {', '.join(tree.folders[split])}" for split in SPLITS if split in tree.folders]
+    how = f"splits by folders ({'; '.join(by)})" if by else "splits by a hash of each path"
+    names = listing.class_names
+    some = ", ".join(names[:MOST_NAMES]) + (", ..." if len(names) > MOST_NAMES else "")
+    groups = f"{len(names):,} {kind.group if len(names) == 1 else kind.plural}" + (f" ({some})" if names else "")
+    return one_line(f"{how}, {sizes}; {groups}")
+
+
+def _lies_in_no(paths: Sequence[str], group: str) -> str:
+    others = f" (and {len(paths) - 1:,} more)" if len(paths) > 1 else ""
+    return f"{one_line(min(paths))} lies in no folder of a {group}{others}"
+
+
+def _listing_1(found: Found, kind: Kind) -> Listing:
+    """As version 0.1.0 listed files: the runs that it made see the same data again."""
     tops = {path.split("/")[0] for path in found if "/" in path}
-    if "train" not in tops or not tops <= set(SPLIT_FOLDERS):
-        return {}
-    return {top: SPLIT_FOLDERS[top] for top in tops}
+    splits = RULES_1_FOLDERS if "train" in tops and tops <= set(RULES_1_FOLDERS) else {}
+    parts = {path: path.split("/")[1 if splits else 0 :] for path in found}  # without the split's folder
+    if splits:
+        _drop([path for path in found if path.split("/")[0] not in splits], parts, "split")
+    if kind.ungrouped is not None:
+        parts = {path: part if len(part) > 1 else [kind.ungrouped, *part] for path, part in parts.items()}
+    class_names = tuple(sorted({part[0] for part in parts.values() if len(part) > 1}))
+    if class_names:
+        _drop([path for path, part in parts.items() if len(part) == 1], parts, kind.group)
+    numbers = {name: i for i, name in enumerate(class_names)}
+    missing = {"validation", "test"} - {splits[top] for top in tops if splits}
+    files = []
+    for path in sorted(parts, key=path_hash):
+        split = splits.get(path.split("/")[0], "train")
+        split = drawn_split(path, sorted(missing)) if split == "train" else split
+        files.append(File(path, *found[path], split, numbers[parts[path][0]] if class_names else 0))
+    return Listing(tuple(files), class_names)
 
 
-def _leave_out(paths: List[str], parts: Dict[str, List[str]], kind: str) -> None:
+def _drop(paths: List[str], parts: Dict[str, List[str]], group: str) -> None:
     if paths:
-        log.warning("%s lies in no folder of a %s%s: left out", one_line(min(paths)), kind, _others(len(paths) - 1))
+        log.warning("%s: left out", _lies_in_no(paths, group))
     for path in paths:
         del parts[path]
 
 
-def _others(count: int) -> str:
-    return f" (and {count:,} more)" if count else ""
+def _compare_rules(listing: Listing, found: Found, kind: Kind) -> None:
+    """Warns where the current rules would split or name the files of a run of version 0.1.0 in another way."""
+
+    def meaning(listing):
+        return {file.path: (file.split, file.label) for file in listing.files}, listing.class_names
+
+    try:
+        tree = splits_lib.arrange(list(found), "auto", kind.group, kind.ungrouped is not None)
+        if meaning(_listing(found, kind, tree, 1, warn=log.debug)) == meaning(listing):
+            return
+        why = "other splits or classes"
+    except VQError as e:
+        why = str(e)
+    log.warning("the run keeps the splits and classes that version 0.1.0 gave these files; a new run has: %s", why)
 
 
 def counts(files: Sequence[File], splits: Sequence[str]) -> Dict[str, int]:

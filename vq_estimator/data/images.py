@@ -15,7 +15,6 @@ from typing import List, NamedTuple, Optional, Tuple
 from tqdm import tqdm
 
 from vq_estimator.config import DataConfig
-from vq_estimator.config.data import RULES
 from vq_estimator.data import folder as folder_lib
 from vq_estimator.data import records, shards
 from vq_estimator.data.catalogue import DatasetSpec
@@ -47,7 +46,7 @@ class Wanted(NamedTuple):
     size: int
     channels: int
     max_bad_files: int = 100
-    data: DataConfig = DataConfig(RULES)
+    data: DataConfig = folder_lib.NOW
 
     @property
     def shape(self):
@@ -73,7 +72,7 @@ def locate(data_dir: str, cache_dir: str, want: Wanted, cache: str = "auto", sou
     folders = shards.folders_of(data_dir)
     if shards.found(folders):
         return shards.locate(folders, shards.Wanted(want.shape, source), MOST_IN_MEMORY, cache)
-    listing = folder_lib.read(data_dir)
+    listing = folder_lib.read(data_dir, folder_lib.IMAGES, want.data)
     folder_lib.counts(listing.files, SPLITS)
     key = folder_lib.fingerprint([FORMAT, want.shape, want.data, listing.class_names, *listing.files], 16)
     target = os.path.join(cache_dir, "images", "{}-{}x{}x{}".format(key, *want.shape))
@@ -188,7 +187,7 @@ def _write(folder: str, data_dir: str, listing: Listing, want: Wanted) -> int:
                 _check_bad(bad, want.max_bad_files)
                 continue
             add[file.split](decoded.image, file.label)
-            content.update(folder_lib.path_hash(file.path) + decoded.sha256)
+            content.update(file.hash + decoded.sha256)
             small += decoded.side < want.size
             shifted += decoded.shifted
             good.append(file)
@@ -196,8 +195,8 @@ def _write(folder: str, data_dir: str, listing: Listing, want: Wanted) -> int:
         log.warning("%d of %d images are smaller than %d and were enlarged", small, len(good), want.size)
     counts = folder_lib.counts(good, SPLITS)
     for split in SPLITS:  # which file each record is of
-        with open(os.path.join(folder, split + ".txt"), "w", encoding="utf-8", errors="surrogateescape") as f:
-            f.writelines(file.path + "\n" for file in good if file.split == split)
+        with open(os.path.join(folder, split + ".names"), "wb") as f:
+            f.write(folder_lib.pack_names([file.path for file in good if file.split == split]))
     write_json(
         _manifest(folder),
         {

@@ -46,12 +46,7 @@ def _records(source: Source, split: str) -> tf.data.Dataset:
     test = split == "test"
     if spec.layout == "idx":
         images, labels = source.paths[2:] if test else source.paths[:2]
-        dataset = tf.data.Dataset.zip(
-            (
-                tf.data.FixedLengthRecordDataset(images, pixels, header_bytes=16, compression_type="GZIP"),
-                tf.data.FixedLengthRecordDataset(labels, 1, header_bytes=8, compression_type="GZIP"),
-            )
-        )
+        dataset = tf.data.Dataset.zip((_idx(images, pixels, 16), _idx(labels, 1, 8)))
     else:
         files = list(source.paths[-1:] if test else source.paths[:-1])
         dataset = tf.data.FixedLengthRecordDataset(files, 1 + pixels).map(
@@ -69,6 +64,12 @@ def _records(source: Source, split: str) -> tf.data.Dataset:
         return image, tf.cast(tf.reshape(tf.decode_raw(label, tf.uint8), [-1]), tf.int32)
 
     return dataset.batch(DECODE_BATCH).map(decode, num_parallel_calls=2)
+
+
+def _idx(path: str, size: int, header: int) -> tf.data.Dataset:
+    """The elements of an IDX file, gzipped or not, as strings of `size` bytes."""
+    kind = "GZIP" if path.endswith(".gz") else ""
+    return tf.data.FixedLengthRecordDataset(path, size, header_bytes=header, compression_type=kind)
 
 
 def resize(images: tf.Tensor, size: int) -> tf.Tensor:

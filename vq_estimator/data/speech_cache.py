@@ -18,6 +18,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tu
 import numpy as np
 from tqdm import tqdm
 
+from vq_estimator.config import DataConfig
 from vq_estimator.data import audio
 from vq_estimator.data import folder as folder_lib
 from vq_estimator.data.files import (
@@ -37,7 +38,7 @@ from vq_estimator.errors import VQError, one_line
 
 log = logging.getLogger("vq_estimator")
 
-FORMAT = 1  # of the cache; another makes it anew
+FORMAT = 2  # of the cache; another makes it anew
 MANIFEST = "speech.json"
 MOST_SECONDS = 30  # of a clip; a longer recording is several, so that memory is bounded
 THREADS = 4
@@ -67,11 +68,12 @@ class Cache:
         recordings: Sequence[Recording],
         class_names: Tuple[str, ...],
         name: Optional[str],
+        data: DataConfig = folder_lib.NOW,
     ):
-        """`name` of the data set, or None where the content of the files gives it."""
+        """`name` of the data set, or None where the content of the files gives it; `data` says how they were found."""
         self._data_dir, self._rate, self._recordings = data_dir, sample_rate, recordings
         self._class_names, self._name = class_names, name
-        key = folder_lib.fingerprint([FORMAT, sample_rate, name, class_names, *recordings], 16)
+        key = folder_lib.fingerprint([FORMAT, sample_rate, name, data, class_names, *recordings], 16)
         self._target = os.path.join(cache_dir, "speech", f"{key}-{sample_rate}")
         self._checksums = ChecksumCache(cache_dir)
 
@@ -153,7 +155,7 @@ class Cache:
                     _check_bad(bad, max_bad_files)
                     continue
                 out[file.split].write(found.levels.tobytes())
-                content.update(folder_lib.path_hash(file.path) + found.sha256)
+                content.update(file.hash + found.sha256)
                 lengths = [min(most, len(found.levels) - i) for i in range(0, len(found.levels), most)]
                 good += [(recording, length) for length in lengths]
         folder_lib.counts([recording.file for recording, _ in good], SPLITS)
@@ -221,7 +223,7 @@ def _write_clips(paths: Tuple[str, str, str], clips: Sequence[Tuple[Recording, i
     rows = [(end, number[r.speaker], r.label) for end, (r, _) in zip(ends, clips)]
     np.save(paths[1], np.array(rows, np.int64).reshape(-1, 3))
     with open(paths[2], "wb") as f:
-        f.writelines(folder_lib.encoded(r.file.path) + b"\0" for r, _ in clips)
+        f.write(folder_lib.pack_names([r.file.path for r, _ in clips]))
 
 
 def _checksum(made: Dict[str, Any]) -> str:
@@ -239,7 +241,7 @@ def _load(paths: Tuple[str, str, str], speakers: int, labels: int) -> Clips:
         raise ValueError(f"{paths[1]} holds something else")
     ends, speaker, label = np.array(rows).T
     with open_regular(paths[2]) as f:
-        names = tuple(os.fsdecode(name) for name in f.read().split(b"\0")[:-1])
+        names = folder_lib.unpack_names(f.read())
     fits = len(names) == len(ends) and ends[-1] == os.path.getsize(paths[0]) and (np.diff(ends, prepend=0) > 0).all()
     known = speaker.min() >= 0 and speaker.max() < speakers and label.min() >= 0 and label.max() < labels
     if not fits or not known:

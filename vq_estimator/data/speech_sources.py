@@ -4,10 +4,10 @@ import logging
 import os
 from typing import List, Optional, Sequence
 
-from vq_estimator.config import SPEECH_DATASETS
+from vq_estimator.config import SPEECH_DATASETS, DataConfig
 from vq_estimator.data import audio, fsdd
 from vq_estimator.data import folder as folder_lib
-from vq_estimator.data.downloads import Fetch, download_tar, fetch
+from vq_estimator.data.downloads import DownloadRecord, Fetch, download_tar, fetch
 from vq_estimator.data.files import FileSpec, content_error, set_aside
 from vq_estimator.data.folder import File
 from vq_estimator.data.pipeline import SPLITS
@@ -18,6 +18,7 @@ from vq_estimator.errors import VQError
 log = logging.getLogger("vq_estimator")
 
 HALF = fsdd.HALF
+MOST_NAMES = 5  # of files in a message
 
 
 def locate(
@@ -28,12 +29,13 @@ def locate(
     max_bad_files: int = 100,
     wanted: Optional[str] = None,
     fetcher: Fetch = fetch,
+    data: DataConfig = folder_lib.NOW,
 ) -> SpeechSource:
     """The recordings of `dataset`.
 
-    "fsdd" are those below `data_dir` that are whole, the others are downloaded there; where they can't be had, and the
-    half of them is there, that half is taken, with a warning. "wav" are all WAV and FLAC files below `data_dir`; the
-    folder at the top is the speaker, splits are as in `data/folder.py`.
+    "fsdd" are those below `data_dir` that are whole, the others are downloaded there; where they can't be had, and
+    exactly the half of them is there, that half is taken, with a warning. "wav" are all WAV and FLAC files below
+    `data_dir`; a folder names the speaker, splits are as in `data/folder.py`.
 
     Args:
       dataset: of SPEECH_DATASETS.
@@ -43,6 +45,7 @@ def locate(
       max_bad_files: how many of the "wav" may be unreadable.
       wanted: the `dataset_source` of an existing run; anything else is refused.
       fetcher: downloads a url to a path; raises OSError.
+      data: how the files of "wav" are read.
 
     Raises:
       VQError: they can't be had, or are others than `wanted`, or too few, or too many are unreadable.
@@ -56,10 +59,10 @@ def locate(
         raise VQError(f"max_bad_files: got {max_bad_files}, expected 0 or more")
     if dataset == fsdd.NAME:
         return _locate_fsdd(data_dir, cache_dir, sample_rate, wanted, fetcher)
-    listing = folder_lib.read(data_dir, folder_lib.SOUNDS)
+    listing = folder_lib.read(data_dir, folder_lib.SOUNDS, data)
     folder_lib.counts(listing.files, SPLITS)
     recordings = [Recording(f, listing.class_names[f.label], 0) for f in listing.files]
-    cache = Cache(data_dir, cache_dir, sample_rate, recordings, (), None)
+    cache = Cache(data_dir, cache_dir, sample_rate, recordings, (), None, data)
     source = cache.load(max_bad_files) or cache.make(max_bad_files)
     if wanted not in (None, source.name):
         raise VQError(f"data_dir: got {data_dir!r} with {source.name}, expected {wanted}, the run's own recordings")
@@ -75,27 +78,41 @@ def _locate_fsdd(
     if wanted not in (None, fsdd.NAME, fsdd.HALF):
         raise VQError(f"dataset: got {fsdd.NAME}, expected {wanted}, the run's own recordings")
     name = wanted or fsdd.NAME
+    downloaded = DownloadRecord(cache_dir)
     try:
-        return _fsdd(name, data_dir, cache_dir, sample_rate, fetcher)
+        return _fsdd(name, data_dir, cache_dir, sample_rate, fetcher, downloaded)
     except _Missing as e:
         where = os.path.join(data_dir, *fsdd.FOLDER.split("/"))
-        missing = f"{name}: {e.count:,} of its recordings not found in {where!r} and not downloadable ({e})."
-    specs = fsdd.specs(fsdd.recordings(fsdd.HALF))
-    if wanted is not None or _absent(specs, data_dir):
-        raise VQError(f"{missing} Put its recordings there, {fsdd.recordings()[0].name} and so on")
+        missing = f"{name}: {len(e.specs):,} of its recordings not found in {where!r} and not downloadable ({e})."
+        names = _names(e.specs)
+    if wanted is not None or not _is_exactly_half(data_dir):
+        raise VQError(f"{missing} Put its recordings there: {names}")
     log.warning("%s Using the half of them, those with an index below 25 (%s).", missing, fsdd.HALF)
     try:
-        return _fsdd(fsdd.HALF, data_dir, cache_dir, sample_rate, _no_more)
+        return _fsdd(fsdd.HALF, data_dir, cache_dir, sample_rate, _no_more, downloaded)
     except _Missing as e:
-        raise VQError(f"{fsdd.HALF}: {e.count:,} of its recordings in {where!r} were damaged") from None
+        got = f"{len(e.specs):,} of its recordings in {where!r} were damaged: {_names(e.specs)}"
+        raise VQError(f"{fsdd.HALF}: {got}") from None
+
+
+def _is_exactly_half(data_dir: str) -> bool:
+    """Whether the recordings of the half are there and none of the others: more of them are a data set with a gap."""
+    half = set(fsdd.recordings(fsdd.HALF))
+    others = [r for r in fsdd.recordings() if r not in half]
+    return not _absent(fsdd.specs(list(half)), data_dir) and len(_absent(fsdd.specs(others), data_dir)) == len(others)
+
+
+def _names(specs: Sequence[FileSpec]) -> str:
+    more = f" and {len(specs) - MOST_NAMES:,} more" if len(specs) > MOST_NAMES else ""
+    return ", ".join(os.path.basename(spec.path) for spec in specs[:MOST_NAMES]) + more
 
 
 class _Missing(Exception):
-    """How many recordings are not there, and why they can't be had."""
+    """Which recordings are not there, and why they can't be had."""
 
-    def __init__(self, count: int, why: str):
+    def __init__(self, specs: Sequence[FileSpec], why: str):
         super().__init__(why)
-        self.count = count
+        self.specs = specs
 
 
 def _no_more(url: str, path: str) -> None:
@@ -106,25 +123,42 @@ def _absent(specs: Sequence[FileSpec], data_dir: str) -> List[FileSpec]:
     return [s for s in specs if not os.path.isfile(os.path.join(data_dir, *s.path.split("/")))]
 
 
-def _bring(specs: Sequence[FileSpec], data_dir: str, fetcher: Fetch) -> None:
+def _bring(specs: Sequence[FileSpec], data_dir: str, fetcher: Fetch, downloaded: DownloadRecord) -> None:
     """Downloads some recordings; raises _Missing."""
     if not specs:
         return
     try:
         download_tar(specs, fsdd.ARCHIVES, data_dir, fetcher)
     except OSError as e:
-        raise _Missing(len(specs), str(e)) from None
+        raise _Missing(specs, str(e)) from None
+    finally:
+        downloaded.add(data_dir, specs)
 
 
-def _fsdd(name: str, data_dir: str, cache_dir: str, sample_rate: int, fetcher: Fetch) -> SpeechSource:
+def _fsdd(
+    name: str, data_dir: str, cache_dir: str, sample_rate: int, fetcher: Fetch, downloaded: DownloadRecord
+) -> SpeechSource:
     chosen = fsdd.recordings(name)
     specs = fsdd.specs(chosen)
-    _bring(_absent(specs, data_dir), data_dir, fetcher)
+    _bring(_absent(specs, data_dir), data_dir, fetcher, downloaded)
     cache = _fsdd_cache(name, chosen, data_dir, cache_dir, sample_rate)
     source = cache.load(0)
     if source is not None:  # of the same sizes and times of change: not read again
         return source
-    damaged = []
+    damaged = _damaged(specs, data_dir, downloaded)
+    if damaged:
+        _bring(damaged, data_dir, fetcher, downloaded)
+        cache = _fsdd_cache(name, chosen, data_dir, cache_dir, sample_rate)
+    return cache.make(0)
+
+
+def _damaged(specs: Sequence[FileSpec], data_dir: str, downloaded: DownloadRecord) -> List[FileSpec]:
+    """The recordings that were downloaded and are damaged, which are set aside.
+
+    Raises:
+      VQError: others hold something else: they are the user's, and left as they are.
+    """
+    bad = []
     for spec in specs:
         path = os.path.join(data_dir, *spec.path.split("/"))
         try:
@@ -132,12 +166,16 @@ def _fsdd(name: str, data_dir: str, cache_dir: str, sample_rate: int, fetcher: F
         except OSError as e:
             raise VQError(f"{path}: can't be read ({e.strerror})") from None
         if problem:
-            log.warning("%s: %s; set aside as %s", path, problem, set_aside(path))
-            damaged.append(spec)
-    if damaged:
-        _bring(damaged, data_dir, fetcher)
-        cache = _fsdd_cache(name, chosen, data_dir, cache_dir, sample_rate)
-    return cache.make(0)
+            bad.append((path, spec, problem))
+    others = [(path, spec, problem) for path, spec, problem in bad if not downloaded.has(path, spec)]
+    if others:
+        path, _, problem = others[0]
+        more = f", nor are {_names([spec for _, spec, _ in others[1:]])}" if others[1:] else ""
+        want = "the published recording, or none under its name, so that it is downloaded"
+        raise VQError(f"{path}: is not FSDD's recording ({problem}){more}; expected {want}")
+    for path, _, problem in bad:
+        log.warning("%s: %s; set aside as %s", path, problem, set_aside(path))
+    return [spec for _, spec, _ in bad]
 
 
 def _fsdd_cache(name: str, chosen: Sequence[fsdd.Recording], data_dir: str, cache_dir: str, sample_rate: int) -> Cache:

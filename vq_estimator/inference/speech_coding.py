@@ -82,7 +82,7 @@ def of_folder(model: SpeechModel, folder: str, max_bad_files: int = 100) -> Reco
     Raises:
       VQError: there is no recording, or more than `max_bad_files` can't be read.
     """
-    names = sorted(f.path for f in folder_lib.read(folder, folder_lib.SOUNDS).files)
+    names = folder_lib.paths(folder, folder_lib.SOUNDS)
 
     def each():
         bad = 0

@@ -1,0 +1,252 @@
+"""Which folders of a tree are splits: `train`, `Validation_Set`, `test-clean` and others that are named like one.
+
+Folders that hold everything, as an archive leaves one, are descended into. Below them the folders at the top are splits
+or classes (speakers). Where their names leave that open, the user is asked to say it: an image for testing that becomes
+one for training makes every figure of a run too good, and nothing shows it.
+"""
+
+import functools
+import re
+from typing import Dict, FrozenSet, List, NamedTuple, NoReturn, Optional, Sequence, Tuple
+
+from vq_estimator.errors import VQError
+
+WORDS = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "dev": "validation",
+    "devel": "validation",
+    "development": "validation",
+    "eval": "validation",
+    "evaluation": "validation",
+    "test": "test",
+    "testing": "test",
+    "tests": "test",
+}
+_WORD = "|".join(sorted(WORDS, key=len, reverse=True))
+_TOKEN = re.compile(f"((?:{_WORD})+)(?:sets?|data|datasets?|images?|imgs?|files?|folders?|splits?)?")
+# Folders in which speakers' folders lie, and that are none themselves.
+_STORES = re.compile("(wav|flac|clip|recording|sound)s?|audio|data(set)?|archive|corpus|speech|raw", re.IGNORECASE)
+MOST_NAMES = 5  # of folders in a message
+Parts = Tuple[str, ...]  # of a path
+
+
+class Name(NamedTuple):
+    """What a folder's name says.
+
+    Attributes:
+      splits: the splits whose words are in it.
+      begins: whether the first word is one of them, as in `test-clean`, and not in `bullet_train`.
+    """
+
+    splits: FrozenSet[str]
+    begins: bool
+
+    @property
+    def split(self) -> Optional[str]:
+        """The one split that it names."""
+        return min(self.splits) if len(self.splits) == 1 else None
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def parse(name: str) -> Name:
+    """What a folder's name says of splits; words are apart from each other by anything but letters, or as inTest."""
+    splits, begins = set(), False
+    for text in (name, re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)):
+        for i, token in enumerate(re.findall(r"[^\W\d_]+", text.lower())):
+            found = _TOKEN.fullmatch(token)
+            if found:
+                splits |= {WORDS[word] for word in re.findall(_WORD, found.group(1))}
+                begins |= i == 0
+    return Name(frozenset(splits), begins)
+
+
+class Tree(NamedTuple):
+    """What the folders of a tree mean.
+
+    Attributes:
+      below: path: its parts below the folders that hold everything, and below that of its split.
+      splits: path: its split; nothing where folders don't say it.
+      folders: the folders of each split that has some.
+      left_out: paths that belong to no split.
+      warning: what a user should know of it; empty as a rule.
+    """
+
+    below: Dict[str, Parts]
+    splits: Dict[str, str]
+    folders: Dict[str, List[str]]
+    left_out: List[str]
+    warning: str = ""
+
+
+def arrange(paths: Sequence[str], by: str, group: str, speakers: bool) -> Tree:
+    """Finds the splits of a tree.
+
+    Args:
+      paths: of the files, "/" between their parts.
+      by: "folders", "hash" or "auto", as `DataConfig.splits`.
+      group: what the other folders are, in words.
+      speakers: whether a folder names a speaker, so that the only one there is has a meaning.
+
+    Raises:
+      VQError: folders are named like splits and may mean something else; it says how to say what is meant.
+    """
+    parts = {path: tuple(path.split("/")) for path in paths}
+    depth = _descend(list(parts.values()), by, speakers)
+    below = {path: part[depth:] for path, part in parts.items()}
+    names = {part[0]: parse(part[0]) for part in below.values() if len(part) > 1}
+    if by == "hash":
+        return Tree(below, {}, {}, [])
+    if by == "folders":
+        names = {top: name for top, name in names.items() if name.split}
+        if "train" not in {name.split for name in names.values()}:
+            _refuse(f"--splits=folders and {_quoted(names) or 'no folder'} as splits", "a folder train", group, "hash")
+    else:
+        if _is_validation(_sole(list(below.values()))):
+            return _one_of_validation(below, group, speakers)
+        if not _are_splits(below.values(), names, group):
+            names = {}
+        _check_deeper(below, names, group)
+    if not names:
+        return Tree(below, {}, {}, [])
+    left_out = [path for path, part in below.items() if len(part) == 1 or part[0] not in names]
+    for path in left_out:
+        del below[path]
+    splits = {path: names[part[0]].split for path, part in below.items()}
+    folders = {split: sorted(top for top in names if names[top].split == split) for split in set(splits.values())}
+    return Tree(_without_splits(below, names, speakers), splits, folders, left_out)
+
+
+def _sole(parts: Sequence[Parts], depth: int = 0) -> Optional[str]:
+    """The folder that holds everything below the first `depth` ones; None where there is none."""
+    tops = {part[depth] if len(part) > depth + 1 else None for part in parts}
+    return tops.pop() if len(tops) == 1 else None
+
+
+def _descend(parts: Sequence[Parts], by: str, speakers: bool, depth: int = 0) -> int:
+    """How many folders, one in the other, hold everything and are no split."""
+    while True:
+        top = _sole(parts, depth)
+        if top is None:
+            return depth
+        name = parse(top)
+        if by != "hash" and name.splits - (set() if name.begins else {"train"}):
+            inner = _descend(parts, by, speakers, depth + 1)
+            a_test = name.split == "test" and by == "auto"
+            return inner if _are_clear(parts, inner) and not a_test else depth
+        if speakers and not _holds_speakers(parts, depth):
+            return depth
+        depth += 1
+
+
+def _are_clear(parts: Sequence[Parts], depth: int) -> bool:
+    """Whether all that lies at a depth are folders of splits, several of them."""
+    tops = {part[depth] if len(part) > depth + 1 else "" for part in parts}
+    splits = {parse(top).split for top in tops}
+    return len(tops) > 1 and None not in splits and "train" in splits
+
+
+def _holds_speakers(parts: Sequence[Parts], depth: int, within_split: bool = False) -> bool:
+    """Whether the only folder at a depth holds those of speakers; otherwise it is one."""
+    folders = {part[depth:-1] for part in parts}
+    if not any(len(folder) > 1 for folder in folders):
+        return False
+    if within_split:
+        return all(_STORES.fullmatch(folder[0]) for folder in folders)
+    if len(folders) > 1:
+        return True
+    above = folders.pop()[:-1]  # all files lie in one folder: nothing but names tells which one is the speaker's
+    return any(_STORES.fullmatch(folder) or parse(folder).splits for folder in above)
+
+
+def _is_validation(top: Optional[str]) -> bool:
+    return top is not None and parse(top).split == "validation"
+
+
+def _one_of_validation(below: Dict[str, Parts], group: str, speakers: bool) -> Tree:
+    """Such as dev-clean of LibriSpeech alone: nothing else is there to be trained on."""
+    first = top = _sole(list(below.values()))
+    while _is_validation(top) or (speakers and top is not None and _holds_speakers(list(below.values()), 0, True)):
+        below = {path: part[1:] for path, part in below.items()}
+        top = _sole(list(below.values()))
+    if not speakers:
+        depth = _descend(list(below.values()), "auto", speakers)
+        below = {path: part[depth:] for path, part in below.items()}
+    names = {part[0]: parse(part[0]) for part in below.values() if len(part) > 1}
+    if _are_splits(below.values(), names, group):
+        _refuse(f"folders of splits within {first!r}", "splits at the top", group)
+    _check_deeper(below, {}, group)
+    return Tree(below, {}, {}, [], f"the only folder is {first!r}: a hash of each path says what is trained on")
+
+
+def _are_splits(parts: Sequence[Parts], names: Dict[str, Name], group: str) -> bool:
+    """Whether the folders at the top are splits, as their names say.
+
+    Raises:
+      VQError: that is open.
+    """
+    like = {top: name for top, name in names.items() if name.splits}
+    if all(name.splits == {"train"} and not name.begins for name in like.values()):
+        return False  # none at all, or classes such as bullet_train
+    unclear = [top for top, name in like.items() if not name.split]
+    others = sorted(set(names) - set(like))
+    loose = sorted(part[0] for part in parts if len(part) == 1)
+    if unclear:
+        _refuse(f"the folder {min(unclear)!r}, which names several splits", "one of them in a name", group)
+    if others or loose:
+        beside = f"{_quoted(others)}" if others else f"the file {loose[0]!r}" + _more(len(loose) - 1)
+        _refuse(f"{_quoted(like)}, named like a split, beside {beside}", "one kind of folder", group)
+    if "train" not in {name.split for name in like.values()}:
+        _refuse(f"{_quoted(like)} and no folder train", "a folder train", group, "hash")
+    return True
+
+
+def _check_deeper(below: Dict[str, Parts], names: Dict[str, Name], group: str) -> None:
+    """Raises VQError where a folder deeper in the tree is named like a split that its files don't belong to."""
+    known = {}  # type: Dict[str, FrozenSet[str]]
+    for part in below.values():
+        own = {"train", names[part[0]].split} if names else {"train"}
+        for folder in part[1:-1]:
+            if folder not in known:
+                known[folder] = parse(folder).splits
+            if known[folder] - own:
+                _refuse(f"the folder {folder!r}, named like a split, within {part[0]!r}", "splits at the top", group)
+
+
+def _without_splits(below: Dict[str, Parts], names: Dict[str, Name], speakers: bool) -> Dict[str, Parts]:
+    """Without the splits' folders, and the one below each that holds everything (`train/wav`, `test/wav`)."""
+    tops = {path: part[0] for path, part in below.items()}
+    rest = {path: part[1:] for path, part in below.items()}
+    while rest:
+        inside = {}  # type: Dict[str, List[Parts]]
+        for path, part in rest.items():
+            inside.setdefault(tops[path], []).append(part)
+        soles = {top: _sole(parts) for top, parts in inside.items()}
+        if None in soles.values() or (speakers and not _holds_speakers(list(rest.values()), 0, True)):
+            break
+        if len(set(soles.values())) > 1 and any(parse(sole).split != names[top].split for top, sole in soles.items()):
+            break
+        rest = {path: part[1:] for path, part in rest.items()}
+    return rest
+
+
+def _refuse(got: str, expected: str, group: str, *ways: str) -> NoReturn:
+    said = {
+        "folders": "--splits=folders (the folders at the top that are named like splits are the splits, the rest is "
+        "left out)",
+        "hash": f"--splits=hash (a hash of each path decides, the folders at the top are each a {group})",
+    }
+    how = " or ".join(said[way] for way in ways or said)
+    raise VQError(f"splits: got {got}, expected {expected}, or {how}")
+
+
+def _quoted(names: Sequence[str]) -> str:
+    names = sorted(names)
+    return ", ".join(repr(name) for name in names[:MOST_NAMES]) + _more(len(names) - MOST_NAMES)
+
+
+def _more(count: int) -> str:
+    return f" (and {count:,} more)" if count > 0 else ""

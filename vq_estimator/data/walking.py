@@ -1,0 +1,62 @@
+"""The files below a folder: links are followed, a folder is entered once, what can't be entered is left out."""
+
+import collections
+import logging
+import os
+from typing import Dict, Tuple
+
+from vq_estimator.errors import VQError, one_line
+
+log = logging.getLogger("vq_estimator")
+
+MOST_SUFFIXES = 10  # in a message
+Found = Dict[str, Tuple[int, int]]  # path below a folder, "/" between its parts: bytes, time of change in nanoseconds
+
+
+def find_files(folder: str, suffixes: Tuple[str, ...], name: str) -> Found:
+    """The files below a folder whose names end in one of `suffixes`, in small or capital letters.
+
+    Hidden files and folders are left out. Files of other kinds are counted in the log, and a folder that can't be read
+    is left out with a warning.
+
+    Raises:
+      VQError: there is no such file (of the kind that `name` says), or the folder itself can't be read.
+    """
+    found, others = _walk(folder, suffixes)
+    if others:
+        most = others.most_common(MOST_SUFFIXES)
+        rest = sum(others.values()) - sum(count for _, count in most)
+        counted = [f"{count:,} {suffix or 'without a suffix'}" for suffix, count in most]
+        log.info("left out: %s", one_line(", ".join([*counted, *([f"{rest:,} of other kinds"] if rest else [])])))
+    if not found:
+        raise VQError(f"data_dir: got {folder!r}, which has no {name} file; expected a folder of them")
+    return found
+
+
+def _walk(folder: str, suffixes: Tuple[str, ...]) -> Tuple[Found, collections.Counter]:
+    """The files of the suffixes, and how many others there are of each suffix."""
+    found, entered, others = {}, {os.path.realpath(folder)}, collections.Counter()
+
+    def leave_out(error):
+        if error.filename in (None, folder):
+            raise VQError(f"data_dir: {error.filename or folder}: can't be read ({error.strerror})")
+        log.warning("the folder %s can't be read and is left out (%s)", one_line(error.filename), error.strerror)
+
+    for top, folders, names in os.walk(folder, onerror=leave_out, followlinks=True):
+        below = []
+        for name in sorted(folders):
+            real = os.path.realpath(os.path.join(top, name))
+            if not name.startswith(".") and real not in entered:
+                entered.add(real)
+                below.append(name)
+        folders[:] = below
+        for name in names:
+            path = os.path.join(top, name)
+            if name.startswith(".") or not os.path.isfile(path):
+                continue
+            if not name.lower().endswith(suffixes):
+                others[os.path.splitext(name)[1].lower()] += 1
+                continue
+            stat = os.stat(path)
+            found[os.path.relpath(path, folder).replace(os.sep, "/")] = (stat.st_size, stat.st_mtime_ns)
+    return found, others
