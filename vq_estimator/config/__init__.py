@@ -1,30 +1,30 @@
-"""Configuration: frozen dataclasses, presets, and a strict JSON round trip.
+"""Configuration: frozen dataclasses whose fields are the settings, presets, and a strict JSON round trip.
 
 A `Config` says everything that a run depends on except where its files lie. Impossible values fail at construction with
 a `VQError` that names the field, what it got and what it expects; nothing here imports TensorFlow.
 """
 
 from vq_estimator.config.data import SPLITS_BY, DataConfig
-from vq_estimator.config.intervals import INTERVALS, keep_intervals
-from vq_estimator.config.model import (
+from vq_estimator.config.decoder import (
     DECODERS,
-    INITIALIZERS,
-    LIKELIHOODS,
-    MSE,
     PIXEL_LAYERS,
-    PRECISIONS,
     AutoregressiveDecoder,
-    BernoulliPixels,
-    CategoricalPixels,
     DecoderConfig,
     FactorisedDecoder,
+)
+from vq_estimator.config.fields import Settings, declarations, settings_of, type_name
+from vq_estimator.config.intervals import INTERVALS, keep_intervals
+from vq_estimator.config.likelihood import (
+    LIKELIHOODS,
+    MSE,
+    BernoulliPixels,
+    CategoricalPixels,
     GaussianPixels,
     LikelihoodConfig,
     LogisticMixturePixels,
     LogisticPixels,
-    ModelConfig,
-    NetworkConfig,
 )
+from vq_estimator.config.model import INITIALIZERS, PRECISIONS, ModelConfig, NetworkConfig
 from vq_estimator.config.presets import PRESETS_OF
 from vq_estimator.config.prior import CONDITIONS, CodesConfig, PriorConfig, PriorNetworkConfig, make_prior_config
 from vq_estimator.config.quantizer import (
@@ -39,28 +39,30 @@ from vq_estimator.config.quantizer import (
     ResidualQuantizerConfig,
     VectorQuantizerConfig,
 )
+from vq_estimator.config.resolve import default_model_dir, make_config, override
 from vq_estimator.config.run import (
     DATASETS,
     DISTRIBUTIONS,
     FSDD,
     IMAGE_DATASETS,
     IMAGES,
-    OBJECTIVES,
     PRESETS,
-    RECONSTRUCTION_LOSSES,
     RESUMABLE,
     SPEECH_DATASETS,
     WAV,
     Config,
-    ObjectiveConfig,
-    OptimizerConfig,
-    TrainConfig,
     as_resumed,
     with_data,
 )
-from vq_estimator.config.serialization import differences, from_json, to_dict, to_json, type_name
-from vq_estimator.config.settings import default_model_dir, make_config
+from vq_estimator.config.serialization import differences, from_json, to_dict, to_json
 from vq_estimator.config.speech import SpeechConfig, WaveNetConfig
+from vq_estimator.config.training import (
+    OBJECTIVES,
+    RECONSTRUCTION_LOSSES,
+    ObjectiveConfig,
+    OptimizerConfig,
+    TrainConfig,
+)
 
 __all__ = [
     "CODEBOOKS",
@@ -111,17 +113,21 @@ __all__ = [
     "PriorNetworkConfig",
     "QuantizerConfig",
     "ResidualQuantizerConfig",
+    "Settings",
     "SpeechConfig",
     "TrainConfig",
     "VectorQuantizerConfig",
     "WaveNetConfig",
     "as_resumed",
+    "declarations",
     "default_model_dir",
     "differences",
     "from_json",
     "keep_intervals",
     "make_config",
     "make_prior_config",
+    "override",
+    "settings_of",
     "to_dict",
     "to_json",
     "type_name",

@@ -5,36 +5,37 @@ from typing import Any
 from vq_estimator.errors import VQError
 
 # What no machine can do fails at once too, and does not fill the memory first.
-MOST = 2**31 - 1  # of any count: TensorFlow's shapes and loops are of 32 bits
-MOST_LAYERS = 256  # of anything that a graph is built of one by one
-MOST_MAPS = 2**16  # feature maps, numbers in an entry, images in a step
-SHOWN = 100  # letters of a value in a message
+MAX_INT = 2**31 - 1  # TensorFlow's shapes and loops are of 32 bits
+MAX_LAYERS = 256  # a graph is built of them one by one
+MAX_CHANNELS = 2**16  # also of an embedding's dimension and of the examples in a step
+MAX_LETTERS = 100  # of a value in a message
 
 
 def check(ok: bool, field: str, got: Any, want: str) -> None:
+    """Raises VQError `field: got .., expected ..` where `ok` is false."""
     if not ok:
-        raise VQError(f"{field}: got {_shown(got)}, expected {want}")
+        raise VQError(f"{field}: got {_format(got)}, expected {want}")
 
 
-def _shown(value: Any) -> str:
+def _format(value: Any) -> str:
     try:
         text = repr(value)
     except (ValueError, RecursionError):  # an integer of thousands of digits, lists in lists in lists
         return f"a {type(value).__name__} that is too large"
-    return text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
+    return text if len(text) <= MAX_LETTERS else text[: MAX_LETTERS - 3] + "..."
 
 
-def _integer(value: Any) -> bool:
+def _is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def positive_int(field: str, value: Any, most: int = MOST) -> None:
-    check(_integer(value) and value >= 1, field, value, "an integer of 1 or more")
+def positive_int(field: str, value: Any, most: int = MAX_INT) -> None:
+    check(_is_integer(value) and value >= 1, field, value, "an integer of 1 or more")
     check(value <= most, field, value, f"at most {most}")
 
 
-def natural(field: str, value: Any, most: int = MOST) -> None:
-    check(_integer(value) and value >= 0, field, value, "0 or more")
+def natural(field: str, value: Any, most: int = MAX_INT) -> None:
+    check(_is_integer(value) and value >= 0, field, value, "0 or more")
     check(value <= most, field, value, f"at most {most}")
 
 

@@ -1,9 +1,10 @@
 """How the files of a user's own data set are read: what a run keeps so that it sees the same data again."""
 
 import dataclasses
-from typing import Optional, Tuple
+from typing import Any, Optional, Tuple
 
-from vq_estimator.config.checks import check, positive_int
+from vq_estimator.config.checks import check
+from vq_estimator.config.fields import FILES, Choice, Integer, Integers, Settings, setting
 
 RULES = 2  # the current rules of splits and cropping; 1 are those of version 0.1.0
 SPLITS_BY = ("auto", "folders", "hash")
@@ -11,30 +12,51 @@ MAX_LEVEL = 16  # folders deep
 MAX_SAMPLE = 2**16 - 1  # of a 16-bit image
 
 
+def _only(*datasets: str) -> Any:
+    return lambda config: config.dataset in datasets
+
+
+class _Range(Integers):
+    """MIN,MAX or None."""
+
+    def check(self, field: str, value: Any) -> None:
+        ok = value is None or (isinstance(value, tuple) and len(value) == 2 and all(type(n) is int for n in value))
+        check(ok and (value is None or 0 <= value[0] < value[1] <= MAX_SAMPLE), field, value, self.want)
+
+
 @dataclasses.dataclass(frozen=True)
-class DataConfig:
+class DataConfig(Settings):
     """How files become examples. Only a user's own images and recordings have a choice here.
 
-    Attributes:
-      rules: version of the rules by which splits are found and images are cropped. A run keeps the version that it was
-        made with; configurations of version 0.1.0, which have no entry, are of version 1.
-      splits: "folders" (the top folders are named train, validation and test), "hash" (a hash of a file's path decides,
-        and top folders are classes or speakers), or "auto" (by the names of the top folders).
-      speaker_level: which folder of a recording's path names the speaker; 1 is the first below the split's folder.
-      value_range: (minimum, maximum) of the sample values of 16-bit images that become 0 and 255; None: all.
+    `rules` is the version of the rules by which splits are found and images are cropped. A run keeps the version that
+    it was made with; configurations of version 0.1.0, which have no entry, are of version 1.
     """
 
     rules: int = 1
-    splits: str = "auto"
-    speaker_level: int = 1
-    value_range: Optional[Tuple[int, ...]] = None
+    splits: str = setting(
+        "auto",
+        Choice(SPLITS_BY),
+        "folders: top folders are train, validation, test; hash: of each path; auto: by the names",
+        FILES,
+        applies=_only("images", "wav"),
+        why="only --dataset=images and wav have this setting",
+    )
+    speaker_level: int = setting(
+        1,
+        Integer(1, MAX_LEVEL),
+        "folder of a recording's path that names the speaker; 1 is the first below its split's",
+        FILES,
+        applies=_only("wav"),
+        why="only --dataset=wav has this setting",
+    )
+    value_range: Optional[Tuple[int, ...]] = setting(
+        None,
+        _Range(f"MIN,MAX such as 0,4095, with 0 <= MIN < MAX <= {MAX_SAMPLE}"),
+        "MIN,MAX of the sample values of 16-bit images that become 0 and 255; without: the whole range",
+        FILES,
+        applies=_only("images"),
+        why="only --dataset=images has this setting",
+    )
 
-    def __post_init__(self):
+    def check(self) -> None:
         check(self.rules in range(1, RULES + 1), "rules", self.rules, f"1 to {RULES}")
-        check(self.splits in SPLITS_BY, "splits", self.splits, "one of " + ", ".join(SPLITS_BY))
-        positive_int("speaker_level", self.speaker_level, MAX_LEVEL)
-        if self.value_range is not None:
-            ok = len(self.value_range) == 2 and all(type(n) is int for n in self.value_range)
-            ok = ok and 0 <= self.value_range[0] < self.value_range[1] <= MAX_SAMPLE
-            want = f"MIN,MAX with 0 <= MIN < MAX <= {MAX_SAMPLE}"
-            check(ok, "value_range", self.value_range, want)

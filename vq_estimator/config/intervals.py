@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any, Collection, Mapping
 
-from vq_estimator.config.run import TrainConfig
+from vq_estimator.config.training import TrainConfig
 
 INTERVALS = ("save_checkpoints_steps", "save_summary_steps", "eval_steps", "log_steps")
 POINTS, EVALUATIONS = 50, 5  # of a run of LONG steps or more, at least

@@ -3,29 +3,14 @@
 import dataclasses
 from typing import Optional, Tuple
 
-from vq_estimator.config.checks import MOST_MAPS, check, positive_int
-from vq_estimator.config.model import (
-    AutoregressiveDecoder,
-    CategoricalPixels,
-    LogisticMixturePixels,
-    ModelConfig,
-    NetworkConfig,
-)
-from vq_estimator.config.quantizer import (
-    EMACodebook,
-    ResidualQuantizerConfig,
-    VectorQuantizerConfig,
-)
-from vq_estimator.config.run import (
-    FSDD,
-    IMAGES,
-    WAV,
-    Config,
-    ObjectiveConfig,
-    OptimizerConfig,
-    TrainConfig,
-)
+from vq_estimator.config.checks import MAX_CHANNELS, check, positive_int
+from vq_estimator.config.decoder import AutoregressiveDecoder
+from vq_estimator.config.likelihood import CategoricalPixels, LogisticMixturePixels
+from vq_estimator.config.model import ModelConfig, NetworkConfig
+from vq_estimator.config.quantizer import EMACodebook, ResidualQuantizerConfig, VectorQuantizerConfig
+from vq_estimator.config.run import FSDD, IMAGES, WAV, Config
 from vq_estimator.config.speech import SpeechConfig, WaveNetConfig
+from vq_estimator.config.training import ObjectiveConfig, OptimizerConfig, TrainConfig
 
 _CIFAR_TRAIN = TrainConfig(batch_size=128, max_steps=250000, save_checkpoints_steps=500, eval_steps=2500, log_steps=10)
 # For likelihoods: a high rate and small batches, by a clipped gradient, and a decay that begins half way (on CIFAR-10
@@ -41,15 +26,15 @@ def _or(value: Optional[int], default: int) -> int:
 
 
 def _positive(D: int) -> int:
-    positive_int("D", D, MOST_MAPS)
+    positive_int("D", D, MAX_CHANNELS)
     return D
 
 
 def _digits_original(K, D):
     """tf-vqvae's MNIST: 3 x 3 codes of 20."""
     K, D = _or(K, 20), _positive(_or(D, 64))
-    check(D % 4 == 0, "D", D, "a multiple of 4 (the network's layers have D/4, D/2 and D maps)")
-    model = ModelConfig(24, 1, NetworkConfig(widths=(D // 4, D // 2, D)), VectorQuantizerConfig(K, D))
+    check(D % 4 == 0, "D", D, "a multiple of 4 (the network's layers have D/4, D/2 and D channels)")
+    model = ModelConfig(24, 1, NetworkConfig(hidden_channels=(D // 4, D // 2, D)), VectorQuantizerConfig(K, D))
     return model, ObjectiveConfig(), OptimizerConfig(), TrainConfig(eval_steps=10000)
 
 
@@ -59,7 +44,7 @@ def _digits_tuned(K, D):
     D = original.quantizer.D
     model = dataclasses.replace(
         original,
-        network=NetworkConfig(widths=(D // 2, D, D), residual_blocks=2, initializer="he"),
+        network=NetworkConfig(hidden_channels=(D // 2, D, D), residual_blocks=2, initializer="he"),
         quantizer=dataclasses.replace(original.quantizer, codebook=EMACodebook()),
     )
     optimizer = OptimizerConfig(learning_rate=2e-3, decay_steps=1500)
@@ -71,7 +56,7 @@ def _digits_autoregressive(K, D):
     """The tuned codes, and pixels that depend on those before them."""
     tuned, _, _, train = _digits_tuned(K, D)
     model = dataclasses.replace(
-        tuned, likelihood=LogisticMixturePixels(3), decoder=AutoregressiveDecoder(layers=2, maps=32, features=16)
+        tuned, likelihood=LogisticMixturePixels(3), decoder=AutoregressiveDecoder(layers=2, channels=32, condition_channels=16)
     )
     train = dataclasses.replace(train, max_steps=5000, eval_steps=1000)
     return model, ObjectiveConfig("elbo"), _LIKELIHOOD_OPTIMIZER, train
@@ -80,7 +65,7 @@ def _digits_autoregressive(K, D):
 def _cifar_original(K, D):
     """tf-vqvae's CIFAR-10: 8 x 8 codes of 10."""
     K, D = _or(K, 10), _positive(_or(D, 256))
-    model = ModelConfig(32, 3, NetworkConfig(widths=(D, D), residual_blocks=2), VectorQuantizerConfig(K, D))
+    model = ModelConfig(32, 3, NetworkConfig(hidden_channels=(D, D), residual_blocks=2), VectorQuantizerConfig(K, D))
     return model, ObjectiveConfig(), OptimizerConfig(), _CIFAR_TRAIN
 
 
@@ -101,7 +86,7 @@ def _cifar_tuned(K, D):
 
 def _cifar_paper(K, D):
     """The grid of van den Oord et al. (2017), section 4.1: 8 x 8 x 10 codes and a 256-way softmax; our optimiser."""
-    network = NetworkConfig(widths=(64, 128), residual_blocks=2, output_width=64, initializer="he")
+    network = NetworkConfig(hidden_channels=(64, 128), residual_blocks=2, output_channels=64, initializer="he")
     quantizer = VectorQuantizerConfig(_or(K, 256), _or(D, 8), 10, EMACodebook(decay=0.95))
     model = ModelConfig(32, 3, network, quantizer, CategoricalPixels(), precision="bfloat16")
     train = dataclasses.replace(_LIKELIHOOD_TRAIN, max_steps=10000)
@@ -111,7 +96,7 @@ def _cifar_paper(K, D):
 def _cifar_sonnet(K, D):
     """The setting of Sonnet's CIFAR-10 notebook: 8 x 8 codes of 512, 10,000 steps of 32 images."""
     # As many weights as there, where a 3 x 3 convolution of 128 maps stands before two residual blocks of 32.
-    network = NetworkConfig(widths=(64, 128), residual_blocks=3, residual_width=60, initializer="he")
+    network = NetworkConfig(hidden_channels=(64, 128), residual_blocks=3, residual_channels=60, initializer="he")
     quantizer = VectorQuantizerConfig(_or(K, 512), _or(D, 64), codebook=EMACodebook())
     train = TrainConfig(batch_size=32, max_steps=10000, eval_steps=2000, log_steps=50)
     # There the error is divided by the variance (0.063) and the commitment is a mean over D.
@@ -127,7 +112,7 @@ def _cifar_sonnet(K, D):
 def _cifar_factorised(K, D):
     """Pixels independent given the codes: blocks of 4 x 4 pixels by six codes, each refining those before it."""
     # D: a block's 48 numbers, so that the linear path loses nothing and the codes are all that is lost.
-    network = NetworkConfig((64, 128), residual_blocks=2, output_width=64, linear_path=True, initializer="he")
+    network = NetworkConfig((64, 128), residual_blocks=2, output_channels=64, linear_path=True, initializer="he")
     quantizer = ResidualQuantizerConfig(_or(K, 1024), _or(D, 48), 6, EMACodebook())
     model = ModelConfig(32, 3, network, quantizer, LogisticMixturePixels(3), precision="bfloat16")
     # At a constant rate it gets worse from 4,000 steps on: noise makes the weights of the linear path grow.
@@ -138,9 +123,9 @@ def _cifar_factorised(K, D):
 
 def _cifar_autoregressive(K, D):
     """Few codes, and pixels that depend on those before them."""
-    network = NetworkConfig(widths=(64, 64), residual_blocks=2, initializer="he")
+    network = NetworkConfig(hidden_channels=(64, 64), residual_blocks=2, initializer="he")
     quantizer = VectorQuantizerConfig(_or(K, 128), _or(D, 64), codebook=EMACodebook())
-    decoder = AutoregressiveDecoder("gated", layers=4, maps=64, features=32)
+    decoder = AutoregressiveDecoder("gated", layers=4, channels=64, condition_channels=32)
     model = ModelConfig(32, 3, network, quantizer, LogisticMixturePixels(3), decoder, precision="bfloat16")
     train = dataclasses.replace(_LIKELIHOOD_TRAIN, max_steps=16000)
     return model, ObjectiveConfig("elbo"), _LIKELIHOOD_OPTIMIZER, train
@@ -149,8 +134,8 @@ def _cifar_autoregressive(K, D):
 def _images_original(K, D):
     """tf-vqvae's ImageNet: 128 x 128 pixels, 32 x 32 codes of 512."""
     K, D = _or(K, 512), _positive(_or(D, 128))
-    check(D % 2 == 0, "D", D, "a multiple of 2 (the network's layers have D/2 and D maps)")
-    network = NetworkConfig(widths=(D // 2, D), residual_blocks=4, residual_relu=True)
+    check(D % 2 == 0, "D", D, "a multiple of 2 (the network's layers have D/2 and D channels)")
+    network = NetworkConfig(hidden_channels=(D // 2, D), residual_blocks=4, residual_relu=True)
     train = TrainConfig(batch_size=16, max_steps=50000, save_checkpoints_steps=500, eval_steps=2500, log_steps=10)
     optimizer = OptimizerConfig(decay_steps=25000)
     return ModelConfig(128, 3, network, VectorQuantizerConfig(K, D)), ObjectiveConfig(), optimizer, train
@@ -163,7 +148,7 @@ def _images_tuned(K, D):
 
 def _speech(K, D):
     """Van den Oord et al. (2017), section 4.3, for two cores: six layers of stride 2, and a WaveNet."""
-    network = NetworkConfig(widths=(64,) * 6, residual_blocks=2, initializer="he")
+    network = NetworkConfig(hidden_channels=(64,) * 6, residual_blocks=2, initializer="he")
     quantizer = VectorQuantizerConfig(_or(K, 256), _or(D, 64), codebook=EMACodebook())
     model = SpeechConfig(8000, 2048, network, quantizer, WaveNetConfig())
     train = TrainConfig(batch_size=4, max_steps=10000, save_checkpoints_steps=500, eval_steps=1000, log_steps=20)

@@ -1,128 +1,151 @@
 """The quantizers and their codebooks."""
 
 import dataclasses
+from dataclasses import MISSING
 from typing import Any, Tuple, Union
 
-from vq_estimator.config.checks import MOST_LAYERS, MOST_MAPS, check, natural, number, positive_int
+from vq_estimator.config.checks import MAX_CHANNELS, MAX_LAYERS, check
+from vq_estimator.config.fields import COMMON, QUANTIZER, Choice, Integer, Integers, Number, Registry, Row, Settings, setting, variant
 
 GRADIENTS = ("straight_through", "rotation")
-MAX_CODES = 2**20
-MOST_ENTRIES = 2**24  # of a codebook
+MAX_CODES = 2**20  # of finite scalar quantisation
+MAX_ENTRIES = 2**24  # of a codebook
+
+
+def _K() -> Any:
+    return setting(MISSING, Integer(1, MAX_ENTRIES), "entries of a codebook", COMMON)
+
+
+def _D() -> Any:
+    return setting(MISSING, Integer(1, MAX_CHANNELS), "embedding dimension; the network's channels follow it", COMMON)
+
+
+def _L() -> Any:
+    help = "codes per position: codebooks of vq, stages of residual, groups of fsq"
+    return setting(1, Integer(1, MAX_LAYERS), help, QUANTIZER)
+
+
+def _kmeans_init_steps(default: int) -> Any:
+    help = "first steps in which k-means on the batch sets the codebook; 0 keeps the random start"
+    return setting(default, Integer(0), help, QUANTIZER)
+
+
+def _dead_entry_threshold(default: float) -> Any:
+    help = "reset an entry used less than this fraction of uniform usage; 0 never does"
+    return setting(default, Number(0.0, 1.0, "a share from 0 to 1"), help, QUANTIZER)
 
 
 @dataclasses.dataclass(frozen=True)
-class GradientCodebook:
-    """Codebook moved by the gradient of the codebook loss (van den Oord et al. 2017, equation 3).
+class GradientCodebook(Settings):
+    """Codebook moved by the gradient of the codebook loss (van den Oord et al. 2017, equation 3)."""
 
-    Attributes:
-      kmeans_steps: Lloyd's algorithm on the batches of the first steps replaces the codebook; 0 keeps the random start.
-      restart_below: an entry used less than this share of a fair share is moved to a random encoder output; 0 never.
-    """
-
-    kmeans_steps: int = 0
-    restart_below: float = 0.0
-
-    def __post_init__(self):
-        natural("kmeans_steps", self.kmeans_steps)
-        number("restart_below", self.restart_below, 0.0, 1.0, "a share from 0 to 1")
+    kmeans_init_steps: int = _kmeans_init_steps(0)
+    dead_entry_threshold: float = _dead_entry_threshold(0.0)
 
 
 @dataclasses.dataclass(frozen=True)
-class EMACodebook:
+class EMACodebook(Settings):
     """Codebook as the moving average of the encoder outputs assigned to it (van den Oord et al. 2017, appendix A.1)."""
 
-    decay: float = 0.99
-    kmeans_steps: int = 10
-    restart_below: float = 0.03
+    decay: float = setting(
+        0.99,
+        Number(0.0, 1.0 - 1e-6, "a number from 0 to below 1"),
+        "decay of the codebook's moving average",
+        QUANTIZER,
+        "codebook_decay",
+    )
+    kmeans_init_steps: int = _kmeans_init_steps(10)
+    dead_entry_threshold: float = _dead_entry_threshold(0.03)
 
-    def __post_init__(self):
-        number("codebook_decay", self.decay, 0.0, 1.0 - 1e-6, "a number from 0 to below 1")
-        natural("kmeans_steps", self.kmeans_steps)
-        number("restart_below", self.restart_below, 0.0, 1.0, "a share from 0 to 1")
 
-
-CODEBOOKS = {"gradient": GradientCodebook, "ema": EMACodebook}
+CODEBOOKS = Registry(
+    "codebook",
+    "what moves the codebook: the gradient of the codebook loss, or a moving average (ema)",
+    QUANTIZER,
+    {
+        "gradient": Row(GradientCodebook, "vq_estimator.nn.quantizers.codebooks:Codebooks"),
+        "ema": Row(EMACodebook, "vq_estimator.nn.quantizers.codebooks:Codebooks"),
+    },
+)
 CodebookConfig = Union[GradientCodebook, EMACodebook]
-# setting of `make_config`: field of a codebook
-CODEBOOK_SETTINGS = {"codebook_decay": "decay", "kmeans_steps": "kmeans_steps", "restart_below": "restart_below"}
 
 
-class _Sizes:
+class _Quantizer(Settings):
     """What the rest of the code asks of any quantizer, beside its K, D and L.
 
-    K codes are possible for each of the L codes at a position; z_e and z_q have `vectors` of D numbers there.
+    K codes are possible for each of the L codes at a position; z_e and z_q have `vectors_per_position` vectors of D
+    numbers there.
     """
 
     @property
-    def vectors(self) -> int:
-        """Vectors at each position of z_e and z_q."""
+    def vectors_per_position(self) -> int:
         return self.L
 
     @property
-    def features(self) -> int:
-        """Numbers at each position of z_e and z_q, which the encoder gives and the decoder takes."""
-        return self.vectors * self.D
+    def latent_channels(self) -> int:
+        """Channels of z_e and z_q."""
+        return self.vectors_per_position * self.D
 
     @property
     def codebook_by_gradient(self) -> bool:
-        """Whether the codebook term belongs to the loss."""
+        """Whether the codebook loss is a part of the loss."""
         return isinstance(self.codebook, GradientCodebook)
 
 
-def _sizes(q: Any) -> None:
-    positive_int("K", q.K, MOST_ENTRIES)
-    positive_int("D", q.D, MOST_MAPS)
-    positive_int("L", q.L, MOST_LAYERS)
+@dataclasses.dataclass(frozen=True)
+class VectorQuantizerConfig(_Quantizer):
+    """`L` codebooks of `K` entries, each for its own `D` numbers, at each position of the latent grid."""
+
+    kept_from_others = ("K", "D", "L", "codebook")
+
+    K: int = _K()
+    D: int = _D()
+    L: int = _L()
+    codebook: CodebookConfig = variant(GradientCodebook(), CODEBOOKS)
+    gradient: str = setting(
+        "straight_through",
+        Choice(GRADIENTS),
+        "how the gradient passes the quantizer: straight-through (van den Oord et al.) or rotation trick",
+        QUANTIZER,
+    )
 
 
 @dataclasses.dataclass(frozen=True)
-class VectorQuantizerConfig(_Sizes):
-    """`L` codebooks of `K` entries, each for its own `D` numbers, at each position of the code grid.
+class ResidualQuantizerConfig(_Quantizer):
+    """`L` codebooks of `K` entries in turn for the same `D` numbers, each for the rest of those before it."""
 
-    `gradient`: "straight_through" (van den Oord et al. 2017) or "rotation" (Fifty et al. 2024).
-    """
+    kept_from_others = ("K", "D", "L", "codebook")
 
-    K: int
-    D: int
-    L: int = 1
-    codebook: CodebookConfig = GradientCodebook()
-    gradient: str = "straight_through"
-
-    def __post_init__(self):
-        _sizes(self)
-        check(self.gradient in GRADIENTS, "gradient", self.gradient, "one of " + ", ".join(GRADIENTS))
-
-
-@dataclasses.dataclass(frozen=True)
-class ResidualQuantizerConfig(_Sizes):
-    """`L` codebooks of `K` entries in turn for the same `D` numbers, each for what those before it leave."""
-
-    K: int
-    D: int
-    L: int = 1
-    codebook: CodebookConfig = GradientCodebook()
-
-    def __post_init__(self):
-        _sizes(self)
+    K: int = _K()
+    D: int = _D()
+    L: int = _L()
+    codebook: CodebookConfig = variant(GradientCodebook(), CODEBOOKS)
 
     @property
-    def vectors(self) -> int:
+    def vectors_per_position(self) -> int:
         """One: the entries are summed."""
         return 1
 
 
 @dataclasses.dataclass(frozen=True)
-class FiniteScalarConfig(_Sizes):
+class FiniteScalarConfig(_Quantizer):
     """`L` groups of numbers, each rounded to one of a few levels (Mentzer et al. 2023); there is no codebook."""
 
-    levels: Tuple[int, ...] = (8, 5, 5, 5)
-    L: int = 1
+    # What the levels decide: a given value has to agree.
+    derived = {"K": "the product of the levels of fsq", "D": "the number of levels of fsq"}
 
-    def __post_init__(self):
-        ok = 1 <= len(self.levels) <= 20 and all(type(n) is int and n >= 2 for n in self.levels)
+    levels: Tuple[int, ...] = setting(
+        (8, 5, 5, 5),
+        Integers("integers of 2 or more, such as 8,5,5,5", Integer(1)),
+        "levels of each number of a group, such as 8,5,5,5; their product is K, their count D",
+        QUANTIZER,
+    )
+    L: int = _L()
+
+    def check(self) -> None:
+        ok = len(self.levels) <= 20 and min(self.levels) >= 2
         check(ok, "levels", self.levels, "integers of 2 or more, such as 8,5,5,5")
         check(self.K <= MAX_CODES, "levels", self.levels, f"a product of at most {MAX_CODES:,} codes")
-        positive_int("L", self.L, MOST_LAYERS)
 
     @property
     def K(self) -> int:
@@ -143,5 +166,14 @@ class FiniteScalarConfig(_Sizes):
         return False
 
 
-QUANTIZERS = {"vq": VectorQuantizerConfig, "residual": ResidualQuantizerConfig, "fsq": FiniteScalarConfig}
+QUANTIZERS = Registry(
+    "quantizer",
+    "vq: codebooks side by side; residual: each for the rest of those before it; fsq: rounding, no codebook",
+    QUANTIZER,
+    {
+        "vq": Row(VectorQuantizerConfig, "vq_estimator.nn.quantizers.vector:VectorQuantizer"),
+        "residual": Row(ResidualQuantizerConfig, "vq_estimator.nn.quantizers.residual:ResidualQuantizer"),
+        "fsq": Row(FiniteScalarConfig, "vq_estimator.nn.quantizers.finite_scalar:FiniteScalarQuantizer"),
+    },
+)
 QuantizerConfig = Union[VectorQuantizerConfig, ResidualQuantizerConfig, FiniteScalarConfig]

@@ -1,134 +1,77 @@
-"""Objective, optimiser, schedule, and the whole run."""
+"""The configuration of a whole run."""
 
 import dataclasses
+from dataclasses import MISSING
 from typing import Optional, Sequence, Union
 
-from vq_estimator.config.checks import MOST_MAPS, check, natural, number, positive_int
+from vq_estimator.config.checks import check
 from vq_estimator.config.data import DataConfig
-from vq_estimator.config.model import MSE, ModelConfig
+from vq_estimator.config.fields import TRAINING, Registry, Row, Settings, Text, setting, variant
+from vq_estimator.config.likelihood import MSE
+from vq_estimator.config.model import ModelConfig
 from vq_estimator.config.speech import SpeechConfig
+from vq_estimator.config.training import ObjectiveConfig, OptimizerConfig, TrainConfig
 
 IMAGES = "images"  # the data set that is a folder of the user's own images
-IMAGE_DATASETS = ("mnist", "fashion_mnist", "cifar10", IMAGES)
+PUBLISHED_CHANNELS = {"mnist": 1, "fashion_mnist": 1, "cifar10": 3}
+IMAGE_DATASETS = (*PUBLISHED_CHANNELS, IMAGES)
 FSDD, WAV = "fsdd", "wav"  # the Free Spoken Digit Dataset; a folder of the user's own recordings
 SPEECH_DATASETS = (FSDD, WAV)
 DATASETS = IMAGE_DATASETS + SPEECH_DATASETS
 PRESETS = ("original", "tuned", "paper", "sonnet", "factorised", "autoregressive", "imagenet", "wavenet")
-MODELS = {"image": ModelConfig, "speech": SpeechConfig}
-AnyModel = Union[ModelConfig, SpeechConfig]
-RECONSTRUCTION_LOSSES = ("squared_error", "cross_entropy")
-OBJECTIVES = ("original", "elbo")
 # How a training may be shared (training/distribution.py); no part of a run, which can go on by another.
 DISTRIBUTIONS = ("none", "mirrored", "multi_worker", "parameter_server")
+MODELS = Registry(
+    "",
+    "the kind of data",
+    "",
+    {
+        "image": Row(ModelConfig, "vq_estimator.inference.loaded:Model"),
+        "speech": Row(SpeechConfig, "vq_estimator.inference.speech:SpeechModel"),
+    },
+)
+AnyModel = Union[ModelConfig, SpeechConfig]
 
 
 @dataclasses.dataclass(frozen=True)
-class ObjectiveConfig:
-    """What training minimises (docs/likelihood.md has the equations; models/objectives.py computes them).
-
-    Attributes:
-      kind: "original" (means over dimensions and positions, as tf-vqvae) or "elbo" (nats of an image, per dimension).
-      reconstruction: under the likelihood "mse" the reconstruction term; the other likelihoods have their own.
-      beta: weight of the commitment.
-    """
-
-    kind: str = "original"
-    reconstruction: str = "squared_error"
-    beta: float = 0.25
-
-    def __post_init__(self):
-        check(self.kind in OBJECTIVES, "objective", self.kind, "one of " + ", ".join(OBJECTIVES))
-        known = ", ".join(RECONSTRUCTION_LOSSES)
-        check(
-            self.reconstruction in RECONSTRUCTION_LOSSES, "reconstruction_loss", self.reconstruction, "one of " + known
-        )
-        number("beta", self.beta, 0.0, 1e6, "a number of 0 or more")
-
-
-@dataclasses.dataclass(frozen=True)
-class OptimizerConfig:
-    """Adam.
-
-    Attributes:
-      learning_rate: after the warm-up and before any decay.
-      decay_steps, decay_rate: it is multiplied by `decay_rate` every `decay_steps` steps, smoothly; 0 steps: constant.
-      warmup_steps: in which it rises linearly from 0.
-      final_decay: the last share of `max_steps`, in which it falls linearly to 1 % of itself; 0: none.
-      clip_norm: the gradients' global norm is cut to it; 0: never.
-      average_decay: of the moving average of the weights that evaluation and export use; 0: the weights themselves.
-    """
-
-    learning_rate: float = 2e-4
-    decay_steps: int = 0
-    decay_rate: float = 0.5
-    warmup_steps: int = 0
-    final_decay: float = 0.0
-    clip_norm: float = 0.0
-    average_decay: float = 0.0
-
-    def __post_init__(self):
-        number("learning_rate", self.learning_rate, 1e-12, 1e3, "a number above 0")
-        natural("decay_steps", self.decay_steps)
-        number("decay_rate", self.decay_rate, 1e-12, 1.0, "a number above 0 and up to 1")
-        natural("warmup_steps", self.warmup_steps)
-        number("final_decay", self.final_decay, 0.0, 1.0, "a share from 0 to 1")
-        number("clip_norm", self.clip_norm, 0.0, 1e12, "a number of 0 or more")
-        number("average_decay", self.average_decay, 0.0, 1.0 - 1e-7, "a number from 0 to below 1")
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainConfig:
-    """How long and how often; of what is here a step depends on `batch_size`, `seed` and `flip` (images mirrored left
-    to right at random). A preset's intervals are the largest ones; `config/intervals.py` makes them a run's own."""
-
-    batch_size: int = 32
-    max_steps: int = 60000
-    seed: int = 0
-    flip: bool = False
-    save_checkpoints_steps: int = 1000
-    save_summary_steps: int = 1000
-    eval_steps: int = 5000
-    log_steps: int = 100
-
-    def __post_init__(self):
-        positive_int("batch_size", self.batch_size, MOST_MAPS)
-        for field in ("max_steps", "save_checkpoints_steps", "save_summary_steps", "eval_steps", "log_steps"):
-            positive_int(field, getattr(self, field))
-        check(
-            isinstance(self.seed, int) and 0 <= self.seed < 2**31, "seed", self.seed, "an integer from 0 to 2147483647"
-        )
-
-
-@dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """One run.
 
-    `dataset_source` is filled once the files are found: the data set's name, "mnist-5k", "fsdd-half", or, of a folder,
-    "images-" or "wav-" and the first 12 digits of its content's hash. None: no data yet. `warm_start` names the run or
-    provided model that training began with the weights of.
+    Attributes:
+      dataset_source: filled once the files are found: the data set's name, "mnist-5k", "fsdd-half", or for a folder
+        "images-" or "wav-" and the first 12 digits of its content's hash; None: no data yet.
+      warm_start: the run or provided model whose weights training began with.
     """
 
     dataset: str
     preset: str
-    model: AnyModel
+    model: AnyModel = variant(MISSING, MODELS)
     objective: ObjectiveConfig = ObjectiveConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     train: TrainConfig = TrainConfig()
     data: DataConfig = DataConfig()
     dataset_source: Optional[str] = None
-    warm_start: Optional[str] = None
+    warm_start: Optional[str] = setting(
+        None,
+        Text("a run directory or the name of a provided model"),
+        "run directory or provided model whose weights training begins with, as far as they fit",
+        TRAINING,
+    )
 
-    def __post_init__(self):
+    def check(self) -> None:
         check(self.dataset in DATASETS, "dataset", self.dataset, "one of " + ", ".join(DATASETS))
         check(self.preset in PRESETS, "preset", self.preset, "one of " + ", ".join(PRESETS))
         fits = isinstance(self.model, SpeechConfig) == (self.dataset in SPEECH_DATASETS)
         check(fits, "model", "another kind", f"one for {self.dataset}")
+        channels = PUBLISHED_CHANNELS.get(self.dataset, self.model.channels)
+        want = f"{channels} as {self.dataset} has, or no value"
+        check(self.model.channels == channels, "channels", self.model.channels, want)
         without_nats = self.objective.kind == "elbo" and isinstance(self.model.likelihood, MSE)
         check(not without_nats, "objective", "elbo", "a likelihood other than mse, which has no nats to train on")
 
 
 def with_data(config: Config, source: str, speakers: Sequence[str] = ()) -> Config:
-    """A run once its files are found: its `dataset_source`, and of speech who speaks."""
+    """A run once its files are found: its `dataset_source`, and for speech the speakers."""
     model = config.model
     if isinstance(model, SpeechConfig):
         model = dataclasses.replace(model, speakers=tuple(speakers))

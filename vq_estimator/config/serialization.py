@@ -2,28 +2,39 @@
 
 import dataclasses
 import json
-from typing import Any, List, Optional, Tuple, get_type_hints
+from typing import Any, Dict, List, Optional, Tuple, get_type_hints
 
 from vq_estimator.config.checks import check
-from vq_estimator.config.model import DECODERS, LIKELIHOODS, DecoderConfig, LikelihoodConfig
-from vq_estimator.config.quantizer import CODEBOOKS, QUANTIZERS, CodebookConfig, QuantizerConfig
-from vq_estimator.config.run import MODELS, RESUMABLE, AnyModel, Config
+from vq_estimator.config.decoder import AutoregressiveDecoder
+from vq_estimator.config.fields import Registry, type_name
+from vq_estimator.config.model import NetworkConfig
+from vq_estimator.config.prior import PriorNetworkConfig
+from vq_estimator.config.quantizer import EMACodebook, GradientCodebook
+from vq_estimator.config.run import RESUMABLE, Config
+from vq_estimator.config.speech import WaveNetConfig
 from vq_estimator.errors import VQError
 
-# The parts that have variants: JSON names the variant under "type".
-VARIANTS = {
-    CodebookConfig: CODEBOOKS,
-    QuantizerConfig: QUANTIZERS,
-    LikelihoodConfig: LIKELIHOODS,
-    DecoderConfig: DECODERS,
-    AnyModel: MODELS,
+# Keys of version 0.1.0, and what they are called now.
+_CODEBOOK = {"kmeans_steps": "kmeans_init_steps", "restart_below": "dead_entry_threshold"}
+OLD_KEYS = {
+    NetworkConfig: {
+        "widths": "hidden_channels",
+        "residual_width": "residual_channels",
+        "output_width": "output_channels",
+    },
+    GradientCodebook: _CODEBOOK,
+    EMACodebook: _CODEBOOK,
+    AutoregressiveDecoder: {"maps": "channels", "features": "condition_channels"},
+    WaveNetConfig: {
+        "cycles": "stacks",
+        "maps": "channels",
+        "skip": "skip_channels",
+        "features": "condition_channels",
+        "drop_condition": "condition_dropout",
+    },
+    PriorNetworkConfig: {"maps": "channels", "cycles": "stacks"},
 }
-OLDER = {AnyModel: "image"}  # what is meant where an older file has no "type"
-
-
-def type_name(value: Any) -> str:
-    """The "type" of a variant in JSON, or ""."""
-    return "".join(name for variants in VARIANTS.values() for name, cls in variants.items() if type(value) is cls)
+OLDER_TYPE = "image"  # of a model whose file has no "type", as before there was speech
 
 
 def to_dict(value: Any) -> Any:
@@ -40,50 +51,64 @@ def to_json(config: Any) -> str:
 
 
 def from_json(text: str, where: str = "config.json", kind: Any = Config) -> Any:
-    """Reads what `to_json` wrote of a `kind`, Config or PriorConfig.
+    """Reads what `to_json` wrote of a `kind`, Config or PriorConfig; of version 0.1.0 too.
 
     Unknown, missing or impossible entries raise VQError with their path. Only an entry that has a default may be
     missing: what the run did before there was that entry is its default.
     """
     try:
-        return _parse(kind, json.loads(text), where)
+        return _parse_object(kind, json.loads(text), where)
     except VQError:
         raise
     except (ValueError, RecursionError) as e:
         raise VQError(f"{where}: not JSON: {e}") from None
 
 
-def _parse(kind: Any, data: Any, where: str) -> Any:
-    if kind in VARIANTS:
-        variants = VARIANTS[kind]
-        name = data.get("type", OLDER.get(kind)) if isinstance(data, dict) else None
-        check(name in tuple(variants), where + ".type", name, "one of " + ", ".join(variants))
-        return _parse(variants[name], {k: v for k, v in data.items() if k != "type"}, where)
+def _parse_object(kind: Any, data: Any, where: str) -> Any:
+    check(isinstance(data, dict), where, data, "an object")
+    old = OLD_KEYS.get(kind, {})
+    data = {old.get(name, name) if old.get(name) not in data else name: value for name, value in data.items()}
+    hints, fields = get_type_hints(kind), {f.name: f for f in dataclasses.fields(kind)}
+    needed = [name for name, f in fields.items() if f.default is dataclasses.MISSING]
+    for name in data:
+        check(name in fields, where, name, "only " + ", ".join(fields))
+    for name in needed:
+        check(name in data, where, "no " + name, "all of " + ", ".join(needed))
+    parsed = {}
+    for name, field in fields.items():
+        if name in data:
+            registry, at = field.metadata.get("variant"), where + "." + name
+            read = _parse_value if registry is None else _parse_variant
+            parsed[name] = read(hints[name] if registry is None else registry, data[name], at)
+    try:
+        return kind(**parsed)
+    except VQError as e:
+        raise VQError(f"{where}: {e}") from None
+
+
+def _parse_variant(registry: Registry, data: Any, where: str) -> Any:
+    older = OLDER_TYPE if OLDER_TYPE in registry.rows else None
+    name = data.get("type", older) if isinstance(data, dict) else None
+    check(name in tuple(registry.rows), where + ".type", name, "one of " + ", ".join(registry.rows))
+    return _parse_object(registry.rows[name].config, {k: v for k, v in data.items() if k != "type"}, where)
+
+
+_LISTS: Dict[Any, Tuple[type, str]] = {
+    Tuple[int, ...]: (int, "a list of integers"),
+    Tuple[str, ...]: (str, "a list of strings"),
+}
+
+
+def _parse_value(kind: Any, data: Any, where: str) -> Any:
     if dataclasses.is_dataclass(kind):
-        check(isinstance(data, dict), where, data, "an object")
-        hints = get_type_hints(kind)
-        fields = [f.name for f in dataclasses.fields(kind)]
-        needed = [f.name for f in dataclasses.fields(kind) if f.default is dataclasses.MISSING]
-        for name in data:
-            check(name in fields, where, name, "only " + ", ".join(fields))
-        for name in needed:
-            check(name in data, where, "no " + name, "all of " + ", ".join(needed))
-        parsed = {name: _parse(hints[name], data[name], where + "." + name) for name in fields if name in data}
-        try:
-            return kind(**parsed)
-        except VQError as e:
-            raise VQError(f"{where}: {e}") from None
-    if kind == Optional[Tuple[int, ...]]:
-        return None if data is None else _parse(Tuple[int, ...], data, where)
-    if kind == Tuple[int, ...]:
-        check(isinstance(data, list) and all(type(n) is int for n in data), where, data, "a list of integers")
+        return _parse_object(kind, data, where)
+    for inner in (str, *_LISTS):
+        if kind == Optional[inner]:
+            return None if data is None else _parse_value(inner, data, where)
+    if kind in _LISTS:
+        each, want = _LISTS[kind]
+        check(isinstance(data, list) and all(type(n) is each for n in data), where, data, want)
         return tuple(data)
-    if kind == Tuple[str, ...]:
-        check(isinstance(data, list) and all(type(n) is str for n in data), where, data, "a list of strings")
-        return tuple(data)
-    if kind == Optional[str]:
-        check(data is None or isinstance(data, str), where, data, "a string or null")
-        return data
     if kind is float:
         check(type(data) is float or (type(data) is int and abs(data) < 2**63), where, data, "a number")
         return float(data)

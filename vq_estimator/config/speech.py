@@ -1,73 +1,108 @@
 """The model of speech: a waveform of 256 mu-law levels, its codes, and a WaveNet that gives it back."""
 
 import dataclasses
-from typing import Optional, Tuple
+from dataclasses import MISSING
+from typing import Any, Dict, Optional, Tuple
 
-from vq_estimator.config.checks import MOST_LAYERS, MOST_MAPS, check, number, positive_int
-from vq_estimator.config.model import PRECISIONS, CategoricalPixels, NetworkConfig
-from vq_estimator.config.quantizer import QuantizerConfig
+from vq_estimator.config.checks import MAX_CHANNELS, MAX_LAYERS, check
+from vq_estimator.config.fields import SPEECH, Integer, Number, Setting, Settings, setting, variant
+from vq_estimator.config.likelihood import CategoricalPixels
+from vq_estimator.config.model import NetworkConfig, precision_setting
+from vq_estimator.config.quantizer import QUANTIZERS, QuantizerConfig
 
-MOST_RATE = 192000  # samples a second
-MOST_WINDOW = 2**24  # samples
-MOST_DILATIONS = 16  # layers of a cycle: the last one looks back 2^15 samples
-MOST_SPEAKERS = 2**16
+MAX_RATE = 192000  # samples per second
+MAX_WINDOW = 2**24  # samples
+MAX_DILATIONS = 16  # layers of a stack: the last one looks back 2^15 samples
+MAX_SPEAKERS = 2**16
 
 
 @dataclasses.dataclass(frozen=True)
-class WaveNetConfig:
+class WaveNetConfig(Settings):
     """Each sample depends on z_q, on the speaker and on the samples before it.
 
-    Attributes:
-      cycles, layers: dilations 1, 2, 4 .. 2^(layers - 1), `cycles` times.
-      maps, skip: feature maps of the layers, and of the sum that all of them add to.
-      features: feature maps of z_q and the speaker, which every layer is given.
-      drop_condition: share of the windows of which training tells the WaveNet neither z_q nor the speaker. Above 0 it
-        learns p(x) too, and what they change can be drawn more of: `decoders.Waveform.image`'s `guidance`.
+    With conditioning dropout above 0 the WaveNet learns p(x) too, and samples may be guided
+    (`decoders.Waveform.image`).
     """
 
-    cycles: int = 2
-    layers: int = 9
-    maps: int = 32
-    skip: int = 64
-    features: int = 64
-    drop_condition: float = 0.0
-
-    def __post_init__(self):
-        positive_int("wavenet_cycles", self.cycles, MOST_LAYERS)
-        positive_int("wavenet_layers", self.layers, MOST_DILATIONS)
-        for field in ("maps", "skip", "features"):
-            positive_int("wavenet_" + field, getattr(self, field), MOST_MAPS)
-        number("wavenet_drop_condition", self.drop_condition, 0.0, 0.95, "a share from 0 to 0.95")
+    stacks: int = setting(
+        2, Integer(1, MAX_LAYERS), "stacks of dilated layers of the WaveNet decoder", SPEECH, "wavenet_stacks"
+    )
+    layers: int = setting(
+        9, Integer(1, MAX_DILATIONS), "layers of a stack, with dilations 1, 2, 4 ..", SPEECH, "wavenet_layers"
+    )
+    channels: int = setting(
+        32, Integer(1, MAX_CHANNELS), "channels of the WaveNet's layers", SPEECH, "wavenet_channels"
+    )
+    skip_channels: int = setting(
+        64, Integer(1, MAX_CHANNELS), "skip channels of the WaveNet", SPEECH, "wavenet_skip_channels"
+    )
+    condition_channels: int = setting(
+        64,
+        Integer(1, MAX_CHANNELS),
+        "channels of z_q and the speaker, the condition of every layer",
+        SPEECH,
+        "wavenet_condition_channels",
+    )
+    condition_dropout: float = setting(
+        0.0,
+        Number(0.0, 0.95, "a share from 0 to 0.95"),
+        "conditioning dropout probability; above 0 samples may be guided (--guidance)",
+        SPEECH,
+        "wavenet_condition_dropout",
+    )
 
 
 @dataclasses.dataclass(frozen=True)
-class SpeechConfig:
+class SpeechConfig(Settings):
     """The encoder, the quantizer and the WaveNet, and the recordings they are for.
 
     Attributes:
-      sample_rate: samples a second.
-      window: samples that are trained on at once, a multiple of the downsampling.
-      network: of the encoder: a layer of stride 2 and window 4 for each of its `widths`.
+      network: the encoder; a layer of stride 2 and width 4 for each of its `hidden_channels`.
       speakers: their names, filled once the recordings are found.
     """
 
-    sample_rate: int
-    window: int
+    without = ("residual_relu", "output_channels", "linear_path", "flip")  # settings that only images have
+    # Settings that stand for others, see `derive`.
+    shorthands = {
+        "downsampling": Setting(Integer(1, 2**16), "samples per code, a power of 2: so many stride-2 layers", SPEECH)
+    }
+
+    sample_rate: int = setting(MISSING, Integer(1, MAX_RATE), "sample rate in Hz; recordings are resampled to it", SPEECH)
+    window: int = setting(MISSING, Integer(1, MAX_WINDOW), "samples of a training example", SPEECH)
     network: NetworkConfig
-    quantizer: QuantizerConfig
+    quantizer: QuantizerConfig = variant(MISSING, QUANTIZERS)
     decoder: WaveNetConfig = WaveNetConfig()
-    precision: str = "float32"
+    precision: str = precision_setting()
     speakers: Tuple[str, ...] = ()
 
-    def __post_init__(self):
-        positive_int("sample_rate", self.sample_rate, MOST_RATE)
-        positive_int("window", self.window, MOST_WINDOW)
+    def check(self) -> None:
         stride = self.network.stride
-        want = f"a multiple of {stride}, the downsampling (the encoder halves {len(self.network.widths)} times)"
+        times = len(self.network.hidden_channels)
+        want = f"a multiple of {stride}, the downsampling (the encoder halves {times} times)"
         check(self.window % stride == 0, "window", self.window, want)
-        check(self.precision in PRECISIONS, "precision", self.precision, "one of " + ", ".join(PRECISIONS))
-        fits = len(self.speakers) <= MOST_SPEAKERS and len(set(self.speakers)) == len(self.speakers)
-        check(fits, "speakers", self.speakers, f"at most {MOST_SPEAKERS} names, each once")
+        fits = len(self.speakers) <= MAX_SPEAKERS and len(set(self.speakers)) == len(self.speakers)
+        check(fits, "speakers", self.speakers, f"at most {MAX_SPEAKERS} names, each once")
+
+    def derive(self, given: Dict[str, Any]) -> None:
+        """Puts the settings that `downsampling` stands for into `given`: the encoder's layers, and a window they fit."""
+        down = given.pop("downsampling", None)
+        if down is not None:
+            ok = isinstance(down, int) and 2 <= down <= 2**16 and down & (down - 1) == 0
+            check(ok, "downsampling", down, "a power of 2 from 2 to 65536")
+            layers = down.bit_length() - 1
+            channels = given.setdefault("hidden_channels", self.network.hidden_channels[-1:] * layers)
+            count = len(channels.split(",") if isinstance(channels, str) else channels)
+            want = f"{layers} numbers, one for each halving of downsampling {down}"
+            check(count == layers, "hidden_channels", channels, want)
+        channels = given.get("hidden_channels", self.network.hidden_channels)
+        layers = len(channels.split(",") if isinstance(channels, str) else channels)
+        if 2**layers > self.window:
+            given.setdefault("window", 2**layers)
+
+    @property
+    def downsampling(self) -> int:
+        """Samples per code."""
+        return self.network.stride
 
     # What the rest of the code asks of any model.
 
@@ -101,10 +136,10 @@ class SpeechConfig:
 
     @property
     def dims(self) -> int:
-        """Numbers in a window."""
+        """Samples of a window."""
         return self.window
 
     @property
-    def codes_a_dim(self) -> float:
-        """Codes for each number of an example."""
+    def codes_per_dim(self) -> float:
+        """Codes per sample."""
         return self.quantizer.L / self.network.stride

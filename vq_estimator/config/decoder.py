@@ -1,0 +1,51 @@
+"""The decoders of images."""
+
+import dataclasses
+from typing import Union
+
+from vq_estimator.config.checks import MAX_CHANNELS, MAX_LAYERS
+from vq_estimator.config.fields import DECODER, Choice, Integer, Registry, Row, Settings, setting
+
+PIXEL_LAYERS = ("residual", "gated")
+
+
+@dataclasses.dataclass(frozen=True)
+class FactorisedDecoder:
+    """Pixels are independent given z_q, as in tf-vqvae."""
+
+
+@dataclasses.dataclass(frozen=True)
+class AutoregressiveDecoder(Settings):
+    """Each pixel depends on z_q and on those above it and to its left, by a PixelCNN over the pixels.
+
+    The first layer sees three rows up and three columns to the left; `layers` follow it.
+    """
+
+    kind: str = setting(
+        "residual", Choice(PIXEL_LAYERS), "layers of the autoregressive decoder; residual is faster", DECODER, "decoder_kind"
+    )
+    layers: int = setting(
+        6, Integer(1, MAX_LAYERS), "layers of the autoregressive decoder after its first", DECODER, "decoder_layers"
+    )
+    channels: int = setting(
+        64, Integer(1, MAX_CHANNELS), "channels of each of the decoder's two stacks", DECODER, "decoder_channels"
+    )
+    condition_channels: int = setting(
+        32,
+        Integer(1, MAX_CHANNELS),
+        "channels of z_q at each pixel, the condition of every layer",
+        DECODER,
+        "decoder_condition_channels",
+    )
+
+
+DECODERS = Registry(
+    "decoder",
+    "factorised: pixels independent given z_q; autoregressive: each depends on earlier pixels too",
+    DECODER,
+    {
+        "factorised": Row(FactorisedDecoder, "vq_estimator.nn.decoders:Factorised"),
+        "autoregressive": Row(AutoregressiveDecoder, "vq_estimator.nn.decoders:Autoregressive"),
+    },
+)
+DecoderConfig = Union[FactorisedDecoder, AutoregressiveDecoder]

@@ -1,0 +1,303 @@
+"""A setting in one place: the dataclass field that holds it, with its help, its values and its group.
+
+Flags, `--help`, the overrides of `make_config`, range checks and `docs/settings.md` are all derived from these fields.
+
+    @dataclasses.dataclass(frozen=True)
+    class MixtureConfig(Settings):
+        components: int = setting(3, Integer(1, 64), "components of the mixture", DECODER)
+"""
+
+import dataclasses
+import importlib
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple, Type
+
+from vq_estimator.config.checks import MAX_CHANNELS, MAX_INT, check, natural, number, positive_int
+from vq_estimator.errors import VQError
+
+# The headings of --help, in its order.
+COMMON, MODEL, QUANTIZER, DECODER = "Common", "Network", "Quantizer", "Decoder and likelihood"
+SPEECH, TRAINING, OUTPUT, FILES = "Speech", "Training", "Intervals", "Your own files (--dataset=images and wav)"
+GROUPS = (COMMON, MODEL, QUANTIZER, DECODER, SPEECH, TRAINING, OUTPUT, FILES)
+
+
+class Kind:
+    """The values that a setting may have.
+
+    Attributes:
+      flag: what its flag takes: "integer", "float", "bool", "enum" or "string".
+    """
+
+    flag = "string"
+
+    def check(self, field: str, value: Any) -> None:
+        """Raises VQError where `value` is none of them."""
+
+    def read(self, field: str, value: Any) -> Any:
+        """The value that a flag's text or a caller's argument means."""
+        del field
+        return value
+
+    def describe(self) -> str:
+        """The range, for a table of settings."""
+        raise NotImplementedError
+
+    def bad_values(self) -> List[Any]:
+        """Some values that `check` or `read` refuses, for the tests."""
+        raise NotImplementedError
+
+
+@dataclasses.dataclass(frozen=True)
+class Integer(Kind):
+    """Integers from `low`, which is 0 or 1, to `high`."""
+
+    low: int = 1
+    high: int = MAX_INT
+    flag = "integer"
+
+    def check(self, field: str, value: Any) -> None:
+        (positive_int if self.low else natural)(field, value, self.high)
+
+    def describe(self) -> str:
+        return f"{self.low} or more" if self.high == MAX_INT else f"{self.low} to {self.high:,}"
+
+    def bad_values(self) -> List[Any]:
+        return [self.low - 1, self.high + 1]
+
+
+@dataclasses.dataclass(frozen=True)
+class Number(Kind):
+    """Numbers from `low` to `high`, which `want` says in words."""
+
+    low: float
+    high: float
+    want: str
+    flag = "float"
+
+    def check(self, field: str, value: Any) -> None:
+        number(field, value, self.low, self.high, self.want)
+
+    def describe(self) -> str:
+        return self.want
+
+    def bad_values(self) -> List[Any]:
+        return [self.low - 1.0, float("nan"), float("inf")]
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice(Kind):
+    """One of some names."""
+
+    names: Tuple[str, ...]
+    flag = "enum"
+
+    def check(self, field: str, value: Any) -> None:
+        check(value in self.names, field, value, "one of " + ", ".join(self.names))
+
+    def describe(self) -> str:
+        return ", ".join(self.names)
+
+    def bad_values(self) -> List[Any]:
+        return ["no_such_name"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Bool(Kind):
+    """True or false."""
+
+    flag = "bool"
+
+    def check(self, field: str, value: Any) -> None:
+        check(isinstance(value, bool), field, value, "true or false")
+
+    def describe(self) -> str:
+        return "true, false"
+
+    def bad_values(self) -> List[Any]:
+        return ["maybe"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Integers(Kind):
+    """A tuple of integers, or its text such as 8,5,5,5."""
+
+    want: str
+    each: Kind = Integer(1, MAX_CHANNELS)
+
+    def check(self, field: str, value: Any) -> None:
+        check(isinstance(value, tuple) and len(value) > 0, field, value, self.want)
+        for one in value:
+            self.each.check(field, one)
+
+    def read(self, field: str, value: Any) -> Any:
+        try:
+            return tuple(int(n) for n in value.split(",")) if isinstance(value, str) else tuple(value)
+        except (ValueError, TypeError):
+            raise VQError(f"{field}: got {value!r}, expected {self.want}") from None
+
+    def describe(self) -> str:
+        return self.want
+
+    def bad_values(self) -> List[Any]:
+        return ["8,x", "", (-1,)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Text(Kind):
+    """Any text, or None."""
+
+    want: str
+
+    def check(self, field: str, value: Any) -> None:
+        check(value is None or isinstance(value, str), field, value, self.want)
+
+    def describe(self) -> str:
+        return self.want
+
+    def bad_values(self) -> List[Any]:
+        return [5]
+
+
+class Setting(NamedTuple):
+    """What a field declares about itself.
+
+    Attributes:
+      kind: the values that it may have.
+      help: what it sets, with its unit.
+      group: one of GROUPS.
+      flag: the setting's name in flags and `make_config`; "": the field's.
+      applies: whether a configuration uses the setting; where it does not, a given value is refused.
+      why: the reason that the refusal gives.
+    """
+
+    kind: Kind
+    help: str
+    group: str
+    flag: str = ""
+    applies: Optional[Callable[[Any], bool]] = None
+    why: str = ""
+
+
+class Row(NamedTuple):
+    """A variant: its configuration, and as "module:Class" what implements it in TensorFlow, and in NumPy for the codec."""
+
+    config: Type
+    tensorflow: str
+    numpy: str = ""
+
+
+_TYPE_NAMES: Dict[Type, str] = {}
+
+
+class Registry:
+    """The variants of a part by their names. `flag` chooses one; "": nothing does, the data set decides."""
+
+    def __init__(self, flag: str, help: str, group: str, rows: Dict[str, Row]):
+        self.flag, self.help, self.group, self.rows = flag, help, group, rows
+        _TYPE_NAMES.update({row.config: name for name, row in rows.items()})
+
+    @property
+    def kind(self) -> Choice:
+        return Choice(tuple(self.rows))
+
+    def choose(self, name: Optional[str], current: Any) -> Any:
+        """The variant of a name, with what `current` has in common with it; `current` where it is that or None."""
+        if name is None or type_name(current) == name:
+            return current
+        self.kind.check(self.flag, name)
+        cls = self.rows[name].config
+        kept = getattr(cls, "kept_from_others", ())
+        return cls(**{field: getattr(current, field) for field in kept if hasattr(current, field)})
+
+    def implementation(self, config: Any) -> Any:
+        """What implements a variant in TensorFlow."""
+        return load_object(self.rows[type_name(config)].tensorflow)
+
+    def numpy_implementation(self, config: Any) -> Any:
+        """What implements a variant in NumPy."""
+        return load_object(self.rows[type_name(config)].numpy)
+
+
+def load_object(name: str) -> Any:
+    """The object that "module:name" names."""
+    module, _, attribute = name.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def type_name(value: Any) -> str:
+    """The name of a variant, its "type" in JSON, or ""."""
+    return _TYPE_NAMES.get(type(value), "")
+
+
+def setting(default: Any, kind: Kind, help: str, group: str, flag: str = "", applies=None, why: str = "") -> Any:
+    """A dataclass field that is a setting; a `default` of `dataclasses.MISSING` has to be given."""
+    return dataclasses.field(
+        default=default, metadata={"setting": Setting(kind, help, group, flag, applies, why)}
+    )
+
+
+def variant(default: Any, registry: Registry) -> Any:
+    """A dataclass field whose value is a variant of `registry`."""
+    return dataclasses.field(default=default, metadata={"variant": registry})
+
+
+class Settings:
+    """Base of the dataclasses whose fields are settings: each value is checked at construction, then `check` is called."""
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            declared = field.metadata.get("setting")
+            if declared is not None:
+                declared.kind.check(declared.flag or field.name, getattr(self, field.name))
+        self.check()
+
+    def check(self) -> None:
+        """Raises VQError where values don't go together."""
+
+
+class Found(NamedTuple):
+    """A setting of a configuration: the name of its flag, its declaration, and its value."""
+
+    flag: str
+    declared: Setting
+    value: Any
+
+
+def settings_of(config: Any, without: Tuple[str, ...] = ()) -> Iterator[Found]:
+    """The settings that a configuration has, in the order of its fields; a choice of a variant is one too."""
+    without = without + tuple(getattr(getattr(config, "model", None), "without", ()))
+    for field in dataclasses.fields(config):
+        value, declared, registry = getattr(config, field.name), *(field.metadata.get(k) for k in ("setting", "variant"))
+        if registry is not None and registry.flag:
+            yield Found(registry.flag, Setting(registry.kind, registry.help, registry.group), type_name(value))
+        if declared is not None and (declared.flag or field.name) not in without:
+            yield Found(declared.flag or field.name, declared, value)
+        elif declared is None and dataclasses.is_dataclass(value):
+            yield from settings_of(value, without)
+    for flag, declared in getattr(config, "shorthands", {}).items():
+        yield Found(flag, declared, getattr(config, flag))
+
+
+Chain = Tuple[Tuple[str, str], ...]
+
+
+def declarations(cls: Type, chain: Chain = (), without: Tuple[str, ...] = ()) -> Iterator[Tuple[str, Setting, Chain]]:
+    """Every setting that a configuration of class `cls` may have: its flag, its declaration, and the variants, each
+    (flag of the choice, name), that have it."""
+    from typing import get_type_hints
+
+    hints = get_type_hints(cls)
+    without = without + tuple(getattr(cls, "without", ()))
+    for field in dataclasses.fields(cls):
+        declared, registry = (field.metadata.get(k) for k in ("setting", "variant"))
+        if registry is not None:
+            if registry.flag:
+                yield registry.flag, Setting(registry.kind, registry.help, registry.group), chain
+            for name, row in registry.rows.items():
+                yield from declarations(row.config, (*chain, (registry.flag, name)), without)
+        elif declared is not None:
+            if (declared.flag or field.name) not in without:
+                yield declared.flag or field.name, declared, chain
+        elif dataclasses.is_dataclass(hints[field.name]):
+            yield from declarations(hints[field.name], chain, without)
+    for flag, declared in getattr(cls, "shorthands", {}).items():
+        yield flag, declared, chain

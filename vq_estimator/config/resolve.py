@@ -1,0 +1,125 @@
+"""A configuration with what is given in place of its values."""
+
+import dataclasses
+from typing import Any, Dict, List, Optional
+
+from vq_estimator.config.checks import check
+from vq_estimator.config.data import RULES
+from vq_estimator.config.fields import Registry, declarations, settings_of, type_name
+from vq_estimator.config.intervals import resolve_intervals
+from vq_estimator.config.presets import PRESETS_OF, preset_of
+from vq_estimator.config.quantizer import VectorQuantizerConfig
+from vq_estimator.config.run import DATASETS, PRESETS, Config
+from vq_estimator.errors import VQError
+
+
+def make_config(dataset: str, preset: Optional[str] = None, **given: Any) -> Config:
+    """A preset with what is given in its place.
+
+    Args:
+      dataset: one of DATASETS.
+      preset: one of PRESETS that the data set has (PRESETS_OF); None: its first one, "original" for images and
+        "wavenet" for speech.
+      **given: any setting, by the name of its flag (docs/settings.md); None keeps the preset's value. The intervals
+        that are not given follow `max_steps` (`resolve_intervals`).
+
+    Raises:
+      VQError: an unknown name, or a value that can't be.
+    """
+    check(dataset in DATASETS, "dataset", dataset, "one of " + ", ".join(DATASETS))
+    preset = preset or next(iter(PRESETS_OF[dataset]))
+    check(preset in PRESETS, "preset", preset, "one of " + ", ".join(PRESETS))
+    given = {name: value for name, value in given.items() if value is not None}
+    finite = given.get("quantizer") == "fsq"
+    if given.get("warm_start") is not None and not finite:
+        given.setdefault("kmeans_init_steps", 0)  # which would set a codebook anew that has been learnt
+    # K and D also decide the preset's network, except of fsq, whose levels are no widths.
+    sizes = {name: None if finite else given.pop(name, None) for name in ("K", "D")}
+    base = preset_of(dataset, preset, **sizes)
+    base = dataclasses.replace(base, data=dataclasses.replace(base.data, rules=RULES))
+    derive = getattr(base.model, "derive", None)
+    if derive is not None:
+        derive(given)
+    config = override(base, given)
+    return dataclasses.replace(config, train=resolve_intervals(config.train, set(given)))
+
+
+def override(config: Any, given: Dict[str, Any]) -> Any:
+    """A configuration with some settings replaced.
+
+    Args:
+      config: a Config or a PriorConfig.
+      given: values by the names of flags.
+
+    Raises:
+      VQError: a value that can't be, an unknown setting, or one that this configuration does not have.
+    """
+    left = dict(given)
+    changed = _replace(config, left, tuple(getattr(getattr(config, "model", config), "without", ())))
+    for name in left:
+        _refuse(name, left[name], changed)
+    for found in settings_of(changed):
+        if found.flag in given and found.declared.applies is not None:
+            check(found.declared.applies(changed), found.flag, given[found.flag], "no value: " + found.declared.why)
+    return changed
+
+
+def _replace(part: Any, given: Dict[str, Any], without: tuple) -> Any:
+    """A part with what is given for it, which is taken out of `given`."""
+    changes = {}
+    for field in dataclasses.fields(part):
+        value, declared, registry = getattr(part, field.name), *(field.metadata.get(k) for k in ("setting", "variant"))
+        if registry is not None and registry.flag:
+            value = registry.choose(given.pop(registry.flag, None), value)
+        if declared is None and dataclasses.is_dataclass(value):
+            changes[field.name] = _replace(value, given, without)
+        elif declared is not None:
+            flag = declared.flag or field.name
+            if flag in given and flag not in without:
+                changes[field.name] = declared.kind.read(flag, given.pop(flag))
+    changed = dataclasses.replace(part, **changes)
+    for name, why in getattr(part, "derived", {}).items():
+        if name in given:
+            value, want = given.pop(name), getattr(changed, name)
+            check(value == want, name, value, f"{want}, {why}, or no value")
+    return changed
+
+
+def _refuse(name: str, value: Any, config: Any) -> None:
+    """Raises VQError: the setting is unknown, or another variant than the configuration's has it."""
+    chains = [chain for flag, _, chain in declarations(type(config)) if flag == name]
+    if not chains:
+        raise VQError(f"unknown setting {name!r}; expected one of those in docs/settings.md")
+    chosen = dict(_choices(config))
+    missing = []  # the choice by which each declaration is out of reach: (how deep, flag, name)
+    for chain in chains:
+        wrong = [(depth, flag, kind) for depth, (flag, kind) in enumerate(chain) if chosen.get(flag) != kind]
+        missing += wrong[:1]
+    deepest = max((depth for depth, _, _ in missing), default=0)
+    flag = next((flag for depth, flag, _ in missing if depth == deepest), "")
+    if not flag:
+        check(False, name, value, f"no value: {getattr(config, 'dataset', 'this')} has no such setting")
+    names: List[str] = []
+    for depth, _, kind in missing:
+        if depth == deepest and kind not in names:
+            names.append(kind)
+    check(False, name, value, f"no value: only --{flag}={' and '.join(names)} has this setting")
+
+
+def _choices(config: Any):
+    """(flag of the choice, name) of every variant in a configuration."""
+    for field in dataclasses.fields(config):
+        value, registry = getattr(config, field.name), field.metadata.get("variant")
+        if isinstance(registry, Registry):
+            yield registry.flag, type_name(value)
+        if dataclasses.is_dataclass(value):
+            yield from _choices(value)
+
+
+def default_model_dir(config: Config) -> str:
+    """`log/<dataset>-<preset>-K<K>-D<D>`; before K the quantizer where it is not vq, and L where it is above 1."""
+    q = config.model.quantizer
+    kind = "" if type(q) is VectorQuantizerConfig else type_name(q) + "-"
+    return f"log/{config.dataset}-{config.preset}-{kind}{f'L{q.L}-' if q.L > 1 else ''}K{q.K}-D{q.D}"
+
+
