@@ -14,7 +14,7 @@ __all__ = ["FLAGS", "Group", "run"]
 
 # vq_estimator.pretrained.names(), here so that --help needs no TensorFlow; a test compares them.
 PROVIDED = ("cifar10", "cifar10-factorised", "fashion_mnist", "fsdd", "mnist", "mnist-original")
-GUIDANCE = "speech: above 1 more of what codes and speaker say; of runs with --wavenet_drop_condition"
+GUIDANCE = "speech: above 1 more of what codes and speaker say; of runs with --wavenet_condition_dropout"
 
 
 def check_no_guidance() -> None:

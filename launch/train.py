@@ -57,10 +57,10 @@ MODEL.string(
 MODEL.integer(
     "residual_blocks", None, "residual blocks of encoder and decoder [original: 0, tuned and CIFAR-10: 2, images 4]"
 )
-MODEL.integer("residual_width", None, "feature maps inside a residual block; 0: as many as around it [0]")
+MODEL.integer("residual_channels", None, "feature maps inside a residual block; 0: as many as around it [0]")
 MODEL.bool("residual_relu", None, "a ReLU after the decoder's residual blocks [no, images: yes]")
 MODEL.integer(
-    "output_width", None, "feature maps of the decoder at the image's size before the likelihood's; 0: none [0]"
+    "output_channels", None, "feature maps of the decoder at the image's size before the likelihood's; 0: none [0]"
 )
 MODEL.bool(
     "linear_path", None, "a linear convolution beside the encoder and one beside the decoder [no, factorised: yes]"
@@ -73,10 +73,12 @@ MODEL.enum(
 )
 MODEL.float("codebook_decay", None, "decay of the moving average [ema: 0.99]")
 MODEL.integer(
-    "kmeans_steps", None, "first steps in which k-means on the batch sets the codebook [gradient: 0, ema: 10]"
+    "kmeans_init_steps", None, "first steps in which k-means on the batch sets the codebook [gradient: 0, ema: 10]"
 )
 MODEL.float(
-    "restart_below", None, "share of a fair share of use below which an entry is restarted [gradient: 0, ema: 0.03]"
+    "dead_entry_threshold",
+    None,
+    "share of a fair share of use below which an entry is restarted [gradient: 0, ema: 0.03]",
 )
 MODEL.enum(
     "decoder",
@@ -101,7 +103,9 @@ MODEL.integer("wavenet_layers", None, "speech: dilations 1, 2, 4 .. of a cycle, 
 MODEL.integer("wavenet_maps", None, "speech: feature maps of the decoder's layers [32]")
 MODEL.integer("wavenet_skip", None, "speech: feature maps of the sum that all layers add to [64]")
 MODEL.integer("wavenet_features", None, "speech: feature maps of the codes and the speaker [64]")
-MODEL.float("wavenet_drop_condition", None, "speech: share of the windows without codes and speaker, for guidance [0]")
+MODEL.float(
+    "wavenet_condition_dropout", None, "speech: share of the windows without codes and speaker, for guidance [0]"
+)
 MODEL.enum("precision", None, config_lib.PRECISIONS, "of the layers; quantizer and likelihood are float32 [float32]")
 
 TRAINING = Group("Training (without a value: the preset's; in brackets that of original and tuned)")
@@ -139,7 +143,7 @@ TRAINING.path(
     "warm_start",
     None,
     "run folder or provided model ({}) whose weights training begins with, as far as they fit; no k-means start "
-    "then unless --kmeans_steps asks for it".format(", ".join(common.PROVIDED)),
+    "then unless --kmeans_init_steps asks for it".format(", ".join(common.PROVIDED)),
 )
 TRAINING.integer("seed", None, "of the initial weights, the order of the data and every draw [0]")
 common.deterministic_flag(TRAINING)
@@ -192,9 +196,9 @@ SETTINGS = [
     "channels",
     "widths",
     "residual_blocks",
-    "residual_width",
+    "residual_channels",
     "residual_relu",
-    "output_width",
+    "output_channels",
     "linear_path",
     "initializer",
     "decoder",
@@ -210,11 +214,11 @@ SETTINGS = [
     "wavenet_maps",
     "wavenet_skip",
     "wavenet_features",
-    "wavenet_drop_condition",
+    "wavenet_condition_dropout",
     "codebook",
     "codebook_decay",
-    "kmeans_steps",
-    "restart_below",
+    "kmeans_init_steps",
+    "dead_entry_threshold",
     "precision",
     "reconstruction_loss",
     "beta",

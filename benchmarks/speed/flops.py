@@ -22,26 +22,26 @@ def layers(m: ModelConfig) -> List[Layer]:
 
     def residual(part):
         for i in range(n.residual_blocks):
-            inside = n.residual_width or maps
+            inside = n.residual_channels or maps
             conv(f"{part}/residual_{i + 1}/conv_3x3", 3, maps, inside, side)
             conv(f"{part}/residual_{i + 1}/conv_1x1", 1, inside, maps, side)
 
-    for i, width in enumerate(n.widths):
+    for i, width in enumerate(n.hidden_channels):
         side //= 2
         conv(f"encoder/conv_{i + 1}", 4, maps, width, side)
         maps = width
     residual("encoder")
-    features = m.quantizer.features
+    features = m.quantizer.latent_channels
     if maps != features:
         conv("encoder/to_codes", 1, maps, features, side)
         conv("decoder/from_codes", 1, features, maps, side)
     residual("decoder")
     outputs = _outputs(m)
-    for i, width in enumerate(tuple(reversed(n.widths[:-1])) + (n.output_width or outputs,)):
+    for i, width in enumerate(tuple(reversed(n.hidden_channels[:-1])) + (n.output_channels or outputs,)):
         # Each of its inputs meets each of the 4x4 taps, those beyond the edge too.
         conv(f"decoder/conv_transpose_{i + 1}", 4, maps, width, side)
         side, maps = 2 * side, width
-    if n.output_width:
+    if n.output_channels:
         conv("decoder/to_pixels", 1, maps, outputs, side)
     return found
 

@@ -52,7 +52,7 @@ def training_step(case: str, path: str):
     K, D, size = m.quantizer.K, m.quantizer.D, m.image_size
     fed = tf.placeholder(tf.float32, [None, size, size, m.channels])
     h = fed
-    for i, width in enumerate(n.widths):
+    for i, width in enumerate(n.hidden_channels):
         h = tf.nn.relu(_conv(h, f"encoder_{i}", width, 4, 2))
     for i in range(n.residual_blocks):
         h = _residual(h, f"encoder_residual_{i}")
@@ -63,7 +63,7 @@ def training_step(case: str, path: str):
     h = z_q
     for i in range(n.residual_blocks):
         h = _residual(h, f"decoder_residual_{i}")
-    for i, width in enumerate(tuple(reversed(n.widths[:-1])) + (m.channels,)):
+    for i, width in enumerate(tuple(reversed(n.hidden_channels[:-1])) + (m.channels,)):
         h = _deconv(h if i == 0 else tf.nn.relu(h), f"decoder_{i}", width)
     decoder = [v for v in tf.trainable_variables() if v is not codebook and v not in encoder]
     reconstruction = tf.reduce_mean(tf.square(tf.nn.sigmoid(h) - fed))

@@ -42,13 +42,13 @@ class Encoder(nn.Module):
         super().__init__()
         n, maps = m.network, m.channels
         self.strided, self.rest = [], []
-        for i, width in enumerate(n.widths):
+        for i, width in enumerate(n.hidden_channels):
             self.strided.append(_add(self, f"conv_{i + 1}", nn.Conv2d(maps, width, 4, 2, 1)))
             maps = width
         for i in range(n.residual_blocks):
-            self.rest.append(_add(self, f"residual_{i + 1}", Residual(maps, n.residual_width or maps)))
-        if maps != m.quantizer.features:
-            self.rest.append(_add(self, "to_codes", nn.Conv2d(maps, m.quantizer.features, 1)))
+            self.rest.append(_add(self, f"residual_{i + 1}", Residual(maps, n.residual_channels or maps)))
+        if maps != m.quantizer.latent_channels:
+            self.rest.append(_add(self, "to_codes", nn.Conv2d(maps, m.quantizer.latent_channels, 1)))
 
     def forward(self, x):
         for layer in self.strided:
@@ -63,17 +63,17 @@ class Decoder(nn.Module):
 
     def __init__(self, m: ModelConfig, outputs: int):
         super().__init__()
-        n, maps = m.network, m.network.widths[-1]
+        n, maps = m.network, m.network.hidden_channels[-1]
         self.first, self.transposed, self.last, self._relu = [], [], None, n.residual_relu
-        if maps != m.quantizer.features:
-            self.first.append(_add(self, "from_codes", nn.Conv2d(m.quantizer.features, maps, 1)))
+        if maps != m.quantizer.latent_channels:
+            self.first.append(_add(self, "from_codes", nn.Conv2d(m.quantizer.latent_channels, maps, 1)))
         for i in range(n.residual_blocks):
-            self.first.append(_add(self, f"residual_{i + 1}", Residual(maps, n.residual_width or maps)))
-        for i, width in enumerate(tuple(reversed(n.widths[:-1])) + (n.output_width or outputs,)):
+            self.first.append(_add(self, f"residual_{i + 1}", Residual(maps, n.residual_channels or maps)))
+        for i, width in enumerate(tuple(reversed(n.hidden_channels[:-1])) + (n.output_channels or outputs,)):
             layer = nn.ConvTranspose2d(maps, width, 4, 2, 1)
             self.transposed.append(_add(self, f"conv_transpose_{i + 1}", layer))
             maps = width
-        if n.output_width:
+        if n.output_channels:
             self.last = _add(self, "to_pixels", nn.Conv2d(maps, outputs, 1))
 
     def forward(self, x):

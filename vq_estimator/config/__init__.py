@@ -12,7 +12,14 @@ from vq_estimator.config.decoder import (
     DecoderConfig,
     FactorisedDecoder,
 )
-from vq_estimator.config.fields import Settings, declarations, settings_of, type_name
+from vq_estimator.config.fields import (
+    Settings,
+    declarations,
+    implementation,
+    numpy_implementation,
+    settings_of,
+    type_name,
+)
 from vq_estimator.config.intervals import INTERVALS, keep_intervals
 from vq_estimator.config.likelihood import (
     LIKELIHOODS,
@@ -123,9 +130,11 @@ __all__ = [
     "default_model_dir",
     "differences",
     "from_json",
+    "implementation",
     "keep_intervals",
     "make_config",
     "make_prior_config",
+    "numpy_implementation",
     "override",
     "settings_of",
     "to_dict",

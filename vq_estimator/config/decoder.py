@@ -22,7 +22,11 @@ class AutoregressiveDecoder(Settings):
     """
 
     kind: str = setting(
-        "residual", Choice(PIXEL_LAYERS), "layers of the autoregressive decoder; residual is faster", DECODER, "decoder_kind"
+        "residual",
+        Choice(PIXEL_LAYERS),
+        "layers of the autoregressive decoder; residual is faster",
+        DECODER,
+        "decoder_kind",
     )
     layers: int = setting(
         6, Integer(1, MAX_LAYERS), "layers of the autoregressive decoder after its first", DECODER, "decoder_layers"

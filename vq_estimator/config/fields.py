@@ -9,7 +9,7 @@ Flags, `--help`, the overrides of `make_config`, range checks and `docs/settings
 
 import dataclasses
 import importlib
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple, Type
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple, Type, get_type_hints
 
 from vq_estimator.config.checks import MAX_CHANNELS, MAX_INT, check, natural, number, positive_int
 from vq_estimator.errors import VQError
@@ -185,15 +185,22 @@ class Row(NamedTuple):
     numpy: str = ""
 
 
-_TYPE_NAMES: Dict[Type, str] = {}
+_VARIANTS: Dict[Type, Tuple[str, Row]] = {}  # of every registry, by the class of the configuration
 
 
 class Registry:
-    """The variants of a part by their names. `flag` chooses one; "": nothing does, the data set decides."""
+    """The variants of a part by their names.
 
-    def __init__(self, flag: str, help: str, group: str, rows: Dict[str, Row]):
-        self.flag, self.help, self.group, self.rows = flag, help, group, rows
-        _TYPE_NAMES.update({row.config: name for name, row in rows.items()})
+    Attributes:
+      flag: chooses one; "": nothing does, the data set decides.
+      help, group: as of a Setting.
+      rows: the variants by their names.
+      default: the variant of a JSON file that names none, as before there were several; "": there were.
+    """
+
+    def __init__(self, flag: str, help: str, group: str, rows: Dict[str, Row], default: str = ""):
+        self.flag, self.help, self.group, self.rows, self.default = flag, help, group, rows, default
+        _VARIANTS.update({row.config: (name, row) for name, row in rows.items()})
 
     @property
     def kind(self) -> Choice:
@@ -208,13 +215,15 @@ class Registry:
         kept = getattr(cls, "kept_from_others", ())
         return cls(**{field: getattr(current, field) for field in kept if hasattr(current, field)})
 
-    def implementation(self, config: Any) -> Any:
-        """What implements a variant in TensorFlow."""
-        return load_object(self.rows[type_name(config)].tensorflow)
 
-    def numpy_implementation(self, config: Any) -> Any:
-        """What implements a variant in NumPy."""
-        return load_object(self.rows[type_name(config)].numpy)
+def implementation(config: Any) -> Any:
+    """What implements a variant in TensorFlow."""
+    return load_object(_VARIANTS[type(config)][1].tensorflow)
+
+
+def numpy_implementation(config: Any) -> Any:
+    """What implements a variant in NumPy."""
+    return load_object(_VARIANTS[type(config)][1].numpy)
 
 
 def load_object(name: str) -> Any:
@@ -225,14 +234,12 @@ def load_object(name: str) -> Any:
 
 def type_name(value: Any) -> str:
     """The name of a variant, its "type" in JSON, or ""."""
-    return _TYPE_NAMES.get(type(value), "")
+    return _VARIANTS[type(value)][0] if type(value) in _VARIANTS else ""
 
 
 def setting(default: Any, kind: Kind, help: str, group: str, flag: str = "", applies=None, why: str = "") -> Any:
     """A dataclass field that is a setting; a `default` of `dataclasses.MISSING` has to be given."""
-    return dataclasses.field(
-        default=default, metadata={"setting": Setting(kind, help, group, flag, applies, why)}
-    )
+    return dataclasses.field(default=default, metadata={"setting": Setting(kind, help, group, flag, applies, why)})
 
 
 def variant(default: Any, registry: Registry) -> Any:
@@ -266,7 +273,10 @@ def settings_of(config: Any, without: Tuple[str, ...] = ()) -> Iterator[Found]:
     """The settings that a configuration has, in the order of its fields; a choice of a variant is one too."""
     without = without + tuple(getattr(getattr(config, "model", None), "without", ()))
     for field in dataclasses.fields(config):
-        value, declared, registry = getattr(config, field.name), *(field.metadata.get(k) for k in ("setting", "variant"))
+        value, declared, registry = (
+            getattr(config, field.name),
+            *(field.metadata.get(k) for k in ("setting", "variant")),
+        )
         if registry is not None and registry.flag:
             yield Found(registry.flag, Setting(registry.kind, registry.help, registry.group), type_name(value))
         if declared is not None and (declared.flag or field.name) not in without:
@@ -277,14 +287,12 @@ def settings_of(config: Any, without: Tuple[str, ...] = ()) -> Iterator[Found]:
         yield Found(flag, declared, getattr(config, flag))
 
 
-Chain = Tuple[Tuple[str, str], ...]
+Chain = Tuple[Tuple[Registry, str], ...]
 
 
 def declarations(cls: Type, chain: Chain = (), without: Tuple[str, ...] = ()) -> Iterator[Tuple[str, Setting, Chain]]:
     """Every setting that a configuration of class `cls` may have: its flag, its declaration, and the variants, each
-    (flag of the choice, name), that have it."""
-    from typing import get_type_hints
-
+    (registry, name), that have it."""
     hints = get_type_hints(cls)
     without = without + tuple(getattr(cls, "without", ()))
     for field in dataclasses.fields(cls):
@@ -293,7 +301,7 @@ def declarations(cls: Type, chain: Chain = (), without: Tuple[str, ...] = ()) ->
             if registry.flag:
                 yield registry.flag, Setting(registry.kind, registry.help, registry.group), chain
             for name, row in registry.rows.items():
-                yield from declarations(row.config, (*chain, (registry.flag, name)), without)
+                yield from declarations(row.config, (*chain, (registry, name)), without)
         elif declared is not None:
             if (declared.flag or field.name) not in without:
                 yield declared.flag or field.name, declared, chain

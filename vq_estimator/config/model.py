@@ -6,7 +6,18 @@ from typing import Tuple
 
 from vq_estimator.config.checks import MAX_CHANNELS, MAX_INT, MAX_LAYERS, check
 from vq_estimator.config.decoder import DECODERS, AutoregressiveDecoder, DecoderConfig, FactorisedDecoder
-from vq_estimator.config.fields import COMMON, DECODER, MODEL, Bool, Choice, Integer, Integers, Settings, setting, variant
+from vq_estimator.config.fields import (
+    COMMON,
+    DECODER,
+    MODEL,
+    Bool,
+    Choice,
+    Integer,
+    Integers,
+    Settings,
+    setting,
+    variant,
+)
 from vq_estimator.config.likelihood import LIKELIHOODS, MSE, BernoulliPixels, LikelihoodConfig
 from vq_estimator.config.quantizer import QUANTIZERS, QuantizerConfig
 
@@ -35,7 +46,9 @@ class NetworkConfig(Settings):
     hidden_channels: Tuple[int, ...] = setting(
         MISSING, Integers("the channels of each layer, such as 64,128"), "channels of each stride-2 convolution", MODEL
     )
-    residual_blocks: int = setting(0, Integer(0, MAX_LAYERS), "residual blocks of the encoder and of the decoder", MODEL)
+    residual_blocks: int = setting(
+        0, Integer(0, MAX_LAYERS), "residual blocks of the encoder and of the decoder", MODEL
+    )
     residual_channels: int = setting(
         0,
         Integer(0, MAX_CHANNELS),
@@ -48,7 +61,9 @@ class NetworkConfig(Settings):
     output_channels: int = setting(
         0, Integer(0, MAX_CHANNELS), "decoder channels at the image's resolution before the likelihood; 0: none", MODEL
     )
-    linear_path: bool = setting(False, Bool(), "add a linear convolution beside the encoder and beside the decoder", MODEL)
+    linear_path: bool = setting(
+        False, Bool(), "add a linear convolution beside the encoder and beside the decoder", MODEL
+    )
     initializer: str = setting(
         "normal", Choice(INITIALIZERS), "initial weights: normal (deviation 0.02, tf-vqvae) or he (by fan-in)", MODEL
     )

@@ -56,7 +56,9 @@ def _digits_autoregressive(K, D):
     """The tuned codes, and pixels that depend on those before them."""
     tuned, _, _, train = _digits_tuned(K, D)
     model = dataclasses.replace(
-        tuned, likelihood=LogisticMixturePixels(3), decoder=AutoregressiveDecoder(layers=2, channels=32, condition_channels=16)
+        tuned,
+        likelihood=LogisticMixturePixels(3),
+        decoder=AutoregressiveDecoder(layers=2, channels=32, condition_channels=16),
     )
     train = dataclasses.replace(train, max_steps=5000, eval_steps=1000)
     return model, ObjectiveConfig("elbo"), _LIKELIHOOD_OPTIMIZER, train

@@ -25,7 +25,9 @@ class PriorNetworkConfig(Settings):
     here: its `layers` are its pairs of gated layers and its `embedding` the VQ-VAE's D.
     """
 
-    layers: int = setting(6, Integer(1, MAX_LAYERS), "gated layers after the first; for speech layers of a stack", MODEL)
+    layers: int = setting(
+        6, Integer(1, MAX_LAYERS), "gated layers after the first; for speech layers of a stack", MODEL
+    )
     channels: int = setting(64, Integer(1, MAX_CHANNELS), "channels of each stack", MODEL)
     embedding: int = setting(32, Integer(1, MAX_CHANNELS), "embedding dimension of a code in the prior's input", MODEL)
     dropout: float = setting(

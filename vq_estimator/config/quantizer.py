@@ -5,7 +5,19 @@ from dataclasses import MISSING
 from typing import Any, Tuple, Union
 
 from vq_estimator.config.checks import MAX_CHANNELS, MAX_LAYERS, check
-from vq_estimator.config.fields import COMMON, QUANTIZER, Choice, Integer, Integers, Number, Registry, Row, Settings, setting, variant
+from vq_estimator.config.fields import (
+    COMMON,
+    QUANTIZER,
+    Choice,
+    Integer,
+    Integers,
+    Number,
+    Registry,
+    Row,
+    Settings,
+    setting,
+    variant,
+)
 
 GRADIENTS = ("straight_through", "rotation")
 MAX_CODES = 2**20  # of finite scalar quantisation

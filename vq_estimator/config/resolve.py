@@ -1,7 +1,7 @@
 """A configuration with what is given in place of its values."""
 
 import dataclasses
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterator, Optional, Tuple
 
 from vq_estimator.config.checks import check
 from vq_estimator.config.data import RULES
@@ -91,27 +91,27 @@ def _refuse(name: str, value: Any, config: Any) -> None:
     if not chains:
         raise VQError(f"unknown setting {name!r}; expected one of those in docs/settings.md")
     chosen = dict(_choices(config))
-    missing = []  # the choice by which each declaration is out of reach: (how deep, flag, name)
+    missing = []  # the choice by which each declaration is out of reach: (how deep, its registry, name)
     for chain in chains:
-        wrong = [(depth, flag, kind) for depth, (flag, kind) in enumerate(chain) if chosen.get(flag) != kind]
+        wrong = [
+            (depth, registry, kind) for depth, (registry, kind) in enumerate(chain) if chosen.get(registry) != kind
+        ]
         missing += wrong[:1]
     deepest = max((depth for depth, _, _ in missing), default=0)
-    flag = next((flag for depth, flag, _ in missing if depth == deepest), "")
+    flag = next((registry.flag for depth, registry, _ in missing if depth == deepest), "")
     if not flag:
         check(False, name, value, f"no value: {getattr(config, 'dataset', 'this')} has no such setting")
-    names: List[str] = []
-    for depth, _, kind in missing:
-        if depth == deepest and kind not in names:
-            names.append(kind)
-    check(False, name, value, f"no value: only --{flag}={' and '.join(names)} has this setting")
+    names = list(dict.fromkeys(kind for depth, _, kind in missing if depth == deepest))
+    have = "has" if len(names) == 1 else "have"
+    check(False, name, value, f"no value: only --{flag}={' and '.join(names)} {have} this setting")
 
 
-def _choices(config: Any):
-    """(flag of the choice, name) of every variant in a configuration."""
+def _choices(config: Any) -> Iterator[Tuple[Registry, str]]:
+    """The name of every variant in a configuration."""
     for field in dataclasses.fields(config):
         value, registry = getattr(config, field.name), field.metadata.get("variant")
-        if isinstance(registry, Registry):
-            yield registry.flag, type_name(value)
+        if registry is not None:
+            yield registry, type_name(value)
         if dataclasses.is_dataclass(value):
             yield from _choices(value)
 
@@ -121,5 +121,3 @@ def default_model_dir(config: Config) -> str:
     q = config.model.quantizer
     kind = "" if type(q) is VectorQuantizerConfig else type_name(q) + "-"
     return f"log/{config.dataset}-{config.preset}-{kind}{f'L{q.L}-' if q.L > 1 else ''}K{q.K}-D{q.D}"
-
-

@@ -29,6 +29,7 @@ MODELS = Registry(
         "image": Row(ModelConfig, "vq_estimator.inference.loaded:Model"),
         "speech": Row(SpeechConfig, "vq_estimator.inference.speech:SpeechModel"),
     },
+    default="image",
 )
 AnyModel = Union[ModelConfig, SpeechConfig]
 

@@ -34,7 +34,6 @@ OLD_KEYS = {
     },
     PriorNetworkConfig: {"maps": "channels", "cycles": "stacks"},
 }
-OLDER_TYPE = "image"  # of a model whose file has no "type", as before there was speech
 
 
 def to_dict(value: Any) -> Any:
@@ -87,8 +86,7 @@ def _parse_object(kind: Any, data: Any, where: str) -> Any:
 
 
 def _parse_variant(registry: Registry, data: Any, where: str) -> Any:
-    older = OLDER_TYPE if OLDER_TYPE in registry.rows else None
-    name = data.get("type", older) if isinstance(data, dict) else None
+    name = data.get("type", registry.default or None) if isinstance(data, dict) else None
     check(name in tuple(registry.rows), where + ".type", name, "one of " + ", ".join(registry.rows))
     return _parse_object(registry.rows[name].config, {k: v for k, v in data.items() if k != "type"}, where)
 

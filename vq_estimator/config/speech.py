@@ -5,7 +5,7 @@ from dataclasses import MISSING
 from typing import Any, Dict, Optional, Tuple
 
 from vq_estimator.config.checks import MAX_CHANNELS, MAX_LAYERS, check
-from vq_estimator.config.fields import SPEECH, Integer, Number, Setting, Settings, setting, variant
+from vq_estimator.config.fields import SPEECH, Integer, Number, Registry, Row, Setting, Settings, setting, variant
 from vq_estimator.config.likelihood import CategoricalPixels
 from vq_estimator.config.model import NetworkConfig, precision_setting
 from vq_estimator.config.quantizer import QUANTIZERS, QuantizerConfig
@@ -52,6 +52,11 @@ class WaveNetConfig(Settings):
     )
 
 
+SPEECH_DECODERS = Registry(
+    "", "", SPEECH, {"wavenet": Row(WaveNetConfig, "vq_estimator.nn.decoders:Waveform")}, default="wavenet"
+)
+
+
 @dataclasses.dataclass(frozen=True)
 class SpeechConfig(Settings):
     """The encoder, the quantizer and the WaveNet, and the recordings they are for.
@@ -67,11 +72,13 @@ class SpeechConfig(Settings):
         "downsampling": Setting(Integer(1, 2**16), "samples per code, a power of 2: so many stride-2 layers", SPEECH)
     }
 
-    sample_rate: int = setting(MISSING, Integer(1, MAX_RATE), "sample rate in Hz; recordings are resampled to it", SPEECH)
+    sample_rate: int = setting(
+        MISSING, Integer(1, MAX_RATE), "sample rate in Hz; recordings are resampled to it", SPEECH
+    )
     window: int = setting(MISSING, Integer(1, MAX_WINDOW), "samples of a training example", SPEECH)
     network: NetworkConfig
     quantizer: QuantizerConfig = variant(MISSING, QUANTIZERS)
-    decoder: WaveNetConfig = WaveNetConfig()
+    decoder: WaveNetConfig = variant(WaveNetConfig(), SPEECH_DECODERS)
     precision: str = precision_setting()
     speakers: Tuple[str, ...] = ()
 

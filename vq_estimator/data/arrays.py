@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.config import arguments
-from vq_estimator.config.model import MOST_SIZE
+from vq_estimator.config.model import MAX_SIZE
 from vq_estimator.data import pipeline
 from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError
@@ -28,7 +28,7 @@ def load(source: Source, split: str, image_size: int, num: Optional[int] = None,
     if not isinstance(source, Source):
         raise VQError(f"source: got {type(source).__name__}, expected what sources.locate or images.locate gives")
     split = arguments.one_of("split", split, pipeline.SPLITS)
-    image_size = arguments.integer("image_size", image_size, 1, MOST_SIZE)
+    image_size = arguments.integer("image_size", image_size, 1, MAX_SIZE)
     num = None if num is None else arguments.integer("num", num, 1)
     binarize = arguments.boolean("binarize", binarize)
     n = pipeline.split_size(source, split)

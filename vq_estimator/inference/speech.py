@@ -343,8 +343,8 @@ class SpeechModel(Closing):
     def check_guidance(self, guidance: float) -> float:
         """A guidance as a plain float; VQError where the run's speech can't be drawn by it."""
         checked = sampling.check_guidance(guidance)
-        if checked != 1.0 and not self.config.model.decoder.drop_condition:
-            want = "1: the run was trained without --wavenet_drop_condition"
+        if checked != 1.0 and not self.config.model.decoder.condition_dropout:
+            want = "1: the run was trained without --wavenet_condition_dropout"
             raise VQError(f"guidance: got {guidance}, expected {want}")
         return checked
 

@@ -67,5 +67,5 @@ def terms(images: tf.Tensor, out: VQVAEOutput, config: ObjectiveConfig, model: A
     if model.quantizer.codebook_by_gradient:
         latent += q.codebook
     if config.kind == "elbo":
-        latent *= model.codes_a_dim
+        latent *= model.codes_per_dim
     return Terms(reconstruction, q.codebook, q.commitment, reconstruction + latent, mse)

@@ -31,7 +31,7 @@ class VQVAEOutput(NamedTuple):
     """One pass over a batch.
 
     Attributes:
-      z_e: float32 [B, h, w, P, D], P vectors at each position (`config.quantizer.vectors`: L, or 1 under residual).
+      z_e: float32 [B, h, w, P, D], P vectors at each position (`config.quantizer.vectors_per_position`: L, or 1 under residual).
       quantized: codes, z_q, the two terms and the update.
       likelihood: p(x | z_q); under an autoregressive decoder each pixel's given the pixels of the batch before it.
     """
@@ -53,7 +53,7 @@ class VQVAE:
         q, dtype = config.quantizer, DTYPES[config.precision]
         self.config, self._seed = config, seed
         self._speech = isinstance(config, SpeechConfig)
-        self.encoder = Encoder(config.network, q.features, dtype, self._speech)
+        self.encoder = Encoder(config.network, q.latent_channels, dtype, self._speech)
         self.quantizer = quantizers.make(q, seed)
         self.decoder = decoders.make(config, dtype)
 
@@ -76,15 +76,15 @@ class VQVAE:
         q = self.config.quantizer
         if not self._speech:
             height, width, _ = self.config.grid
-            return tf.reshape(self.encoder(to_unit(images)), [-1, height, width, q.vectors, q.D])
+            return tf.reshape(self.encoder(to_unit(images)), [-1, height, width, q.vectors_per_position, q.D])
         missing = -tf.shape(images)[2] % self.config.network.stride
         whole = tf.pad(images, [[0, 0], [0, 0], [0, missing], [0, 0]], constant_values=SILENCE)
         known = static_shape(images)[2]
         whole.set_shape([None, 1, None if known is None else known + -known % self.config.network.stride, 1])
         z = self.encoder(2.0 * to_unit(whole) - 1.0)
         n = static_shape(z)[2]
-        z_e = tf.reshape(z, tf.stack([tf.shape(z)[0], 1, tf.shape(z)[2], q.vectors, q.D]))
-        z_e.set_shape([None, 1, n, q.vectors, q.D])
+        z_e = tf.reshape(z, tf.stack([tf.shape(z)[0], 1, tf.shape(z)[2], q.vectors_per_position, q.D]))
+        z_e.set_shape([None, 1, n, q.vectors_per_position, q.D])
         return z_e
 
     def encode(self, images: tf.Tensor) -> tf.Tensor:
@@ -131,7 +131,7 @@ class VQVAE:
 
     def _flat(self, z_q: tf.Tensor) -> tf.Tensor:
         height, width, _ = self.config.codes_shape
-        features = self.config.quantizer.features
+        features = self.config.quantizer.latent_channels
         if width is not None:
             return tf.reshape(z_q, [-1, height, width, features])
         flat = tf.reshape(z_q, tf.stack([tf.shape(z_q)[0], 1, tf.shape(z_q)[2], features]))

@@ -4,7 +4,7 @@ from typing import Callable
 
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.config import AutoregressiveDecoder, ModelConfig, SpeechConfig
+from vq_estimator.config import ModelConfig, SpeechConfig, implementation
 from vq_estimator.nn import likelihoods, replicas
 from vq_estimator.nn.likelihoods import LEVELS, Likelihood, to_uint8
 from vq_estimator.nn.likelihoods.pixels import uniform
@@ -69,8 +69,8 @@ class Autoregressive(_Decoder):
     def __init__(self, config: ModelConfig, dtype):
         super().__init__(config)
         d = config.decoder
-        self._features = Decoder(config.network, d.features, dtype)
-        self._pixels = PixelCNN(d.layers, d.maps, self._outputs, d.kind, dtype, name="decoder_pixels")
+        self._features = Decoder(config.network, d.condition_channels, dtype)
+        self._pixels = PixelCNN(d.layers, d.channels, self._outputs, d.kind, dtype, name="decoder_pixels")
         self._modules = (self._features, self._pixels)
 
     def likelihood(self, z_q: tf.Tensor, images: tf.Tensor, speakers=None) -> Likelihood:
@@ -120,10 +120,10 @@ class Waveform(_Decoder):
     def __init__(self, config: SpeechConfig, dtype):
         super().__init__(config)
         d, stride = config.decoder, config.network.stride
-        self._conditioner = Conditioner(d.features, len(config.speakers), stride, dtype)
-        self._embedding = Embedding(d.maps, name="decoder_levels")
+        self._conditioner = Conditioner(d.condition_channels, len(config.speakers), stride, dtype)
+        self._embedding = Embedding(d.channels, name="decoder_levels")
         self._samples = WaveNet(
-            *(d.cycles, d.layers, d.maps, LEVELS, d.skip, repeat(stride), dtype), name="decoder_samples"
+            *(d.stacks, d.layers, d.channels, LEVELS, d.skip_channels, repeat(stride), dtype), name="decoder_samples"
         )
         self._modules = (self._conditioner, self._embedding, self._samples)
 
@@ -142,7 +142,7 @@ class Waveform(_Decoder):
         """
         before = tf.gather(self._embedding(), tf.cast(images[..., 0], tf.int32))  # [B, 1, T, maps]
         condition = self._conditioner(z_q, speakers)
-        share = self._config.decoder.drop_condition
+        share = self._config.decoder.condition_dropout
         if training_seed is not None and share:
             whole = tf.shape(condition)[0] * replicas.count()
             kept = uniform(tf.stack([whole, 1, 1, 1]), training_seed) >= share
@@ -169,7 +169,7 @@ class Waveform(_Decoder):
           temperature: above 0; the logits are divided by it. Below 1 it is no draw from p(x | z_q), but less noisy.
           guidance: g draws each sample in proportion to p(it) (p(it | z_q, speaker) / p(it))^g, all given the samples
             before it (Ho and Salimans 2022, arXiv 2207.12598, in logits and with 1 + w = g): above 1 more of what codes
-            and speaker say. For a model trained with `drop_condition`; costs a second pass. None: 1, without it.
+            and speaker say. For a model trained with `condition_dropout`; costs a second pass. None: 1, without it.
         """
         steps = tf.shape(z_q)[2] * self._config.network.stride
         seeds = tf.cast(seed, tf.int64)
@@ -216,7 +216,7 @@ class Waveform(_Decoder):
             level = choose(logits, i, t)
             return tf.gather(embedding, level[:, 0]), tf.cast(level, tf.uint8)
 
-        return self._samples.scan(condition, self._config.decoder.maps, (1, tf.uint8), chosen, compiled)
+        return self._samples.scan(condition, self._config.decoder.channels, (1, tf.uint8), chosen, compiled)
 
 
 def _centred(images: tf.Tensor) -> tf.Tensor:
@@ -226,7 +226,4 @@ def _centred(images: tf.Tensor) -> tf.Tensor:
 
 def make(config, dtype):
     """The decoder of a model: `likelihood(z_q, images)` and `image(z_q, seed)`."""
-    if isinstance(config, SpeechConfig):
-        return Waveform(config, dtype)
-    kind = Autoregressive if isinstance(config.decoder, AutoregressiveDecoder) else Factorised
-    return kind(config, dtype)
+    return implementation(config.decoder)(config, dtype)

@@ -1,7 +1,7 @@
 """Encoder and decoder: strided convolutions and residual blocks, tf-vqvae's networks among them.
 
-tf-vqvae's MNIST network is `widths=(D/4, D/2, D)` without residual blocks, its CIFAR-10 network `widths=(D, D)` with 2,
-its ImageNet network `widths=(D/2, D)` with 4 and `residual_relu`.
+tf-vqvae's MNIST network is `hidden_channels=(D/4, D/2, D)` without residual blocks, its CIFAR-10 network `hidden_channels=(D, D)` with 2,
+its ImageNet network `hidden_channels=(D/2, D)` with 4 and `residual_relu`.
 A sequence is an image of one row, and its encoder has kernels of one row.
 Variables are float32; the arithmetic of the layers is `dtype`.
 """
@@ -114,12 +114,12 @@ class Encoder(Module):
     def _connect(self, x):
         kind = self._config.initializer
         h = tf.cast(x, self._dtype)
-        for i, width in enumerate(self._config.widths):
+        for i, width in enumerate(self._config.hidden_channels):
             h = tf.nn.relu(Conv2D(width, KERNEL, 2, kind, self._row, name=f"conv_{i + 1}")(h))
         for i in range(self._config.residual_blocks):
-            h = ResidualBlock(self._config.residual_width, kind, self._row, name=f"residual_{i + 1}")(h)
+            h = ResidualBlock(self._config.residual_channels, kind, self._row, name=f"residual_{i + 1}")(h)
         linear = self._config.linear_path
-        if self._config.widths[-1] != self._features or linear:
+        if self._config.hidden_channels[-1] != self._features or linear:
             last = tf.zeros_initializer() if linear else kind
             h = Conv2D(self._features, 1, initializer=last, name="to_codes")(h)
         h = tf.cast(h, tf.float32)
@@ -139,20 +139,22 @@ class Decoder(Module):
         self._config, self._outputs, self._dtype = config, outputs, dtype
 
     def _connect(self, z_q):
-        kind, widths = self._config.initializer, self._config.widths
+        kind, widths = self._config.initializer, self._config.hidden_channels
         h = tf.cast(z_q, self._dtype)
         if static_shape(h)[-1] != widths[-1]:
             h = Conv2D(widths[-1], 1, initializer=kind, name="from_codes")(h)
         for i in range(self._config.residual_blocks):
-            h = ResidualBlock(self._config.residual_width, kind, name=f"residual_{i + 1}")(h)
+            h = ResidualBlock(self._config.residual_channels, kind, name=f"residual_{i + 1}")(h)
         if self._config.residual_relu:
             h = tf.nn.relu(h)
         linear = self._config.linear_path
-        inside = tuple(reversed(widths[:-1])) + ((self._config.output_width,) if self._config.output_width else ())
+        inside = tuple(reversed(widths[:-1])) + (
+            (self._config.output_channels,) if self._config.output_channels else ()
+        )
         for i, width in enumerate(inside):
             h = tf.nn.relu(Conv2DTranspose(width, KERNEL, 2, kind, name=f"conv_transpose_{i + 1}")(h))
         last = tf.zeros_initializer() if linear else kind
-        if self._config.output_width:
+        if self._config.output_channels:
             h = Conv2D(self._outputs, 1, initializer=last, name="to_pixels")(h)
         else:
             h = Conv2DTranspose(self._outputs, KERNEL, 2, last, name=f"conv_transpose_{len(widths)}")(h)

@@ -53,9 +53,9 @@ class CodePrior(Module):
     def __init__(self, config: PriorNetworkConfig, codes: CodesConfig, name: str = "prior"):
         super().__init__(name)
         self._config, self._codes = config, codes
-        maps = config.maps
-        if config.cycles:
-            self._positions = WaveNet(config.cycles, config.layers, maps, maps, maps, name="positions")
+        maps = config.channels
+        if config.stacks:
+            self._positions = WaveNet(config.stacks, config.layers, maps, maps, maps, name="positions")
         else:
             self._positions = PixelCNN(config.layers, maps, maps, name="positions")
 
@@ -122,10 +122,10 @@ class CodePrior(Module):
 
     def _weights(self) -> Dict[str, tf.Tensor]:
         """The values of the variables that are not the positions', read once, outside of any loop."""
-        c, maps, n = self._codes, self._config.maps, self._config.embedding
+        c, maps, n = self._codes, self._config.channels, self._config.embedding
         height, width, L = c.grid
         shapes = {}  # shape, deviation of the start
-        if not self._config.cycles:
+        if not self._config.stacks:
             shapes["position"] = ([1, height, width, maps], 0.1)
         if c.classes:
             shapes["class"] = ([c.classes, maps], 0.3)
@@ -146,9 +146,9 @@ class CodePrior(Module):
     def _condition(self, weights, batch, labels, columns):
         """[B, h, w, maps]: a vector for each position (a WaveNet has none), and one for the class."""
         height, width, _ = self._codes.grid
-        if self._config.cycles:
+        if self._config.stacks:
             width = None
-            condition = tf.zeros(tf.stack([1, 1, columns, self._config.maps]))
+            condition = tf.zeros(tf.stack([1, 1, columns, self._config.channels]))
         else:
             condition = weights["position"]
         if self._codes.classes:
@@ -156,7 +156,7 @@ class CodePrior(Module):
                 raise ValueError("labels: got none, expected one for each example of a class-conditional prior")
             condition += tf.gather(weights["class"], labels)[:, tf.newaxis, tf.newaxis]
         condition += tf.zeros(tf.stack([batch, 1, 1, 1]))
-        condition.set_shape([None, height, width, self._config.maps])
+        condition.set_shape([None, height, width, self._config.channels])
         return condition
 
     @staticmethod
@@ -221,7 +221,7 @@ class TFVQVAEPrior(CodePrior):
 
     def shapes(self) -> Dict[str, list]:
         """The shape of each variable by its name."""
-        c, n, D, classes = self._config, self._config.maps, self._config.embedding, self._codes.classes
+        c, n, D, classes = self._config, self._config.channels, self._config.embedding, self._codes.classes
         shapes = {"embedding": [self._codes.K, D]}
         for i in range(c.layers):
             side, inputs = (self.REST, n) if i else (self.FIRST, D)

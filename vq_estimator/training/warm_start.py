@@ -68,7 +68,7 @@ class Loader:
             raise VQError(f"warm_start: got {path!r}, which fits {of}, {fresh[0]} not; expected a run of this network")
         log.info("warm start: %s from %s%s", of, path, "; new: " + ", ".join(fresh) if fresh else "")
         if any(name.split("/")[-1] == CODEBOOK for name in fresh):
-            log.warning("warm start: the codebook begins at random; --kmeans_steps=10 starts it from the data")
+            log.warning("warm start: the codebook begins at random; --kmeans_init_steps=10 starts it from the data")
         return lambda scaffold, session: session.run(assign, feed)
 
 

@@ -88,7 +88,7 @@ class Network:
         if self._speech:
             ops["speakers"] = tf.placeholder(tf.int32, [None])
             ops["condition"] = model.condition(ops["codes"], ops["speakers"])
-            ops["conditions"] = tf.placeholder(tf.float32, [None, 1, None, m.decoder.features])
+            ops["conditions"] = tf.placeholder(tf.float32, [None, 1, None, m.decoder.condition_channels])
             ask = self._asking(ops["chunk"], Chunk.pixel, tf.uint8, [None, 1])
             ops["pixels"] = model.decoder.scan(ops["conditions"], lambda *step: tf.cast(ask(*step), tf.int32))
             ops["log_p"] = model.likelihood(ops["codes"], ops["images"], ops["speakers"]).log_prob(ops["images"])
@@ -176,7 +176,7 @@ class Network:
 
     def _conditions(self, codes: np.ndarray, frame: Frame, speakers: np.ndarray) -> np.ndarray:
         """What the loop over a batch's samples is given, 0 beyond the end of a recording."""
-        ops, stride, D = self._ops, self._model.network.stride, self._model.decoder.features
+        ops, stride, D = self._ops, self._model.network.stride, self._model.decoder.condition_channels
         found = np.zeros([len(codes), 1, frame.shape[1] // repeat(stride), D], np.float32)
         for k, columns in enumerate(self._columns(frame)):
             given = {ops["codes"]: codes[k : k + 1, :, :columns], ops["speakers"]: speakers[k : k + 1]}

@@ -88,7 +88,7 @@ def most_batch(config: Config, shape: Tuple[int, int]) -> int:
     """Tiles of a chunk that memory is had for, where the largest one is an array of `shape`."""
     m, floats = config.model, shape[0] * shape[1]
     if isinstance(m, SpeechConfig):
-        floats = floats // repeat(m.network.stride) * m.decoder.features
+        floats = floats // repeat(m.network.stride) * m.decoder.condition_channels
     else:
         floats *= likelihoods.parameters(m.likelihood, m.channels)
     return max(1, min(MOST_BATCH, MOST_FLOATS // max(floats, 1)))

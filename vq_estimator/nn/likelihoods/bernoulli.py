@@ -23,7 +23,7 @@ class Bernoulli(Likelihood):
         return channels
 
     @classmethod
-    def from_parameters(cls, parameters: tf.Tensor) -> "Bernoulli":
+    def from_parameters(cls, parameters: tf.Tensor, channels: int = 0) -> "Bernoulli":
         """From a decoder's output [B, H, W, C]."""
         return cls(parameters)
 

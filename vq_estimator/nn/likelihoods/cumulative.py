@@ -11,6 +11,7 @@ machine (`nn/arithmetic.py`). The TensorFlow classes beside this file are the sa
 float32; `tests/test_cumulative.py` compares them.
 """
 
+import dataclasses
 import functools
 from typing import Callable, Optional
 
@@ -42,17 +43,10 @@ class Pixels:
 
 def for_likelihood(likelihood: c.LikelihoodConfig, channels: int, scale: Optional[float]) -> Callable[..., Pixels]:
     """What makes Pixels of a decoder's output [n, outputs]; `scale` is the fitted one of the likelihood "mse"."""
-    if isinstance(likelihood, c.MSE):
-        return functools.partial(FittedGaussian, scale=scale)
-    if isinstance(likelihood, c.LogisticMixturePixels):
-        return functools.partial(LogisticMixture, channels=channels, components=likelihood.components)
-    kinds = {
-        c.BernoulliPixels: Bernoulli,
-        c.CategoricalPixels: Categorical,
-        c.GaussianPixels: Gaussian,
-        c.LogisticPixels: Logistic,
-    }
-    return functools.partial(kinds[type(likelihood)], channels=channels)
+    kind = c.numpy_implementation(likelihood)
+    if scale is not None:
+        return functools.partial(kind, scale=scale)
+    return functools.partial(kind, channels=channels, **dataclasses.asdict(likelihood))
 
 
 def of_probabilities(p: np.ndarray) -> np.ndarray:

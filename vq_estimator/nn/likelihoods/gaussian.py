@@ -65,7 +65,7 @@ class DiscretizedGaussian(Likelihood):
         return 2 * channels
 
     @classmethod
-    def from_parameters(cls, parameters: tf.Tensor) -> "DiscretizedGaussian":
+    def from_parameters(cls, parameters: tf.Tensor, channels: int = 0) -> "DiscretizedGaussian":
         """From a decoder's output [B, H, W, 2 C]."""
         mean, log_scale = tf.split(parameters, 2, -1)
         return cls(clipped_mean(mean), tf.exp(clipped_log_scale(log_scale)))

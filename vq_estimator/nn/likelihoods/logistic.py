@@ -60,7 +60,7 @@ class DiscretizedLogistic(Likelihood):
         return 2 * channels
 
     @classmethod
-    def from_parameters(cls, parameters: tf.Tensor) -> "DiscretizedLogistic":
+    def from_parameters(cls, parameters: tf.Tensor, channels: int = 0) -> "DiscretizedLogistic":
         """From a decoder's output [B, H, W, 2 C]."""
         mean, log_scale = tf.split(parameters, 2, -1)
         return cls(clipped_mean(mean), clipped_log_scale(log_scale))

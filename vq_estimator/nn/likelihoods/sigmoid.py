@@ -24,7 +24,7 @@ class SigmoidPixels(Likelihood):
         return channels
 
     @classmethod
-    def from_parameters(cls, parameters: tf.Tensor) -> "SigmoidPixels":
+    def from_parameters(cls, parameters: tf.Tensor, channels: int = 0) -> "SigmoidPixels":
         """From a decoder's output [B, H, W, C]."""
         return cls(parameters)
 

@@ -64,7 +64,7 @@ class Codebooks:
         entries = tf.truncated_normal_initializer(stddev=0.02)
         codebook = Module.variable(CODEBOOK, [c.L, c.K, c.D], entries, not ema, replicas.SAME)
         count = total = None
-        if ema or c.codebook.restart_below > 0:
+        if ema or c.codebook.dead_entry_threshold > 0:
             count = Module.variable(EMA_COUNT, [c.L, c.K], tf.ones_initializer(), False, replicas.SAME)
         if ema:
             # Counts and sums are in fair shares: the moving sum starts where the codebook does, with the weight of one.
@@ -89,10 +89,10 @@ class Codebooks:
         c, rule = self._config, self._config.codebook
         ema = isinstance(rule, EMACodebook)
         codebook, count, total = self._variables()
-        if count is None and rule.kmeans_steps == 0:
+        if count is None and rule.kmeans_init_steps == 0:
             return tf.no_op()
         seed = tf.stack([tf.constant(self._seed, tf.int64), tf.cast(step, tf.int64)])
-        if rule.kmeans_steps or rule.restart_below > 0:
+        if rule.kmeans_init_steps or rule.dead_entry_threshold > 0:
             batch = replicas.gathered(vectors)  # [L, R * N, D]
         # One vector, in fair shares: an entry that is used as much as the others has 1.
         share = c.K / (replicas.count() * tf.cast(tf.shape(vectors)[1], tf.float32))
@@ -111,8 +111,8 @@ class Codebooks:
                 weight = new_count[:, :, tf.newaxis]
                 used = tf.tile(weight > 1e-6, [1, 1, c.D])
                 book = tf.where(used, new_sum / tf.maximum(weight, 1e-6), book)
-            if rule.restart_below > 0:
-                dead = new_count < rule.restart_below
+            if rule.dead_entry_threshold > 0:
+                dead = new_count < rule.dead_entry_threshold
                 dead_rows = tf.tile(dead[:, :, tf.newaxis], [1, 1, c.D])
                 # A restarted entry takes its statistics anew as well, or they would undo the restart at once.
                 book = tf.where(dead_rows, clustering.random_vectors(batch, c.K, seed), book)
@@ -127,7 +127,7 @@ class Codebooks:
             return [book, used, book * used[:, :, tf.newaxis]][: len(variables)]
 
         variables = [v for v in (codebook, count, total) if v is not None]
-        values = tf.cond(step < rule.kmeans_steps, kmeans, move, strict=True) if rule.kmeans_steps else move()
+        values = tf.cond(step < rule.kmeans_init_steps, kmeans, move, strict=True) if rule.kmeans_init_steps else move()
         return tf.group(*[v.assign(tf.reshape(x, v.shape)) for v, x in zip(variables, values)])
 
     def _kmeans(self, vectors, step, seed):
