@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from typing import Any, Iterator, NamedTuple
+from typing import Any, Iterator, NamedTuple, Optional
 
 import pooch
 
@@ -65,6 +65,20 @@ def deterministic_flag(group: Group) -> None:
         "refuse operations that don't give the same bits each time (TensorFlow 2.9 and later; of 1.15 cuDNN's alone); "
         "on one machine's CPU the same command gives the same weights without it too",
     )
+
+
+def check_can_train(model_dir: str, task: Optional[str] = None) -> None:
+    """Says before the work that another process trains in a folder, and ends what a kill left of an --overwrite.
+
+    `task`: see `training.lock`.
+    """
+    from vq_estimator.training import beginning, lock, run_folder
+
+    run_folder.check_name(model_dir)
+    lock.check_free(model_dir, task)
+    if task is None and beginning.needs_healing(model_dir):
+        with lock.training(model_dir):
+            beginning.heal(model_dir)
 
 
 def be_deterministic() -> None:

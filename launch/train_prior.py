@@ -139,6 +139,7 @@ def main() -> None:
         positive_int("cycles", settings["cycles"], MOST_LAYERS)  # a PixelCNN has codes of one number of columns
     prior_config = config_lib.make_prior_config(of, **settings)
     precision.check(config.model.precision)
+    common.check_can_train(prior_trainer.folder(model_dir))
     prior_trainer.check(prior_config, model_dir, FLAGS.overwrite)
     codes = extraction.extract(config, checkpoint, source, model_dir)
     if speech:
