@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from typing import Any, Iterator, NamedTuple
+from typing import Any, Iterator, NamedTuple, Optional
 
 import pooch
 
@@ -42,23 +42,6 @@ def data_flags() -> None:
     )
 
 
-OWN_FILES = ("splits", "speaker_level", "value_range")  # settings that own_files_flags defines
-
-
-def own_files_flags() -> None:
-    """The flags that say how a user's own files are read; a run records them."""
-    group = Group("Your own files (--dataset=images and wav)")
-    group.enum(
-        "splits",
-        None,
-        ("auto", "folders", "hash"),
-        "how files are split; folders: top folders are named train, validation and test; hash: a hash of each path "
-        "decides and top folders are classes or speakers; auto: by the names of the top folders [auto]",
-    )
-    group.integer("speaker_level", None, "wav: the folder of a path that names the speaker, 1 for the first [1]")
-    group.string("value_range", None, "images of 16 bits: MIN,MAX of the values that become 0 and 255 [0,65535]")
-
-
 def run_flags(data: bool = True) -> None:
     """The flags of a script that works on a trained run; `data`: and on data sets."""
     group = Group("Run")
@@ -84,16 +67,18 @@ def deterministic_flag(group: Group) -> None:
     )
 
 
-def interval_flags(group: Group) -> None:
-    """How often a script that trains writes; see `config.keep_intervals` for a run that is resumed."""
-    group.integer("save_checkpoints_steps", None, "steps between checkpoints, of which five are kept [by max_steps]")
-    group.integer("save_summary_steps", None, "steps between summaries for TensorBoard [by max_steps: 50 or more]")
-    group.integer(
-        "eval_steps",
-        None,
-        "steps between evaluations on validation, at checkpoints [by max_steps: 5 evaluations or more]",
-    )
-    group.integer("log_steps", None, "steps between updates of the figures beside the progress bar [by max_steps]")
+def check_can_train(model_dir: str, task: Optional[str] = None) -> None:
+    """Says before the work that another process trains in a folder, and ends what a kill left of an --overwrite.
+
+    `task`: see `training.lock`.
+    """
+    from vq_estimator.training import beginning, lock, run_folder
+
+    run_folder.check_name(model_dir)
+    lock.check_free(model_dir, task)
+    if task is None and beginning.needs_healing(model_dir):
+        with lock.training(model_dir):
+            beginning.heal(model_dir)
 
 
 def be_deterministic() -> None:

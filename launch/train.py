@@ -12,7 +12,7 @@ import sys
 
 from vq_estimator import config as config_lib
 from vq_estimator.errors import VQError
-from vq_estimator_launch import common
+from vq_estimator_launch import common, shell, signals
 from vq_estimator_launch.common import FLAGS, Group
 
 MODEL = Group("Model (without a value: the preset's; in brackets that of original and tuned)")
@@ -243,6 +243,9 @@ def main() -> None:
     from vq_estimator.training import distribution, run_folder, trainer, warm_start
 
     common.be_deterministic()
+    if FLAGS.distribution in shell.CLUSTERS:
+        os.environ["TF_CONFIG"] = distribution.checked(FLAGS.distribution, os.environ.get("TF_CONFIG"))
+        signals.WATCH.nothing_to_lose = True
     shared = distribution.make(FLAGS.distribution, os.environ.get("TF_CONFIG"), FLAGS.cpu_devices)
     if shared.cluster and FLAGS.overwrite:
         raise VQError(
@@ -251,6 +254,7 @@ def main() -> None:
     settings = {name: FLAGS[name].value for name in SETTINGS}
     config = config_lib.make_config(FLAGS.dataset, FLAGS.preset, **settings)
     model_dir = FLAGS.model_dir or config_lib.default_model_dir(config)
+    common.check_can_train(model_dir, shared.name)
     if FLAGS.checkpoint not in ("latest", run_folder.BEST):
         run_folder.find_checkpoint(model_dir, FLAGS.checkpoint)  # a wrong path is said before training, not after
     # A run that is resumed goes on with the data that it began with.

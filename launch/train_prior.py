@@ -140,6 +140,7 @@ def main() -> None:
         old = run_folder.load_config(folder, config_lib.PriorConfig)
         prior_config = config_lib.keep_intervals(prior_config, old, settings)
     precision.check(config.model.precision)
+    common.check_can_train(prior_trainer.folder(model_dir))
     prior_trainer.check(prior_config, model_dir, FLAGS.overwrite)
     codes = extraction.extract(config, checkpoint, source, model_dir)
     if speech:

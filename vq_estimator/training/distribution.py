@@ -1,6 +1,7 @@
 """Training by several devices or processes, on TensorFlow's own runtime and its TF_CONFIG (docs/scaling.md)."""
 
 import json
+import re
 from typing import Any, NamedTuple, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
@@ -23,12 +24,19 @@ class Distribution(NamedTuple):
       task: what this process is: "chief", which a process without others is too, "worker", "ps" or "evaluator".
       strategy: the tf.distribute strategy of the Estimator; None for none and for parameter servers.
       session: the ConfigProto of its sessions.
+      index: of the processes of its task.
     """
 
     kind: str
     task: str
     strategy: Any
     session: tf.ConfigProto
+    index: int = 0
+
+    @property
+    def name(self) -> Optional[str]:
+        """Of this process in its cluster, such as "worker0"; None without a cluster."""
+        return f"{self.task}{self.index}" if self.cluster else None
 
     @property
     def cluster(self) -> bool:
@@ -68,7 +76,19 @@ def make(kind: str = "none", tf_config: Optional[str] = None, cpu_devices: int =
             session.device_filters.extend(["/job:ps", f"/job:{task}/task:{index}"])
     elif task in _JOBS[kind]:
         strategy = tf.distribute.experimental.MultiWorkerMirroredStrategy()
-    return Distribution(kind, task, strategy, session)
+    return Distribution(kind, task, strategy, session, index)
+
+
+def checked(kind: str, tf_config: Optional[str]) -> str:
+    """The TF_CONFIG with its cluster and task alone, which are all that TensorFlow should read of it.
+
+    Raises:
+      VQError: it does not fit the kind.
+    """
+    _task(kind, tf_config)
+    given = json.loads(tf_config)
+    task = {"type": given["task"]["type"], "index": int(given["task"]["index"])}
+    return json.dumps({"cluster": given["cluster"], "task": task})
 
 
 def _task(kind: str, tf_config: Optional[str]) -> Tuple[str, int]:
@@ -77,14 +97,22 @@ def _task(kind: str, tf_config: Optional[str]) -> Tuple[str, int]:
     try:
         found = json.loads(tf_config or "{}")
         cluster, task, index = found["cluster"], found["task"]["type"], int(found["task"]["index"])
+        every = [address for job in sorted(cluster) for address in cluster[job]]
         tasks = {job: len(addresses) for job, addresses in cluster.items()}
         fits = set(tasks) <= set(jobs) and tasks.get("chief") == 1 and ("ps" not in jobs or tasks.get("ps"))
-        fits = fits and (index < tasks[task] if task in jobs else task == "evaluator")
-    except (ValueError, TypeError, KeyError, AttributeError):
+        fits = fits and (0 <= index < tasks[task] if task in jobs else task == "evaluator" and index >= 0)
+        fits = fits and all(isinstance(cluster[job], list) for job in cluster)
+        fits = fits and all(_is_address(address) for address in every) and len(set(every)) == len(every)
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         fits = False
     if not fits:
         raise VQError(f"TF_CONFIG: got {tf_config!r}, expected {want}")
     return task, index
+
+
+def _is_address(text: str) -> bool:
+    host, _, port = text.rpartition(":")
+    return bool(host.strip()) and re.fullmatch("[0-9]{1,5}", port) is not None and 0 < int(port) < 1 << 16
 
 
 def part_of(context: Optional[tf.distribute.InputContext], config: tf_estimator.RunConfig) -> Part:

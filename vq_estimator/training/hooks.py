@@ -5,7 +5,7 @@ import logging
 import signal
 import threading
 import time
-from typing import Dict
+from typing import Callable, Dict
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -45,26 +45,33 @@ def _declared(collection) -> Dict[str, tf.Tensor]:
 class StopRequest(tf.train.SessionRunHook):
     """Ends training after the running step when a signal came; the Estimator's own end then saves a checkpoint.
 
-    Ctrl-C by itself skips the hooks' `end()` and saves nothing. A second Ctrl-C stops at once.
+    Ctrl-C by itself skips the hooks' `end()` and saves nothing. A second Ctrl-C stops at once. Before the first step of
+    the process there is nothing to save, and a signal does what it did before. One that is ignored stays ignored.
+
+    Args:
+      first_step: called after the first step.
     """
 
-    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+    SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
-    def __init__(self):
-        self.signal = None
+    def __init__(self, first_step: Callable[[], None] = lambda: None):
+        self.signal, self._first_step, self._before = None, first_step, None
 
     @contextlib.contextmanager
     def listening(self):
-        """Takes over SIGINT and SIGTERM for the block; nothing in a thread, as Python lets only the main one."""
-        if threading.current_thread() is not threading.main_thread():
-            yield self
-            return
-        before = {s: signal.signal(s, self._request) for s in self.SIGNALS}
+        """Has the signals back at the end of the block where the first step in it took them over (`take_over`)."""
         try:
             yield self
         finally:
-            for s, handler in before.items():
+            for s, handler in (self._before or {}).items():
                 signal.signal(s, handler)
+
+    def take_over(self):
+        """Takes over the signals; nothing in a thread, as Python lets only the main one."""
+        self._before = {}
+        if threading.current_thread() is threading.main_thread():
+            heard = [s for s in self.SIGNALS if signal.getsignal(s) != signal.SIG_IGN]
+            self._before = {s: signal.signal(s, self._request) for s in heard}
 
     def _request(self, number, frame):
         if self.signal is not None:
@@ -73,6 +80,9 @@ class StopRequest(tf.train.SessionRunHook):
         log.warning("stopping after this step and saving a checkpoint; once more to stop at once without saving")
 
     def after_run(self, run_context, run_values):
+        if self._before is None:
+            self.take_over()
+            self._first_step()
         if self.signal is not None:
             run_context.request_stop()
 

@@ -3,14 +3,14 @@
 import contextlib
 import logging
 import math
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, Iterator, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 from tensorflow import estimator as tf_estimator
 
 from vq_estimator import config as config_lib
 from vq_estimator.errors import VQError
-from vq_estimator.training import disk, distribution, run_folder, summaries
+from vq_estimator.training import beginning, disk, distribution, lock, run_folder, summaries
 from vq_estimator.training.hooks import CheckpointHook, NotFinite, Steps, StopRequest
 from vq_estimator.training.run_folder import Checkpoint
 
@@ -154,23 +154,36 @@ def run(job: Job, overwrite: bool = False, hooks=(), shared: Optional[distributi
       VQError: the folder holds another run or can't be written, or the loss is no number.
     """
     shared = shared or distribution.make()
+    run_folder.check_name(job.model_dir)
     try:
         # In an eager process, such as a notebook's, the writer of summaries wants a graph.
-        with tf.Graph().as_default(), disk.refusals(job.model_dir):
-            return _run(job, overwrite, hooks, shared)
+        with tf.Graph().as_default(), disk.refusals(job.model_dir), lock.training(job.model_dir, shared.name):
+            if shared.task != "chief":
+                return _follow(job, hooks, shared)
+            beginning.heal(job.model_dir)
+            with beginning.Beginning(job.model_dir, type(job.config), overwrite) as begun, _closing_writers():
+                start = run_folder.prepare(job.model_dir, job.config, begun.replaces)
+                return _run(job, start, hooks, shared, begun)
     except OSError as e:
         last = run_folder.latest_checkpoint(job.model_dir)
         kept = f"the checkpoint of step {last.step} is whole" if last else "there is no checkpoint yet"
         raise VQError(f"model_dir: can't write {job.model_dir!r}: {e.strerror or e}; {kept}") from None
 
 
-def _run(job: Job, overwrite: bool, hooks, shared: distribution.Distribution) -> TrainResult:
+@contextlib.contextmanager
+def _closing_writers() -> Iterator[None]:
+    """After an error the summaries' writers are closed, which would go on with files that are removed."""
+    try:
+        yield
+    except BaseException:
+        tf.summary.FileWriterCache.clear()
+        raise
+
+
+def _run(job: Job, start: int, hooks, shared: distribution.Distribution, begun: beginning.Beginning) -> TrainResult:
+    """The training of a process that is alone, or a cluster's chief."""
     schedule, model_dir = job.config.train, job.model_dir
-    if shared.task == "chief":
-        start = run_folder.prepare(model_dir, job.config, overwrite)
-    else:
-        start = _step(model_dir)
-    estimator, stop = make_estimator(job, shared), StopRequest()
+    estimator, stop = make_estimator(job, shared), StopRequest(begun.commit)
     if start >= schedule.max_steps:
         log.info("%s is at step %d of %d already", model_dir, start, schedule.max_steps)
     elif out_of_patience(job, start):
@@ -179,25 +192,37 @@ def _run(job: Job, overwrite: bool, hooks, shared: distribution.Distribution) ->
         if start:
             log.info("resuming %s at step %d", model_dir, start)
         alone = not shared.cluster and shared.strategy is None and all(getattr(h, "of_rounds", False) for h in hooks)
-        every = [Steps(schedule, start, stop, alone), stop, *hooks]
-        if shared.task == "chief":
-            text = config_lib.to_json(job.config)
-            for folder in (model_dir, estimator.eval_dir(run_folder.EVAL_NAME)):
-                summaries.write_text(folder, "config", text)
-            every.insert(1, CheckpointHook(model_dir, schedule.save_checkpoints_steps))
-        steps = shared.task in ("chief", "worker")  # the others have none after which they could stop
-        try:
-            with stop.listening() if steps else contextlib.ExitStack():
-                _train(job, estimator, start, every, shared)
-        except NotFinite as e:
-            kept = f"the checkpoint of step {run_folder.find_checkpoint(model_dir).step} is from before it"
-            raise VQError(f"{e}; {kept}; lower --learning_rate") from None
-    if shared.task != "chief":
-        return TrainResult(_step(model_dir), stop.signal)
+        text = config_lib.to_json(job.config)
+        for folder in (model_dir, estimator.eval_dir(run_folder.EVAL_NAME)):
+            summaries.write_text(folder, "config", text)
+        saver = CheckpointHook(model_dir, schedule.save_checkpoints_steps)
+        _listen_and_train(job, estimator, start, [stop, Steps(schedule, start, stop, alone), saver, *hooks], shared)
     step = run_folder.find_checkpoint(model_dir).step
     if stop.signal is None and step != run_folder.evaluated(model_dir) and not shared.cluster:
         evaluate_and_keep_best(job, estimator)
     return TrainResult(step, stop.signal)
+
+
+def _follow(job: Job, hooks, shared: distribution.Distribution) -> TrainResult:
+    """The part of a process of a cluster that is not its chief."""
+    start = _step(job.model_dir)
+    with beginning.Beginning(job.model_dir, type(job.config), worker=shared.index) as begun:
+        estimator, stop = make_estimator(job, shared), StopRequest(begun.commit)
+        if start < job.config.train.max_steps and not out_of_patience(job, start):
+            every = [stop, Steps(job.config.train, start, stop, alone=False), *hooks]
+            _listen_and_train(job, estimator, start, every, shared)
+    return TrainResult(_step(job.model_dir), stop.signal)
+
+
+def _listen_and_train(job: Job, estimator, start: int, every, shared: distribution.Distribution) -> None:
+    """`_train` with the hooks `every`, a StopRequest first."""
+    try:
+        with every[0].listening():
+            _train(job, estimator, start, every, shared)
+    except NotFinite as e:
+        last = run_folder.latest_checkpoint(job.model_dir)
+        kept = f"the checkpoint of step {last.step} is from before it" if last else "there is no checkpoint yet"
+        raise VQError(f"{e}; {kept}; lower --learning_rate") from None
 
 
 def _step(model_dir: str) -> int:

@@ -14,7 +14,8 @@ from vq_estimator import config as config_lib
 from vq_estimator.config import Config
 from vq_estimator.data.files import read_json, read_text, write_json, write_text
 from vq_estimator.errors import VQError, one_line
-from vq_estimator.training.stored import Stored
+from vq_estimator.training.lock import LOCKS
+from vq_estimator.training.stored import PATTERN, Stored
 
 log = logging.getLogger("vq_estimator")
 
@@ -44,6 +45,7 @@ OF_A_RUN = (
     "projector_config.pbtxt",
     "tmp_worker_*",
     "projector",
+    *LOCKS,
 )
 # What a killed training leaves of a file that it was writing: TensorFlow's names, and those of `files.atomic_path`.
 UNFINISHED = tuple(name + ".tmp*" for name in ("checkpoint", "graph.pbtxt", "model.ckpt-*")) + (
@@ -104,25 +106,37 @@ def refuse_other(model_dir: str, config: Any) -> None:
         raise VQError("{} holds a {} that differs: {}; {}".format(model_dir, what, "; ".join(changed), hint))
 
 
-def prepare(model_dir: str, config: Any, overwrite: bool = False) -> int:
+def check_name(model_dir: str) -> None:
+    """Refuses a folder that checkpoints can't be written to: TensorFlow takes their path for a pattern.
+
+    Raises:
+      VQError: it has one of a pattern's characters.
+    """
+    if any(c in model_dir for c in PATTERN):
+        shown = " ".join(PATTERN)
+        raise VQError(f"model_dir: got {model_dir!r}, expected a path without any of {shown} to train in")
+
+
+def prepare(model_dir: str, config: Any, replaces: bool = False) -> int:
     """Makes the folder ready to train `config`, a Config or PriorConfig, in; returns the step that it starts from.
 
     A new or empty folder gets `config.json`. A run with the same configuration is resumed. Anything else is refused,
-    with the difference shown, unless `overwrite` allows to remove a run.
+    with the difference shown.
+
+    Args:
+      model_dir: the folder.
+      config: what is trained.
+      replaces: the run that was there has been moved aside (`beginning`); other files may be there.
 
     Raises:
       VQError: the folder holds another run, or something that is no run.
     """
-    if any(c in model_dir for c in "*?[]"):  # TensorFlow reads a checkpoint's path as a pattern
-        raise VQError(f"model_dir: got {model_dir!r}, expected a path without any of * ? [ ]")
+    check_name(model_dir)
     path = os.path.join(model_dir, CONFIG)
     try:
         if os.path.isfile(path):
-            if overwrite:
-                _remove_run(model_dir, type(config))
-            else:
-                refuse_other(model_dir, config)
-        elif os.path.isdir(model_dir) and os.listdir(model_dir):
+            refuse_other(model_dir, config)
+        elif not replaces and os.path.isdir(model_dir) and _others(model_dir):
             raise VQError(f"model_dir: got {model_dir!r}, which is not empty and no run (no {CONFIG}); choose another")
         os.makedirs(model_dir, exist_ok=True)
         _sweep(model_dir)
@@ -133,6 +147,11 @@ def prepare(model_dir: str, config: Any, overwrite: bool = False) -> int:
         raise VQError(f"model_dir: can't write {model_dir!r}: {e.strerror or e}") from None
     _make_latest(model_dir, latest)
     return latest.step if latest else 0
+
+
+def _others(model_dir: str) -> List[str]:
+    """What is in a folder beside the locks of a training."""
+    return [n for n in os.listdir(model_dir) if not any(fnmatch.fnmatch(n, pattern) for pattern in LOCKS)]
 
 
 def _refuse_stripped(model_dir: str, latest: Optional[Checkpoint], config: Any) -> None:
@@ -151,7 +170,7 @@ def _sweep(model_dir: str) -> None:
             part = re.match(r"model\.ckpt-\d+\.", name)
             rest = part and not os.path.isfile(os.path.join(folder, part.group() + "index"))
             if rest or any(fnmatch.fnmatch(name, pattern) for pattern in UNFINISHED):
-                _remove(os.path.join(folder, name))
+                remove(os.path.join(folder, name))
 
 
 def _make_latest(model_dir: str, latest: Optional[Checkpoint]) -> None:
@@ -172,22 +191,8 @@ def _numbered(model_dir: str) -> List[Tuple[int, str]]:
     return sorted((int(m.group(2)), os.path.join(model_dir, m.group(1))) for m in names if m)
 
 
-def _remove_run(model_dir: str, kind: Any) -> None:
-    """Removes what a run wrote, and nothing else; a `config.json` of some other program is no run."""
-    try:
-        ours = set(read_json(os.path.join(model_dir, CONFIG))) >= {field.name for field in dataclasses.fields(kind)}
-    except (ValueError, TypeError):
-        ours = False
-    if not ours:
-        raise VQError(
-            f"model_dir: got {model_dir!r}, whose {CONFIG} is not of a run; choose another, or remove it yourself"
-        )
-    for name in os.listdir(model_dir):
-        if any(fnmatch.fnmatch(name, pattern) for pattern in OF_A_RUN):
-            _remove(os.path.join(model_dir, name))
-
-
-def _remove(path: str) -> None:
+def remove(path: str) -> None:
+    """Removes a file, a link, or a folder with all that is in it."""
     if os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path)
     else:

@@ -1,5 +1,7 @@
 """The tensors of a checkpoint. Whatever is wrong with its files is one kind of error."""
 
+import os
+import tempfile
 from typing import Any, List
 
 import numpy as np
@@ -9,6 +11,7 @@ from vq_estimator.errors import VQError
 from vq_estimator.nn.quantizers.codebooks import CODEBOOK, EMA_COUNT, EMA_SUM
 from vq_estimator.training import bundle
 
+PATTERN = "*?[]" + ("" if os.sep == "\\" else "\\")  # what a pattern has
 # What TensorFlow's readers raise for bytes that are no checkpoint.
 _DAMAGE = (
     OSError,
@@ -43,7 +46,7 @@ class Stored:
         self.path, self._hint, self._flag = path, hint, flag
         try:
             bundle.check(path)
-            self._reader = tf.train.load_checkpoint(path)
+            self._reader = tf.train.load_checkpoint(self._literal(path))
             self.shapes = dict(self._reader.get_variable_to_shape_map())
             self._dtypes = self._reader.get_variable_to_dtype_map()
         except _DAMAGE as e:
@@ -97,6 +100,17 @@ class Stored:
                 self._reader.get_tensor(name)
         except _DAMAGE as e:
             raise self._unreadable(e) from None
+
+    def _literal(self, path: str) -> str:
+        """A path to the same files that TensorFlow, which takes it for a pattern, finds them by."""
+        if not any(c in path for c in PATTERN):
+            return path
+        self._links = tempfile.TemporaryDirectory(prefix="vq_estimator.")  # as long as this object
+        folder, name = os.path.split(os.path.abspath(path))
+        for file in os.listdir(folder):
+            if file.startswith((name + ".index", name + ".data-")):
+                os.symlink(os.path.join(folder, file), os.path.join(self._links.name, "model" + file[len(name) :]))
+        return os.path.join(self._links.name, "model")
 
     def _unreadable(self, error: Any) -> VQError:
         reason = str(getattr(error, "strerror", None) or getattr(error, "message", error)).split("\n")[0][:160]
