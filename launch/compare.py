@@ -15,17 +15,19 @@ COMPARISON.path("out", None, "the chart to write, a PNG; without it only the tab
 
 def main() -> None:
     from vq_estimator import drawing
+    from vq_estimator.data import outputs
     from vq_estimator.inference import comparison
 
     if not FLAGS.model_dirs:
         raise VQError("model_dirs: got none, expected --model_dirs=RUN,RUN, evaluated run folders")
     if FLAGS.out is not None:
         common.check_writable("out", file=True)
+        outputs.output_kind("out", FLAGS.out, (outputs.PICTURE,), outputs.PICTURE)
     rows = comparison.load(common.paths.several("model_dirs"), FLAGS.split)
     source = comparison.source(rows)
     print(comparison.table(rows))
     if FLAGS.out:
-        names = [f"{row.name}\n{comparison.describe(row.config)}" for row in rows]
+        names = [(row.name, comparison.describe(row.config)) for row in rows]
         bits = [row.result["bits_per_dim"] for row in rows]
         parts = {
             "distortion, -log2 p(x | z)": [b["distortion"] for b in bits],

@@ -72,6 +72,7 @@ def _images(run, images):
 
 def main() -> None:
     from vq_estimator.config import SpeechConfig
+    from vq_estimator.data import outputs
     from vq_estimator.inference import codec
     from vq_estimator.inference.codec import images, recordings
 
@@ -81,6 +82,7 @@ def main() -> None:
     config, checkpoint, model_dir = common.open_run()
     if FLAGS.out is None:
         FLAGS.out = "recordings.vqz" if isinstance(config.model, SpeechConfig) else "images.vqz"
+    outputs.output_kind("out", FLAGS.out, (outputs.COMPRESSED,), outputs.COMPRESSED)
     common.check_writable("out", file=True)
     run = codec.open_run(model_dir, checkpoint.path)
     given = dict(prior=FLAGS.prior, verify=not FLAGS.no_verify)

@@ -21,7 +21,7 @@ CONVERT.path("out", "converted.wav", "the WAV to write")
 
 
 def main() -> None:
-    from vq_estimator.data import audio
+    from vq_estimator.data import audio, outputs
     from vq_estimator.inference import sampling
     from vq_estimator.inference.speech import SpeechModel
 
@@ -30,8 +30,7 @@ def main() -> None:
     if (FLAGS.speaker is None) != FLAGS.reconstruct:
         got = "both" if FLAGS.reconstruct else "none"
         raise VQError(f"speaker: got {got} of --speaker=NAME and --reconstruct, expected one of the two")
-    if not FLAGS.out.endswith(".wav"):
-        raise VQError(f"out: got {FLAGS.out!r}, expected a name that ends in .wav")
+    outputs.output_kind("out", FLAGS.out, (outputs.SOUND,))
     common.check_writable("out", file=True)
     sampling.check_seed(FLAGS.seed)
     sampling.check_temperature(FLAGS.temperature)

@@ -31,6 +31,7 @@ def _speech(opened) -> None:
 
 def main() -> None:
     from vq_estimator.config import SpeechConfig
+    from vq_estimator.data import outputs
     from vq_estimator.inference import coding
     from vq_estimator.inference.loaded import Model
 
@@ -38,7 +39,10 @@ def main() -> None:
         raise VQError("input: got none, expected --input=CODES, the file that encode.py wrote")
     common.check_writable("out")
     opened = common.open_run()
-    if isinstance(opened.config.model, SpeechConfig):
+    speech = isinstance(opened.config.model, SpeechConfig)
+    kinds = (outputs.FOLDER,) if speech else (outputs.PICTURE, outputs.ARRAY, outputs.FOLDER)
+    outputs.output_kind("out", FLAGS.out, kinds, outputs.FOLDER)
+    if speech:
         _speech(opened)
         return
     if FLAGS.speaker is not None:

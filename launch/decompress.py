@@ -42,10 +42,13 @@ def _run(codec):
 
 
 def main() -> None:
+    from vq_estimator.data import outputs
     from vq_estimator.inference import codec
 
     if not FLAGS.input:
         raise VQError("input: got none, expected --input=FILE, which compress.py wrote")
+    kinds = (outputs.PICTURE, outputs.SOUND, outputs.ARRAY, outputs.FOLDER)
+    outputs.output_kind("out", FLAGS.out, kinds, outputs.FOLDER)
     common.check_writable("out")
     done = codec.decompress(_run(codec), FLAGS.input, FLAGS.out, FLAGS.keep_going, FLAGS.workers or None)
     what = "images" if codec.read(FLAGS.input).header.sample_rate is None else "recordings"

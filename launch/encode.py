@@ -64,11 +64,11 @@ def _speech(opened) -> None:
 
 def main() -> None:
     from vq_estimator.config import SpeechConfig
+    from vq_estimator.data import outputs
     from vq_estimator.inference import coding
     from vq_estimator.inference.loaded import Model
 
-    if not FLAGS.out.endswith(".npz"):
-        raise VQError(f"out: got {FLAGS.out!r}, expected a name that ends in .npz")
+    outputs.output_kind("out", FLAGS.out, (outputs.CODES,))
     common.check_writable("out", file=True)
     common.check_max_bad_files()
     opened = common.open_run()

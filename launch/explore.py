@@ -109,10 +109,13 @@ def main() -> None:
 
     from vq_estimator import drawing
     from vq_estimator.config import SpeechConfig
+    from vq_estimator.data import outputs
     from vq_estimator.inference import evaluation, projector, sampling
     from vq_estimator.inference import exploration as explore
     from vq_estimator.inference.calibration import calibrate
 
+    if not os.path.isdir(FLAGS.out):
+        outputs.output_kind("out", FLAGS.out, (outputs.FOLDER,), outputs.FOLDER)
     common.check_writable("out")
     opened = common.open_run()
     sampling.check_seed(FLAGS.seed)

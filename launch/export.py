@@ -15,11 +15,13 @@ EXPORT.path("export_dir", None, "the folder to make; TensorFlow Serving wants a 
 
 
 def main() -> None:
+    from vq_estimator.data import outputs
     from vq_estimator.inference import export
     from vq_estimator.inference import prior as prior_lib
 
     if not FLAGS.export_dir:
         raise VQError("export_dir: got none, expected --export_dir=FOLDER, a folder to make")
+    outputs.output_kind("export_dir", FLAGS.export_dir, (outputs.FOLDER,), outputs.FOLDER)
     common.check_writable("export_dir")
     config, checkpoint, model_dir = common.open_run()
     prior = prior_lib.find_or_warn(model_dir, checkpoint)

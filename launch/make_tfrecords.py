@@ -23,10 +23,12 @@ common.own_files_flags()
 
 
 def main() -> None:
-    from vq_estimator.data import shards
+    from vq_estimator.data import outputs, shards
 
     if not FLAGS.out:
         raise VQError("out: got none, expected --out=FOLDER, a folder to make, or --out=FOLDER,FOLDER")
+    for folder in FLAGS.out.split(","):
+        outputs.output_kind("out", folder, (outputs.FOLDER,), outputs.FOLDER)
     if not 1 <= FLAGS.shards <= shards.MOST_SHARDS // 2:
         raise VQError(f"shards: got {FLAGS.shards}, expected 1 to {shards.MOST_SHARDS // 2}")
     settings = {name: FLAGS[name].value for name in ("image_size", "channels", *common.OWN_FILES)}

@@ -69,6 +69,7 @@ def _sample_speech(found) -> None:
 def main() -> None:
     from vq_estimator import drawing
     from vq_estimator.config import SpeechConfig
+    from vq_estimator.data import outputs
     from vq_estimator.inference import prior as prior_lib
     from vq_estimator.inference import sampling
     from vq_estimator.training import run_folder
@@ -78,7 +79,9 @@ def main() -> None:
     speech = isinstance(config.model, SpeechConfig)
     if FLAGS.out is None:
         FLAGS.out = "samples" if speech else "samples.png"
+    kind = outputs.FOLDER if speech else outputs.PICTURE
     common.check_writable("out")
+    outputs.output_kind("out", FLAGS.out, (kind,), kind if speech else "")
     if speech:
         _sample_speech(found)
         return
@@ -94,8 +97,6 @@ def main() -> None:
     if num is None:
         asked = sampling.shown_classes(classes) if asked is None else asked
         num = 10 * len(asked) if asked and FLAGS.label is None else 100
-    if not FLAGS.out.endswith(".png"):
-        raise VQError(f"out: got {FLAGS.out!r}, expected a name that ends in .png")
     if num > MOST:
         raise VQError(f"num: got {num}, expected at most {MOST}: they are one picture")
     labels = sampling.labels_for(classes, num, asked)

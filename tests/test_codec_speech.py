@@ -219,7 +219,10 @@ def test_what_does_not_fit_is_one_line(whole, runs, tmp_path):
         (lambda: codec.decompress(runs("unigram"), path), "was made by the weights .{12}, got a run with"),
         (lambda: codec.decompress(run, path, str(tmp_path / "x.npy")), "x.npy' for recordings of different sizes"),
         (lambda: codec.decompress(run, path, str(tmp_path / "x.wav")), "x.wav' for 7 recordings, expected a folder"),
-        (lambda: codec.decompress(run, path, str(tmp_path / "x.png")), "x.png' for recordings, .* or NAME.wav of one"),
+        (
+            lambda: codec.decompress(run, path, str(tmp_path / "x.png")),
+            "x.png', expected NAME.wav .* or the name of",
+        ),
         (lambda: codec.compress(run, [x[0].astype(float)], path), r"input: got float64 \[5\], expected levels uint8"),
         (lambda: codec.compress(run, x[0], path), r"input: got uint8 \[5\], expected uint8 \[N, T\]"),
         (lambda: codec.compress(run, picture, path), "input: got images, expected recordings"),

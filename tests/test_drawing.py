@@ -121,3 +121,54 @@ def test_code_shares_go_from_white_to_black_and_rare_codes_are_narrow(tmp_path):
     row = picture[int(0.45 * len(picture))]  # through the upper half of the panel
     assert 0.15 < (row < 10).mean() < 0.3  # a quarter of the panel is of the first code
     drawing.code_shares(path, [drawing.Shares("x", ["a"], np.zeros([0, 1]), np.zeros(0))] * 2)  # nothing was seen
+
+
+MARKUP = [
+    *("K$$ha", "$x_1$", "a_b^c", r"\alpha", "$", "$$", r"\$", r"$\frac{1}{2", r"a\$b$c", "{}", "%", "#", "~", "_x", ""),
+    *("a\nb", "a\tb", "\x1b[2J", "\0", "\udcff", "\u65e5\u672c", "\U0001f600", "x" * 300, "\u0301", "\u202e"),
+]
+
+
+def drawn(monkeypatch):
+    """What matplotlib draws: (text, whether it is maths), as its own preprocessing leaves them."""
+    from matplotlib.text import Text
+
+    found = []
+    real = Text._preprocess_math
+
+    def preprocess(self, s):
+        found.append(real(self, s))
+        return found[-1]
+
+    monkeypatch.setattr(Text, "_preprocess_math", preprocess)
+    return found
+
+
+@pytest.mark.parametrize("name", MARKUP)
+def test_a_name_is_drawn_letter_by_letter(tmp_path, monkeypatch, recwarn, capfd, name):
+    path, other = str(tmp_path / "a.png"), name + "2"
+    seen, codes = drawn(monkeypatch), np.arange(8)[:, np.newaxis] % 4
+    images = np.zeros([2, 2, 8, 8, 1], np.uint8)
+    shares = np.array([[1.0, 0.0], [0.5, 0.5]])
+    for draw in (
+        lambda: drawing.table(path, images, [name, other], [name, other], name, name),
+        lambda: drawing.stacked_bars(path, [(name, name), other], {"x": [1.0, 2.0]}, name),
+        lambda: drawing.recordings(path, [sound(800, codes)._replace(title=name, names=[name, other])], 4, 8000, 100),
+        lambda: drawing.code_shares(path, [drawing.Shares(name, [name, other], shares, np.ones(2))]),
+    ):
+        del seen[:]
+        draw()
+        texts = [text for text, _ in seen]
+        assert not any(maths for _, maths in seen)
+        if name.isprintable() and name.isascii() and len(name) < 60:
+            assert name in "\n".join(texts)
+        else:
+            assert all(text.replace("\n", "").isprintable() for text in texts)
+    assert not recwarn.list and capfd.readouterr().err == ""
+
+
+def test_names_stay_distinct():
+    names = [n for n in MARKUP if len(n) < 60] + ["\u65e5\u672d", "a b", "K$ha", r"K\$\$ha"]
+    assert len({drawing.plain_text(n) for n in names}) == len(names) - 1  # a line break is a blank
+    assert len(drawing.plain_text("\u65e5" * 300)) <= drawing.MAX_NAME
+    assert drawing.plain_text("\u00e9\u00df\u03b1\u0416") == "\u00e9\u00df\u03b1\u0416"  # which the font has

@@ -1,24 +1,27 @@
 """Pictures from arrays; knows nothing of models or runs. No window is ever opened."""
 
 import contextlib
+import functools
 import itertools
 import logging
 import math
 import shutil
 import subprocess
 import tempfile
-from typing import Dict, Iterator, NamedTuple, Sequence, Tuple
+from typing import Dict, FrozenSet, Iterator, NamedTuple, Sequence, Tuple, Union
 
 import numpy as np
 from PIL import Image
 
 from vq_estimator.data.files import atomic_path
+from vq_estimator.errors import one_line
 
 log = logging.getLogger("vq_estimator")
 
 FRAMES_A_SECOND = 20
 MOST_PIXELS = 5000
 DPI = 120
+MAX_NAME = 60  # letters of a name in a picture
 FRAME = 512  # pixels of a side to which the frames of an animation are enlarged at most
 GAP = 2  # pixels between the images of a table, before it is enlarged
 
@@ -90,11 +93,12 @@ def table(
     """
     from matplotlib.patches import Rectangle
 
+    rows, columns = [plain_text(name) for name in rows], [plain_text(name) for name in columns]
     height, width = images.shape[2:4]
     canvas = grid(images.reshape((-1,) + images.shape[2:]), images.shape[1], GAP)
     zoom = max(1, min(zoom, MOST_PIXELS // max(canvas.shape[:2])))
     tall, wide = zoom * canvas.shape[0], zoom * canvas.shape[1]
-    left = (24 if row_title else 8) + 8 * max(len(name) for name in rows)  # pixels
+    left = (24 if row_title else 8) + 8 * max(_width(name) for name in rows)  # pixels
     top, rim = 44 if column_title else 26, 8
     all_wide, all_tall = left + wide + rim, top + tall + rim
     figure = _figure(all_wide / DPI, all_tall / DPI, tight=False)
@@ -109,8 +113,8 @@ def table(
     axes.xaxis.tick_top()
     axes.xaxis.set_label_position("top")
     axes.tick_params(length=0, pad=3)
-    axes.set_xlabel(column_title, fontsize=8)
-    axes.set_ylabel(row_title, fontsize=8, loc="top")  # a tall table is not looked at as a whole
+    axes.set_xlabel(plain_text(column_title), fontsize=8)
+    axes.set_ylabel(plain_text(row_title), fontsize=8, loc="top")  # a tall table is not looked at as a whole
     for side in axes.spines.values():
         side.set_visible(False)
     for row, column in marked:
@@ -121,19 +125,29 @@ def table(
     _save_figure(figure, path)
 
 
-def stacked_bars(path: str, names: Sequence[str], parts: Dict[str, Sequence[float]], unit: str) -> None:
-    """Writes a chart, one horizontal bar a name, of its parts one after the other, with their sum at its end."""
+def stacked_bars(
+    path: str, names: Sequence[Union[str, Sequence[str]]], parts: Dict[str, Sequence[float]], unit: str
+) -> None:
+    """Writes a chart, one horizontal bar a name, of its parts one after the other, with their sum at its end.
+
+    Args:
+      path: the PNG.
+      names: of the bars, each one line of text or several.
+      parts: the values of each bar, by what they are.
+      unit: of the values.
+    """
+    names = ["\n".join(plain_text(line) for line in ([name] if isinstance(name, str) else name)) for name in names]
     figure = _figure(9.0, 1.2 + 0.45 * len(names))
     axes = figure.add_subplot()
     rows, left = np.arange(len(names))[::-1], np.zeros(len(names))
     for (part, values), color in zip(parts.items(), ("#4477aa", "#ee8866", "#228833")):
-        axes.barh(rows, values, left=left, label=part, color=color, height=0.7)
+        axes.barh(rows, values, left=left, label=plain_text(part), color=color, height=0.7)
         left = left + np.asarray(values)
     for row, total in zip(rows, left):
         axes.text(total, row, f" {total:.2f}", va="center")
     axes.set_yticks(rows)
     axes.set_yticklabels(names)
-    axes.set_xlabel(unit)
+    axes.set_xlabel(plain_text(unit, 2 * MAX_NAME))
     axes.set_xlim(0, 1.1 * left.max())
     axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncol=len(parts), frameon=False)
     for side in ("top", "right"):
@@ -185,6 +199,32 @@ def save_mp4(path: str, frames: np.ndarray, zoom: int = 4) -> bool:
         log.warning("no %s: ffmpeg: %s", path, e)
         return False
     return True
+
+
+@functools.lru_cache(maxsize=None)
+def _font_characters() -> FrozenSet[int]:
+    """The characters that matplotlib's font has."""
+    from matplotlib import font_manager
+
+    font = font_manager.get_font(font_manager.findfont(font_manager.FontProperties()))
+    return frozenset(font.get_charmap())
+
+
+def plain_text(name: str, most: int = MAX_NAME) -> str:
+    """A name of anything as matplotlib draws it letter by letter, in one line: no markup, and no missing glyph.
+
+    Names come from folders and files, so that `$` in them would begin a formula. Control characters, line breaks and
+    characters that the font lacks are written as Python's escapes (`\\n`, `\\u65e5`), so that names stay distinct.
+    """
+    known = _font_characters()
+    text = "".join(c if ord(c) in known else c.encode("ascii", "backslashreplace").decode() for c in one_line(name))
+    text = text if len(text) <= most else text[: most - 3] + "..."
+    return text.replace("$", r"\$")  # of an escaped dollar matplotlib draws the dollar alone
+
+
+def _width(text: str) -> int:
+    """Letters that matplotlib draws of what `plain_text` made."""
+    return len(text.replace(r"\$", "$"))
 
 
 def _figure(width: float, height: float, tight: bool = True):
@@ -289,9 +329,9 @@ def log_lines(path: str, panels: Sequence[Sequence[Tuple[str, str, Dict[str, Tup
         for j, (name, title, lines) in enumerate(row):
             axes = figure.add_subplot(len(panels), columns, i * columns + j + 1)
             for (label, (x, y)), color in zip(lines.items(), ("#4477aa", "#ee8866", "#228833")):
-                axes.loglog(x, y, marker="o", markersize=4, label=label, color=color)
-            axes.set_title(title, fontsize=9)
-            axes.set_xlabel(name, fontsize=9)
+                axes.loglog(x, y, marker="o", markersize=4, label=plain_text(label), color=color)
+            axes.set_title(plain_text(title), fontsize=9)
+            axes.set_xlabel(plain_text(name), fontsize=9)
             axes.grid(True, which="major", linewidth=0.4, alpha=0.5)
             axes.legend(fontsize=7, frameon=False)
             for side in ("top", "right"):
@@ -352,11 +392,13 @@ def recordings(path: str, sounds: Sequence[Sound], K: int, sample_rate: int, sam
             axes.set_ylim(-1.1 * loudest, 1.1 * loudest)
             axes.set_yticks([])
             behind = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.5}
-            axes.text(0.99, 0.95, name, transform=axes.transAxes, fontsize=8, ha="right", va="top", bbox=behind)
+            axes.text(
+                0.99, 0.95, plain_text(name), transform=axes.transAxes, fontsize=8, ha="right", va="top", bbox=behind
+            )
             for side in ("top", "right", "left"):
                 axes.spines[side].set_visible(False)
             if i == 0:
-                axes.set_title(sound.title, fontsize=9)
+                axes.set_title(plain_text(sound.title), fontsize=9)
             axes = axes_at(2 * i + 1)
             extent = (0, seconds, 0, sample_rate / 2000)
             axes.imshow(decibels, origin="lower", extent=extent, aspect="auto", cmap="magma", interpolation="nearest")
@@ -412,9 +454,9 @@ def code_shares(path: str, panels: Sequence[Shares]) -> None:
         axes.invert_yaxis()
         every = max(1, kinds // 40)
         axes.set_yticks(np.arange(0, kinds, every) + 0.5)
-        axes.set_yticklabels(panel.kinds[::every], fontsize=8)
+        axes.set_yticklabels([plain_text(name) for name in panel.kinds[::every]], fontsize=8)
         axes.tick_params(length=0, labelsize=8)
-        axes.set_title(panel.title, fontsize=9, loc="left")
+        axes.set_title(plain_text(panel.title, 2 * MAX_NAME), fontsize=9, loc="left")
         if row == len(panels) - 1:
             axes.set_xlabel("share of all codes; each code is as wide as it is used", fontsize=8)
         bar = figure.colorbar(shown, ax=axes, fraction=0.03, pad=0.015)

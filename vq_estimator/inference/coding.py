@@ -21,6 +21,7 @@ from vq_estimator.data.files import atomic_folder, atomic_path, open_regular, pa
 from vq_estimator.data.image_decoding import decode_files
 from vq_estimator.data.model_view import View
 from vq_estimator.data.numpy_files import load_npy, load_npz
+from vq_estimator.data.outputs import ARRAY, FOLDER, PICTURE, output_kind
 from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError, one_line
 from vq_estimator.inference import preparation
@@ -223,13 +224,12 @@ def decode(model: Model, codes: CodesFile, out: str, seed: int = 0) -> int:
     not exist, of a PNG each: named as the file that the codes are of, or by number.
 
     Raises:
-      VQError: the codes are none of the model's, or the folder exists.
+      VQError: the codes are none of the model's, or the folder exists, or the suffix is of another kind of file.
     """
-    n = len(codes.codes)
-    if out.endswith(".png") and n > MOST_IN_PICTURE:
+    n, kind = len(codes.codes), output_kind("out", out, (PICTURE, ARRAY, FOLDER), FOLDER)
+    if kind == PICTURE and n > MOST_IN_PICTURE:
         raise VQError(f"out: got a picture for {n:,} images, expected at most {MOST_IN_PICTURE:,}; name a folder")
-    as_folder = not out.endswith((".png", ".npy"))
-    if as_folder and os.path.exists(out):
+    if kind == FOLDER and os.path.exists(out):
         raise VQError(f"out: {out!r} exists; give the name of a folder to make")
 
     def images():
@@ -239,9 +239,9 @@ def decode(model: Model, codes: CodesFile, out: str, seed: int = 0) -> int:
                 yield batch
                 bar.update(len(batch))
 
-    if not as_folder:
+    if kind != FOLDER:
         whole = np.concatenate(list(images()) or [model.decode(codes.codes)])  # which refuses what is empty
-        if out.endswith(".png"):
+        if kind == PICTURE:
             drawing.save_png(out, drawing.grid(whole, min(COLUMNS, n)))
             return n
         with atomic_path(out) as temporary, open(temporary, "wb") as f:

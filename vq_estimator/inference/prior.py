@@ -123,7 +123,8 @@ class Pricer(Closing):
     def cost(self, codes: Codes) -> CodeCost:
         """What codes [N, h, w, L] cost."""
         n, parts = len(codes.codes), []
-        with tqdm(total=n, unit="image", desc="prior", disable=n <= BATCH) as bar:
+        hidden = {"disable": True} if n <= BATCH else {}  # False would override the variable TQDM_DISABLE
+        with tqdm(total=n, unit="image", desc="prior", **hidden) as bar:
             for i in range(0, n, self._size):
                 batch = codes.codes[i : i + self._size]
                 feeds = [{self._z: batch, self._label: k} for k in range(max(self._classes, 1))]

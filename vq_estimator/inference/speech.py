@@ -200,7 +200,8 @@ class SpeechModel(Closing):
         draws, seed, (speaker,) = self.check_draws(draws), sampling.check_seed(seed), self._checked_speakers([speaker])
         temperature, guidance = sampling.check_temperature(temperature), self.check_guidance(guidance)
         codes, found = self.encode(levels), []
-        for i in tqdm(range(draws), unit="draw", desc="convert", disable=draws == 1):
+        hidden = {"disable": True} if draws == 1 else {}  # False would override the variable TQDM_DISABLE
+        for i in tqdm(range(draws), unit="draw", desc="convert", **hidden):
             one = self.decode(codes, speaker, draw_seed(seed, i), temperature, guidance)
             found.append(one[: len(levels)])
         return found[0] if draws == 1 else self.best_draw(found, codes, speaker)

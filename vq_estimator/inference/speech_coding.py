@@ -18,6 +18,7 @@ from vq_estimator.data import audio
 from vq_estimator.data import folder as folder_lib
 from vq_estimator.data.files import atomic_folder, atomic_path, parse_json
 from vq_estimator.data.numpy_files import load_npz
+from vq_estimator.data.outputs import FOLDER, output_kind
 from vq_estimator.data.speech import SpeechSource
 from vq_estimator.errors import VQError, one_line
 from vq_estimator.inference import sampling
@@ -183,6 +184,7 @@ def decode(
     if speaker is None:
         raise VQError("speaker: got none, expected one of " + ", ".join(model.config.model.speakers))
     voice, n = model.speaker(speaker), len(codes.codes)
+    output_kind("out", out, (FOLDER,), FOLDER)
     if os.path.exists(out):
         raise VQError(f"out: {out!r} exists; give the name of a folder to make")
     sampling.check_seed(seed)

@@ -11,7 +11,7 @@ Bamler (2022), Understanding Entropy Coding With Asymmetric Numeral Systems, arX
 
 import functools
 import zlib
-from typing import Callable, NamedTuple
+from typing import Callable, NamedTuple, Optional
 
 import numpy as np
 
@@ -53,9 +53,14 @@ def library() -> _Library:
 
 
 class Coder:
-    """What both sides share: the tables and their checksum."""
+    """What both sides share: the tables and their checksum.
 
-    def __init__(self):
+    Args:
+      progress: called with the number of symbols whenever some have been coded.
+    """
+
+    def __init__(self, progress: Optional[Callable[[int], None]] = None):
+        self._progress = progress
         self._library = library()
         self._family = self._library.model()
         self.tables_crc = 0
@@ -81,6 +86,8 @@ class Coder:
     def _observe(self, tables: Table, symbols, columns) -> None:
         interval = np.stack([tables.bounds[symbols, columns], tables.bounds[symbols + 1, columns]])
         self.tables_crc = zlib.crc32(interval.astype("<i4").tobytes(), self.tables_crc)
+        if self._progress is not None:
+            self._progress(len(symbols))
 
     def _code(self, symbols, model, *weights):
         raise TypeError(f"{type(self).__name__}: define _code")
@@ -92,8 +99,8 @@ class Coder:
 class Encoder(Coder):
     """Writes symbols; `payload` is what they became."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, progress: Optional[Callable[[int], None]] = None):
+        super().__init__(progress)
         self._coder = self._library.queue.RangeEncoder()
 
     def _code(self, symbols, model, *weights):
@@ -111,8 +118,8 @@ class Decoder(Coder):
       Damaged: nothing that an encoder wrote.
     """
 
-    def __init__(self, payload: bytes):
-        super().__init__()
+    def __init__(self, payload: bytes, progress: Optional[Callable[[int], None]] = None):
+        super().__init__(progress)
         if len(payload) % WORD.itemsize:
             raise Damaged(f"{len(payload)} bytes, expected a multiple of {WORD.itemsize}")
         self._coder = self._library.queue.RangeDecoder(np.frombuffer(payload, WORD).astype(np.uint32))

@@ -29,7 +29,7 @@ from vq_estimator.inference.codec.run import (
     scale_of,
 )
 from vq_estimator.inference.codec.tiles import Layout, Tiles, cut
-from vq_estimator.inference.codec.work import encode, in_order, number_of_workers
+from vq_estimator.inference.codec.work import Progress, encode, in_order, number_of_workers
 
 log = logging.getLogger("vq_estimator")
 
@@ -110,18 +110,16 @@ def compress(
         )
 
         def work(tiles: Tiles) -> Tuple[bytes, int, int]:
-            return encode(network, header, tiles, verify)
+            return encode(network, header, tiles, verify, progress.chunk(network, tiles.frame, m.channels))
 
-        with atomic_path(path) as temporary:
+        title = "compress and verify" if verify else "compress"
+        with atomic_path(path) as temporary, Progress(layout.total, title, 2 if verify else 1) as progress:
             with open(temporary, "wb") as f:
                 writer = container_lib.Writer(f, header, items, -(-layout.total // batch))
                 each = images.each if images.read is None else map(images.read, layout.order)
                 chunks = cut(_checked(each, m.binarize), layout, batch)
-                title = "compress and verify" if verify else "compress"
-                with tqdm(total=layout.total, unit="tile", desc=title) as bar:
-                    for tiles, result in in_order(work, chunks, workers, network.stop):
-                        writer.add(*result)
-                        bar.update(len(tiles.images))
+                for _, result in in_order(work, chunks, workers, network.stop):
+                    writer.add(*result)
                 writer.finish()
             written = container_lib.read(temporary)
             if verify:
@@ -137,7 +135,7 @@ def _find_voices(network: Network, images: Images, items: List[Item]) -> None:
     unknown = [i for i, item in enumerate(items) if item.speaker is None]
     if unknown:
         log.info("the speaker of %d of %d is not known: each has the likeliest voice", len(unknown), len(items))
-    for i in unknown:
+    for i in tqdm(unknown, unit="clip", desc="find speakers", **({} if unknown else {"disable": True})):
         items[i] = items[i]._replace(speaker=network.likeliest_speaker(images.read(i)))
 
 

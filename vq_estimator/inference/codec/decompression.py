@@ -4,7 +4,6 @@ import zlib
 from typing import Iterator, List, NamedTuple, Optional, Union
 
 import numpy as np
-from tqdm import tqdm
 
 from vq_estimator.config import arguments
 from vq_estimator.errors import VQError
@@ -16,7 +15,7 @@ from vq_estimator.inference.codec.container import Container
 from vq_estimator.inference.codec.network import Network
 from vq_estimator.inference.codec.run import AnyRun, Run, as_run, made_by, most_batch, of_the_model, prior_for
 from vq_estimator.inference.codec.tiles import Layout, Tiles, join
-from vq_estimator.inference.codec.work import decode, in_order, number_of_workers
+from vq_estimator.inference.codec.work import Progress, decode, in_order, number_of_workers
 
 OF_THE_MODEL = ("model", "sizes", "likelihood", "decoder", "sample_rate", "prior_model")
 
@@ -79,30 +78,30 @@ def decompress(
 
     def work(number: int) -> Union[np.ndarray, VQError]:
         frame = layout.frame(number * header.batch, min((number + 1) * header.batch, layout.total))
-        entry = container.entries[number]
+        entry, part = container.entries[number], progress.chunk(network, frame, header.sizes[1])
         try:
             payload = container.payload(number)
         except VQError as e:
             return e
         try:
-            tiles = decode(network, header, payload, frame, entry.tables_crc)
+            tiles = decode(network, header, payload, frame, entry.tables_crc, part)
         except VQError as e:
             return VQError(f"{path}: chunk {number} of {len(container.entries)} {e}")
+        finally:
+            part.finish()
         if zlib.crc32(Tiles(tiles, frame).true_pixels()) != entry.pixels_crc:
             return VQError(f"{path}: chunk {number} of {len(container.entries)} gives other pixels (checksum)")
         return tiles
 
     def chunks() -> Iterator[Optional[np.ndarray]]:
         found = in_order(work, range(len(container.entries)), workers, network.stop)
-        with tqdm(total=layout.total, unit="tile", desc="decompress") as bar:
-            for number, tiles in found:
-                if isinstance(tiles, VQError):
-                    problems.append(tiles)
-                    if not keep_going or len(problems) == len(container.entries):
-                        raise tiles
-                    tiles = None
-                yield tiles
-                bar.update(min(header.batch, layout.total - number * header.batch))
+        for _, tiles in found:
+            if isinstance(tiles, VQError):
+                problems.append(tiles)
+                if not keep_going or len(problems) == len(container.entries):
+                    raise tiles
+                tiles = None
+            yield tiles
 
     def numbered():
         for number, image in join(chunks(), layout, header.batch, header.sizes[1]):
@@ -113,11 +112,12 @@ def decompress(
     problems: List[VQError] = []
     try:
         images = None
-        if out is None:
-            found = dict(numbered())
-            images = [found[number] for number in range(header.images)]
-        else:
-            images_lib.write(numbered(), container, layout, out)
+        with Progress(layout.total, "decompress") as progress:
+            if out is None:
+                found = dict(numbered())
+                images = [found[number] for number in range(header.images)]
+            else:
+                images_lib.write(numbered(), container, layout, out)
         return Decompressed(images, header.images, sorted(lost))
     finally:
         network.close()

@@ -16,6 +16,7 @@ from vq_estimator.data import audio, lossless_images, pipeline
 from vq_estimator.data import folder as folder_lib
 from vq_estimator.data.files import atomic_folder, atomic_path
 from vq_estimator.data.numpy_files import load_npy
+from vq_estimator.data.outputs import ARRAY, FOLDER, PICTURE, SOUND, output_kind
 from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError, one_line
 from vq_estimator.inference import coding
@@ -160,11 +161,11 @@ def below(folder: str, name: str) -> str:
 
 
 class _Kind(NamedTuple):
-    """What images and recordings differ in where they are written: words, endings, and the level of a lost one."""
+    """What images and recordings differ in where they are written: words, and the level of a lost one."""
 
     name: str
     suffix: str
-    not_its_suffix: str
+    file: str  # what one of them is, of `data.outputs`
     lost: int
     save: Callable[[str, np.ndarray], None]  # (path, one as `array_of` gives it)
 
@@ -172,8 +173,8 @@ class _Kind(NamedTuple):
 def _kind(container: Container) -> _Kind:
     rate = container.header.sample_rate
     if rate is None:
-        return _Kind("images", ".png", ".wav", 0, drawing.save_png)
-    return _Kind("recordings", ".wav", ".png", audio.SILENCE, lambda path, levels: audio.write_wav(path, levels, rate))
+        return _Kind("images", ".png", PICTURE, 0, drawing.save_png)
+    return _Kind("recordings", ".wav", SOUND, audio.SILENCE, lambda path, levels: audio.write_wav(path, levels, rate))
 
 
 def array_of(container: Container, image: np.ndarray) -> np.ndarray:
@@ -187,18 +188,21 @@ Numbered = Iterator[Tuple[int, Optional[np.ndarray]]]
 def check_out(container: Container, layout: Layout, out: str) -> None:
     """Raises VQError, before the work, where the images of a file can't go to `out`; see `write`."""
     n, kind = container.header.images, _kind(container)
-    if out.endswith(".npy"):
+    as_what = _output_kind(container, out)
+    if as_what == ARRAY:
         if len({layout.size(i) for i in range(n if container.items is not None else 1)}) > 1:
             raise VQError(f"out: got {out!r} for {kind.name} of different sizes, expected a folder to make")
-    elif out.endswith(kind.suffix):
+    elif as_what == kind.file:
         if n != 1:
             raise VQError(f"out: got {out!r} for {n:,} {kind.name}, expected a folder to make, or NAME.npy")
-    elif out.endswith(kind.not_its_suffix):
-        raise VQError(f"out: got {out!r} for {kind.name}, expected a folder to make, or NAME{kind.suffix} of one")
     elif os.path.lexists(out):
         raise VQError(f"out: {out!r} exists; give the name of a folder to make")
     else:
         _names(container)
+
+
+def _output_kind(container: Container, out: str) -> str:
+    return output_kind("out", out, (_kind(container).file, ARRAY, FOLDER), FOLDER)
 
 
 def _names(container: Container) -> List[str]:
@@ -221,7 +225,8 @@ def write(images: Numbered, container: Container, layout: Layout, out: str) -> N
     Recordings are WAVs there. A lost image, None, is black in an array (a recording silent), and missing in a folder.
     """
     n, channels, kind = container.header.images, container.header.sizes[1], _kind(container)
-    if out.endswith(".npy"):
+    as_what = _output_kind(container, out)
+    if as_what == ARRAY:
         with atomic_path(out) as temporary:
             one = array_of(container, np.empty((*layout.size(0), channels), np.uint8))
             array = np.lib.format.open_memmap(temporary, "w+", np.uint8, (n, *one.shape))
@@ -231,7 +236,7 @@ def write(images: Numbered, container: Container, layout: Layout, out: str) -> N
                 array[number] = kind.lost if image is None else image
             array.flush()
             del array
-    elif out.endswith(kind.suffix):
+    elif as_what == kind.file:
         for _, image in images:
             if image is not None:
                 kind.save(out, image)
