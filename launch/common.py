@@ -191,7 +191,8 @@ def split_of(config, given: str):
         return data_of_run(config, measured=False), split
     if of_speech:
         rate = config.model.sample_rate
-        return speech_sources.locate(dataset, FLAGS.data_dir, cache_dir(), rate, FLAGS.max_bad_files), split
+        own = {"data": config.data} if dataset == config.dataset else {}
+        return speech_sources.locate(dataset, FLAGS.data_dir, cache_dir(), rate, FLAGS.max_bad_files, **own), split
     return sources.locate(dataset, FLAGS.data_dir, cache_dir(), FLAGS.require_full_dataset), split
 
 
