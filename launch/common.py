@@ -134,7 +134,8 @@ def _locate(config, folder: str, dataset: str, wanted=None, cache: str = "auto")
 
         rate = config.model.sample_rate
         given = (dataset, FLAGS.data_dir, folder, rate, FLAGS.max_bad_files, wanted)
-        found = speech_sources.locate(*given, data=config.data)
+        own = {"data": config.data} if dataset == config.dataset else {}
+        found = speech_sources.locate(*given, **own)
         if FLAGS.require_full_dataset and found.name == speech_sources.HALF:
             raise VQError(f"require_full_dataset: got {found.name}, expected all of {dataset}")
         return found

@@ -37,13 +37,15 @@ CODEC.integer("workers", 0, "chunks that are worked on at a time; 0: one for eac
 
 
 def _recordings(run, recordings):
+    from vq_estimator.data.folder import SOUNDS
+
     given, m, speaker = FLAGS.input, run.config.model, FLAGS.speaker
     found = common.split_of(run.config, given)
     if found:
         return recordings.of_split(m, *found, speaker)
     if os.path.isdir(given):
         return recordings.of_folder(given, m, speaker, FLAGS.max_bad_files)
-    if given.lower().endswith((".wav", ".flac")) and os.path.isfile(given):
+    if given.lower().endswith(SOUNDS.suffixes) and os.path.isfile(given):
         return recordings.of_files(os.path.dirname(given), [os.path.basename(given)], m, speaker)
     if os.path.isfile(given):
         return recordings.of_npy(given, m, speaker)
@@ -53,6 +55,8 @@ def _recordings(run, recordings):
 
 
 def _images(run, images):
+    from vq_estimator.data.folder import IMAGES
+
     if FLAGS.speaker is not None:
         raise VQError(f"speaker: got {FLAGS.speaker!r}, expected no value: images have no speaker")
     given, channels = FLAGS.input, run.config.model.channels
@@ -61,7 +65,7 @@ def _images(run, images):
         return images.of_split(run.config, *found)
     if os.path.isdir(given):
         return images.of_folder(given, channels, FLAGS.max_bad_files)
-    if given.lower().endswith((".png", ".jpg", ".jpeg")) and os.path.isfile(given):
+    if given.lower().endswith(IMAGES.suffixes) and os.path.isfile(given):
         return images.of_files(os.path.dirname(given), [os.path.basename(given)], channels)
     if os.path.isfile(given):
         return images.of_npy(given, channels)

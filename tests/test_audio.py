@@ -1,5 +1,6 @@
 """Sound files and mu-law: against the formula, SciPy and what was written."""
 
+import shutil
 import struct
 
 import numpy as np
@@ -132,6 +133,87 @@ def test_a_length_that_was_not_known_is_that_of_the_file(tmp_path):
         f.seek(at)
         f.write(b"\xff" * 4)
     assert len(audio.read(path, 8000)) == 4000
+
+
+def fields(path, riff=None, data=None, cut=0):
+    """Rewrites the two lengths of a WAV's header, and cuts off its end."""
+    with open(path, "rb") as f:
+        content = bytearray(f.read())
+    at = content.index(b"data") + 4
+    order = ">" if content[:4] == b"RIFX" else "<"
+    for place, value in ((4, riff), (at, data)):
+        if value is not None:
+            content[place : place + 4] = struct.pack(order + "I", value)
+    with open(path, "wb") as f:
+        f.write(content[: len(content) - cut])
+    return path
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "FLOAT", "ULAW"])
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("kind", [b"RF64", b"BW64"])
+def test_wavs_with_lengths_of_64_bits_are_read(tmp_path, kind, subtype, channels):
+    x = np.stack([tone(), tone(hertz=700)], 1)[:, :channels]
+    path = save(tmp_path / "a.wav", x, 8000, subtype, "RF64")
+    want = soundfile.read(path, dtype="float32", always_2d=True)[0].mean(1)
+    with open(path, "r+b") as f:
+        f.write(kind)
+    np.testing.assert_allclose(audio.read(path, 8000), want, atol=1e-7)
+    with open(path, "rb") as f:
+        content = f.read()
+    for cut in (1, 1000, len(content) - 100, len(content) - 30):
+        with open(path, "wb") as f:
+            f.write(content[:-cut])
+        with pytest.raises(ValueError, match="it ends"):
+            audio.read(path, 8000)
+
+
+@pytest.mark.parametrize("riff", [None, 0, 36, 2**32 - 1])
+@pytest.mark.parametrize("data", [0, 2**31 - 4096, 2**31 - 1, 2**31, 2**32 - 1])
+@pytest.mark.parametrize("subtype, kind", [("PCM_16", "WAV"), ("PCM_24", "WAV"), ("FLOAT", "WAVEX")])
+def test_a_recorder_that_was_killed_leaves_its_samples(tmp_path, riff, data, subtype, kind):
+    x = tone()
+    path = save(tmp_path / "a.wav", x, 8000, subtype, kind)
+    want = soundfile.read(path, dtype="float32")[0]
+    np.testing.assert_array_equal(audio.read(fields(path, riff, data), 8000)[:4000], want)
+    assert len(audio.read(path, 8000)) - 4000 in range(0, 16)  # what libsndfile writes behind floats
+    if kind == "WAV" and subtype == "PCM_16":
+        assert len(audio.read(fields(path, riff, data, cut=1001), 8000)) == 4000 - 501
+
+
+def test_a_recorder_that_was_killed_before_it_wrote_64_bits(tmp_path):
+    path = save(tmp_path / "a.wav", tone(), 8000, "PCM_16", "RF64")
+    with open(path, "rb") as f:
+        content = f.read()
+    at = content.index(b"ds64") + 8
+    want = soundfile.read(path, dtype="float32")[0]
+    for lengths in (bytes(16), b"\xff" * 16):
+        with open(path, "wb") as f:
+            f.write(content[:at] + lengths + content[at + 16 :])
+        np.testing.assert_array_equal(audio.read(path, 8000), want)
+
+
+def test_a_length_beyond_the_end_is_a_cut_or_a_recorder_that_was_killed(tmp_path):
+    """The first length of the header tells them apart: beyond the end of a cut file, and not of an unfinished one."""
+    whole = save(tmp_path / "a.wav", tone())
+    for riff, cut in ((36, 0), (8036, 0), (0, 1000)):
+        path = fields(shutil.copy(whole, str(tmp_path / "b.wav")), riff, 100000, cut)
+        assert len(audio.read(path, 8000)) == 4000 - cut // 2
+    for riff, data, cut in ((None, None, 2), (100036, 100000, 0), (None, 8000, 7999), (2**32 - 1, 100000, 0)):
+        path = fields(shutil.copy(whole, str(tmp_path / "b.wav")), riff, data, cut)
+        with pytest.raises(ValueError, match="it ends [0-9]+ bytes before the end of its samples"):
+            audio.read(path, 8000)
+
+
+def test_chunks_behind_no_samples_are_no_samples(tmp_path):
+    path = save(tmp_path / "a.wav", np.zeros(0))
+    for rest in (b"", b"LIST\x04\0\0\0INFO", b"LIST\x03\0\0\0abc\0id3 \0\0\0\0", b"LIST\x03\0\0\0abc"):
+        with open(path, "rb") as f:
+            content = f.read()[:44]
+        with open(path, "wb") as f:
+            f.write(content + rest)
+        with pytest.raises(ValueError, match="it has no samples"):
+            audio.read(path, 8000)
 
 
 def bad_files():

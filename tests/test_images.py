@@ -13,7 +13,7 @@ from conftest import slow
 from PIL import Image
 from test_pipeline import batches
 
-from vq_estimator.config import make_config
+from vq_estimator.config import DataConfig, make_config
 from vq_estimator.data import folder as folder_lib
 from vq_estimator.data import images, pipeline
 from vq_estimator.data.image_decoding import decode_files
@@ -67,8 +67,8 @@ def source(animals, cache):
 
 
 def names(source, split):
-    with open(os.path.join(os.path.dirname(source.paths[0][0]), split + ".txt"), encoding="utf-8") as f:
-        return f.read().splitlines()
+    with open(os.path.join(os.path.dirname(source.paths[0][0]), split + ".names"), "rb") as f:
+        return [os.fsdecode(name) for name in f.read().split(b"\0")[:-1]]
 
 
 def test_every_image_is_in_one_split_with_its_class(animals, source):
@@ -87,6 +87,52 @@ def test_every_image_is_in_one_split_with_its_class(animals, source):
     assert len(seen) == len(set(seen)) == 120
 
 
+def test_any_name_of_a_file_is_that_of_its_record(tmp_path):
+    strange = [
+        "a\nb.png",
+        "c\r\n.png",
+        "d\t,e.png",
+        "f\u2028.png",
+        " .png",
+        os.fsdecode(b"\xff\xfe.png"),
+        "'\".png",
+        "train.png",
+    ]
+    for i, name in enumerate(strange):
+        for split in pipeline.SPLITS:
+            save(tmp_path / "in" / split / "x\ny" / name, pixels(i))
+            save(tmp_path / "in" / split / "z" / name, pixels(100 + i))
+    source = images.locate(str(tmp_path / "in"), str(tmp_path / "cache"), WANT)
+    assert source.spec.class_names == ("x\ny", "z")
+    for split in pipeline.SPLITS:
+        paths = names(source, split)
+        (batch,) = batches(lambda split=split: pipeline.evaluation_dataset(source, split, 16, 200), 1)
+        assert len(paths) == len(batch["image"]) == 2 * len(strange)
+        for path, image, label in zip(paths, batch["image"], batch["label"]):
+            np.testing.assert_array_equal(image, np.array(Image.open(str(tmp_path / "in" / path))))
+            assert source.spec.class_names[label] == path.split("/")[1]
+
+
+def test_a_data_dir_may_have_a_comma_in_its_name(tmp_path):
+    for split in pipeline.SPLITS:
+        save(tmp_path / "a,b" / split / "1.png", pixels(1))
+    assert images.locate(str(tmp_path / "a,b"), str(tmp_path / "cache"), WANT).spec.test == 1
+
+
+def test_the_rules_are_part_of_the_cache(tmp_path):
+    for i in range(240):
+        save(tmp_path / "in" / ("Train", "Test")[i % 2] / f"{i}.png", pixels(i, 2, 2))
+    old, new, hashed = (
+        images.locate(str(tmp_path / "in"), str(tmp_path / "cache"), WANT._replace(data=DataConfig(**given)))
+        for given in (dict(rules=1), dict(rules=2), dict(rules=2, splits="hash"))
+    )
+    assert old.spec.class_names == hashed.spec.class_names == ("Test", "Train") and new.spec.class_names == ()
+    assert new.spec.test == 120 and {path.split("/")[0] for path in names(new, "test")} == {"Test"}
+    assert {path.split("/")[0] for path in names(old, "test")} == {"Train", "Test"}
+    assert len(os.listdir(str(tmp_path / "cache" / "images"))) == 3
+    assert old.spec.name == hashed.spec.name != new.spec.name  # which is of the paths and contents
+
+
 def test_a_split_is_stable_when_files_are_added(tmp_path):
     for i in range(400):
         (tmp_path / f"{i}.jpg").write_bytes(b"")
@@ -102,7 +148,7 @@ def test_a_split_is_stable_when_files_are_added(tmp_path):
 def test_folders_say_the_splits_and_what_is_beside_them_is_left_out(tmp_path, warnings):
     for name in ("train/b/1.png", "train/a/x/2.PNG", "val/a/3.jpg", "test/c/4.png", "5.png", "train/6.png"):
         save(tmp_path / name, pixels(0), format="PNG")
-    listing = folder_lib.read(str(tmp_path))
+    listing = folder_lib.read(str(tmp_path), data=DataConfig(2, "folders"))
     assert listing.class_names == ("a", "b", "c")
     assert {f.path: (f.split, f.label) for f in listing.files} == {
         "train/b/1.png": ("train", 1),
@@ -123,7 +169,7 @@ def test_a_missing_split_comes_out_of_train_and_a_class_may_be_called_train(tmp_
     of_train = [f.split for f in listing.files if f.path.startswith("train/")]
     assert 1 <= of_train.count("validation") <= 20 and of_train.count("test") == 0
     save(tmp_path / "a" / "tram" / "1.png", pixels(0))
-    assert folder_lib.read(str(tmp_path / "a")).class_names == ("test", "train", "tram")
+    assert folder_lib.read(str(tmp_path / "a"), data=DataConfig(2, "hash")).class_names == ("test", "train", "tram")
 
 
 @pytest.mark.parametrize("kind, message", [("none", "which is no folder"), ("empty", "which has no PNG or JPEG file")])

@@ -4,10 +4,11 @@ import os
 import shutil
 import stat
 
+import numpy as np
 import pytest
 from conftest import DATA_DIR, no_network
 
-from vq_estimator.data import catalogue, sources
+from vq_estimator.data import arrays, catalogue, sources
 from vq_estimator.errors import VQError
 
 
@@ -104,6 +105,92 @@ def test_a_damaged_file_is_never_used_nor_kept_under_its_name(tmp_path, monkeypa
     assert not os.path.exists(path) and os.path.exists(path + ".damaged") and "set aside" in warnings.text
     sources.locate("small", str(tmp_path / "d"), str(tmp_path / "c"), fetcher=fetch)
     assert gzip.open(path).read() == next(iter(contents.values()))
+
+
+OTHERS = ["small/images.gz", "small/labels.gz"]
+
+
+@pytest.mark.parametrize("which", [OTHERS[:1], OTHERS[1:], OTHERS])
+def test_files_of_the_user_are_refused_and_left_as_they_are(tmp_path, monkeypatch, which):
+    _, _, fetch = small_set(tmp_path, monkeypatch)
+    monkeypatch.setitem(catalogue.FALLBACKS, "small", catalogue.MNIST_5K)
+    folder = tmp_path / "d" / "small"
+    folder.mkdir(parents=True)
+    for path in which:
+        (tmp_path / "d" / path).write_bytes(gzip.compress(b"mine"))
+    for fetcher in (fetch, no_network):
+        with pytest.raises(VQError, match="/small/.*.gz: is not MNIST's file .*; expected the published file") as e:
+            sources.locate("small", str(tmp_path / "d"), str(tmp_path / "c"), fetcher=fetcher)
+        assert "\n" not in str(e.value)
+    assert sorted(os.listdir(str(folder))) == sorted(os.path.basename(path) for path in which)
+    assert all(gzip.open(str(tmp_path / "d" / path)).read() == b"mine" for path in which)
+
+
+def test_a_file_that_was_moved_over_a_download_is_the_users(tmp_path, monkeypatch):
+    _, _, fetch = small_set(tmp_path, monkeypatch)
+    path = sources.locate("small", str(tmp_path / "d"), str(tmp_path / "c"), fetcher=fetch).paths[0]
+    with open(path + ".new", "wb") as f:
+        f.write(b"mine")
+    os.replace(path + ".new", path)
+    with pytest.raises(VQError, match="is not MNIST's file"):
+        sources.locate("small", str(tmp_path / "d"), str(tmp_path / "c"), fetcher=fetch)
+    assert open(path, "rb").read() == b"mine"
+
+
+def test_what_was_set_aside_before_is_not_overwritten(tmp_path, monkeypatch):
+    _, _, fetch = small_set(tmp_path, monkeypatch)
+    for content in (b"one", b"two", b"three"):
+        path = sources.locate("small", str(tmp_path / "d"), str(tmp_path / "c"), fetcher=fetch).paths[0]
+        with open(path, "wb") as f:
+            f.write(content)
+    sources.locate("small", str(tmp_path / "d"), str(tmp_path / "c"), fetcher=fetch)
+    aside = [open(path + end, "rb").read() for end in (".damaged", ".damaged1", ".damaged2")]
+    assert aside == [b"one", b"two", b"three"]
+
+
+def test_there_is_no_fallback_where_some_files_are_there(tmp_path, monkeypatch, cache_dir):
+    _, contents, _ = small_set(tmp_path, monkeypatch)
+    monkeypatch.setitem(catalogue.FALLBACKS, "small", catalogue.MNIST_5K)
+    assert sources.locate("small", str(tmp_path / "d"), cache_dir, fetcher=no_network).spec.name == "mnist-5k"
+    (tmp_path / "d" / "small" / "images.gz").write_bytes(gzip.compress(contents["small/images.gz"]))
+    with pytest.raises(VQError, match="small: not found .* Put these files there: .*labels.gz") as e:
+        sources.locate("small", str(tmp_path / "d"), cache_dir, fetcher=no_network)
+    assert "images.gz" not in str(e.value)
+
+
+NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+
+
+@pytest.mark.parametrize("form", ["{}", "{}.gz", "dots", "dots.gz", "mixed", "beside"])
+def test_idx_files_are_used_in_every_form_that_they_are_unpacked_to(tmp_path, monkeypatch, digits, form):
+    """The embedded digits in MNIST's place: the same examples from whatever files hold them."""
+    spec = digits.spec._replace(
+        name="mnist", files=tuple(f._replace(path=f"mnist/{n}.gz") for f, n in zip(digits.spec.files, NAMES))
+    )
+    monkeypatch.setitem(catalogue.DATASETS, "mnist", spec)
+    folder = tmp_path / "d" / "mnist"
+    folder.mkdir(parents=True)
+    for i, (name, path) in enumerate(zip(NAMES, digits.paths)):
+        dotted = name.replace("-idx", ".idx")
+        here = form.replace("{}", name).replace("dots", dotted)
+        here = (
+            (name, dotted, name + ".gz", dotted + ".gz")[i] if form == "mixed" else name if form == "beside" else here
+        )
+        if form == "beside":
+            (folder / (name + ".gz")).write_bytes(b"mine")
+        with gzip.open(path) as f:
+            content = f.read()
+        (folder / here).write_bytes(gzip.compress(content) if here.endswith(".gz") else content)
+    source = sources.locate("mnist", str(tmp_path / "d"), str(tmp_path / "c"), fetcher=no_network)
+    assert all(path.startswith(str(folder)) for path in source.paths)
+    for split in ("train", "test"):
+        a, b = (arrays.load(s, split, 28, 50) for s in (source, digits))
+        np.testing.assert_array_equal(a.images, b.images)
+        np.testing.assert_array_equal(a.labels, b.labels)
+    if form == "{}":
+        (folder / NAMES[0]).write_bytes(b"\0\0\x08\x03" + bytes(100))
+        with pytest.raises(VQError, match="train-images-idx3-ubyte: is not MNIST's file"):
+            sources.locate("mnist", str(tmp_path / "d"), str(tmp_path / "c"), fetcher=no_network)
 
 
 def test_a_file_that_the_disk_does_not_give_is_left_where_it_is(tmp_path, monkeypatch):

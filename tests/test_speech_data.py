@@ -110,7 +110,7 @@ def test_half_of_them_do_where_the_rest_can_not_be_had(tmp_path, digits_of_two, 
 
     assert same(locate(tmp_path, never, wanted="fsdd-half"), source) and not warnings.records
     with pytest.raises(
-        VQError, match="fsdd: 4 of its recordings not found .* Put its recordings there, 0_ann_0.wav and"
+        VQError, match="fsdd: 4 of its recordings not found .* Put its recordings there: 0_ann_9.wav, 0_bob_9"
     ):
         locate(tmp_path, wanted="fsdd")
 
@@ -151,11 +151,36 @@ def test_a_wrong_archive_gives_nothing(tmp_path, digits_of_two):
         locate(tmp_path, writer(packed(evil)), wanted="fsdd")
 
 
-def test_a_damaged_recording_is_never_used(tmp_path, digits_of_two, warnings):
+@pytest.mark.parametrize("fetcher", [no_network, lambda url, path: pytest.fail("downloads")])
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_damaged_recording_of_the_user_is_named_and_left_as_it_is(tmp_path, digits_of_two, fetcher, number):
     folder = put(tmp_path, digits_of_two)
-    whole = locate(tmp_path)
+    bad = ["0_ann_3.wav", "1_ann_9.wav", "1_bob_0.wav"][:number]
+    for name in bad:
+        (folder / name).write_bytes(b"other")
+    before = everything_below(tmp_path / "data")
+    for wanted in (None, "fsdd"):
+        with pytest.raises(VQError, match="is not FSDD's recording .*; expected the published recording") as e:
+            locate(tmp_path, fetcher, wanted=wanted)
+        assert all(name in str(e.value) for name in bad)
+    assert everything_below(tmp_path / "data") == before and (folder / "0_ann_3.wav").read_bytes() == b"other"
+
+
+def test_a_gap_is_named_and_costs_no_half(tmp_path, digits_of_two, warnings):
+    put(tmp_path, digits_of_two, [name for name in digits_of_two if name != "1_bob_9.wav"])
+    with pytest.raises(VQError, match=r"fsdd: 1 of its recordings not found .* Put its recordings there: 1_bob_9.wav$"):
+        locate(tmp_path)
+    put(tmp_path / "b", digits_of_two, [name for name in half() if name != "0_ann_3.wav"])
+    with pytest.raises(VQError, match="fsdd: 5 of its recordings not found .* 0_ann_3.wav"):
+        locate(tmp_path / "b")
+    assert not warnings.records
+
+
+def test_a_damaged_recording_is_never_used(tmp_path, digits_of_two, warnings):
+    whole = locate(tmp_path, writer(packed(digits_of_two)))
+    folder = tmp_path / "data" / "fsdd" / "recordings"
     (folder / "0_ann_3.wav").write_bytes(digits_of_two["0_ann_3.wav"][:-2] + b"xx")
-    with pytest.raises(VQError, match=r"fsdd: 1 of its recordings not found"):
+    with pytest.raises(VQError, match=r"fsdd: 1 of its recordings not found .*: 0_ann_3.wav$"):
         locate(tmp_path, wanted="fsdd")
     assert "0_ann_3.wav: SHA-256 is" in warnings.text and (folder / "0_ann_3.wav.damaged").exists()
     assert not (folder / "0_ann_3.wav").exists()
@@ -167,7 +192,7 @@ def test_a_damaged_recording_is_never_used(tmp_path, digits_of_two, warnings):
 def test_a_damaged_one_of_the_half_is_one_line(tmp_path, digits_of_two):
     folder = put(tmp_path, digits_of_two, half())
     (folder / "0_ann_3.wav").write_bytes(b"damaged")
-    with pytest.raises(VQError, match="fsdd-half: 1 of its recordings in .* were damaged"):
+    with pytest.raises(VQError, match="0_ann_3.wav: is not FSDD's recording"):
         locate(tmp_path)
 
 

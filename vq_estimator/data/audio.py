@@ -63,9 +63,9 @@ def read(path: str, sample_rate: int) -> np.ndarray:
     """A WAV or FLAC file as float32 [T] in [-1, 1], T >= 1: the mean of its channels at `sample_rate`.
 
     A WAV is RIFF, RIFX, RF64 or BW64. Integers of any width, floats, and the 8-bit laws of telephony are read. Another
-    rate is brought to `sample_rate` by soxr: any two rates, block by block (scipy's resample_poly makes a filter of some
-    20 times the larger rate where two rates have no common divisor, and its default lets more of what is above half the
-    rate through).
+    rate is brought to `sample_rate` by soxr: any two rates, block by block (scipy's resample_poly makes a filter of
+    some 20 times the larger rate where two rates have no common divisor, and its default lets more of what is above
+    half the rate through).
 
     Args:
       path: the file.

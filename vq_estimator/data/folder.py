@@ -163,9 +163,9 @@ def _listing(found: Found, kind: Kind, tree: splits_lib.Tree, level: int, warn=l
         warn("%s: left out", _lies_in_no(ungrouped, kind.group))
     numbers = {name: i for i, name in enumerate(names)}
     missing = sorted({"validation", "test"} - set(tree.folders))
-    files = []
+    files, common = [], splits_lib.common_folders(list(tree.below.values()))
     for path in set(groups) - set(ungrouped):
-        below = "/".join(tree.below[path])
+        below = "/".join(tree.below[path][common:])
         split = tree.splits.get(path)
         key = below if split is None else f"{split}/{below}"
         split = drawn_split(below, missing) if split in (None, "train") else split

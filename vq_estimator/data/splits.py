@@ -126,6 +126,14 @@ def _sole(parts: Sequence[Parts], depth: int = 0) -> Optional[str]:
     return tops.pop() if len(tops) == 1 else None
 
 
+def common_folders(parts: Sequence[Parts]) -> int:
+    """How many folders, one in the other, hold everything."""
+    depth = 0
+    while _sole(parts, depth) is not None:
+        depth += 1
+    return depth
+
+
 def _descend(parts: Sequence[Parts], by: str, speakers: bool, depth: int = 0) -> int:
     """How many folders, one in the other, hold everything and are no split."""
     while True:
@@ -158,8 +166,8 @@ def _holds_speakers(parts: Sequence[Parts], depth: int, within_split: bool = Fal
         return all(_STORES.fullmatch(folder[0]) for folder in folders)
     if len(folders) > 1:
         return True
-    above = folders.pop()[:-1]  # all files lie in one folder: nothing but names tells which one is the speaker's
-    return any(_STORES.fullmatch(folder) or parse(folder).splits for folder in above)
+    only = folders.pop()  # all files lie in it: nothing but names tells which of its parts is the speaker's
+    return any(_STORES.fullmatch(part) for part in only[:-1]) or any(parse(part).splits for part in only)
 
 
 def _is_validation(top: Optional[str]) -> bool:
