@@ -31,14 +31,14 @@ def read(path):
 def flags():
     """Command to the flags that it defines, with those that `common` defines for it."""
     defined = re.compile(r'^\s*\w+\.(?:string|integer|float|bool|enum)\(\s*"(\w+)"', re.MULTILINE)
-    shared = dict(
-        re.findall(r"^def (data_flags|run_flags|interval_flags)\(.*?\).*?\n(.*?)(?=^\S)", read("launch/common.py"), re.M | re.S)
-    )
+    names = ("run_flags", "data_flags", "interval_flags")
+    pattern = r"^def ({})\(.*?\).*?\n(.*?)(?=^\S)".format("|".join(names))
+    shared = dict(re.findall(pattern, read("launch/common.py"), re.M | re.S))
     found = {}
     folders = [os.path.join(ROOT, name, "*.py") for name in ("launch", "benchmarks", "tools")]
     for path in (path for folder in folders for path in glob.glob(folder)):
         text = read(path)
-        for name in ("run_flags", "data_flags", "interval_flags"):  # the first calls the second, unless told not to
+        for name in names:  # the first calls the second, unless told not to
             if f"common.{name}(" in text or (name == "data_flags" and "common.run_flags()" in text):
                 text += shared[name]
         found[os.path.basename(path)[:-3]] = set(defined.findall(text))
