@@ -21,8 +21,8 @@ IMAGES = [
 ]
 # The settings of a prior, of 16 x 16 codes of 512 unless these say otherwise.
 PRIORS = [
-    *({}, {"maps": 32}, {"layers": 4}, {"batch_size": 16}, {"batch_size": 16, "maps": 32}),
-    *({"batch_size": 16, "maps": 32, "layers": 4}, {"batch_size": 16, "side": 8}, {"batch_size": 16, "K": 128}),
+    *({}, {"channels": 32}, {"layers": 4}, {"batch_size": 16}, {"batch_size": 16, "channels": 32}),
+    *({"batch_size": 16, "channels": 32, "layers": 4}, {"batch_size": 16, "side": 8}, {"batch_size": 16, "K": 128}),
 ]
 WARM_UP = 3
 

@@ -9,17 +9,15 @@ Several folders, such as one on each disk, are given with commas between them: -
 
 from vq_estimator import config as config_lib
 from vq_estimator.errors import VQError
-from vq_estimator_launch import common
+from vq_estimator_launch import common, settings
 from vq_estimator_launch.common import FLAGS, Group
 
 SHARDS = Group("Shards")
 SHARDS.enum("dataset", "images", config_lib.IMAGE_DATASETS, "what is written; images: your own, below --data_dir")
-SHARDS.integer("image_size", None, "side of the images [mnist and fashion_mnist 24, cifar10 32, images 128]")
-SHARDS.integer("channels", None, "of images: 3 (colour) or 1 (grey) [3]")
 SHARDS.path("out", None, "the folder to make, or several with commas between them, filled in turn", several=True)
 SHARDS.integer("shards", 16, "files of the training split; the other splits have as many as their size asks for")
 common.data_flags()
-common.own_files_flags()
+settings.define(config_lib.Config, only=("image_size", "channels", "splits", "value_range"))
 
 
 def main() -> None:
@@ -31,8 +29,7 @@ def main() -> None:
         outputs.output_kind("out", folder, (outputs.FOLDER,), outputs.FOLDER)
     if not 1 <= FLAGS.shards <= shards.MOST_SHARDS // 2:
         raise VQError(f"shards: got {FLAGS.shards}, expected 1 to {shards.MOST_SHARDS // 2}")
-    settings = {name: FLAGS[name].value for name in ("image_size", "channels", *common.OWN_FILES)}
-    config = config_lib.make_config(FLAGS.dataset, **settings)
+    config = config_lib.make_config(FLAGS.dataset, **settings.given())
     source = common.locate_data(config, cache="tfrecord")
     made = shards.write(source, config.model.image_size, common.paths.several("out"), FLAGS.shards)
     size, _, channels = made["shape"]

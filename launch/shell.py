@@ -6,7 +6,7 @@ import re
 import signal
 import sys
 import textwrap
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Dict, Optional
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
 
@@ -14,6 +14,7 @@ import better_exceptions
 from absl import app, flags
 
 from vq_estimator import __version__
+from vq_estimator.config.renamed import NEW_NAMES
 from vq_estimator.errors import VQError, one_line
 from vq_estimator_launch import flag_files, paths, signals, streams
 
@@ -55,14 +56,16 @@ class Group:
         self._add(flags.DEFINE_enum, name, default, text, list(values))
 
 
-def _print_help(doc: str) -> None:
+def _print_help(doc: str, values: Dict[str, str]) -> None:
+    """Prints the flags by their groups; `values`: of settings, in place of a default."""
     print(doc.strip() + "\n\nFlags:")
     for title, names in _GROUPS:
         print(f"\n  {title}")
         for name in names:
             flag = FLAGS[name]
             kind = "|".join(flag.parser.enum_values) if hasattr(flag.parser, "enum_values") else flag.flag_type()
-            default = "" if flag.default is None else f" [default: {flag.default_as_str}]"
+            default = values.get(name) if flag.default is None else flag.default_as_str.strip("'")
+            default = "" if default is None else f" [{default}]"
             head = (
                 f"--[no]{name}" if flag.boolean else "--{}={}".format(name, kind.upper() if "|" not in kind else kind)
             )
@@ -72,10 +75,18 @@ def _print_help(doc: str) -> None:
     print("\n  --version, --help; --helpfull lists the flags of all libraries too")
 
 
-def _parse(program: str, doc: str, argument: Optional[str]) -> Callable:
+HELP = ("--help", "-h", "-help")
+
+
+def _parse(program: str, doc: str, argument: Optional[str], values: Callable[[], Dict[str, str]]) -> Callable:
     def parse(argv):
-        if any(a in ("--help", "-h", "-help") for a in argv[1:]):
-            _print_help(doc)
+        if any(a in HELP for a in argv[1:]):
+            try:
+                FLAGS(flag_files.expand([a for a in argv if a not in HELP]), known_only=True)
+                shown = values()
+            except (flags.Error, VQError) as e:  # of what is given beside it
+                _fail(program, _bad_flag(e) if isinstance(e, flags.Error) else str(e), 2)
+            _print_help(doc, shown)
             sys.exit(0)
         if "--version" in argv[1:]:
             print(program, __version__)
@@ -101,6 +112,9 @@ def _parse(program: str, doc: str, argument: Optional[str]) -> Callable:
 
 def _bad_flag(error: flags.Error) -> str:
     """absl's message; of a value that is none of the flag's kind it says how Python failed, here what is expected."""
+    unknown = getattr(error, "flagname", "")
+    if isinstance(error, flags.UnrecognizedFlagError) and unknown in NEW_NAMES:
+        return f"flag --{unknown}: got it, expected --{NEW_NAMES[unknown]}, which it is called now"
     found = re.match(r"flag --(\w+)=(.*?): ", str(error), re.DOTALL)
     if not isinstance(error, flags.IllegalFlagValueError) or found is None:
         return str(error)
@@ -115,10 +129,21 @@ def _fail(program: str, message: str, status: int) -> None:
     sys.exit(status)
 
 
-def run(main: Callable[[], None], doc: str, argument: Optional[str] = None) -> None:
+def run(
+    main: Callable[..., None],
+    doc: str,
+    argument: Optional[str] = None,
+    prepare: Optional[Callable[[], Any]] = None,
+    values: Callable[[], Dict[str, str]] = dict,
+) -> None:
     """Runs a script: parses flags, sets up TensorFlow, turns user errors into one line and status 1 (2: bad flags).
 
-    `argument`: the flag whose value may be given without its name.
+    Args:
+      main: does the work.
+      doc: of the script, for --help.
+      argument: the flag whose value may be given without its name.
+      prepare: called before TensorFlow is imported, which takes seconds; `main` gets what it returns.
+      values: the settings' values that --help shows, by the names of their flags.
     """
     program = os.path.basename(sys.argv[0])
 
@@ -131,12 +156,16 @@ def run(main: Callable[[], None], doc: str, argument: Optional[str] = None) -> N
         log.setLevel(logging.INFO)
         better_exceptions.hook()
         _leave_cluster()
+        try:
+            ready = () if prepare is None else (prepare(),)
+        except VQError as e:
+            _fail(program, str(e), 1)
         import tensorflow.compat.v1 as tf
 
         tf.disable_eager_execution()
         tf.logging.set_verbosity(tf.logging.INFO if FLAGS["verbosity"].present else tf.logging.ERROR)
         try:
-            main()
+            main(*ready)
             sys.stdout.flush()
         except VQError as e:
             _fail(program, str(e), 1)
@@ -152,7 +181,7 @@ def run(main: Callable[[], None], doc: str, argument: Optional[str] = None) -> N
     streams.make_robust()
     signals.WATCH.start(program)
     try:
-        app.run(start, flags_parser=_parse(program, doc, argument))
+        app.run(start, flags_parser=_parse(program, doc, argument, values))
     except OSError as e:  # stdout of --help
         _fail(program, f"stdout: {e.strerror or e}", 1)
     except KeyboardInterrupt as e:

@@ -1,242 +1,75 @@
 """Trains a VQ-VAE of images or of speech and evaluates it.
 
-  python launch/train.py --dataset=mnist --K=20 --D=64
-  python launch/train.py --dataset=fsdd
+  vq-train --dataset=mnist --K=20 --D=64
+  vq-train --dataset=images --data_dir=FOLDER_OF_IMAGES --preset=tuned --image_size=64
 
-The same command resumes a run that was stopped. At its end the run folder holds eval/validation.json, eval/test.json
-and of images reconstructions.png.
+(in a clone also: python launch/train.py ...). The same command resumes a run that was stopped. At its end the run
+directory holds eval/validation.json, eval/test.json and for images reconstructions.png.
 """
 
 import os
 import sys
+from typing import Any
 
 from vq_estimator import config as config_lib
 from vq_estimator.errors import VQError
-from vq_estimator_launch import common, shell, signals
+from vq_estimator_launch import common, settings, shell, signals
 from vq_estimator_launch.common import FLAGS, Group
 
-MODEL = Group("Model (without a value: the preset's; in brackets that of original and tuned)")
-MODEL.enum(
+RUN = Group("Run")
+RUN.enum(
     "dataset",
     "mnist",
     config_lib.DATASETS,
-    "what to train on; images: your own, below --data_dir; fsdd: spoken digits; wav: your own recordings",
+    "data set; images and wav: your own files, below --data_dir; fsdd: spoken digits",
 )
-MODEL.enum(
-    "preset",
-    None,
-    config_lib.PRESETS,
-    "original: tf-vqvae's set-up to the letter; tuned: ours, on the same code grid; autoregressive: for the lowest "
-    "bits/dim; of CIFAR-10 also factorised (independent pixels), paper (8x8x10 codes) and sonnet (its notebook); "
-    "of images imagenet too, another name of original; of speech wavenet alone [original, of speech wavenet]",
+RUN.enum(
+    "preset", None, config_lib.PRESETS, "named configuration of the data set (docs/settings.md); default: its first"
 )
-MODEL.integer("K", None, "entries of a codebook [20, CIFAR-10 10, images 512]")
-MODEL.integer("D", None, "numbers in an entry, which sets the widths of the network too [64, CIFAR-10 256, images 128]")
-MODEL.integer("L", None, "codes at each position: codebooks, of residual its stages, of fsq its groups of numbers [1]")
-MODEL.enum(
-    "quantizer",
-    None,
-    config_lib.QUANTIZERS,
-    "vq: a codebook for each part of a position's numbers; residual: each for what those before it leave; "
-    "fsq: numbers rounded to levels, no codebook [vq]",
+RUN.path("config", None, "a config.json to start from in place of --dataset and --preset")
+RUN.bool("print_config", False, "print the configuration as JSON and stop")
+RUN.path("model_dir", None, "run directory; default: log/<dataset>-<preset>-K<K>-D<D>")
+RUN.bool("overwrite", False, "remove a run that is in model_dir and start anew")
+RUN.path("checkpoint", "latest", "checkpoint of the final evaluation: latest, best (by validation), or a path")
+common.deterministic_flag(RUN)
+common.data_flags()
+RUN.enum(
+    "cache", "auto", ("auto", "memory", "tfrecord"), "images: where training images are kept; auto: memory up to 1 GiB"
 )
-MODEL.string("levels", None, "of fsq: the levels of each number; their product is K, their number D [8,5,5,5]")
-MODEL.enum(
-    "gradient", None, config_lib.GRADIENTS, "how it passes the quantizer; rotation: of vq alone [straight_through]"
-)
-MODEL.integer(
-    "image_size", None, "side of the images, a multiple of the network's stride [24, CIFAR-10 32, images 128]"
-)
-MODEL.integer("channels", None, "of images: 3 (colour) or 1 (grey) [3]")
-MODEL.string(
-    "widths",
-    None,
-    "feature maps of each layer that halves the image, first to last [D/4,D/2,D, tuned: D/2,D,D, CIFAR-10 D,D, "
-    "images D/2,D]",
-)
-MODEL.integer(
-    "residual_blocks", None, "residual blocks of encoder and decoder [original: 0, tuned and CIFAR-10: 2, images 4]"
-)
-MODEL.integer("residual_channels", None, "feature maps inside a residual block; 0: as many as around it [0]")
-MODEL.bool("residual_relu", None, "a ReLU after the decoder's residual blocks [no, images: yes]")
-MODEL.integer(
-    "output_channels", None, "feature maps of the decoder at the image's size before the likelihood's; 0: none [0]"
-)
-MODEL.bool(
-    "linear_path", None, "a linear convolution beside the encoder and one beside the decoder [no, factorised: yes]"
-)
-MODEL.enum(
-    "initializer", None, config_lib.INITIALIZERS, "normal: tf-vqvae's deviation 0.02; he: by fan-in [normal, tuned: he]"
-)
-MODEL.enum(
-    "codebook", None, config_lib.CODEBOOKS, "codebook by gradient or by moving average [original: gradient, tuned: ema]"
-)
-MODEL.float("codebook_decay", None, "decay of the moving average [ema: 0.99]")
-MODEL.integer(
-    "kmeans_init_steps", None, "first steps in which k-means on the batch sets the codebook [gradient: 0, ema: 10]"
-)
-MODEL.float(
-    "dead_entry_threshold",
-    None,
-    "share of a fair share of use below which an entry is restarted [gradient: 0, ema: 0.03]",
-)
-MODEL.enum(
-    "decoder",
-    None,
-    config_lib.DECODERS,
-    "factorised: pixels independent given the codes; autoregressive: each given those before it too [factorised]",
-)
-MODEL.enum(
-    "decoder_kind", None, config_lib.PIXEL_LAYERS, "of the autoregressive decoder's layers; residual: faster [residual]"
-)
-MODEL.integer("decoder_layers", None, "layers of the autoregressive decoder [6]")
-MODEL.integer("decoder_maps", None, "feature maps of each [64]")
-MODEL.integer("decoder_features", None, "feature maps of the codes at each pixel that it is given [32]")
-MODEL.enum("likelihood", None, config_lib.LIKELIHOODS, "p(x | z_q) [mse: squared error, evaluated as a Gaussian]")
-MODEL.integer("components", None, "components of the logistic_mixture [3]")
-MODEL.bool("binarize", None, "pixels of 128 and more white, the others black: for the bernoulli likelihood [no]")
-MODEL.integer("sample_rate", None, "speech: samples a second, to which recordings are brought [8,000]")
-MODEL.integer("window", None, "speech: samples that are trained on at once [2,048]")
-MODEL.integer("downsampling", None, "speech: samples for each code, a power of 2 [64]")
-MODEL.integer("wavenet_cycles", None, "speech: of the decoder's dilations [2]")
-MODEL.integer("wavenet_layers", None, "speech: dilations 1, 2, 4 .. of a cycle, so many [9]")
-MODEL.integer("wavenet_maps", None, "speech: feature maps of the decoder's layers [32]")
-MODEL.integer("wavenet_skip", None, "speech: feature maps of the sum that all layers add to [64]")
-MODEL.integer("wavenet_features", None, "speech: feature maps of the codes and the speaker [64]")
-MODEL.float(
-    "wavenet_condition_dropout", None, "speech: share of the windows without codes and speaker, for guidance [0]"
-)
-MODEL.enum("precision", None, config_lib.PRECISIONS, "of the layers; quantizer and likelihood are float32 [float32]")
-
-TRAINING = Group("Training (without a value: the preset's; in brackets that of original and tuned)")
-TRAINING.enum("objective", None, config_lib.OBJECTIVES, "original: means as tf-vqvae; elbo: nats per dimension")
-TRAINING.enum(
-    "reconstruction_loss",
-    None,
-    config_lib.RECONSTRUCTION_LOSSES,
-    "the reconstruction term [original: squared_error, tuned: cross_entropy]",
-)
-TRAINING.float("beta", None, "weight of the commitment term [0.25]")
-TRAINING.integer("max_steps", None, "steps in all [original: 60,000, tuned: 10,000, CIFAR-10 250,000, images 50,000]")
-TRAINING.integer("batch_size", None, "images in a step [32, CIFAR-10 128, images 16]")
-TRAINING.float("learning_rate", None, "of Adam [original: 0.0002, tuned: 0.002, of CIFAR-10 and images 0.0005]")
-TRAINING.integer(
-    "decay_steps",
-    None,
-    "steps in which the learning rate falls by decay_rate; 0: never [original: 0, of images 25,000; tuned: 1,500, "
-    "of CIFAR-10 and images 0]",
-)
-TRAINING.float("decay_rate", None, "see decay_steps [0.5]")
-TRAINING.integer("warmup_steps", None, "first steps, in which the learning rate rises from 0 [0]")
-TRAINING.float(
-    "final_decay", None, "last share of max_steps, in which the learning rate falls to 1 % [0, tuned of images 0.3]"
-)
-TRAINING.float("clip_norm", None, "cuts the gradients' global norm; 0: never [0]")
-TRAINING.float(
-    "average_decay",
-    None,
-    "of the moving average of the weights that evaluation and export use, but for an EMA codebook, which goes on "
-    "moving: then it may cost bits; 0: none [0]",
-)
-TRAINING.bool("flip", None, "mirror images left to right at random [no]")
-TRAINING.path(
-    "warm_start",
-    None,
-    "run folder or provided model ({}) whose weights training begins with, as far as they fit; no k-means start "
-    "then unless --kmeans_init_steps asks for it".format(", ".join(common.PROVIDED)),
-)
-TRAINING.integer("seed", None, "of the initial weights, the order of the data and every draw [0]")
-common.deterministic_flag(TRAINING)
+settings.define(config_lib.Config)
 
 SCALE = Group("Scale (docs/scaling.md)")
 SCALE.enum(
     "distribution",
     "none",
     config_lib.DISTRIBUTIONS,
-    "mirrored: all GPUs of this machine; multi_worker: the machines of TF_CONFIG in step with each other; "
-    "parameter_server: those of TF_CONFIG, each at its own pace. The batch is shared out, except by parameter_server, "
-    "whose workers each take a whole one",
+    "mirrored: all GPUs; multi_worker: machines of TF_CONFIG in step; parameter_server: each at its own pace",
 )
-SCALE.integer("cpu_devices", 1, "of mirrored without a GPU: parts of the CPU, to try it; not faster")
-
-OUTPUT = Group("Output")
-OUTPUT.path("model_dir", None, "the run folder [log/<dataset>-<preset>-[<quantizer>-]K<K>-D<D>]")
-OUTPUT.bool("overwrite", False, "remove a run that is in model_dir and start anew")
-OUTPUT.path("checkpoint", "latest", "checkpoint of the final evaluation: latest, best (by validation), or a path")
-common.interval_flags(OUTPUT)
-common.data_flags()
-common.own_files_flags()
-CACHE = Group("Cache")
-CACHE.enum(
-    "cache",
-    "auto",
-    ("auto", "memory", "tfrecord"),
-    "images: where training has them, in memory or in a TFRecord file, of which each batch is read; the order is the "
-    "same; auto: in memory up to 1 GiB",
-)
-
-SETTINGS = [
-    "warm_start",
-    "warmup_steps",
-    "final_decay",
-    "clip_norm",
-    "average_decay",
-    "flip",
-    "likelihood",
-    "components",
-    "binarize",
-    "objective",
-    "K",
-    "D",
-    "L",
-    "quantizer",
-    "levels",
-    "gradient",
-    "image_size",
-    "channels",
-    "widths",
-    "residual_blocks",
-    "residual_channels",
-    "residual_relu",
-    "output_channels",
-    "linear_path",
-    "initializer",
-    "decoder",
-    "decoder_kind",
-    "decoder_layers",
-    "decoder_maps",
-    "decoder_features",
-    "sample_rate",
-    "window",
-    "downsampling",
-    "wavenet_cycles",
-    "wavenet_layers",
-    "wavenet_maps",
-    "wavenet_skip",
-    "wavenet_features",
-    "wavenet_condition_dropout",
-    "codebook",
-    "codebook_decay",
-    "kmeans_init_steps",
-    "dead_entry_threshold",
-    "precision",
-    "reconstruction_loss",
-    "beta",
-    "max_steps",
-    "batch_size",
-    "learning_rate",
-    "decay_steps",
-    "decay_rate",
-    "seed",
-    *common.OWN_FILES,
-    "save_checkpoints_steps",
-    "save_summary_steps",
-    "eval_steps",
-    "log_steps",
-]
+SCALE.integer("cpu_devices", 1, "mirrored without a GPU: parts of the CPU, to try it; not faster")
 
 
-def main() -> None:
+def configure() -> Any:
+    """The configuration that the flags mean."""
+    given = settings.given()
+    if not FLAGS.config:
+        return config_lib.make_config(FLAGS.dataset, FLAGS.preset, **given)
+    for name in ("dataset", "preset"):
+        if FLAGS[name].present:
+            raise VQError(f"{name}: got {FLAGS[name].value!r} with --config, expected no value: the file has it")
+    base = config_lib.with_data(config_lib.read_config(FLAGS.config), None)
+    return config_lib.override(base, given)
+
+
+def prepare() -> Any:
+    """The configuration, refused or printed before TensorFlow is imported."""
+    config = configure()
+    if FLAGS.print_config:
+        print(config_lib.to_json(config), end="")
+        sys.exit(0)
+    return config
+
+
+def main(config: Any) -> None:
     from vq_estimator import drawing, pretrained
     from vq_estimator.inference import evaluation, projector, session
     from vq_estimator.inference.calibration import calibrate
@@ -251,8 +84,6 @@ def main() -> None:
         raise VQError(
             "overwrite: got it in a cluster, whose processes would not see it at once; remove the run yourself"
         )
-    settings = {name: FLAGS[name].value for name in SETTINGS}
-    config = config_lib.make_config(FLAGS.dataset, FLAGS.preset, **settings)
     model_dir = FLAGS.model_dir or config_lib.default_model_dir(config)
     common.check_can_train(model_dir, shared.name)
     if FLAGS.checkpoint not in ("latest", run_folder.BEST):
@@ -262,7 +93,7 @@ def main() -> None:
     wanted = None
     if resumed:  # of what differs in a flag it is not the data's turn to complain
         old = run_folder.load_config(model_dir)
-        config = config_lib.keep_intervals(config, old, settings)
+        config = config_lib.keep_intervals(config, old, settings.given())
         wanted = old.dataset_source
         config = config_lib.as_resumed(config, old)
         run_folder.refuse_other(model_dir, config)
@@ -294,7 +125,7 @@ def main() -> None:
 
 
 def run() -> None:
-    common.run(main, __doc__)
+    common.run(main, __doc__, prepare=prepare, values=lambda: settings.resolved(configure()))
 
 
 if __name__ == "__main__":

@@ -12,47 +12,16 @@ import shutil
 import sys
 
 from vq_estimator import config as config_lib
-from vq_estimator.config.checks import MOST_LAYERS, positive_int
-from vq_estimator_launch import common
+from vq_estimator_launch import common, settings
 from vq_estimator_launch.common import FLAGS, Group
 
 common.run_flags()
 PRIOR = Group("Prior")
-PRIOR.bool("class_conditional", False, "p(codes | class) instead of p(codes)")
+PRIOR.bool("class_conditional", False, "model p(codes | class) instead of p(codes)")
 PRIOR.enum("condition", "class", config_lib.CONDITIONS, "speech: what a class is: the digit, the speaker, or both")
-PRIOR.integer("layers", None, "gated layers after the first; speech: dilations 1, 2, 4 .. of a cycle [6, speech 4]")
-PRIOR.integer("cycles", None, "speech: of the dilations of its WaveNet [1]")
-PRIOR.integer("maps", None, "feature maps of each stack [64]")
-PRIOR.integer("embedding", None, "numbers that stand for a code in the input [32]")
-PRIOR.float("dropout", None, "share of the last features that training drops [0.1, speech 0.5]")
-
-TRAINING = Group("Training")
-TRAINING.integer(
-    "max_steps", None, "steps in all, unless validation stops getting better before [10,000, speech 1,500]"
-)
-TRAINING.integer("batch_size", None, "images in a step [128, speech 32]")
-TRAINING.float("learning_rate", None, "of Adam [0.001]")
-TRAINING.float("final_decay", None, "last share of max_steps, in which the learning rate falls to 1 % [0.3]")
-TRAINING.integer("warmup_steps", None, "first steps, in which the learning rate rises from 0 [0]")
-TRAINING.float("clip_norm", None, "cuts the gradients' global norm; 0: never [1]")
-TRAINING.float(
-    "average_decay", None, "of the moving average of the weights that is used in their place; 0: none [0.999]"
-)
-TRAINING.integer(
-    "patience", None, "evaluations without a better validation after which it stops; 0: never [6, speech 3]"
-)
-TRAINING.integer("seed", None, "of the initial weights, the order of the data and every draw [0]")
-common.deterministic_flag(TRAINING)
-
-OUTPUT = Group("Output")
-OUTPUT.bool("overwrite", False, "remove a prior that is there and start anew")
-common.interval_flags(OUTPUT)
-
-SETTINGS = [
-    *("layers", "cycles", "maps", "embedding", "dropout", "max_steps", "batch_size", "learning_rate", "final_decay"),
-    *("warmup_steps", "clip_norm", "average_decay", "patience", "seed"),
-    *("save_checkpoints_steps", "save_summary_steps", "eval_steps", "log_steps"),
-]
+PRIOR.bool("overwrite", False, "remove a prior that is there and start anew")
+common.deterministic_flag(PRIOR)
+settings.define(config_lib.PriorConfig)
 ROW = 10  # samples in a row of the picture, and rows, or fewer where there are fewer classes
 SPOKEN, SECONDS = 10, 1.0  # samples of speech
 
@@ -130,15 +99,11 @@ def main() -> None:
     speech = isinstance(config.model, config_lib.SpeechConfig)
     source = common.data_of_run(config)
     of = extraction.codes_config(config, checkpoint, source, FLAGS.class_conditional, FLAGS.condition)
-    settings = {name: FLAGS[name].value for name in SETTINGS}
-    if speech:
-        settings["cycles"] = 1 if settings["cycles"] is None else settings["cycles"]
-        positive_int("cycles", settings["cycles"], MOST_LAYERS)  # a PixelCNN has codes of one number of columns
-    prior_config = config_lib.make_prior_config(of, **settings)
+    prior_config = config_lib.make_prior_config(of, speech, **settings.given())
     folder = prior_trainer.folder(model_dir)
     if not FLAGS.overwrite and os.path.isfile(os.path.join(folder, run_folder.CONFIG)):
         old = run_folder.load_config(folder, config_lib.PriorConfig)
-        prior_config = config_lib.keep_intervals(prior_config, old, settings)
+        prior_config = config_lib.keep_intervals(prior_config, old, settings.given())
     precision.check(config.model.precision)
     common.check_can_train(prior_trainer.folder(model_dir))
     prior_trainer.check(prior_config, model_dir, FLAGS.overwrite)

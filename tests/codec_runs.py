@@ -32,8 +32,14 @@ def write_run(folder, dataset="mnist", classes=None, values=None, prior_values=N
     """
     speech = dataset == "wav"
     if speech:
-        given = dict(widths="4,4,4", downsampling=8, residual_blocks=0, K=8, D=4, window=64)
-        given.update(wavenet_cycles=1, wavenet_layers=3, wavenet_maps=4, wavenet_skip=8, wavenet_features=4)
+        given = dict(hidden_channels="4,4,4", downsampling=8, residual_blocks=0, K=8, D=4, window=64)
+        given.update(
+            wavenet_stacks=1,
+            wavenet_layers=3,
+            wavenet_channels=4,
+            wavenet_skip_channels=8,
+            wavenet_condition_channels=4,
+        )
         config = config_lib.with_data(make_config("wav", **dict(given, **settings)), "wav", VOICES)
     else:
         config = make_config(dataset, "original", **dict(dict(K=8, D=16, image_size=8), **settings))
@@ -64,7 +70,7 @@ def write_run(folder, dataset="mnist", classes=None, values=None, prior_values=N
     if classes is not None:
         of = (config.dataset_source, 1, fingerprint(checkpoint.path), condition)
         codes = CodesConfig(m.grid, q.K, classes, *of)
-        prior = make_prior_config(codes, layers=1, maps=8, embedding=4, **(dict(cycles=1) if speech else {}))
+        prior = make_prior_config(codes, speech, layers=1, channels=8, embedding=4)
         prior = dataclasses.replace(prior, optimizer=dataclasses.replace(prior.optimizer, average_decay=0.0))
 
         def build_prior():

@@ -153,7 +153,9 @@ def small_run(digits, made_once):
 @pytest.fixture(scope="session")
 def autoregressive_run(digits, made_once):
     """(config, model_dir) of a VQ-VAE with an autoregressive decoder, on images of 8 x 8, trained for 40 steps."""
-    given = dict(decoder="autoregressive", decoder_layers=1, decoder_maps=8, decoder_features=8, image_size=8)
+    given = dict(
+        decoder="autoregressive", decoder_layers=1, decoder_channels=8, decoder_condition_channels=8, image_size=8
+    )
     given.update(likelihood="logistic_mixture", objective="elbo", codebook="ema", initializer="he", L=2)
     config = small_config(digits, max_steps=40, learning_rate=2e-3, average_decay=0.9, **given)
     return config, made_once("autoregressive", lambda folder: trainer.train(config, digits, folder))

@@ -11,8 +11,15 @@ from vq_estimator.data import audio, speech_sources
 RATE, STRIDE, K = 8000, 16, 8
 VOICES, WORDS = {"ann": 400.0, "bob": 150.0}, ("rising", "falling")  # the pitch of each
 EACH = {"train": 6, "validation": 2, "test": 3}  # of each voice and word
-TINY = dict(widths="4,4,4,4", downsampling=STRIDE, residual_blocks=0, K=K, D=4, window=256, batch_size=2)
-TINY.update(wavenet_cycles=1, wavenet_layers=5, wavenet_maps=4, wavenet_skip=8, wavenet_features=4, warmup_steps=1)
+TINY = dict(hidden_channels="4,4,4,4", downsampling=STRIDE, residual_blocks=0, K=K, D=4, window=256, batch_size=2)
+TINY.update(
+    wavenet_stacks=1,
+    wavenet_layers=5,
+    wavenet_channels=4,
+    wavenet_skip_channels=8,
+    wavenet_condition_channels=4,
+    warmup_steps=1,
+)
 TINY.update(max_steps=5, save_checkpoints_steps=5, eval_steps=5, save_summary_steps=5, average_decay=0.0)
 
 

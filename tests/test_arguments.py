@@ -57,7 +57,7 @@ def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     return {
         "images": codec_runs.write_run(folder / "images", classes=3),
-        "speech": codec_runs.write_run(folder / "speech", dataset="wav", classes=2, wavenet_drop_condition=0.1),
+        "speech": codec_runs.write_run(folder / "speech", dataset="wav", classes=2, wavenet_condition_dropout=0.1),
     }
 
 

@@ -24,7 +24,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 pytestmark = pytest.mark.skipif(tf.__version__ < "2", reason="the benchmark is of TensorFlow 2")
 
-SMALL = dict(widths=(8, 12), D=8, K=16, batch_size=4)
+SMALL = dict(hidden_channels=(8, 12), D=8, K=16, batch_size=4)
 CONFIGS = {
     "original": make_config("cifar10", D=8, K=16, batch_size=4),
     "mixture": make_config(
@@ -236,7 +236,7 @@ def test_a_run_to_compare_with_differs_in_its_codes_alone(spoken_source):
     with pytest.raises(
         VQError, match="without: got a run of another model.decoder.maps, expected one that differs in K alone"
     ):
-        bits.check_without(config, other(K=1, wavenet_maps=8))
+        bits.check_without(config, other(K=1, wavenet_channels=8))
 
 
 @pytest.mark.slow

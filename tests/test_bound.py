@@ -29,7 +29,7 @@ def check(log_p_given_z, codes):
 
 @pytest.mark.parametrize("decoder", [c.FactorisedDecoder(), c.AutoregressiveDecoder("residual", 2, 4, 3)])
 def test_all_binary_2x2_images_under_the_vqvae(decoder):
-    network = c.NetworkConfig(widths=(4,), initializer="he")
+    network = c.NetworkConfig(hidden_channels=(4,), initializer="he")
     model = VQVAE(
         c.ModelConfig(
             2, 1, network, c.make_config("mnist", K=K, D=4).model.quantizer, c.BernoulliPixels(), decoder, binarize=True
@@ -68,7 +68,7 @@ def test_what_an_evaluation_says_bounds_all_binary_4x4_images_of_2x2_positions(c
     """65,536 images, K^(4 L) code maps: p(x) with the package's own rates sums to 1, and its bits/dim bound it."""
     kind, K, L, decoder = SEVERAL[case]
     quantizer = c.make_config("mnist", quantizer=kind, K=K, D=4, L=L).model.quantizer
-    network = c.NetworkConfig(widths=(4,), initializer="he")
+    network = c.NetworkConfig(hidden_channels=(4,), initializer="he")
     m = c.ModelConfig(4, 1, network, quantizer, c.BernoulliPixels(), decoder, binarize=True)
     config = c.Config("mnist", "original", m)
     bits = (np.arange(65536)[:, np.newaxis] >> np.arange(16)) & 1

@@ -13,7 +13,9 @@ from vq_estimator.nn.quantizers import ResidualQuantizer, VectorQuantizer
 @pytest.mark.parametrize("L", [1, 2])
 def test_ema_update_equals_the_oracle(L):
     K, D, decay = 4, 3, 0.9
-    quantizer = VectorQuantizer(VectorQuantizerConfig(K, D, L, EMACodebook(decay, kmeans_steps=0, restart_below=0.0)))
+    quantizer = VectorQuantizer(
+        VectorQuantizerConfig(K, D, L, EMACodebook(decay, kmeans_init_steps=0, dead_entry_threshold=0.0))
+    )
     z_e = latents(L, D)
     out = quantizer(tf.constant(z_e), training=True, step=tf.constant(0, tf.int64))
     update = out.update()
@@ -36,7 +38,9 @@ def test_ema_update_equals_the_oracle(L):
 
 
 def test_an_unused_entry_stays_where_it_is():
-    quantizer = VectorQuantizer(VectorQuantizerConfig(2, 3, 1, EMACodebook(0.5, kmeans_steps=0, restart_below=0.0)))
+    quantizer = VectorQuantizer(
+        VectorQuantizerConfig(2, 3, 1, EMACodebook(0.5, kmeans_init_steps=0, dead_entry_threshold=0.0))
+    )
     out = quantizer(tf.constant(latents(1, 3)), training=True, step=tf.constant(0, tf.int64))
     update, far = out.update(), np.array([[[0, 0, 0], [1e3, 1e3, 1e3]]], np.float32)
     count, total = (v for v in tf.global_variables() if "ema" in v.name)
@@ -49,7 +53,9 @@ def test_an_unused_entry_stays_where_it_is():
         assert session.run(count)[0, 1] < 1e-6
 
 
-@pytest.mark.parametrize("codebook", [EMACodebook(kmeans_steps=0, restart_below=0.1), GradientCodebook(0, 0.1)])
+@pytest.mark.parametrize(
+    "codebook", [EMACodebook(kmeans_init_steps=0, dead_entry_threshold=0.1), GradientCodebook(0, 0.1)]
+)
 def test_a_dead_entry_is_restarted_with_its_statistics(codebook):
     K, D = 4, 3
     quantizer = VectorQuantizer(VectorQuantizerConfig(K, D, 1, codebook), seed=7)
@@ -70,7 +76,7 @@ def test_a_dead_entry_is_restarted_with_its_statistics(codebook):
         assert np.abs(session.run(quantizer.codebook)).max() < 10
 
 
-@pytest.mark.parametrize("codebook", [EMACodebook(kmeans_steps=2), GradientCodebook(kmeans_steps=2)])
+@pytest.mark.parametrize("codebook", [EMACodebook(kmeans_init_steps=2), GradientCodebook(kmeans_init_steps=2)])
 def test_kmeans_start_finds_the_clusters_and_then_leaves_the_codebook_alone(codebook):
     centres = np.array([[10, 0], [0, 10], [-10, 0], [0, -10]], np.float32)
     points = np.repeat(centres, 8, 0) + 0.1 * np.random.RandomState(0).randn(32, 2).astype(np.float32)
@@ -89,7 +95,7 @@ def test_kmeans_start_finds_the_clusters_and_then_leaves_the_codebook_alone(code
         assert np.abs(after - book).max() < (0.5 if isinstance(codebook, EMACodebook) else 1e-9)
 
 
-@pytest.mark.parametrize("codebook", [EMACodebook(kmeans_steps=0), GradientCodebook(restart_below=0.03)])
+@pytest.mark.parametrize("codebook", [EMACodebook(kmeans_init_steps=0), GradientCodebook(dead_entry_threshold=0.03)])
 def test_entries_in_use_are_not_restarted_at_the_start(codebook):
     z_e = np.random.RandomState(0).randn(64, 8, 8, 1, 2).astype(np.float32)  # many vectors for few entries
     quantizer = VectorQuantizer(VectorQuantizerConfig(10, 2, 1, codebook))
@@ -119,7 +125,7 @@ def run_updates(quantizer, z_e, steps, book=None):
 
 def test_ema_update_of_residual_stages_equals_the_oracle():
     L, K, D, decay = 3, 4, 3, 0.9
-    rule = EMACodebook(decay, kmeans_steps=0, restart_below=0.0)
+    rule = EMACodebook(decay, kmeans_init_steps=0, dead_entry_threshold=0.0)
     quantizer = ResidualQuantizer(ResidualQuantizerConfig(K, D, L, rule))
     z_e = latents(1, D)
     book = np.random.RandomState(5).randn(L, K, D).astype(np.float32)
@@ -142,7 +148,7 @@ def test_ema_update_of_residual_stages_equals_the_oracle():
             np.testing.assert_allclose(book, total / count[..., None], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("codebook", [EMACodebook(kmeans_steps=1), GradientCodebook(kmeans_steps=1)])
+@pytest.mark.parametrize("codebook", [EMACodebook(kmeans_init_steps=1), GradientCodebook(kmeans_init_steps=1)])
 def test_kmeans_of_each_stage_is_on_what_the_new_entries_before_it_leave(codebook):
     L, K = 3, 5
     z_e = 3.0 * np.random.RandomState(0).randn(20, 2, 2, 1, 2).astype(np.float32)
@@ -162,7 +168,9 @@ def z_q_of(book, codes, stage):
     return book[stage][codes[..., stage]]
 
 
-@pytest.mark.parametrize("codebook", [EMACodebook(kmeans_steps=0, restart_below=0.1), GradientCodebook(0, 0.1)])
+@pytest.mark.parametrize(
+    "codebook", [EMACodebook(kmeans_init_steps=0, dead_entry_threshold=0.1), GradientCodebook(0, 0.1)]
+)
 def test_a_dead_entry_of_a_stage_is_restarted_on_a_residual_of_that_stage(codebook):
     L, K, D = 3, 4, 3
     z_e = latents(1, D)
@@ -188,6 +196,6 @@ def test_kmeans_of_residual_stages_repeats_its_draws():
     books = []
     for _ in range(2):
         with tf.Graph().as_default():
-            quantizer = ResidualQuantizer(ResidualQuantizerConfig(4, 2, 2, EMACodebook(kmeans_steps=2)), seed=3)
+            quantizer = ResidualQuantizer(ResidualQuantizerConfig(4, 2, 2, EMACodebook(kmeans_init_steps=2)), seed=3)
             books.append(run_updates(quantizer, z_e, 2)[1])
     np.testing.assert_array_equal(*books)

@@ -19,7 +19,7 @@ from vq_estimator.inference.codec import network, work
 from vq_estimator.inference.codec.chunk import Chunk
 from vq_estimator.inference.loaded import Model
 
-SMALL = dict(decoder="autoregressive", decoder_layers=1, decoder_maps=8, decoder_features=8)
+SMALL = dict(decoder="autoregressive", decoder_layers=1, decoder_channels=8, decoder_condition_channels=8)
 # Settings of the run, classes of its prior, and the prior that codes are under.
 CASES = {
     "mse": (dict(), None, "unigram"),

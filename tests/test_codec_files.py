@@ -19,7 +19,7 @@ from vq_estimator.inference.codec import decompression
 from vq_estimator.inference.codec import images as images_lib
 from vq_estimator.inference.codec.container import ENTRY, FIXED, MAGIC
 
-AUTOREGRESSIVE = dict(decoder="autoregressive", decoder_layers=1, decoder_maps=4, decoder_features=4)
+AUTOREGRESSIVE = dict(decoder="autoregressive", decoder_layers=1, decoder_channels=4, decoder_condition_channels=4)
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ SMALL = c.AutoregressiveDecoder("residual", 3, 8, 6)
 
 
 def vqvae(likelihood="logistic_mixture", decoder=SMALL):
-    network = c.NetworkConfig(widths=(8,), residual_blocks=1, initializer="he")
+    network = c.NetworkConfig(hidden_channels=(8,), residual_blocks=1, initializer="he")
     codebook = c.VectorQuantizerConfig(5, 8, 2, c.EMACodebook())
     return VQVAE(c.ModelConfig(S, 3, network, codebook, LIKELIHOODS[likelihood], decoder))
 
@@ -97,7 +97,7 @@ def test_a_seed_decides_the_draw():
 def test_a_codebook_of_one_entry_is_a_model_without_codes():
     config = c.make_config(
         *("cifar10", "original"),
-        **dict(K=1, D=8, image_size=8, codebook="ema", decoder="autoregressive", decoder_maps=4, decoder_layers=1),
+        **dict(K=1, D=8, image_size=8, codebook="ema", decoder="autoregressive", decoder_channels=4, decoder_layers=1),
         **dict(likelihood="logistic"),
     )
     model = VQVAE(config.model)

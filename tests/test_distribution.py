@@ -19,11 +19,13 @@ from vq_estimator.training import distribution, run_folder, trainer, warm_start
 
 MEMBER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "member.py")
 # What is one on all replicas: EMA statistics, k-means start, restart, averages, the clipped norm, flips.
-SETTINGS = dict(preset="tuned", restart_below=0.5, kmeans_steps=3, average_decay=0.9, clip_norm=0.05, flip=True)
+SETTINGS = dict(
+    preset="tuned", dead_entry_threshold=0.5, kmeans_init_steps=3, average_decay=0.9, clip_norm=0.05, flip=True
+)
 SETTINGS.update(K=8, D=16, batch_size=16, max_steps=8, learning_rate=1e-3, save_checkpoints_steps=4, log_steps=4)
 OTHERS = {
-    "residual": dict(preset="tuned", quantizer="residual", L=2, kmeans_steps=3, restart_below=0.5),
-    "gradient": dict(kmeans_steps=2, restart_below=0.5),
+    "residual": dict(preset="tuned", quantizer="residual", L=2, kmeans_init_steps=3, dead_entry_threshold=0.5),
+    "gradient": dict(kmeans_init_steps=2, dead_entry_threshold=0.5),
     "original": dict(),
 }
 
@@ -107,7 +109,7 @@ def test_so_they_are_of_other_codebooks(digits, tmp_path, settings):
 
 
 def test_so_they_are_of_speech_of_which_some_windows_are_told_nothing(spoken_source, tmp_path):
-    given = dict(batch_size=8, wavenet_drop_condition=0.5, max_steps=8, save_checkpoints_steps=8, eval_steps=8)
+    given = dict(batch_size=8, wavenet_condition_dropout=0.5, max_steps=8, save_checkpoints_steps=8, eval_steps=8)
     config = spoken.tiny_config(spoken_source[1], **given)
     trainer.train(config, spoken_source[1], str(tmp_path / "alone"))
     two_replicas_are_one(config, str(tmp_path / "alone"), spoken_source[1], str(tmp_path / "shared"))

@@ -218,9 +218,9 @@ def test_a_disabled_progress_bar_changes_nothing(small_run, digits, evaluated, m
     "settings",
     [
         slow(dict(K=5, D=16, L=2)),
-        slow(dict(K=5, D=16, L=2, gradient="rotation", codebook="ema", kmeans_steps=2)),
-        slow(dict(K=5, D=16, L=3, quantizer="residual", kmeans_steps=2, restart_below=0.1)),
-        dict(K=5, D=16, L=3, quantizer="residual", codebook="ema", kmeans_steps=2),
+        slow(dict(K=5, D=16, L=2, gradient="rotation", codebook="ema", kmeans_init_steps=2)),
+        slow(dict(K=5, D=16, L=3, quantizer="residual", kmeans_init_steps=2, dead_entry_threshold=0.1)),
+        dict(K=5, D=16, L=3, quantizer="residual", codebook="ema", kmeans_init_steps=2),
         slow(dict(quantizer="fsq", levels="5,4,3", L=2)),
     ],
     ids=["vq", "rotation", "residual", "residual-ema", "fsq"],
@@ -234,7 +234,9 @@ def test_cifar10_trains_evaluates_and_exports(tmp_path, settings):
             f.write(np.random.RandomState(n).randint(0, 256, n * 3073).astype(np.uint8).tobytes())
     source = Source(catalogue.CIFAR10._replace(train=40, test=20, validation=10), tuple(paths))
     config = make_config("cifar10", batch_size=8, max_steps=4, save_checkpoints_steps=2, eval_steps=2, **settings)
-    narrow = dataclasses.replace(config.model, network=dataclasses.replace(config.model.network, widths=(16, 16)))
+    narrow = dataclasses.replace(
+        config.model, network=dataclasses.replace(config.model.network, hidden_channels=(16, 16))
+    )
     config = dataclasses.replace(config, dataset_source="cifar10", model=narrow)
     K, L = narrow.quantizer.K, narrow.quantizer.L
     model_dir = str(tmp_path / "run")

@@ -96,7 +96,7 @@ def test_all_10000_test_images_of_mnist(small_run, exported, full_data):
 def test_a_run_in_bfloat16_from_training_to_savedmodel(digits, tmp_path, decoder):
     given = dict(precision="bfloat16", likelihood="logistic_mixture", objective="elbo", codebook="ema", image_size=8)
     if decoder == "autoregressive":
-        given.update(decoder=decoder, decoder_layers=1, decoder_maps=8, decoder_features=8)
+        given.update(decoder=decoder, decoder_layers=1, decoder_channels=8, decoder_condition_channels=8)
     config, model_dir = small_config(digits, max_steps=30, learning_rate=2e-3, **given), str(tmp_path / "run")
     trainer.train(config, digits, model_dir)
     checkpoint = run_folder.find_checkpoint(model_dir)

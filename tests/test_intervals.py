@@ -20,11 +20,12 @@ CODES = c.CodesConfig((16, 16, 1), 512, 0, "mnist", 100, "0" * 64)
 
 
 def of_the_prior(**given):
-    return c.make_prior_config(CODES if "cycles" not in given else dataclasses.replace(CODES, grid=(1, 64, 1)), **given)
+    speech = "stacks" in given
+    return c.make_prior_config(dataclasses.replace(CODES, grid=(1, 64, 1)) if speech else CODES, speech, **given)
 
 
 MAKERS = [lambda d=d, p=p, **given: c.make_config(d, p, **given) for d, p in ALL]
-MAKERS += [of_the_prior, lambda **given: of_the_prior(cycles=1, layers=4, **given)]
+MAKERS += [of_the_prior, lambda **given: of_the_prior(stacks=1, layers=4, **given)]
 
 
 def evaluations(train):
@@ -110,7 +111,7 @@ def test_older_runs_are_read_with_the_intervals_that_they_have():
             text = f.read()
         if "codes" in json.loads(text):
             old = c.from_json(text, path, c.PriorConfig)
-            new = c.make_prior_config(old.codes, max_steps=2 * old.train.max_steps)
+            new = c.make_prior_config(old.codes, bool(old.network.stacks), max_steps=2 * old.train.max_steps)
         else:
             old = c.from_json(text, path)
             new = c.make_config(old.dataset, old.preset, max_steps=2 * old.train.max_steps)
@@ -147,7 +148,7 @@ def test_the_commands_write_so_often_and_go_on_so(forked, tmp_path):
     assert done.status == 0 and intervals_in(run) == dict(first, log_steps=3), done.stderr
     assert steps_of(os.path.join(run, "eval_validation"), "loss/total") == validations + [1200, 1400]
 
-    flags = ["--model_dir=" + run, "--layers=1", "--maps=2", "--embedding=2", "--batch_size=1"]
+    flags = ["--model_dir=" + run, "--layers=1", "--channels=2", "--embedding=2", "--batch_size=1"]
     done = forked.script("train_prior", *flags, "--max_steps=40")
     assert done.status == 0, done.stderr
     first = intervals_in(prior)

@@ -138,7 +138,7 @@ def test_prior_samples_and_comparison(trained, forked, tmp_path):
     folder, _ = trained
     done = forked.script("sample", "--model_dir=" + folder)
     assert done.status == 1 and "has none; train it with train_prior.py" in done.stderr
-    flags = ["--model_dir=" + folder, "--class_conditional", "--layers=1", "--maps=8", "--eval_steps=20"]
+    flags = ["--model_dir=" + folder, "--class_conditional", "--layers=1", "--channels=8", "--eval_steps=20"]
     done = forked.script("train_prior", *flags, "--save_checkpoints_steps=20", "--max_steps=40")
     assert done.status == 0 and "Traceback" not in done.stderr, done.stderr
     assert "step 40: validation" in done.stderr and "bits/dim, rate (trained prior)" in done.stdout
@@ -148,7 +148,7 @@ def test_prior_samples_and_comparison(trained, forked, tmp_path):
             assert json.load(f)["prior"]["bits_per_image"] > 0
     again = forked.script("train_prior", *flags, "--save_checkpoints_steps=20", "--max_steps=40")
     assert again.status == 0 and "is at step 40 of 40 already" in again.stderr
-    other = forked.script("train_prior", *flags[:1], "--layers=1", "--maps=8")
+    other = forked.script("train_prior", *flags[:1], "--layers=1", "--channels=8")
     assert other.status == 1 and "codes.classes: 10 in the run, 0 asked for" in other.stderr
 
     out = str(tmp_path / "samples.png")

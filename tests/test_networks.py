@@ -88,8 +88,8 @@ def test_the_encoders_linear_path_starts_as_a_cosine_transform():
 def test_a_decoder_with_a_linear_path_starts_linear():
     """Each position reaches twice as far as its block; what the networks add to it starts at 0, and has a gradient."""
     config = c.NetworkConfig((8, 6), residual_blocks=1, initializer="he", linear_path=True)
-    for network in (config, dataclasses.replace(config, output_width=5)):
-        decoder = Decoder(network, 7, name=f"decoder_{network.output_width}")
+    for network in (config, dataclasses.replace(config, output_channels=5)):
+        decoder = Decoder(network, 7, name=f"decoder_{network.output_channels}")
         z = tf.placeholder(tf.float32, [1, 4, 4, 5])
         y = decoder(z)
         last = [v for v in decoder.trainable_variables if v.op.name.split("/")[1] in ("to_pixels", "conv_transpose_2")]

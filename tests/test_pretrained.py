@@ -197,7 +197,7 @@ def test_prepare_resizes_as_the_data_was(digits, small_run):
 def with_size(config, size):
     import dataclasses
 
-    network = dataclasses.replace(config.model.network, widths=(16,))
+    network = dataclasses.replace(config.model.network, hidden_channels=(16,))
     return dataclasses.replace(config, model=dataclasses.replace(config.model, image_size=size, network=network))
 
 

@@ -33,7 +33,7 @@ def vqvae_run(digits, tmp_path_factory):
 def prior_config(vqvae_run, digits, classes=0, **settings):
     config, model_dir, _ = vqvae_run
     of = extraction.codes_config(config, run_folder.find_checkpoint(model_dir), digits, classes > 0)
-    given = dict(layers=2, maps=16, max_steps=150, save_checkpoints_steps=50, eval_steps=150, learning_rate=5e-3)
+    given = dict(layers=2, channels=16, max_steps=150, save_checkpoints_steps=50, eval_steps=150, learning_rate=5e-3)
     given.update(settings)
     return c.make_prior_config(of, **given)
 

@@ -18,7 +18,13 @@ CASES = {
     "factorised": ({}, lambda: codec_runs.images(6, 8, 1)),
     "with a prior": (dict(classes=3), lambda: codec_runs.images(6, 8, 1)),
     "autoregressive": (
-        dict(decoder="autoregressive", decoder_layers=1, decoder_maps=8, decoder_features=8, likelihood="categorical"),
+        dict(
+            decoder="autoregressive",
+            decoder_layers=1,
+            decoder_channels=8,
+            decoder_condition_channels=8,
+            likelihood="categorical",
+        ),
         lambda: codec_runs.images(6, 8, 1),
     ),
     "speech": (dict(dataset="wav"), lambda: codec_runs.sounds([40, 90, 64])),

@@ -49,7 +49,7 @@ RUNS = {
     "one codebook": dict(),
     "two codebooks": dict(preset="tuned", L=2),
     "residual": dict(preset="tuned", quantizer="residual", L=2),
-    "fsq, which has no codebook variable": dict(quantizer="fsq", K=None, D=None, levels="3,2", widths="4,8,8"),
+    "fsq, which has no codebook variable": dict(quantizer="fsq", K=None, D=None, levels="3,2", hidden_channels="4,8,8"),
     "one entry": dict(K=1),
 }
 

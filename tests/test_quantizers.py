@@ -29,17 +29,23 @@ every = pytest.mark.parametrize("config", CONFIGS, ids=str)
 
 
 def latents(config):
-    return np.random.RandomState(0).randn(B, H, W, config.vectors, config.D).astype(np.float32)
+    return np.random.RandomState(0).randn(B, H, W, config.vectors_per_position, config.D).astype(np.float32)
 
 
 @every
 def test_shapes_and_types(config):
-    assert config.features == config.vectors * config.D
+    assert config.latent_channels == config.vectors_per_position * config.D
     quantizer = quantizers.make(config)
-    z_e = tf.placeholder(tf.float32, [None, H, W, config.vectors, config.D])
+    z_e = tf.placeholder(tf.float32, [None, H, W, config.vectors_per_position, config.D])
     for out in (quantizer(z_e, False), quantizer(z_e, True, tf.constant(0, tf.int64))):
         assert out.codes.dtype == tf.int32 and out.codes.shape.as_list() == [None, H, W, config.L]
-        assert out.z_q.dtype == tf.float32 and out.z_q.shape.as_list() == [None, H, W, config.vectors, config.D]
+        assert out.z_q.dtype == tf.float32 and out.z_q.shape.as_list() == [
+            None,
+            H,
+            W,
+            config.vectors_per_position,
+            config.D,
+        ]
         assert quantizer.lookup(out.codes).shape.as_list() == out.z_q.shape.as_list()
         assert out.commitment.shape.as_list() == out.codebook.shape.as_list() == [None]
 
@@ -51,7 +57,7 @@ def test_names_and_shapes_of_variables(config):
     want = {}
     if not isinstance(config, FiniteScalarConfig):
         want["quantizer/codebook"] = [config.L, config.K, config.D]
-        if config.codebook.restart_below > 0:
+        if config.codebook.dead_entry_threshold > 0:
             want["quantizer/ema_count"] = [config.L, config.K]
         if isinstance(config.codebook, EMACodebook):
             want["quantizer/ema_sum"] = [config.L, config.K, config.D]

@@ -72,7 +72,7 @@ def tensor(value, info):
 def models(tmp_path_factory):
     """Name to folder of SavedModels with each form of each signature."""
     base, folders = tmp_path_factory.mktemp("served"), {}
-    draws = dict(decoder="autoregressive", decoder_layers=1, decoder_maps=8, likelihood="logistic_mixture")
+    draws = dict(decoder="autoregressive", decoder_layers=1, decoder_channels=8, likelihood="logistic_mixture")
     for name, settings in (("numbers", dict(classes=0)), ("labels", dict(classes=10)), ("draws", draws)):
         run = write_run(base / (name + "_run"), K=20, image_size=24, **settings)  # 3 x 3 codes of 20, as on the page
         config, checkpoint = run_folder.load_config(run), run_folder.find_checkpoint(run)

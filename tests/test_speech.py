@@ -24,9 +24,16 @@ from vq_estimator.nn.likelihoods import pixels
 from vq_estimator.training import prior_trainer, run_folder, trainer
 
 RATE, STRIDE, K = 8000, 64, 8
-SMALL = dict(widths=(8,) * 6, residual_blocks=1, K=K, D=8, window=512, batch_size=2, average_decay=0.9)
-SMALL.update(wavenet_cycles=1, wavenet_layers=4, wavenet_maps=8, wavenet_skip=8, wavenet_features=8, learning_rate=5e-3)
-SMALL.update(wavenet_drop_condition=0.2)
+SMALL = dict(hidden_channels=(8,) * 6, residual_blocks=1, K=K, D=8, window=512, batch_size=2, average_decay=0.9)
+SMALL.update(
+    wavenet_stacks=1,
+    wavenet_layers=4,
+    wavenet_channels=8,
+    wavenet_skip_channels=8,
+    wavenet_condition_channels=8,
+    learning_rate=5e-3,
+)
+SMALL.update(wavenet_condition_dropout=0.2)
 SMALL.update(max_steps=30, warmup_steps=1, save_checkpoints_steps=15, eval_steps=15, save_summary_steps=15)
 
 
@@ -66,10 +73,10 @@ def with_prior(run, source):
     """The same, once a prior is trained on speakers."""
     config, checkpoint, model_dir = run
     of = extraction.codes_config(config, checkpoint, source, True, "speaker")
-    given = dict(cycles=1, layers=3, maps=8, embedding=4, max_steps=20, save_checkpoints_steps=10, eval_steps=10)
+    given = dict(layers=3, channels=8, embedding=4, max_steps=20, save_checkpoints_steps=10, eval_steps=10)
     codes = extraction.extract(config, checkpoint, source, model_dir)
     codes = {split: extraction.condition_labels(found, "speaker", 1) for split, found in codes.items()}
-    prior_config = c.make_prior_config(of, batch_size=4, **given)
+    prior_config = c.make_prior_config(of, True, batch_size=4, **given)
     prior_trainer.train(prior_config, codes["train"], codes["validation"], model_dir)
     return run
 
@@ -92,7 +99,7 @@ def test_configuration_round_trip_and_what_images_have_alone():
         (dict(likelihood="mse"), "likelihood: got 'mse', expected no value: fsdd has no such setting"),
         (dict(downsampling=48), "downsampling: got 48, expected a power of 2"),
         (dict(window=100), "window: got 100, expected a multiple of 64"),
-        (dict(widths="8,8", downsampling=8), "widths: got .* expected 3 numbers"),
+        (dict(hidden_channels="8,8", downsampling=8), "widths: got .* expected 3 numbers"),
     ):
         with pytest.raises(VQError, match=message):
             c.make_config("fsdd", **given)
@@ -144,7 +151,7 @@ def test_a_sample_depends_on_its_codes_its_speaker_and_the_past():
 
 
 def test_of_some_windows_training_drops_the_condition():
-    m = c.with_data(c.make_config("wav", **dict(SMALL, wavenet_drop_condition=0.4)), "x", ("a", "b")).model
+    m = c.with_data(c.make_config("wav", **dict(SMALL, wavenet_condition_dropout=0.4)), "x", ("a", "b")).model
     vqvae = VQVAE(m)
     x = tf.constant(np.random.RandomState(0).randint(0, 256, (1, 1, 128, 1)).repeat(200, 0).astype(np.uint8))
     z_q, who = tf.constant(np.random.RandomState(1).randn(200, 1, 2, 1, 8).astype(np.float32)), [0, 1] * 100
@@ -277,7 +284,7 @@ def test_guidance_is_of_runs_that_were_trained_for_it(model, monkeypatch):
         with pytest.raises(VQError, match=f"guidance: got {wrong}, expected a number from 0 to 100"):
             model.decode(codes, 0, guidance=wrong)
     m = model.config.model
-    without = dataclasses.replace(m, decoder=dataclasses.replace(m.decoder, drop_condition=0.0))
+    without = dataclasses.replace(m, decoder=dataclasses.replace(m.decoder, condition_dropout=0.0))
     monkeypatch.setattr(model, "config", dataclasses.replace(model.config, model=without))
     np.testing.assert_array_equal(model.decode(codes, 0, seed=5, guidance=1.0), plain)
     with pytest.raises(VQError, match="guidance: got 3.0, expected 1: the run was trained without --wavenet_drop_cond"):

@@ -109,8 +109,8 @@ STEPS = [
 OTHERS = {
     "autoregressive": [
         *("--dataset=mnist", "--preset=tuned", "--image_size=8", "--L=2", "--quantizer=residual", "--K=8", "--D=8"),
-        *("--decoder=autoregressive", "--decoder_layers=1", "--decoder_maps=8", "--decoder_features=8"),
-        *("--likelihood=logistic_mixture", "--objective=elbo", "--restart_below=0.5"),
+        *("--decoder=autoregressive", "--decoder_layers=1", "--decoder_channels=8", "--decoder_condition_channels=8"),
+        *("--likelihood=logistic_mixture", "--objective=elbo", "--dead_entry_threshold=0.5"),
     ],
     "speech": ["--dataset=wav", *(f"--{name}={value}" for name, value in spoken.TINY.items() if "steps" not in name)],
 }
@@ -127,7 +127,7 @@ def test_so_do_other_models(forked, spoken_source, tmp_path, model):
 
 @pytest.mark.slow
 def test_so_does_a_prior(forked, small_run, tmp_path):
-    flags = ["--class_conditional", "--layers=2", "--maps=8", "--dropout=0.2", *STEPS]
+    flags = ["--class_conditional", "--layers=2", "--channels=8", "--dropout=0.2", *STEPS]
     found = []
     for name, moments in (("alone", []), ("killed", ["save:2:0.002", "step:3", "evaluate:0.1"])):
         shutil.copytree(small_run[1], str(tmp_path / name))

@@ -62,7 +62,7 @@ def test_a_run_leaves_checkpoints_config_best_and_summaries(small_run):
 
 # `make test` has test_survival.py, where a run goes on after a kill.
 @pytest.mark.slow
-@pytest.mark.parametrize("settings", [dict(), dict(preset="tuned", kmeans_steps=5, restart_below=0.3)])
+@pytest.mark.parametrize("settings", [dict(), dict(preset="tuned", kmeans_init_steps=5, dead_entry_threshold=0.3)])
 def test_a_resumed_run_comes_to_the_same_weights(digits, tmp_path, settings):
     config = small_config(digits, max_steps=40, save_checkpoints_steps=20, **settings)
     straight, halved = str(tmp_path / "a"), str(tmp_path / "b")
@@ -260,7 +260,9 @@ class SeenSteps(tf.train.SessionRunHook):
 def test_steps_between_two_rounds_are_the_same_steps(digits, tmp_path, monkeypatch):
     monkeypatch.setattr(hooks.Steps, "MOST_SECONDS", 1e9)
     schedule = dict(log_steps=9, save_checkpoints_steps=20, save_summary_steps=14, eval_steps=40)
-    config = small_config(digits, max_steps=60, preset="tuned", restart_below=0.3, kmeans_steps=3, **schedule)
+    config = small_config(
+        digits, max_steps=60, preset="tuned", dead_entry_threshold=0.3, kmeans_init_steps=3, **schedule
+    )
     found = {}
     for of_rounds in (False, True):
         seen, folder = SeenSteps(of_rounds), str(tmp_path / str(of_rounds))

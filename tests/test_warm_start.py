@@ -43,7 +43,7 @@ def test_it_begins_with_the_averages_where_there_are_some(autoregressive_run, di
 
 def test_a_gradient_codebook_begins_an_ema_one_with_its_entries(small_run, digits, tmp_path):
     _, model_dir = small_run
-    config = small_config(digits, max_steps=1, codebook="ema", kmeans_steps=0, restart_below=0)
+    config = small_config(digits, max_steps=1, codebook="ema", kmeans_init_steps=0, dead_entry_threshold=0)
     source, warm = tensors(run_folder.find_checkpoint(model_dir).path), warm_start.of_run(model_dir)
     found = first_checkpoint(config, digits, tmp_path / "run", warm)
     for name in ("codebook", "ema_sum"):
@@ -59,7 +59,7 @@ def test_what_does_not_fit_begins_anew(small_run, digits, tmp_path, caplog):
     source = tensors(run_folder.find_checkpoint(model_dir).path)
     assert began["quantizer/codebook"].shape == (1, 9, 16)
     np.testing.assert_array_equal(began["encoder/conv_1/w"], source["encoder/conv_1/w"])
-    assert "; new: quantizer/codebook" in caplog.text and "--kmeans_steps=10 starts it" in caplog.text
+    assert "; new: quantizer/codebook" in caplog.text and "--kmeans_init_steps=10 starts it" in caplog.text
     # Resumed it goes on by itself, and the source may be gone.
     longer = dataclasses.replace(other, train=dataclasses.replace(other.train, max_steps=2))
     assert trainer.train(longer, digits, str(tmp_path / "run")).step == 2
@@ -67,7 +67,7 @@ def test_what_does_not_fit_begins_anew(small_run, digits, tmp_path, caplog):
 
 def test_a_provided_model_warms_up(digits, tmp_path):
     config = make_config("mnist", "tuned", K=20, D=64, warm_start="mnist", max_steps=1)
-    assert config.model.quantizer.codebook.kmeans_steps == 0
+    assert config.model.quantizer.codebook.kmeans_init_steps == 0
     config = dataclasses.replace(config, dataset_source=digits.spec.name)
     warm = warm_start.of_run(pretrained.folder("mnist"))
     began, source = first_checkpoint(config, digits, tmp_path / "run", warm), tensors(warm.path)
@@ -84,7 +84,7 @@ def test_a_source_that_fits_nowhere_is_one_line(small_run, digits, tmp_path):
 
 
 def test_the_flags_of_k_means():
-    assert make_config("mnist", "tuned").model.quantizer.codebook.kmeans_steps == 10
-    asked = make_config("mnist", "tuned", warm_start="x", kmeans_steps=3)
-    assert asked.model.quantizer.codebook.kmeans_steps == 3 and asked.warm_start == "x"
+    assert make_config("mnist", "tuned").model.quantizer.codebook.kmeans_init_steps == 10
+    asked = make_config("mnist", "tuned", warm_start="x", kmeans_init_steps=3)
+    assert asked.model.quantizer.codebook.kmeans_init_steps == 3 and asked.warm_start == "x"
     assert make_config("mnist", "tuned", warm_start="x", quantizer="fsq").warm_start == "x"

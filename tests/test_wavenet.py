@@ -97,7 +97,7 @@ GRID, K = (1, 3, 2), 3
 
 def prior(classes=0, **given):
     codes = CodesConfig(GRID, K, classes, "x", 1, "f", "speaker" if classes else "class")
-    return CodePrior(PriorNetworkConfig(layers=2, maps=8, embedding=4, cycles=1, **given), codes)
+    return CodePrior(PriorNetworkConfig(layers=2, channels=8, embedding=4, stacks=1, **given), codes)
 
 
 @pytest.mark.parametrize("classes", [0, 2])

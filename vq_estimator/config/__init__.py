@@ -61,7 +61,7 @@ from vq_estimator.config.run import (
     as_resumed,
     with_data,
 )
-from vq_estimator.config.serialization import differences, from_json, to_dict, to_json
+from vq_estimator.config.serialization import differences, from_json, read_config, to_dict, to_json
 from vq_estimator.config.speech import SpeechConfig, WaveNetConfig
 from vq_estimator.config.training import (
     OBJECTIVES,
@@ -136,6 +136,7 @@ __all__ = [
     "make_prior_config",
     "numpy_implementation",
     "override",
+    "read_config",
     "settings_of",
     "to_dict",
     "to_json",

@@ -10,7 +10,7 @@ from typing import Any, List, Sequence, Tuple
 
 import numpy as np
 
-from vq_estimator.config.checks import MOST, check
+from vq_estimator.config.checks import MAX_INT, check
 from vq_estimator.errors import VQError
 
 
@@ -18,7 +18,7 @@ def _is_integer(value: Any) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
-def integer(field: str, value: Any, low: int = 0, high: int = MOST, want: str = "") -> int:
+def integer(field: str, value: Any, low: int = 0, high: int = MAX_INT, want: str = "") -> int:
     """An integer from `low` to `high`, both included.
 
     Raises:

@@ -178,7 +178,7 @@ class Setting(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A variant: its configuration, and as "module:Class" what implements it in TensorFlow, and in NumPy for the codec."""
+    """A variant: its configuration, and as "module:Class" its implementations, in NumPy for the codec."""
 
     config: Type
     tensorflow: str
@@ -248,7 +248,7 @@ def variant(default: Any, registry: Registry) -> Any:
 
 
 class Settings:
-    """Base of the dataclasses whose fields are settings: each value is checked at construction, then `check` is called."""
+    """Base of the dataclasses whose fields are settings. Construction checks each value, then calls `check`."""
 
     def __post_init__(self):
         for field in dataclasses.fields(self):

@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import MISSING
-from typing import Any, Tuple, Union
+from typing import Any, ClassVar, Dict, Tuple, Union
 
 from vq_estimator.config.checks import MAX_CHANNELS, MAX_LAYERS, check
 from vq_estimator.config.fields import (
@@ -144,7 +144,7 @@ class FiniteScalarConfig(_Quantizer):
     """`L` groups of numbers, each rounded to one of a few levels (Mentzer et al. 2023); there is no codebook."""
 
     # What the levels decide: a given value has to agree.
-    derived = {"K": "the product of the levels of fsq", "D": "the number of levels of fsq"}
+    derived: ClassVar[Dict[str, str]] = {"K": "the product of the levels of fsq", "D": "the number of levels of fsq"}
 
     levels: Tuple[int, ...] = setting(
         (8, 5, 5, 5),

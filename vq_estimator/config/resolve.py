@@ -9,6 +9,7 @@ from vq_estimator.config.fields import Registry, declarations, settings_of, type
 from vq_estimator.config.intervals import resolve_intervals
 from vq_estimator.config.presets import PRESETS_OF, preset_of
 from vq_estimator.config.quantizer import VectorQuantizerConfig
+from vq_estimator.config.renamed import NEW_NAMES
 from vq_estimator.config.run import DATASETS, PRESETS, Config
 from vq_estimator.errors import VQError
 
@@ -89,6 +90,8 @@ def _refuse(name: str, value: Any, config: Any) -> None:
     """Raises VQError: the setting is unknown, or another variant than the configuration's has it."""
     chains = [chain for flag, _, chain in declarations(type(config)) if flag == name]
     if not chains:
+        if name in NEW_NAMES:
+            raise VQError(f"{name}: got {value!r}, expected no value: this setting is called {NEW_NAMES[name]} now")
         raise VQError(f"unknown setting {name!r}; expected one of those in docs/settings.md")
     chosen = dict(_choices(config))
     missing = []  # the choice by which each declaration is out of reach: (how deep, its registry, name)

@@ -14,6 +14,7 @@ from vq_estimator.config.run import RESUMABLE, Config
 from vq_estimator.config.speech import WaveNetConfig
 from vq_estimator.errors import VQError
 
+MAX_BYTES = 1 << 20  # of a file
 # Keys of version 0.1.0, and what they are called now.
 _CODEBOOK = {"kmeans_steps": "kmeans_init_steps", "restart_below": "dead_entry_threshold"}
 OLD_KEYS = {
@@ -61,6 +62,21 @@ def from_json(text: str, where: str = "config.json", kind: Any = Config) -> Any:
         raise
     except (ValueError, RecursionError) as e:
         raise VQError(f"{where}: not JSON: {e}") from None
+
+
+def read_config(path: str, kind: Any = Config) -> Any:
+    """The configuration in a JSON file.
+
+    Raises:
+      VQError: the file can't be read, or holds none.
+    """
+    try:
+        with open(path, encoding="utf-8") as f:
+            text = f.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as e:
+        raise VQError(f"config: {path!r} can't be read ({getattr(e, 'strerror', None) or e})") from None
+    check(len(text) <= MAX_BYTES, "config", path, f"a file of at most {MAX_BYTES:,} bytes")
+    return from_json(text, path, kind)
 
 
 def _parse_object(kind: Any, data: Any, where: str) -> Any:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import MISSING
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, ClassVar, Dict, Optional, Tuple
 
 from vq_estimator.config.checks import MAX_CHANNELS, MAX_LAYERS, check
 from vq_estimator.config.fields import SPEECH, Integer, Number, Registry, Row, Setting, Settings, setting, variant
@@ -68,7 +68,7 @@ class SpeechConfig(Settings):
 
     without = ("residual_relu", "output_channels", "linear_path", "flip")  # settings that only images have
     # Settings that stand for others, see `derive`.
-    shorthands = {
+    shorthands: ClassVar[Dict[str, Setting]] = {
         "downsampling": Setting(Integer(1, 2**16), "samples per code, a power of 2: so many stride-2 layers", SPEECH)
     }
 
@@ -91,7 +91,7 @@ class SpeechConfig(Settings):
         check(fits, "speakers", self.speakers, f"at most {MAX_SPEAKERS} names, each once")
 
     def derive(self, given: Dict[str, Any]) -> None:
-        """Puts the settings that `downsampling` stands for into `given`: the encoder's layers, and a window they fit."""
+        """Puts into `given` what `downsampling` stands for: the encoder's layers, and a window that they fit."""
         down = given.pop("downsampling", None)
         if down is not None:
             ok = isinstance(down, int) and 2 <= down <= 2**16 and down & (down - 1) == 0

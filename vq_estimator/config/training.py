@@ -49,7 +49,7 @@ class ObjectiveConfig(Settings):
 class OptimizerConfig(Settings):
     """Adam and the schedule of its learning rate.
 
-    The rate rises linearly in the warm-up, is multiplied by `decay_rate` every `decay_steps` steps (smoothly), and falls
+    The rate rises linearly in the warm-up, is multiplied by `decay_rate` every `decay_steps` steps, smoothly, and falls
     linearly to 1 % of itself in the final decay.
     """
 

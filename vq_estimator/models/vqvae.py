@@ -31,7 +31,7 @@ class VQVAEOutput(NamedTuple):
     """One pass over a batch.
 
     Attributes:
-      z_e: float32 [B, h, w, P, D], P vectors at each position (`config.quantizer.vectors_per_position`: L, or 1 under residual).
+      z_e: float32 [B, h, w, P, D], P vectors per position (`quantizer.vectors_per_position`: L, or 1 under residual).
       quantized: codes, z_q, the two terms and the update.
       likelihood: p(x | z_q); under an autoregressive decoder each pixel's given the pixels of the batch before it.
     """

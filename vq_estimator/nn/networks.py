@@ -1,7 +1,7 @@
 """Encoder and decoder: strided convolutions and residual blocks, tf-vqvae's networks among them.
 
-tf-vqvae's MNIST network is `hidden_channels=(D/4, D/2, D)` without residual blocks, its CIFAR-10 network `hidden_channels=(D, D)` with 2,
-its ImageNet network `hidden_channels=(D/2, D)` with 4 and `residual_relu`.
+tf-vqvae's MNIST network has `hidden_channels=(D/4, D/2, D)` and no residual blocks, its CIFAR-10 network
+`hidden_channels=(D, D)` and 2 blocks, its ImageNet network `hidden_channels=(D/2, D)`, 4 blocks and `residual_relu`.
 A sequence is an image of one row, and its encoder has kernels of one row.
 Variables are float32; the arithmetic of the layers is `dtype`.
 """

@@ -56,9 +56,15 @@ def exact_speech(name, shape, weights):
 
 def main():
     tf.disable_eager_execution()
-    small = dict(decoder_layers=1, decoder_maps=4, decoder_features=4, decoder_kind="residual", widths=(4, 4))
+    small = dict(
+        decoder_layers=1,
+        decoder_channels=4,
+        decoder_condition_channels=4,
+        decoder_kind="residual",
+        hidden_channels=(4, 4),
+    )
     cases = {
-        "factorised": dict(dataset="mnist", K=5, D=4, likelihood="gaussian", widths=(4, 4), classes=None),
+        "factorised": dict(dataset="mnist", K=5, D=4, likelihood="gaussian", hidden_channels=(4, 4), classes=None),
         "autoregressive": dict(
             dataset="cifar10",
             K=6,

@@ -44,7 +44,7 @@ class Pixels:
 def for_likelihood(likelihood: c.LikelihoodConfig, channels: int, scale: Optional[float]) -> Callable[..., Pixels]:
     """What makes Pixels of a decoder's output [n, outputs]; `scale` is the fitted one of the likelihood "mse"."""
     kind = c.numpy_implementation(likelihood)
-    if scale is not None:
+    if isinstance(likelihood, c.MSE):
         return functools.partial(kind, scale=scale)
     return functools.partial(kind, channels=channels, **dataclasses.asdict(likelihood))
 

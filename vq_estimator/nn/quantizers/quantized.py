@@ -6,7 +6,7 @@ import tensorflow.compat.v1 as tf
 
 
 class Quantized(NamedTuple):
-    """What a quantizer gives; P vectors of D numbers at each position (`QuantizerConfig.vectors_per_position`), L codes.
+    """The output of a quantizer: P vectors of D numbers (`vectors_per_position`) and L codes at each position.
 
     Attributes:
       codes: int32 [B, h, w, L].

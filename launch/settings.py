@@ -1,0 +1,45 @@
+"""The flags of a script that are settings of a run, made from what `vq_estimator.config` declares."""
+
+from typing import Any, Dict, List, Tuple, Type
+
+from vq_estimator import config as config_lib
+from vq_estimator.config.fields import GROUPS
+from vq_estimator_launch.shell import FLAGS, Group
+
+_NAMES: List[str] = []
+
+
+def define(cls: Type, only: Tuple[str, ...] = ()) -> None:
+    """Defines a flag for every setting that a configuration of class `cls` may have, in groups; none has a default.
+
+    `only`: the settings that the script has; (): all.
+    """
+    declared = {}
+    for flag, setting, _ in config_lib.declarations(cls):
+        declared.setdefault(flag, setting)
+    for title in GROUPS:
+        names = [flag for flag, setting in declared.items() if setting.group == title and flag in (only or declared)]
+        group = Group(title) if names else None
+        for flag in names:
+            kind = declared[flag].kind
+            values = (kind.names,) if kind.flag == "enum" else ()
+            getattr(group, kind.flag)(flag, None, *values, declared[flag].help)
+            _NAMES.append(flag)
+
+
+def given() -> Dict[str, Any]:
+    """The settings that were given, by the names of their flags."""
+    return {name: FLAGS[name].value for name in _NAMES if FLAGS[name].value is not None}
+
+
+def resolved(config: Any) -> Dict[str, str]:
+    """The values of a configuration's settings as --help shows them, by the names of their flags."""
+    return {found.flag: _text(found.value) for found in config_lib.settings_of(config)}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return ",".join(str(n) for n in value)
+    return "none" if value is None else str(value)
