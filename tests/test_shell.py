@@ -61,7 +61,7 @@ def test_a_tilde_is_expanded(server, environment, small_run, tmp_path):
     assert os.listdir(str(tmp_path / "work")) == []
     with_data = server.within(dict(environment, HOME=str(tmp_path / "home"), VQ_DATA_DIR="~/none", VQ_CACHE_DIR=""))
     line = last_line(with_data.script("train", "--dataset=images", cwd=tmp_path / "work"))
-    assert line.endswith(f"data_dir: got {str(tmp_path / 'home' / 'none')!r}, which is no folder")
+    assert f"data_dir: got {str(tmp_path / 'home' / 'none')!r}, which is no folder" in line
     urls = server.within(dict(environment, VQ_DATA_DIR="gs://bucket"))
     assert urls.script("train", cwd=tmp_path / "work").one_line("train").startswith("VQ_DATA_DIR: got 'gs://bucket'")
     empty = server.within(dict(environment, VQ_DATA_DIR=""))
@@ -114,9 +114,8 @@ def test_a_flag_file_in_any_locale(server, environment, tmp_path, encoding):
         for given in (["--flagfile=flags.txt"], ["--flagfile", "flags.txt"], ["-flagfile=outer"]):
             line = commands.script("evaluate", *given, cwd=tmp_path).one_line("evaluate")
             assert line.startswith("model_dir: got 'лог', expected a run folder")
-        assert (
-            commands.script("evaluate", *given, "--split=x", cwd=tmp_path).one_line("evaluate").startswith("flag --spl")
-        )
+        done = commands.script("evaluate", *given, "--split=x", cwd=tmp_path)
+        assert done.one_line("evaluate").startswith("flag --split=x")
 
 
 def test_a_flag_file_that_can_not_be_read(forked, tmp_path):
@@ -154,10 +153,8 @@ def test_names_that_the_encoding_lacks(server, environment, small_run, tmp_path)
     out, export = str(tmp_path / "漢字"), os.path.join(ROOT, "launch", "export.py")
     done = run([export, "--model_dir=" + small_run[1], "--export_dir=" + out], ascii_only)
     assert done.returncode == 0 and b"\\u6f22\\u5b57" in done.stdout and b"Trace" not in done.stderr, done.stderr
-    script = (
-        f"import os, subprocess, sys; sys.exit(subprocess.call([sys.executable, {export!r}, b'--model_dir=\\xff']))"
-    )
-    done = subprocess.run([sys.executable, "-c", script], env=ascii_only, capture_output=True)
+    arguments = [sys.executable.encode(), export.encode(), b"--model_dir=\xff", b"--export_dir=x"]
+    done = subprocess.run(arguments, env=ascii_only, capture_output=True)
     assert done.returncode == 1 and done.stderr.count(b"\n") == 1 and b"Trace" not in done.stderr
 
 
