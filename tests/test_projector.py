@@ -12,6 +12,7 @@ from google.protobuf import text_format
 from PIL import Image
 from tensorboard.plugins.projector import projector_plugin
 from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
+from test_run_folder import overwrite_with
 
 from vq_estimator import drawing
 from vq_estimator.inference import exploration, projector
@@ -148,6 +149,6 @@ def test_overwrite_removes_it_with_the_run(small_run, digits, tmp_path):
     checkpoint, model_dir = run_folder.find_checkpoint(trained_dir), str(tmp_path / "run")
     run_folder.prepare(model_dir, config)
     projector.write(config, checkpoint, calibrate(config, checkpoint, digits, trained_dir), model_dir)
-    run_folder.prepare(model_dir, config, overwrite=True)
+    overwrite_with(model_dir, config)
     assert os.listdir(model_dir) == ["config.json"]
     assert json.load(open(os.path.join(model_dir, "config.json")))["dataset_source"] == "mnist-5k"

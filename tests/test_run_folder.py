@@ -6,8 +6,9 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from vq_estimator import config as config_lib
+from vq_estimator.config import Config
 from vq_estimator.errors import VQError
-from vq_estimator.training import run_folder
+from vq_estimator.training import beginning, run_folder
 
 
 def save(folder, step):
@@ -16,6 +17,14 @@ def save(folder, step):
         tf.get_variable("beta1_power", initializer=0.9, use_resource=True)  # without it: weights alone
         session.run(tf.global_variables_initializer())
         return tf.train.Saver().save(session, os.path.join(str(folder), "model.ckpt"), global_step=step)
+
+
+def overwrite_with(folder, config):
+    """Has the folder hold a new run in the place of the old one; the step that it starts from."""
+    with beginning.Beginning(folder, Config, overwrite=True) as begun:
+        step = run_folder.prepare(folder, config, begun.replaces)
+        begun.commit()
+        return step
 
 
 def test_a_new_folder_gets_its_config_and_a_run_is_resumed(tmp_path):
@@ -38,7 +47,7 @@ def test_another_run_is_refused_with_the_difference_shown_and_left_as_it_was(tmp
     ):
         run_folder.prepare(folder, config_lib.make_config("mnist", K=5))
     assert before == {n: os.stat(os.path.join(folder, n)).st_mtime_ns for n in os.listdir(folder)}
-    assert run_folder.prepare(folder, config_lib.make_config("mnist", K=5), overwrite=True) == 0
+    assert overwrite_with(folder, config_lib.make_config("mnist", K=5)) == 0
     assert run_folder.latest_checkpoint(folder) is None
 
 
@@ -56,7 +65,8 @@ def test_a_run_without_data_gets_the_first_that_it_is_given_and_keeps_it(tmp_pat
 def test_a_folder_that_is_no_run_is_never_touched(tmp_path, overwrite):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(VQError, match="which is not empty and no run"):
-        run_folder.prepare(str(tmp_path), config_lib.make_config("mnist"), overwrite)
+        with beginning.Beginning(str(tmp_path), Config, overwrite) as begun:
+            run_folder.prepare(str(tmp_path), config_lib.make_config("mnist"), begun.replaces)
     assert os.listdir(str(tmp_path)) == ["thesis.txt"]
 
 
@@ -65,7 +75,7 @@ def test_overwrite_leaves_the_folders_of_other_programs_alone(tmp_path, content)
     (tmp_path / "config.json").write_text(content)
     (tmp_path / "eval").mkdir()
     with pytest.raises(VQError, match="whose config.json is not of a run"):
-        run_folder.prepare(str(tmp_path), config_lib.make_config("mnist"), overwrite=True)
+        overwrite_with(str(tmp_path), config_lib.make_config("mnist"))
     assert sorted(os.listdir(str(tmp_path))) == ["config.json", "eval"]
 
 
@@ -74,7 +84,7 @@ def test_overwrite_removes_what_a_run_wrote_and_nothing_else(tmp_path):
     run_folder.prepare(folder, config_lib.make_config("mnist"))
     run_folder.keep_best(folder, save(folder, 3), 3, "mse", 0.1)
     (tmp_path / "my_notes.txt").write_text("x")
-    assert run_folder.prepare(folder, config_lib.make_config("mnist", K=5), overwrite=True) == 0
+    assert overwrite_with(folder, config_lib.make_config("mnist", K=5)) == 0
     assert sorted(os.listdir(folder)) == ["config.json", "my_notes.txt"]
 
 
@@ -139,9 +149,10 @@ def test_a_run_that_was_moved_goes_on_from_its_own_checkpoints(tmp_path):
     assert tf.train.latest_checkpoint(new) == os.path.join(new, "model.ckpt-3")
 
 
-def test_a_path_that_tensorflow_takes_for_a_pattern_is_refused(tmp_path):
+@pytest.mark.parametrize("name", ["run[1]", "a*b", "a?", "a\\b"])
+def test_a_path_that_tensorflow_takes_for_a_pattern_is_refused(tmp_path, name):
     with pytest.raises(VQError, match="expected a path without any of"):
-        run_folder.prepare(str(tmp_path / "run[1]"), config_lib.make_config("mnist"))
+        run_folder.prepare(str(tmp_path / name), config_lib.make_config("mnist"))
     assert os.listdir(str(tmp_path)) == []
 
 

@@ -110,7 +110,7 @@ class SignalAt(tf.train.SessionRunHook):
             os.kill(os.getpid(), self._number)
 
 
-@pytest.mark.parametrize("number", [slow(signal.SIGINT), signal.SIGTERM])
+@pytest.mark.parametrize("number", [slow(signal.SIGINT), slow(signal.SIGTERM), signal.SIGHUP])
 def test_a_signal_saves_a_checkpoint_and_the_run_goes_on_from_it(digits, tmp_path, number):
     config, folder = small_config(digits, save_checkpoints_steps=1000), str(tmp_path / "run")
     before = signal.getsignal(number)
@@ -121,9 +121,30 @@ def test_a_signal_saves_a_checkpoint_and_the_run_goes_on_from_it(digits, tmp_pat
     assert trainer.train(config, digits, folder).step == 60
 
 
+def test_a_signal_that_is_ignored_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as by nohup
+    try:
+        with hooks.StopRequest().listening() as stop:
+            stop.take_over()
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert stop.signal is None and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_before_the_first_step_signals_do_what_they_did():
+    stop, before = hooks.StopRequest(), signal.getsignal(signal.SIGTERM)
+    with stop.listening():
+        assert signal.getsignal(signal.SIGTERM) == before
+        stop.after_run(None, None)
+        assert signal.getsignal(signal.SIGTERM) != before
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
 def test_a_second_signal_stops_at_once():
     stop = hooks.StopRequest()
     with stop.listening():
+        stop.take_over()
         os.kill(os.getpid(), signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
@@ -132,7 +153,8 @@ def test_a_second_signal_stops_at_once():
 
 def test_a_thread_trains_without_taking_over_signals():
     def listen():
-        with hooks.StopRequest().listening():
+        with hooks.StopRequest().listening() as stop:
+            stop.take_over()
             found.append(signal.getsignal(signal.SIGINT))
 
     found, before = [], signal.getsignal(signal.SIGINT)

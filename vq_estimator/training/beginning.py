@@ -54,12 +54,12 @@ class Beginning:
         elif there:  # a run that is resumed has begun
             self._over = True
             return self
-        self._before = {name for name in os.listdir(self._dir) if not (there and _of_a_run(name))}
+        self._before = set(os.listdir(self._dir))
         _OPEN.append(self)
         try:
             if there:
                 _move_aside(self._dir)
-                self.replaces = True
+                self._before, self.replaces = set(os.listdir(self._dir)), True
         except BaseException:
             self.undo()
             raise
