@@ -16,7 +16,7 @@ from test_export import TF1_PYTHON
 from vq_estimator import config as c
 from vq_estimator.data import audio, speech_cache, speech_sources
 from vq_estimator.errors import VQError
-from vq_estimator.inference import evaluation, export, extraction, stripping
+from vq_estimator.inference import evaluation, export, extraction, speech_coding, stripping
 from vq_estimator.inference import prior as prior_lib
 from vq_estimator.inference.speech import SpeechModel, describe
 from vq_estimator.models.vqvae import VQVAE
@@ -444,3 +444,10 @@ def test_convert_and_sample_write_wavs(with_prior, recordings, forked, tmp_path)
     assert len(audio.read(out, RATE)) == len(audio.read(one, RATE))
     assert sampled.status == 0, sampled.stderr
     assert sorted(os.listdir(str(tmp_path / "new"))) == ["000-ben.wav", "001-ben.wav"]
+
+
+def test_parts_of_a_recording_take_no_name_that_another_has():
+    names = ["a.wav", "a.wav", "a-part0.wav", "a--part0.wav", "b.wav"]
+    got = speech_coding.told_apart(names)
+    assert len(set(got)) == len(names) and got[1:] == ["a-part1.wav", "a-part0.wav", "a--part0.wav", "b.wav"]
+    assert speech_coding.told_apart(["a.wav", "a.wav"]) == ["a-part0.wav", "a-part1.wav"]

@@ -247,8 +247,8 @@ def _compare_rules(listing: Listing, found: Found, kind: Kind) -> None:
             return
         why = "other splits or classes"
     except VQError as e:
-        why = str(e)
-    log.warning("the run keeps the splits and classes that version 0.1.0 gave these files; a new run has: %s", why)
+        why = f"none ({e})"
+    log.warning("the run keeps the splits and classes of version 0.1.0; a new run on these files has %s", why)
 
 
 def counts(files: Sequence[File], splits: Sequence[str]) -> Dict[str, int]:

@@ -103,7 +103,7 @@ def arrange(paths: Sequence[str], by: str, group: str, speakers: bool) -> Tree:
     if by == "folders":
         names = {top: name for top, name in names.items() if name.split}
         if "train" not in {name.split for name in names.values()}:
-            _refuse(f"--splits=folders and {_quoted(names) or 'no folder'} as splits", "a folder train", group, "hash")
+            _refuse(f"--splits=folders and {_quoted(names) or 'no folder'} as splits", group, "a folder train")
     else:
         if _is_validation(_sole(list(below.values()))):
             return _one_of_validation(below, group, speakers)
@@ -185,7 +185,7 @@ def _one_of_validation(below: Dict[str, Parts], group: str, speakers: bool) -> T
         below = {path: part[depth:] for path, part in below.items()}
     names = {part[0]: parse(part[0]) for part in below.values() if len(part) > 1}
     if _are_splits(below.values(), names, group):
-        _refuse(f"folders of splits within {first!r}", "splits at the top", group)
+        _refuse(f"folders of splits within {first!r}", group)
     _check_deeper(below, {}, group)
     return Tree(below, {}, {}, [], f"the only folder is {first!r}: a hash of each path says what is trained on")
 
@@ -203,12 +203,12 @@ def _are_splits(parts: Sequence[Parts], names: Dict[str, Name], group: str) -> b
     others = sorted(set(names) - set(like))
     loose = sorted(part[0] for part in parts if len(part) == 1)
     if unclear:
-        _refuse(f"the folder {min(unclear)!r}, which names several splits", "one of them in a name", group)
+        _refuse(f"the folder {min(unclear)!r}, which names several splits", group)
     if others or loose:
         beside = f"{_quoted(others)}" if others else f"the file {loose[0]!r}" + _more(len(loose) - 1)
-        _refuse(f"{_quoted(like)}, named like a split, beside {beside}", "one kind of folder", group)
+        _refuse(f"{_quoted(like)}, named like a split, beside {beside}", group)
     if "train" not in {name.split for name in like.values()}:
-        _refuse(f"{_quoted(like)} and no folder train", "a folder train", group, "hash")
+        _refuse(f"{_quoted(like)} and no folder train", group, "a folder train")
     return True
 
 
@@ -221,7 +221,8 @@ def _check_deeper(below: Dict[str, Parts], names: Dict[str, Name], group: str) -
             if folder not in known:
                 known[folder] = parse(folder).splits
             if known[folder] - own:
-                _refuse(f"the folder {folder!r}, named like a split, within {part[0]!r}", "splits at the top", group)
+                wanted = "" if names else f"the splits at the top ({folder}/{part[0]})"
+                _refuse(f"the folder {folder!r}, named like a split, within {part[0]!r}", group, wanted)
 
 
 def _without_splits(below: Dict[str, Parts], names: Dict[str, Name], speakers: bool) -> Dict[str, Parts]:
@@ -241,14 +242,12 @@ def _without_splits(below: Dict[str, Parts], names: Dict[str, Name], speakers: b
     return rest
 
 
-def _refuse(got: str, expected: str, group: str, *ways: str) -> NoReturn:
-    said = {
-        "folders": "--splits=folders (the folders at the top that are named like splits are the splits, the rest is "
-        "left out)",
-        "hash": f"--splits=hash (a hash of each path decides, the folders at the top are each a {group})",
-    }
-    how = " or ".join(said[way] for way in ways or said)
-    raise VQError(f"splits: got {got}, expected {expected}, or {how}")
+def _refuse(got: str, group: str, missing: str = "") -> NoReturn:
+    folders = (
+        "--splits=folders (the folders at the top that are named like splits are these, the rest is left out)"
+    )
+    way = f"--splits=hash (a hash of each path decides, the folders at the top are each a {group})"
+    raise VQError(f"splits: got {got}, expected {missing or folders} or {way}")
 
 
 def _quoted(names: Sequence[str]) -> str:

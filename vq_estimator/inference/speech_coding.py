@@ -59,9 +59,14 @@ def of_split(source: SpeechSource, split: str) -> Recordings:
 def told_apart(names: Sequence[str]) -> List[str]:
     """Names of clips; those of a long recording, several of one name, get a number each."""
     several, seen, found = {name for name, n in collections.Counter(names).items() if n > 1}, collections.Counter(), []
+    taken = set(names)
     for name in names:
         stem, suffix = os.path.splitext(name)
-        found.append(f"{stem}-part{seen[name]}{suffix}" if name in several else name)
+        part = name
+        while name in several and part in taken:  # a file may be called like the part of another
+            part, stem = f"{stem}-part{seen[name]}{suffix}", stem + "-"
+        taken.add(part)
+        found.append(part)
         seen[name] += 1
     return found
 
