@@ -43,6 +43,11 @@ def _at(name: str) -> str:
     return path
 
 
+def _print_path(path) -> None:
+    if path is not None:  # None: it could not be written
+        print(path, flush=True)
+
+
 def _speech(opened) -> None:
     from vq_estimator import drawing
     from vq_estimator.data import audio
@@ -101,7 +106,7 @@ def _speech(opened) -> None:
     calibration = calibrate(config, checkpoint, source, model_dir)
     view = codebook(config, checkpoint, calibration)
     drawing.codebooks(_at("codebook.png"), view.usage, view.distances, view.plane)
-    print(projector.write(config, checkpoint, calibration, model_dir))
+    _print_path(projector.write(config, checkpoint, calibration, model_dir))
 
 
 def main() -> None:
@@ -165,7 +170,7 @@ def main() -> None:
     drawing.table(_at("interpolation.png"), np.stack(between), ["z_e", "quantised"], shares, zoom=3)
     drawing.codebooks(_at("codebook.png"), view.usage, view.distances, view.plane)
     drawing.code_maps(_at("code_map.png"), found.images[:GRID:2], found.codes[:GRID:2], K)
-    print(projector.write(config, checkpoint, calibration, model_dir))
+    _print_path(projector.write(config, checkpoint, calibration, model_dir))
 
 
 def run() -> None:

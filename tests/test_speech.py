@@ -16,7 +16,7 @@ from test_export import TF1_PYTHON
 from vq_estimator import config as c
 from vq_estimator.data import audio, speech_cache, speech_sources
 from vq_estimator.errors import VQError
-from vq_estimator.inference import evaluation, export, extraction, stripping
+from vq_estimator.inference import comparison, evaluation, export, extraction, stripping
 from vq_estimator.inference import prior as prior_lib
 from vq_estimator.inference.speech import SpeechModel, describe
 from vq_estimator.models.vqvae import VQVAE
@@ -208,6 +208,9 @@ def test_evaluation_has_the_keys_of_images_and_counts_each_sample_once(with_prio
     result = evaluation.evaluate(config, checkpoint, source, model_dir, "test")
     assert set(result) == KEYS and result["mse"] is None and result["original_nll"] is None
     assert json.load(open(os.path.join(model_dir, "eval", "test.json"))) == result
+    text, (row,) = evaluation.table([result]), comparison.load([model_dir])
+    assert "bits/sample, total (trained prior)" in text and "bits/dim" not in text and "nll" not in text
+    assert comparison.table([row]).endswith("in bits/sample")
     lengths = source.splits["test"].lengths
     assert result["examples"] == 4 and result["dims_per_example"] == lengths.mean()
     bits = result["bits_per_dim"]
