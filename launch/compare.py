@@ -1,6 +1,6 @@
 """Compares evaluated runs: a table of bits/dim, and a chart of rate and distortion.
 
-python launch/compare.py --model_dirs=log/a,log/b --out=rate_distortion.png
+vq-compare --model_dirs=log/a,log/b --out=rate_distortion.png
 """
 
 from vq_estimator.errors import VQError

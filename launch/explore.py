@@ -1,7 +1,7 @@
 """Pictures of what a trained run's codes mean, from a split of its data; of speech recordings too.
 
-  python launch/explore.py --model_dir=log/mnist-tuned-K20-D64 --out=explore
-  python launch/explore.py --model_dir=log/fsdd-wavenet-K256-D64 --out=explore
+  vq-explore --model_dir=log/mnist-tuned-K20-D64 --out=explore
+  vq-explore --model_dir=log/fsdd-wavenet-K256-D64 --out=explore
 
 Writes reconstructions.png, single_code.png, random_walk.gif, random_walk_near.gif (as MP4 too, where ffmpeg is found),
 interpolation.png, codebook.png and code_map.png; and in the run folder the codebook for TensorBoard's projector.

@@ -1,7 +1,7 @@
 """Trains a VQ-VAE of images or of speech and evaluates it.
 
-  python launch/train.py --dataset=mnist --K=20 --D=64
-  python launch/train.py --dataset=fsdd
+  vq-train --dataset=mnist --K=20 --D=64
+  vq-train --dataset=fsdd
 
 The same command resumes a run that was stopped. At its end the run folder holds eval/validation.json, eval/test.json
 and of images reconstructions.png.

@@ -43,7 +43,7 @@ def test_what_is_no_evaluated_run_is_said(runs, tmp_path):
         comparison.load([str(tmp_path / "nothing*")])
     with pytest.raises(VQError, match="expected a run folder with a config.json"):
         comparison.load([str(tmp_path)])
-    with pytest.raises(VQError, match="run evaluate.py --split=train"):
+    with pytest.raises(VQError, match="run vq-evaluate --split=train"):
         comparison.load(runs, "train")
 
 

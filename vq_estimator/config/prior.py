@@ -120,5 +120,5 @@ def make_prior_config(codes: CodesConfig, **given) -> PriorConfig:
     patience = given.pop("patience", base.patience)
     one_row = not parts["network"].cycles or codes.grid[0] == 1
     check(one_row, "cycles", parts["network"].cycles, "no value: a WaveNet is for codes in one row, those of speech")
-    check(not given, "prior", sorted(given), "flags of train_prior.py")
+    check(not given, "prior", sorted(given), "flags of vq-train-prior")
     return PriorConfig(codes, patience=patience, **parts)

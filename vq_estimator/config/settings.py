@@ -86,7 +86,7 @@ def make_config(dataset: str, preset: Optional[str] = None, **given) -> Config:
     if given:
         name = sorted(given)[0]
         check(name not in _OF_OTHERS, name, given[name], f"no value: {dataset} has no such setting")
-        raise VQError(f"unknown setting {name!r}; expected one of the flags of train.py")
+        raise VQError(f"unknown setting {name!r}; expected one of the flags of vq-train")
     parts = dict(model=model, objective=objective, optimizer=optimizer, train=train)
     for name, value, works, why in (
         ("decay_rate", optimizer.decay_rate, optimizer.decay_steps, "without decay_steps nothing decays"),

@@ -48,7 +48,7 @@ def _row(folder: str, split: str) -> Row:
             raise ValueError
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
         reason = getattr(e, "strerror", None) or "damaged"
-        raise VQError(f"model_dirs: {folder!r} has no {path} ({reason}); run evaluate.py --split={split}") from None
+        raise VQError(f"model_dirs: {folder!r} has no {path} ({reason}); run vq-evaluate --split={split}") from None
     return Row(os.path.basename(folder), config, result)
 
 
