@@ -60,7 +60,7 @@ setup(
     extras_require={
         "test": TEST + ["tensorflow-probability==0.23.0; " + TF2],
         "notebooks": ["jupyter", "ipywidgets"],  # to read and run them
-        "codec": CODEC,  # compress.py and decompress.py
+        "codec": CODEC,  # vq-compress and vq-decompress
         # The rival of `make bench`, and the judges of benchmarks/speech and sample_recognition.py.
         "bench": ["torch==2.13.0; " + NEW, "torch==2.8.0; " + OLD, "scikit-learn; " + TF2],
         # The rivals of benchmarks/codec.py.

@@ -38,7 +38,7 @@ def measure() -> dict:
         config, prior = model.config, model.prior
         if prior is None or not prior.config.codes.classes:
             raise VQError(
-                f"{run.model_dir} has no class-conditional prior: train_prior.py --class_conditional makes one"
+                f"{run.model_dir} has no class-conditional prior: vq-train-prior --class_conditional makes one"
             )
         source = common.data_of_run(config)
 

@@ -45,7 +45,7 @@ def data_flags() -> None:
 def run_flags(data: bool = True) -> None:
     """The flags of a script that works on a trained run; `data`: and on data sets."""
     group = Group("Run")
-    group.path("model_dir", None, "the run folder that train.py made; with --pretrained the folder for results")
+    group.path("model_dir", None, "the run folder that vq-train made; with --pretrained the folder for results")
     group.string(
         "pretrained",
         None,
@@ -214,5 +214,5 @@ def open_run() -> Run:
 
         model_dir = pretrained.place(FLAGS.pretrained, model_dir)
     if not model_dir:
-        raise VQError("model_dir: got none, expected --model_dir=RUN, the folder that train.py made, or --pretrained")
+        raise VQError("model_dir: got none, expected --model_dir=RUN, the folder that vq-train made, or --pretrained")
     return Run(run_folder.load_config(model_dir), run_folder.find_checkpoint(model_dir, FLAGS.checkpoint), model_dir)

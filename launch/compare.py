@@ -1,6 +1,6 @@
 """Compares evaluated runs: a table of bits/dim, and a chart of rate and distortion.
 
-python launch/compare.py --model_dirs=log/a,log/b --out=rate_distortion.png
+vq-compare --model_dirs=log/a,log/b --out=rate_distortion.png
 """
 
 from vq_estimator.errors import VQError
@@ -15,6 +15,7 @@ COMPARISON.path("out", None, "the chart to write, a PNG; without it only the tab
 
 def main() -> None:
     from vq_estimator import drawing
+    from vq_estimator.config import SpeechConfig
     from vq_estimator.data import outputs
     from vq_estimator.inference import comparison
 
@@ -33,7 +34,8 @@ def main() -> None:
             "distortion, -log2 p(x | z)": [b["distortion"] for b in bits],
             "rate of the codes, uniform prior": [b["rate_uniform"] for b in bits],
         }
-        drawing.stacked_bars(FLAGS.out, names, parts, f"bits per dimension of {source}'s {FLAGS.split} split")
+        each = "sample" if isinstance(rows[0].config.model, SpeechConfig) else "dimension"
+        drawing.stacked_bars(FLAGS.out, names, parts, f"bits per {each} of {source}'s {FLAGS.split} split")
         print(f"\nchart  {FLAGS.out}")
 
 

@@ -1,10 +1,10 @@
 """Compresses images or speech without loss with a trained run: codes under its prior, then what they leave open.
 
-  python launch/compress.py --pretrained=cifar10 --input=test --out=test.vqz
-  python launch/compress.py --model_dir=log/mine --input=photographs --out=photographs.vqz
-  python launch/compress.py --pretrained=fsdd --input=recordings --out=recordings.vqz
+  vq-compress --pretrained=cifar10 --input=test --out=test.vqz
+  vq-compress --model_dir=log/mine --input=photographs --out=photographs.vqz
+  vq-compress --pretrained=fsdd --input=recordings --out=recordings.vqz
 
-The file is as long as the run's bits/dim say, and decompress.py gives the same images back, to the bit (docs/codec.md).
+The file is as long as the run's bits/dim say, and vq-decompress gives the same images back, to the bit (docs/codec.md).
 Of a recording it is the 8-bit mu-law levels at the run's sample rate, as the model sees it, that come back to the bit:
 what 16 bits or another rate have more is lost before.
 """

@@ -1,7 +1,7 @@
 """Says the words of a recording in another voice, or in its own, through the codes of a trained run.
 
-python launch/convert_speech.py --pretrained=fsdd --input=in.wav --speaker=theo --out=out.wav
-python launch/convert_speech.py --pretrained=fsdd --input=in.wav --reconstruct --out=out.wav
+vq-convert-speech --pretrained=fsdd --input=in.wav --speaker=theo --out=out.wav
+vq-convert-speech --pretrained=fsdd --input=in.wav --reconstruct --out=out.wav
 """
 
 from vq_estimator.errors import VQError

@@ -1,7 +1,7 @@
-"""Decodes a file of codes that encode.py wrote, or an array of codes, to images, or to recordings.
+"""Decodes a file of codes that vq-encode wrote, or an array of codes, to images, or to recordings.
 
-python launch/decode.py --pretrained=mnist --input=codes.npz --out=images
-python launch/decode.py --model_dir=log/fsdd-wavenet-K256-D64 --input=codes.npz --speaker=theo --out=recordings
+vq-decode --pretrained=mnist --input=codes.npz --out=images
+vq-decode --model_dir=log/fsdd-wavenet-K256-D64 --input=codes.npz --speaker=theo --out=recordings
 """
 
 from vq_estimator.errors import VQError
@@ -36,7 +36,7 @@ def main() -> None:
     from vq_estimator.inference.loaded import Model
 
     if not FLAGS.input:
-        raise VQError("input: got none, expected --input=CODES, the file that encode.py wrote")
+        raise VQError("input: got none, expected --input=CODES, the file that vq-encode wrote")
     common.check_writable("out")
     opened = common.open_run()
     speech = isinstance(opened.config.model, SpeechConfig)

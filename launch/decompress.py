@@ -1,6 +1,6 @@
-"""Decompresses a file of compress.py to the same images, or the same mu-law levels of recordings, to the bit.
+"""Decompresses a file of vq-compress to the same images, or the same mu-law levels of recordings, to the bit.
 
-python launch/decompress.py images.vqz --out=images
+vq-decompress images.vqz --out=images
 
 The run that made the file is named by --model_dir or --pretrained; a model of the package is found by itself. A WAV has
 the 16-bit samples that the levels stand for, and is of these levels again when it is compressed.
@@ -46,7 +46,7 @@ def main() -> None:
     from vq_estimator.inference import codec
 
     if not FLAGS.input:
-        raise VQError("input: got none, expected --input=FILE, which compress.py wrote")
+        raise VQError("input: got none, expected --input=FILE, which vq-compress wrote")
     kinds = (outputs.PICTURE, outputs.SOUND, outputs.ARRAY, outputs.FOLDER)
     outputs.output_kind("out", FLAGS.out, kinds, outputs.FOLDER)
     common.check_writable("out")

@@ -1,10 +1,10 @@
 """Encodes images or recordings with a trained run: a data set, a folder of files, or a NumPy array, to a file of codes.
 
-  python launch/encode.py --pretrained=mnist --input=test --out=codes.npz
-  python launch/encode.py --model_dir=log/mine --input=photographs --out=codes.npz
-  python launch/encode.py --model_dir=log/fsdd-wavenet-K256-D64 --input=recordings --out=codes.npz
+  vq-encode --pretrained=mnist --input=test --out=codes.npz
+  vq-encode --model_dir=log/mine --input=photographs --out=codes.npz
+  vq-encode --model_dir=log/fsdd-wavenet-K256-D64 --input=recordings --out=codes.npz
 
-The file holds `codes` [N, h, w, L], and `labels` of a data set or `files` of a folder; decode.py makes images of it. Of
+The file holds `codes` [N, h, w, L], and `labels` of a data set or `files` of a folder; vq-decode makes images of it. Of
 speech it holds `codes` [M, L], one recording behind the other, the `lengths` [N] of each in codes, and `files`.
 """
 

@@ -1,6 +1,6 @@
 """Evaluates a trained run on a whole split and writes eval/<split>.json in its folder.
 
-python launch/evaluate.py --model_dir=log/mnist-original-K20-D64 --split=test
+vq-evaluate --model_dir=log/mnist-original-K20-D64 --split=test
 """
 
 from vq_estimator_launch import common

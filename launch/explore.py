@@ -1,7 +1,7 @@
 """Pictures of what a trained run's codes mean, from a split of its data; of speech recordings too.
 
-  python launch/explore.py --model_dir=log/mnist-tuned-K20-D64 --out=explore
-  python launch/explore.py --model_dir=log/fsdd-wavenet-K256-D64 --out=explore
+  vq-explore --model_dir=log/mnist-tuned-K20-D64 --out=explore
+  vq-explore --model_dir=log/fsdd-wavenet-K256-D64 --out=explore
 
 Writes reconstructions.png, single_code.png, random_walk.gif, random_walk_near.gif (as MP4 too, where ffmpeg is found),
 interpolation.png, codebook.png and code_map.png; and in the run folder the codebook for TensorBoard's projector.
@@ -24,7 +24,7 @@ EXPLORE.integer(
     0,
     "number of the image whose codes are changed and walked from, below 100; of speech that of the first recording",
 )
-EXPLORE.integer("other", 1, "number of the image that is interpolated to, below 100; images alone")
+EXPLORE.integer("other", None, "number of the image that is interpolated to, below 100; images alone [1]")
 EXPLORE.integer("frames", 1000, "images of each random walk; images alone")
 EXPLORE.float("guidance", 1.0, common.GUIDANCE)
 EXPLORE.integer("seed", 0, "of the walks, and of draws: where the decoder is autoregressive, and of speech")
@@ -32,6 +32,7 @@ EXPLORE.integer("seed", 0, "of the walks, and of draws: where the decoder is aut
 SHOWN = 100  # images of the split that are looked at
 MOST_FRAMES = 100000
 GRID = 8  # images with their code maps
+FINE, ROWS, COLUMNS = 36, 10, 16  # positions of a grid from which on single_code.png has crops, so many of them
 RECORDINGS = 3  # of speech
 MOST_PANELS = 4  # codebooks of speech
 
@@ -41,6 +42,11 @@ def _at(name: str) -> str:
     path = os.path.join(FLAGS.out, name)
     print(path, flush=True)
     return path
+
+
+def _print_path(path) -> None:
+    if path is not None:  # None: it could not be written
+        print(path, flush=True)
 
 
 def _speech(opened) -> None:
@@ -101,7 +107,25 @@ def _speech(opened) -> None:
     calibration = calibrate(config, checkpoint, source, model_dir)
     view = codebook(config, checkpoint, calibration)
     drawing.codebooks(_at("codebook.png"), view.usage, view.distances, view.plane)
-    print(projector.write(config, checkpoint, calibration, model_dir))
+    _print_path(projector.write(config, checkpoint, calibration, model_dir))
+
+
+def _single_code(config, checkpoint, code_map) -> None:
+    from vq_estimator import drawing
+    from vq_estimator.inference import exploration as explore
+
+    size, (height, width, _) = config.model.image_size, config.model.grid
+    fine = height * width > FINE
+    rows = ROWS if fine else max(8, min(64, 2048 // size))  # of large images fewer
+    columns = COLUMNS if fine else max(8, min(32, 1024 // size))
+    changed = explore.single_code(code_map, config.model.quantizer.K, rows, columns)
+    images = explore.single_code_images(config, checkpoint, changed, FLAGS.seed)
+    if fine:
+        images = explore.crops(changed, images)
+    names, values = explore.position_names(changed), [str(v) for v in changed.values]
+    own, title = explore.unchanged(changed, code_map), "position, and what is around it" if fine else "position"
+    zoom = max(2, 64 // images.shape[2])
+    drawing.table(_at("single_code.png"), images, names, values, title, "its code is changed to", own, zoom)
 
 
 def main() -> None:
@@ -125,7 +149,7 @@ def main() -> None:
     common.check_no_guidance()
     config, checkpoint, model_dir = opened
     for name in ("image", "other"):
-        if not 0 <= FLAGS[name].value < SHOWN:
+        if FLAGS[name].value is not None and not 0 <= FLAGS[name].value < SHOWN:
             raise VQError(f"{name}: got {FLAGS[name].value}, expected a number from 0 to {SHOWN - 1}")
     if not 1 <= FLAGS.frames <= MOST_FRAMES:
         raise VQError(f"frames: got {FLAGS.frames}, expected 1 to {MOST_FRAMES}")
@@ -133,10 +157,10 @@ def main() -> None:
     K, seed = config.model.quantizer.K, FLAGS.seed
     found = explore.encode_first(config, checkpoint, source, SHOWN, FLAGS.split)
     n = len(found.images)
-    if max(FLAGS.image, FLAGS.other) >= n:
-        raise VQError(
-            f"image: got {FLAGS.image} and {FLAGS.other}, expected numbers below {n}, the images of {FLAGS.split}"
-        )
+    other = min(1, n - 1) if FLAGS.other is None else FLAGS.other
+    for name, number in (("image", FLAGS.image), ("other", other)):
+        if number >= n:
+            raise VQError(f"{name}: got {number}, expected 0 to {n - 1}, an image of {FLAGS.split}")
 
     def decode(codes):
         return explore.decode(config, checkpoint, codes, seed)
@@ -145,12 +169,7 @@ def main() -> None:
     drawing.save_png(_at("reconstructions.png"), both, zoom=2)
 
     first = found.codes[FLAGS.image]
-    size = config.model.image_size  # of large images fewer
-    changed = explore.single_code(first, K, max(8, min(64, 2048 // size)), max(8, min(32, 1024 // size)))
-    images = explore.single_code_images(config, checkpoint, changed, seed)
-    rows, values = explore.position_names(changed), [str(v) for v in changed.values]
-    own = explore.unchanged(changed, first)
-    drawing.table(_at("single_code.png"), images, rows, values, "position", "its code is changed to", own)
+    _single_code(config, checkpoint, first)
 
     calibration = calibrate(config, checkpoint, source, model_dir)
     view = explore.codebook(config, checkpoint, calibration)
@@ -160,12 +179,12 @@ def main() -> None:
         if drawing.save_mp4(os.path.join(FLAGS.out, name + ".mp4"), walk):
             print(os.path.join(FLAGS.out, name + ".mp4"))
 
-    between = explore.interpolate(config, checkpoint, found.images[FLAGS.image], found.images[FLAGS.other], seed=seed)
+    between = explore.interpolate(config, checkpoint, found.images[FLAGS.image], found.images[other], seed=seed)
     shares = [f"{share:.2f}" for share in np.linspace(0.0, 1.0, len(between.continuous))]
     drawing.table(_at("interpolation.png"), np.stack(between), ["z_e", "quantised"], shares, zoom=3)
     drawing.codebooks(_at("codebook.png"), view.usage, view.distances, view.plane)
     drawing.code_maps(_at("code_map.png"), found.images[:GRID:2], found.codes[:GRID:2], K)
-    print(projector.write(config, checkpoint, calibration, model_dir))
+    _print_path(projector.write(config, checkpoint, calibration, model_dir))
 
 
 def run() -> None:

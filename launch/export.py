@@ -2,7 +2,7 @@
 
 Where a prior was trained there is `sample` too.
 
-python launch/export.py --model_dir=log/mnist-original-K20-D64 --export_dir=export/mnist/1
+vq-export --model_dir=log/mnist-original-K20-D64 --export_dir=export/mnist/1
 """
 
 from vq_estimator.errors import VQError

@@ -1,9 +1,9 @@
 """Makes a run folder of a tf-vqvae checkpoint, which every command here accepts.
 
-  python launch/import_checkpoint.py --checkpoint=models/mnist/last.ckpt --dataset=mnist --model_dir=log/imported
+  vq-import-checkpoint --checkpoint=models/mnist/last.ckpt --dataset=mnist --model_dir=log/imported
 
-Its ImageNet model is imported by --dataset=images. It belongs to no folder of images: evaluate.py takes any, and
-train.py goes on with the first that it is given.
+Its ImageNet model is imported by --dataset=images. It belongs to no folder of images: vq-evaluate takes any, and
+vq-train goes on with the first that it is given.
 """
 
 from vq_estimator import config as config_lib
@@ -31,7 +31,7 @@ def main() -> None:
     )
     q = config.model.quantizer
     prior = ", with its prior" if FLAGS.prior_checkpoint else ""
-    next_one = f"evaluate.py --model_dir={FLAGS.model_dir} is next"
+    next_one = f"vq-evaluate --model_dir={FLAGS.model_dir} is next"
     print(f"{FLAGS.model_dir}: {FLAGS.dataset}, K={q.K}, D={q.D}{prior}; {next_one}")
 
 

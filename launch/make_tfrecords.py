@@ -1,7 +1,7 @@
 """Writes a data set as TFRecord shards, for training on more images than memory or one disk holds.
 
-  python launch/make_tfrecords.py --dataset=images --data_dir=FOLDER --image_size=128 --out=shards --shards=64
-  python launch/train.py --dataset=images --data_dir=shards --image_size=128
+  vq-make-tfrecords --dataset=images --data_dir=FOLDER --image_size=128 --out=shards --shards=64
+  vq-train --dataset=images --data_dir=shards --image_size=128
 
 Several folders, such as one on each disk, are given with commas between them: --out=/a/shards,/b/shards, and so is
 --data_dir then.

@@ -1,7 +1,7 @@
 """Draws new images, or new speech, from a trained VQ-VAE and its prior.
 
-python launch/sample.py --model_dir=log/mnist-tuned-K20-D64 --num=100 --out=samples.png
-python launch/sample.py --model_dir=log/fsdd-wavenet-K256-D64 --num=20 --out=samples
+vq-sample --model_dir=log/mnist-tuned-K20-D64 --num=100 --out=samples.png
+vq-sample --model_dir=log/fsdd-wavenet-K256-D64 --num=20 --out=samples
 """
 
 import os
@@ -92,7 +92,7 @@ def main() -> None:
         raise VQError(f"seconds: got {FLAGS.seconds}, expected no value: images take no time")
     prior = prior_lib.find(model_dir, checkpoint)
     if prior is None:
-        raise VQError(f"prior: {model_dir!r} has none; train it with train_prior.py --model_dir={model_dir}")
+        raise VQError(f"prior: {model_dir!r} has none; train it with vq-train-prior --model_dir={model_dir}")
     asked, num, classes = _labels(), FLAGS.num, prior.config.codes.classes
     if num is None:
         asked = sampling.shown_classes(classes) if asked is None else asked

@@ -1,10 +1,10 @@
 """Trains a prior over the codes of a trained VQ-VAE, in its run folder.
 
-  python launch/train_prior.py --model_dir=log/mnist-tuned-K20-D64 --class_conditional
-  python launch/train_prior.py --model_dir=log/fsdd-wavenet-K256-D64 --class_conditional --condition=both
+  vq-train-prior --model_dir=log/mnist-tuned-K20-D64 --class_conditional
+  vq-train-prior --model_dir=log/fsdd-wavenet-K256-D64 --class_conditional --condition=both
 
-The same command resumes a training that was stopped. Afterwards evaluate.py counts the codes' bits with it, sample.py
-makes new images, and export.py adds the signature `sample`.
+The same command resumes a training that was stopped. Afterwards vq-evaluate counts the codes' bits with it, vq-sample
+makes new images, and vq-export adds the signature `sample`.
 """
 
 import os

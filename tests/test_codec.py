@@ -94,7 +94,9 @@ def test_a_model_can_be_given_and_the_best_prior_is_taken(runs, tmp_path):
             assert codec.compress(model, x, path).prior == best
             np.testing.assert_array_equal(np.stack(codec.decompress(model, path).images), x)
     run, x, _ = runs("mse")
-    with pytest.raises(VQError, match="prior: got 'learned', which the run does not have; train it with train_prior"):
+    with pytest.raises(
+        VQError, match="prior: got 'learned', which the run does not have; train it with vq-train-prior"
+    ):
         codec.compress(run, x, path, prior="learned")
     with pytest.raises(VQError, match="prior: got 'best', expected one of auto, learned, unigram, uniform"):
         codec.compress(run, x, path, prior="best")

@@ -186,8 +186,8 @@ def test_each_way_to_be_wrong_has_its_words(whole, run, tmp_path):
     path = str(tmp_path / "x.vqz")
     version, header, index, entries, rest = parts(whole)
     for content, message in (
-        (b"", "is no file of compress.py"),
-        (b"PK" + whole[2:], "is no file of compress.py"),
+        (b"", "is no file of vq-compress"),
+        (b"PK" + whole[2:], "is no file of vq-compress"),
         (whole[:20], "ends within its header"),
         (whole[:200], "ends within its header"),
         (whole[:-5], r"has [\d,]+ bytes, expected [\d,]+ by its header"),

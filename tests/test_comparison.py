@@ -22,6 +22,7 @@ def test_rows_are_sorted_by_their_total_and_say_what_the_runs_are(runs):
     totals = [comparison.total(row.result) for row in rows]
     assert totals == sorted(totals) and len(rows) == 2
     text = comparison.table(rows)
+    assert text.endswith("in bits/dim")
     assert "1x1x2 codes of 8, autoregressive" in text and "3x3x1 codes of 8, factorised" in text
     for row in rows:
         assert "{:.3f}".format(row.result["bits_per_dim"]["distortion"]) in text
@@ -42,7 +43,7 @@ def test_what_is_no_evaluated_run_is_said(runs, tmp_path):
         comparison.load([str(tmp_path / "nothing*")])
     with pytest.raises(VQError, match="expected a run folder with a config.json"):
         comparison.load([str(tmp_path)])
-    with pytest.raises(VQError, match="run evaluate.py --split=train"):
+    with pytest.raises(VQError, match="run vq-evaluate --split=train"):
         comparison.load(runs, "train")
 
 

@@ -59,11 +59,12 @@ def test_the_flags_on_a_page_exist(page):
     every = set().union(*found.values()) | FOREIGN
     unknown = set(re.findall(r"(?<![\w-])--(\w+)", text)) - every
     assert not unknown, page
-    # A command with flags of its own: `train.py --K --D`, or a line of a shell.
-    for command, given in re.findall(r"\b(\w+)\.py((?: +--\w+(?:=[^ `|]*)?)+)", text):
+    # A command with flags of its own: `vq-train --K --D`, or a line of a shell.
+    for script, command, given in re.findall(r"\b(?:(\w+)\.py|vq-([\w-]+))((?: +--\w+(?:=[^ `|]*)?)+)", text):
+        command = script or command.replace("-", "_")
         if command in found:
             wrong = set(re.findall(r"--(\w+)", given)) - found[command] - {"help"}
-            assert not wrong, f"{page}: {command}.py has no --{sorted(wrong)[0]}"
+            assert not wrong, f"{page}: {command} has no --{sorted(wrong)[0]}"
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -76,3 +77,22 @@ def test_the_links_of_a_page_lead_somewhere(page):
 def test_every_page_can_be_found_from_the_readme():
     linked = set(re.findall(r"\]\((docs/\w+\.md)\)", read("README.md")))
     assert linked >= {page for page in PAGES if page.startswith("docs")}
+
+
+def test_commands_are_named_as_an_installed_user_has_them():
+    """No text in the package or the scripts names a script, such as train.py; pages do in `python launch/train.py`."""
+    scripts = [os.path.basename(p)[:-3] for p in glob.glob(os.path.join(ROOT, "launch", "*.py"))]
+    scripts = [name for name in scripts if name not in ("__init__", "common")]
+    named = re.compile(r"\b(?:{})\.py\b".format("|".join(scripts)))
+    installed = set(re.findall(r"vq-[a-z-]+", read("setup.py"))) | {"vq-" + n.replace("_", "-") for n in scripts}
+    sources = glob.glob(os.path.join(ROOT, "vq_estimator", "**", "*.py"), recursive=True)
+    sources += glob.glob(os.path.join(ROOT, "launch", "*.py"))
+    assert len(scripts) >= 13 and len(sources) > 100 and named.search("run train_prior.py first")
+    for path in sources:
+        text = read(path)
+        assert not named.search(text), f"{path}: {named.search(text).group()}"
+        for command in re.findall(r"\bvq-[a-z]+(?:-[a-z]+)*", text):
+            assert command in installed, f"{path}: {command}"
+    for page in PAGES:
+        for line in read(page).splitlines():
+            assert not named.search(re.sub(r"(?:python )?launch/\w+\.py", "", line)), f"{page}: {line}"

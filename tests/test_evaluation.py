@@ -333,7 +333,9 @@ def test_an_autoregressive_run_has_the_same_keys_no_reconstruction_and_a_seeded_
     assert result["reconstruction"] == "draw" and result["original_nll"] is None
     with open(os.path.join(model_dir, "eval", "test.json")) as f:
         assert "NaN" not in f.read()
-    assert "mse of a draw" in evaluation.table([result])
+    text = evaluation.table([result])
+    assert "mse of a draw" in text and "bits/dim, distortion" in text
+    assert "nll" not in text and "-\n" not in text + "\n"  # no row is empty
     assert evaluation.reconstructions(config, checkpoint, digits, rows=2).dtype == np.uint8
 
     def build(model):

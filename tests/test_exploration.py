@@ -179,3 +179,47 @@ def test_the_command_draws_every_picture(run, forked, tmp_path):
         assert gif.n_frames > 1
     assert other.status == 1 and "image: got 100, expected a number from 0 to 99" in other.stderr
     assert json.load(open(os.path.join(run[2], "config.json")))["model"]["quantizer"]["L"] == 2
+
+
+def test_crops_hold_what_is_around_the_changed_position():
+    code_map, S = np.zeros([16, 16, 1], np.int32), 64
+    changed = explore.single_code(code_map, 4, 256, 2)
+    images = np.zeros([256, 2, S, S, 1], np.uint8)
+    for p, (i, j, _) in enumerate(changed.positions):
+        images[p, :, 4 * i : 4 * i + 4, 4 * j : 4 * j + 4] = 255  # what a code of this grid stands for
+    found = explore.crops(changed, images)
+    assert found.shape == (256, 2, 16, 16, 1)
+    assert (found.sum((2, 3, 4)) == 255 * 16).all()  # all of it, at the borders too
+    middle = found[16 * 8 + 8, 0, :, :, 0]
+    assert (middle[6:10, 6:10] == 255).all()
+    coarse = explore.single_code(START, 8)
+    whole = np.random.RandomState(0).randint(0, 256, [4, 8, 6, 6, 3])
+    np.testing.assert_array_equal(explore.crops(coarse, whole), whole)
+
+
+def write_images(folder, counts, side):
+    for split, count in counts.items():
+        for i in range(count):
+            path = folder / split / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            wave = 128 + 100 * np.sin(np.arange(side) / (3.0 + i))
+            Image.fromarray(np.broadcast_to(wave, (side, side)).astype(np.uint8)).save(str(path))
+
+
+def test_a_test_split_of_one_image_with_a_fine_grid_is_drawn(forked, tmp_path):
+    write_images(tmp_path / "data", {"train": 6, "validation": 1, "test": 1}, 128)
+    flags = ["--data_dir=data", "--model_dir=run"]
+    small = ["--image_size=128", "--channels=1", "--K=8", "--D=4", "--widths=4,4,4", "--residual_blocks=0"]
+    small += ["--batch_size=2", "--max_steps=2", "--save_checkpoints_steps=2", "--eval_steps=2"]
+    done = forked.script("train", "--dataset=images", *flags, *small, cwd=tmp_path)
+    assert done.status == 0, done.stderr
+    done = forked.script("explore", *flags, "--frames=2", "--out=pictures", cwd=tmp_path)
+    assert done.status == 0, done.stderr
+    with Image.open(str(tmp_path / "pictures" / "single_code.png")) as picture:
+        width, height = picture.size
+    assert height < 1000 and width < 1500  # 10 rows of crops, not 32 of whole images
+    for flag, message in (
+        ("--other=1", "other: got 1, expected 0 to 0"),
+        ("--image=1", "image: got 1, expected 0 to 0"),
+    ):
+        assert forked.script("explore", *flags, flag, cwd=tmp_path).one_line("explore").startswith(message)

@@ -137,7 +137,7 @@ def test_evaluate_and_export(trained, forked, tmp_path):
 def test_prior_samples_and_comparison(trained, forked, tmp_path):
     folder, _ = trained
     done = forked.script("sample", "--model_dir=" + folder)
-    assert done.status == 1 and "has none; train it with train_prior.py" in done.stderr
+    assert done.status == 1 and "has none; train it with vq-train-prior" in done.stderr
     flags = ["--model_dir=" + folder, "--class_conditional", "--layers=1", "--channels=8", "--eval_steps=20"]
     done = forked.script("train_prior", *flags, "--save_checkpoints_steps=20", "--max_steps=40")
     assert done.status == 0 and "Traceback" not in done.stderr, done.stderr
@@ -251,7 +251,7 @@ def test_a_checkpoint_of_tf_vqvae_becomes_a_run(forked, tmp_path):
     write(str(tmp_path / "last.ckpt"), names_of("mnist", 8))
     flags = ["--checkpoint=last.ckpt", "--model_dir=run"]
     done = forked.script("import_checkpoint", *flags, cwd=tmp_path)
-    assert done.status == 0 and done.stdout == ("run: mnist, K=7, D=8; evaluate.py --model_dir=run is next\n"), (
+    assert done.status == 0 and done.stdout == ("run: mnist, K=7, D=8; vq-evaluate --model_dir=run is next\n"), (
         done.stdout + done.stderr
     )
     assert forked.script("import_checkpoint", *flags, cwd=tmp_path).status == 1

@@ -106,7 +106,7 @@ def test_what_is_not_whole_or_does_not_fit_is_one_line(digits, folders, tmp_path
     elsewhere = dict(made["shards"], train=["../train.tfrecord"])
     for content in ("{", "[]", "{}", json.dumps(dict(made, shape=[24])), json.dumps(dict(made, shards=elsewhere))):
         manifest.write_text(content)
-        with pytest.raises(VQError, match="shards.json' can't be read .*expected that of make_tfrecords.py") as e:
+        with pytest.raises(VQError, match="shards.json' can't be read .*expected that of vq-make-tfrecords") as e:
             located([str(folder)])
         assert "\n" not in str(e.value)
     manifest.write_text(json.dumps(dict(made, source="another")))

@@ -263,3 +263,19 @@ def test_codes_that_are_none_leave_nothing_behind(model, tmp_path):
     with pytest.raises(VQError, match="codes: got 8 to 8, expected codes from 0 to 7"):
         speech_coding.decode(model, codes, str(tmp_path / "out"), "ann")
     assert [p.name for p in tmp_path.iterdir()] == ["codes.npz"]
+
+
+def test_a_tiny_data_set_of_speakers_with_markup_in_their_names(forked, cache_dir, tmp_path):
+    names = ["K$$ha", "$x_1$", "\u65e5\u672c"]
+    for split, voices in (("train", names), ("validation", names[:1]), ("test", names[:1])):
+        for number, voice in enumerate(voices):
+            audio.write_wav(str(tmp_path / "data" / split / voice / "0.wav"), spoken.word(300, 1, number), spoken.RATE)
+    flags = ["--data_dir=data", "--model_dir=run"]
+    settings = [f"--{name}={value}" for name, value in dict(spoken.TINY, max_steps=2, sample_rate=spoken.RATE).items()]
+    done = forked.script("train", "--dataset=wav", *flags, *settings, cwd=tmp_path)
+    assert done.status == 0, done.stderr
+    done = forked.script("explore", *flags, "--out=pictures", cwd=tmp_path)
+    assert done.status == 0 and "Glyph" not in done.stderr and "Warning" not in done.stderr, done.stderr
+    out = tmp_path / "pictures"
+    assert {"speech.png", "code_meaning.png", "codebook.png"} <= {p.name for p in out.iterdir()}
+    assert "000-K$$ha-as-$x_1$.wav" in {p.name for p in (out / "sounds").iterdir()}

@@ -82,7 +82,8 @@ def _figures(r):
     rows.append(("codes used", "{used} of {size}, perplexity {perplexity:.1f}".format(**r["codebook"])))
     for prior in ("uniform", "unigram", "prior"):
         if bits["total_" + prior] is not None:
-            title = "bits/dim, " + ("trained prior" if prior == "prior" else prior + " prior")
+            unit = "bits/sample" if r["mse"] is None else "bits/dim"  # of speech
+            title = unit + ", " + ("trained prior" if prior == "prior" else prior + " prior")
             parts = (bits["total_" + prior], bits["distortion"], bits["rate_" + prior])
             rows.append((title, "{:.4f} = {:.4f} + {:.4f}".format(*parts)))
     return "\n".join(f"| {name} | {value} |" for name, value in rows)

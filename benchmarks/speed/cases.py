@@ -26,7 +26,7 @@ class Case(NamedTuple):
 
     Attributes:
       dataset: its name.
-      settings: of `make_config`, which are flags of train.py.
+      settings: of `make_config`, which are flags of vq-train.
       plain: whether there is a tf-vqvae-style graph of it.
       warm_up: steps before the first turn, in which the launch path meets each set of fetches once.
       torch_target, plain_target: ratios to reach, our launch path to the rival; None: none.

@@ -147,7 +147,7 @@ def _manifest(folders: Sequence[str]) -> Dict[str, Any]:
             _check(contents[-1])
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
             reason = getattr(e, "strerror", None) or one_line(str(e))
-            raise VQError(f"data_dir: {path!r} can't be read ({reason}), expected that of make_tfrecords.py") from None
+            raise VQError(f"data_dir: {path!r} can't be read ({reason}), expected that of vq-make-tfrecords") from None
         if contents[-1] != contents[0]:
             raise VQError(f"data_dir: {path!r} is of other shards than that of {folders[0]!r}")
     return contents[0]

@@ -16,6 +16,7 @@ from scipy import optimize, special
 from vq_estimator.config import MSE, Config
 from vq_estimator.data.files import open_regular, parts, read_json, write_json
 from vq_estimator.errors import VQError
+from vq_estimator.inference import results
 from vq_estimator.inference.session import AnySource, batches, source_name
 from vq_estimator.models.vqvae import signal
 from vq_estimator.training.run_folder import Checkpoint, checkpoint_files
@@ -108,22 +109,26 @@ def kept(
 
 
 def calibrate(config: Config, checkpoint: Checkpoint, source: AnySource, model_dir: str) -> Calibration:
-    """The calibration of a checkpoint, from the run folder's `calibration/` or fitted now."""
+    """The calibration of a checkpoint, from the run folder's `calibration/` or fitted now.
+
+    It is kept there, where the folder can be written to.
+    """
     found = kept(config, checkpoint, model_dir, source_name(source))
     if found is not None:
         return found
+    keep = results.can_write(model_dir, "calibration")
     fitted = _fit(config, checkpoint, source)
-    write_json(
-        kept_path(checkpoint, model_dir),
-        {
-            "fingerprint": fingerprint(checkpoint.path),
-            "global_step": checkpoint.step,
-            "dataset_source": source_name(source),
-            "split": "train",
-            "scale": fitted.scale,
-            "code_counts": fitted.counts.tolist(),
-        },
-    )
+    figures = {
+        "fingerprint": fingerprint(checkpoint.path),
+        "global_step": checkpoint.step,
+        "dataset_source": source_name(source),
+        "split": "train",
+        "scale": fitted.scale,
+        "code_counts": fitted.counts.tolist(),
+    }
+    if keep:
+        with results.tolerated(model_dir):
+            write_json(kept_path(checkpoint, model_dir), figures)
     return fitted
 
 

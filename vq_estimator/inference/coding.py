@@ -177,7 +177,7 @@ def load(model: Model, path: str) -> CodesFile:
         if not isinstance(origin, dict):
             raise ValueError("its origin is no object")
     except (OSError, ValueError, TypeError) as e:
-        raise VQError(f"codes: {path!r} can't be read ({_reason(e)}); expected what encode.py wrote") from None
+        raise VQError(f"codes: {path!r} can't be read ({_reason(e)}); expected what vq-encode wrote") from None
     made_by, ours = origin.get("fingerprint"), fingerprint(model.checkpoint.path)
     if made_by not in (None, ours):
         got = f"codes by the weights {str(made_by)[:12]}"

@@ -49,7 +49,7 @@ def _row(folder: str, split: str) -> Row:
             raise ValueError
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
         reason = getattr(e, "strerror", None) or "damaged"
-        raise VQError(f"model_dirs: {folder!r} has no {path} ({reason}); run evaluate.py --split={split}") from None
+        raise VQError(f"model_dirs: {folder!r} has no {path} ({reason}); run vq-evaluate --split={split}") from None
     return Row(os.path.basename(folder), config, result)
 
 
@@ -85,6 +85,7 @@ def describe(config: Config) -> str:
 
 def table(rows: Sequence[Row]) -> str:
     """One line a run: distortion, rate under each prior, the total under the uniform one, the share of codes used."""
+    unit = "bits/sample" if isinstance(rows[0].config.model, SpeechConfig) else "bits/dim"
     head = "{:<24}{:<44}{:>10}{:>12}{:>9}{:>9}{:>9}{:>9}{:>8}"
     titles = ("run", "model", "steps", "distortion", "uniform", "unigram", "prior", "total", "used")
     lines = [head.format(*titles)]
@@ -96,4 +97,5 @@ def table(rows: Sequence[Row]) -> str:
         steps = "{:,}".format(result["global_step"])
         values = (name, describe(config), steps, "{:.3f}".format(bits["distortion"]), *shown)
         lines.append(head.format(*values, f"{total(result):.3f}", used))
+    lines.append(f"distortion, rates of the codes (uniform, unigram, prior) and total (uniform) in {unit}")
     return "\n".join(lines)

@@ -2,7 +2,7 @@
 
 import math
 import os
-from typing import NamedTuple, Optional
+from typing import Dict, NamedTuple, Optional
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -13,7 +13,7 @@ from vq_estimator.data import pipeline
 from vq_estimator.data.codes import Codes
 from vq_estimator.data.files import atomic_path, write_json
 from vq_estimator.errors import VQError
-from vq_estimator.inference import extraction
+from vq_estimator.inference import extraction, results
 from vq_estimator.inference import prior as prior_lib
 from vq_estimator.inference.calibration import Calibration, calibrate
 from vq_estimator.inference.session import AnySource, TrainedPrior, batches, features_of, restored, source_name
@@ -168,6 +168,8 @@ def evaluate(
 ) -> dict:
     """Evaluates a split and writes its results to the run folder; returns what `eval/<split>.json` holds.
 
+    Where the folder can't be written to, a warning says so before the work.
+
     `eval/<split>.npz` holds, of each example in the split's order, `distortion` and `rate_uniform` in nats and `codes`;
     with a trained prior of this checkpoint's codes `rate_prior` too.
 
@@ -177,6 +179,7 @@ def evaluate(
       codes_of: OWN, or ANOTHER: each image is given the codes of the one before it, to see what
         the codes are worth; the results are then in `eval/<split>-another.json` and `.npz`.
     """
+    keep = results.can_write(model_dir, "eval")
     calibration = calibrate(config, checkpoint, source, model_dir)
     examples = run_split(config, checkpoint, source, split, calibration.scale, codes_of)
     prior = prior_lib.find_or_warn(model_dir, checkpoint) if codes_of == OWN else None
@@ -208,18 +211,24 @@ def evaluate(
         "bits_per_dim": bits_per_dim(examples, config, calibration, cost),
         "prior": prior_figures(examples, config, prior, cost),
     }
-    name = os.path.join(model_dir, "eval", split + ("" if codes_of == OWN else "-" + codes_of))
-    write_json(name + ".json", result)
-    with atomic_path(name + ".npz") as temporary, open(temporary, "wb") as f:
-        np.savez_compressed(
-            f,
-            distortion=examples.distortion,
-            rate_uniform=uniform_cost(examples, config),
-            codes=examples.codes,
+    if keep:
+        arrays = {
+            "distortion": examples.distortion,
+            "rate_uniform": uniform_cost(examples, config),
+            "codes": examples.codes,
             **({"dims": examples.dims, "positions": examples.positions} if speech else {}),
             **({} if cost is None else {"rate_prior": cost.nats}),
-        )
+        }
+        name = os.path.join(model_dir, "eval", split + ("" if codes_of == OWN else "-" + codes_of))
+        with results.tolerated(model_dir):
+            _write(name, result, arrays)
     return result
+
+
+def _write(name: str, result: dict, arrays: Dict[str, np.ndarray]) -> None:
+    write_json(name + ".json", result)
+    with atomic_path(name + ".npz") as temporary, open(temporary, "wb") as f:
+        np.savez_compressed(f, **arrays)
 
 
 def uniform_rate(config: Config) -> float:
@@ -240,28 +249,29 @@ def unigram_cost(codes: np.ndarray, calibration: Calibration) -> np.ndarray:
     return -log_p[np.arange(codes.shape[-1]), codes].sum((1, 2, 3))
 
 
-def table(results) -> str:
-    """The results of some splits as the table that the commands print."""
+def table(splits) -> str:
+    """The results of some splits as the table that the commands print; a row that has no value is left out."""
+    unit = "bits/sample" if splits[0]["mse"] is None else "bits/dim"  # of speech, whose draws have no error
     rows = [
-        ("mse of a draw" if results[0]["reconstruction"] == "draw" else "mse", "{:.5f}", lambda r: r["mse"]),
+        ("mse of a draw" if splits[0]["reconstruction"] == "draw" else "mse", "{:.5f}", lambda r: r["mse"]),
         ("psnr (dB)", "{:.2f}", lambda r: r["psnr_db"]),
         ("normalized mse", "{:.4f}", lambda r: r["normalized_mse"]),
         ("codes used", "{}", lambda r: "{used} of {size}".format(**r["codebook"])),
         ("perplexity", "{:.1f}", lambda r: r["codebook"]["perplexity"]),
-        ("bits/dim, distortion", "{:.4f}", lambda r: r["bits_per_dim"]["distortion"]),
-        ("bits/dim, rate (uniform prior)", "{:.4f}", lambda r: r["bits_per_dim"]["rate_uniform"]),
-        ("bits/dim, rate (unigram prior)", "{:.4f}", lambda r: r["bits_per_dim"]["rate_unigram"]),
-        ("bits/dim, rate (trained prior)", "{:.4f}", lambda r: r["bits_per_dim"]["rate_prior"]),
-        ("bits/dim, total (uniform prior)", "{:.4f}", lambda r: r["bits_per_dim"]["total_uniform"]),
-        ("bits/dim, total (unigram prior)", "{:.4f}", lambda r: r["bits_per_dim"]["total_unigram"]),
-        ("bits/dim, total (trained prior)", "{:.4f}", lambda r: r["bits_per_dim"]["total_prior"]),
+        (unit + ", distortion", "{:.4f}", lambda r: r["bits_per_dim"]["distortion"]),
+        (unit + ", rate (uniform prior)", "{:.4f}", lambda r: r["bits_per_dim"]["rate_uniform"]),
+        (unit + ", rate (unigram prior)", "{:.4f}", lambda r: r["bits_per_dim"]["rate_unigram"]),
+        (unit + ", rate (trained prior)", "{:.4f}", lambda r: r["bits_per_dim"]["rate_prior"]),
+        (unit + ", total (uniform prior)", "{:.4f}", lambda r: r["bits_per_dim"]["total_uniform"]),
+        (unit + ", total (unigram prior)", "{:.4f}", lambda r: r["bits_per_dim"]["total_unigram"]),
+        (unit + ", total (trained prior)", "{:.4f}", lambda r: r["bits_per_dim"]["total_prior"]),
         ("tf-vqvae's nll (no likelihood)", "{:.3f}", lambda r: r["original_nll"]),
     ]
-    head = "step {global_step}, {dataset_source}".format(**results[0])
-    lines = [f"{head:<34}" + "".join("{:>14}".format(r["split"]) for r in results)]
+    head = "step {global_step}, {dataset_source}".format(**splits[0])
+    lines = [f"{head:<34}" + "".join("{:>14}".format(r["split"]) for r in splits)]
     for name, form, value in rows:
-        values = [value(r) for r in results]
-        if set(values) == {None} and not name.startswith("tf-vqvae"):
+        values = [value(r) for r in splits]
+        if set(values) == {None}:
             continue
         lines.append(f"{name:<34}" + "".join("{:>14}".format("-" if v is None else form.format(v)) for v in values))
     return "\n".join(lines)

@@ -18,6 +18,7 @@ from vq_estimator.training.run_folder import Checkpoint
 
 BATCH = 100
 BLOCK = 1024  # entries at a time whose neighbours are looked for
+AROUND = 4  # positions of a crop's side
 MOST = 512  # entries of a codebook whose distances are shown
 
 
@@ -86,6 +87,21 @@ def single_code(code_map: np.ndarray, K: int, most_positions: int = 64, most_val
     for p, (i, j, level) in enumerate(positions):
         codes[p, :, i, j, level] = values
     return SingleCode(codes, positions, values)
+
+
+def crops(changed: SingleCode, images: np.ndarray, positions: int = AROUND) -> np.ndarray:
+    """Of images [P, V, S, S, C] of `single_code` a square around the changed position, some positions wide.
+
+    A code of a fine grid changes a small part of its image. Returns uint8 [P, V, s, s, C].
+    """
+    S, (height, width) = images.shape[2], changed.codes.shape[2:4]
+    side = min(S, -(-positions * S // max(height, width)))
+
+    def start(place, places):
+        return int(np.clip(round((place + 0.5) * S / places - side / 2), 0, S - side))
+
+    corners = [(start(i, height), start(j, width)) for i, j, _ in changed.positions]
+    return np.stack([row[:, y : y + side, x : x + side] for row, (y, x) in zip(images, corners)])
 
 
 def position_names(changed: SingleCode) -> List[str]:

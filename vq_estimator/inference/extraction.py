@@ -11,6 +11,7 @@ from vq_estimator.data import codes as codes_lib
 from vq_estimator.data.codes import Codes
 from vq_estimator.data.speech import SpeechSource
 from vq_estimator.errors import VQError
+from vq_estimator.inference import results
 from vq_estimator.inference.calibration import fingerprint
 from vq_estimator.inference.session import AnySource, batches, count, restored, source_name
 from vq_estimator.training.run_folder import Checkpoint
@@ -90,8 +91,11 @@ def extract(
         shape = (_examples(config, source, split), *grid(config))
         found[split] = codes_lib.load(path, of, shape, config.model.quantizer.K)
         if found[split] is None:
+            keep = results.can_write(model_dir, "codes")
             found[split] = encode(config, checkpoint, source, split)
-            codes_lib.save(path, found[split], of)
+            if keep:
+                with results.tolerated(model_dir):
+                    codes_lib.save(path, found[split], of)
     return found
 
 

@@ -150,7 +150,7 @@ class Model(Closing):
         """
         self.check_open()
         if self.prior is None:
-            raise VQError("prior: the run has none; train it with train_prior.py")
+            raise VQError("prior: the run has none; train it with vq-train-prior")
         num, temperature, seed = check_num(num), check_temperature(temperature), check_seed(seed)
         top_k = check_top_k(top_k, self.prior.config.codes.K)
         each = sampling.labels_for(self.prior.config.codes.classes, num, labels)
@@ -171,7 +171,7 @@ class Model(Closing):
           VQError: the run has not been evaluated (there is no calibration of this checkpoint in its folder).
         """
         if self.calibration is None:
-            raise VQError("calibration: the run has none of this checkpoint; evaluate it with evaluate.py first")
+            raise VQError("calibration: the run has none of this checkpoint; evaluate it with vq-evaluate first")
 
         def build():
             p, scale = self._likelihood, self.calibration.scale

@@ -46,7 +46,7 @@ def find(model_dir: str, checkpoint: Checkpoint) -> Optional[TrainedPrior]:
     if config.codes.fingerprint != fingerprint(checkpoint.path):
         raise VQError(
             f"prior: that of {model_dir} is of the codes of another checkpoint (step {config.codes.global_step}), "
-            f"expected one of step {checkpoint.step}'s; run train_prior.py --overwrite, or name its --checkpoint"
+            f"expected one of step {checkpoint.step}'s; run vq-train-prior --overwrite, or name its --checkpoint"
         )
     of, m = config.codes, run_folder.load_config(model_dir).model
     fits = all(wanted in (None, got) for wanted, got in zip(m.codes_shape, of.grid)) and of.K == m.quantizer.K

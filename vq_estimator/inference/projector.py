@@ -18,7 +18,7 @@ import numpy as np
 from vq_estimator import drawing
 from vq_estimator.config import Config
 from vq_estimator.data.files import write_text
-from vq_estimator.inference import evaluation, exploration
+from vq_estimator.inference import evaluation, exploration, results
 from vq_estimator.inference.calibration import Calibration
 from vq_estimator.training.run_folder import EVAL_NAME, Checkpoint
 
@@ -32,11 +32,14 @@ MOST_NUMBERS = 1 << 28  # in all of them
 MOST_PIXELS = 4096  # the side of the sprite; TensorBoard takes up to 8192, which is 256 MB in a browser
 
 
-def write(config: Config, checkpoint: Checkpoint, calibration: Calibration, model_dir: str) -> str:
+def write(config: Config, checkpoint: Checkpoint, calibration: Calibration, model_dir: str) -> Optional[str]:
     """Writes `projector_config.pbtxt` and the folder `projector/` to the run folder; returns the first one's path.
 
     Rows are the entries of codebook 0, then of codebook 1, and so on: `codes[..., codebook] == entry`.
+    Returns None, after a warning, where the run folder can't be written to.
     """
+    if not results.can_write(model_dir) or not results.can_write(model_dir, FOLDER):
+        return None
     entries = exploration.codebook_entries(config, checkpoint)  # [L, K, D]
     L, K, D = entries.shape
     rows = exploration.evenly(L * K, MOST_ENTRIES)

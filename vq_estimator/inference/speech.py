@@ -290,7 +290,7 @@ class SpeechModel(Closing):
         """
         self.check_open()
         if self.prior is None:
-            raise VQError("prior: the run has none; train it with train_prior.py")
+            raise VQError("prior: the run has none; train it with vq-train-prior")
         of, voices = self.prior.config.codes, len(self.config.model.speakers)
         num = arguments.integer("num", num, 1, MOST, f"1 to {MOST:,}")
         want = f"a number above 0, up to {MOST_SECONDS}"

@@ -167,7 +167,7 @@ def load(model: SpeechModel, path: str) -> CodesFile:
             raise ValueError("its origin is no object")
     except (OSError, ValueError, TypeError) as e:
         why = str(getattr(e, "strerror", None) or e)[:160]
-        raise VQError(f"codes: {path!r} can't be read ({why}); expected what encode.py wrote of speech") from None
+        raise VQError(f"codes: {path!r} can't be read ({why}); expected what vq-encode wrote of speech") from None
     made_by, ours = origin.get("fingerprint"), fingerprint(model.checkpoint.path)
     if made_by not in (None, ours):
         got = f"codes by the weights {str(made_by)[:12]}"

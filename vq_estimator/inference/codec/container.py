@@ -171,7 +171,7 @@ def read(path: str) -> Container:
 def _read(f: BinaryIO, path: str, size: int) -> Container:
     start = f.read(len(MAGIC) + FIXED.size)
     if start[: len(MAGIC)] != MAGIC:
-        raise VQError(f"{path}: is no file of compress.py (it begins with other bytes)")
+        raise VQError(f"{path}: is no file of vq-compress (it begins with other bytes)")
     if len(start) < len(MAGIC) + FIXED.size:
         raise VQError(f"{path}: ends within its header")
     *lengths, crc = FIXED.unpack(start[len(MAGIC) :])

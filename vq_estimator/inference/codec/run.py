@@ -112,7 +112,7 @@ def prior_for(run: Run, asked: str) -> str:
         return have[0]
     arguments.one_of("prior", asked, (AUTO, *PRIORS))
     if asked not in have:
-        hint = {LEARNED: "train it with train_prior.py", UNIGRAM: "evaluate the run with evaluate.py"}[asked]
+        hint = {LEARNED: "train it with vq-train-prior", UNIGRAM: "evaluate the run with vq-evaluate"}[asked]
         raise VQError(f"prior: got {asked!r}, which the run does not have; {hint}, or choose {' or '.join(have)}")
     return asked
 
@@ -130,7 +130,7 @@ def scale_of(run: Run) -> Optional[float]:
     if type_name(run.config.model.likelihood) != "mse":
         return None
     if run.calibration is None:
-        raise VQError("calibration: the run has none of this checkpoint; evaluate it with evaluate.py first")
+        raise VQError("calibration: the run has none of this checkpoint; evaluate it with vq-evaluate first")
     return run.calibration.scale
 
 
