@@ -3,8 +3,8 @@
   vq-train --dataset=mnist --K=20 --D=64
   vq-train --dataset=images --data_dir=FOLDER_OF_IMAGES --preset=tuned --image_size=64
 
-(in a clone also: python launch/train.py ...). The same command resumes a run that was stopped. At its end the run
-directory holds eval/validation.json, eval/test.json and for images reconstructions.png.
+The same command resumes a run that was stopped. At its end the run directory holds eval/validation.json, eval/test.json
+and for images reconstructions.png.
 """
 
 import os

@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from vq_estimator import config as config_lib
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PAGES = ["README.md", "CONTRIBUTING.md"] + sorted(
     os.path.relpath(path, ROOT) for path in glob.glob(os.path.join(ROOT, "docs", "*.md"))
@@ -28,6 +30,15 @@ def read(path):
         return f.read()
 
 
+def settings_of(text):
+    """The flags of a script that are settings: `settings.define(config_lib.Config)`, all or some of them."""
+    names = set()
+    for cls, only in re.findall(r"settings\.define\(config_lib\.(\w+)(?:, only=\((.*?)\))?\)", text):
+        every = {flag for flag, _, _ in config_lib.declarations(getattr(config_lib, cls))}
+        names |= set(re.findall(r'"(\w+)"', only)) or every
+    return names
+
+
 def flags():
     """Command to the flags that it defines, with those that `common` defines for it."""
     defined = re.compile(r'^\s*\w+\.(?:string|path|integer|float|bool|enum)\(\s*"(\w+)"', re.MULTILINE)
@@ -39,7 +50,7 @@ def flags():
         for name in shared:  # the first calls the second, unless told not to
             if f"common.{name}(" in text or (name == "data_flags" and "common.run_flags()" in text):
                 text += shared[name]
-        found[os.path.basename(path)[:-3]] = set(defined.findall(text))
+        found[os.path.basename(path)[:-3]] = set(defined.findall(text)) | settings_of(text)
     for name, path in (("speed", "benchmarks/speed/__main__.py"), ("speech", "benchmarks/speech/__main__.py")):
         found["benchmarks." + name] = set(re.findall(r'add_argument\("--(\w+)"', read(path)))
     return found
@@ -81,8 +92,8 @@ def test_every_page_can_be_found_from_the_readme():
 
 def test_commands_are_named_as_an_installed_user_has_them():
     """No text in the package or the scripts names a script, such as train.py; pages do in `python launch/train.py`."""
-    scripts = [os.path.basename(p)[:-3] for p in glob.glob(os.path.join(ROOT, "launch", "*.py"))]
-    scripts = [name for name in scripts if name not in ("__init__", "common")]
+    paths = glob.glob(os.path.join(ROOT, "launch", "*.py"))
+    scripts = [os.path.basename(path)[:-3] for path in paths if "def run() -> None:" in read(path)]
     named = re.compile(r"\b(?:{})\.py\b".format("|".join(scripts)))
     installed = set(re.findall(r"vq-[a-z-]+", read("setup.py"))) | {"vq-" + n.replace("_", "-") for n in scripts}
     sources = glob.glob(os.path.join(ROOT, "vq_estimator", "**", "*.py"), recursive=True)

@@ -16,7 +16,7 @@ from test_export import TF1_PYTHON
 from vq_estimator import config as c
 from vq_estimator.data import audio, speech_cache, speech_sources
 from vq_estimator.errors import VQError
-from vq_estimator.inference import evaluation, export, extraction, speech_coding, stripping
+from vq_estimator.inference import comparison, evaluation, export, extraction, speech_coding, stripping
 from vq_estimator.inference import prior as prior_lib
 from vq_estimator.inference.speech import SpeechModel, describe
 from vq_estimator.models.vqvae import VQVAE

@@ -180,7 +180,7 @@ class FiniteScalarConfig(_Quantizer):
 
 QUANTIZERS = Registry(
     "quantizer",
-    "vq: codebooks side by side; residual: each for the rest of those before it; fsq: rounding, no codebook",
+    "vq: codebooks side by side; residual: each for the rest of those before; fsq: rounding, no codebook",
     QUANTIZER,
     {
         "vq": Row(VectorQuantizerConfig, "vq_estimator.nn.quantizers.vector:VectorQuantizer"),

@@ -243,9 +243,7 @@ def _without_splits(below: Dict[str, Parts], names: Dict[str, Name], speakers: b
 
 
 def _refuse(got: str, group: str, missing: str = "") -> NoReturn:
-    folders = (
-        "--splits=folders (the folders at the top that are named like splits are these, the rest is left out)"
-    )
+    folders = "--splits=folders (the folders at the top that are named like splits are these, the rest is left out)"
     way = f"--splits=hash (a hash of each path decides, the folders at the top are each a {group})"
     raise VQError(f"splits: got {got}, expected {missing or folders} or {way}")
 

@@ -1,0 +1,121 @@
+"""Settings are declared once: flags, refusals, --help and docs/settings.md follow from the fields."""
+
+import importlib.util
+import json
+import os
+
+import pytest
+from forked import ROOT
+
+from vq_estimator import config as c
+from vq_estimator.config.fields import GROUPS, numpy_implementation
+from vq_estimator.config.renamed import NEW_NAMES
+from vq_estimator.errors import VQError
+
+ALL = [(dataset, preset) for dataset in c.DATASETS for preset in c.PRESETS_OF[dataset]]
+DECLARED = {flag: setting for flag, setting, _ in c.declarations(c.Config)}
+
+
+@pytest.mark.parametrize("dataset, preset", ALL)
+def test_every_bad_value_is_refused_by_its_name(dataset, preset):
+    for found in list(c.settings_of(c.make_config(dataset, preset))):
+        for bad in found.declared.kind.bad_values():
+            with pytest.raises(VQError, match=f"^{found.flag}: got "):
+                c.make_config(dataset, preset, **{found.flag: bad})
+
+
+@pytest.mark.parametrize("dataset, preset", ALL)
+def test_a_setting_that_a_configuration_lacks_is_refused(dataset, preset):
+    config = c.make_config(dataset, preset)
+    has = {found.flag for found in c.settings_of(config)}
+    lacking = sorted(set(DECLARED) - has)
+    assert lacking
+    for flag in lacking:
+        with pytest.raises(VQError, match=f"^{flag}: got 1, expected no value: "):
+            c.make_config(dataset, preset, **{flag: 1})
+
+
+@pytest.mark.parametrize("dataset, preset", ALL)
+def test_a_presets_own_values_change_nothing(dataset, preset):
+    config = c.make_config(dataset, preset)
+    for found in c.settings_of(config):
+        if found.declared.applies is None or found.declared.applies(config):
+            again = c.make_config(dataset, preset, **{found.flag: found.value})
+            assert c.differences(config, again) == [], found.flag
+
+
+def test_help_texts_are_short_and_have_a_group():
+    assert len(DECLARED) > 50
+    for flag, setting in DECLARED.items():
+        assert 10 <= len(setting.help) <= 100, (flag, len(setting.help))
+        assert setting.group in GROUPS and setting.kind.describe(), flag
+        assert not setting.help.endswith("."), flag
+
+
+def test_every_variant_names_what_implements_it():
+    import vq_estimator.nn.decoders as decoders
+
+    assert c.implementation(c.FactorisedDecoder()) is decoders.Factorised
+    assert c.implementation(c.WaveNetConfig()) is decoders.Waveform
+    for registry in (c.LIKELIHOODS, c.QUANTIZERS, c.DECODERS, c.CODEBOOKS):
+        for name, row in registry.rows.items():
+            value = row.config(K=2, D=2) if "K" in getattr(row.config, "__dataclass_fields__", {}) else row.config()
+            assert c.type_name(value) == name and isinstance(c.implementation(value), type)
+            if row.numpy:
+                assert isinstance(numpy_implementation(value), type)
+
+
+def test_an_old_name_is_refused_with_the_new_one(forked):
+    assert len(NEW_NAMES) == 14
+    for old, new in NEW_NAMES.items():
+        assert old not in DECLARED or old in ("maps",)
+        with pytest.raises(VQError, match=f"^{old}: got 1, expected no value: .* {new} now"):
+            c.make_config("mnist", **{old: 1})
+    done = forked.script("train", "--widths=8,8")
+    assert done.status == 2 and "--hidden_channels" in done.one_line("train")
+    done = forked.script("train_prior", "--maps=8")
+    assert done.status == 2 and "--channels" in done.one_line("train_prior")
+
+
+def test_the_page_of_settings_is_that_of_the_declarations():
+    spec = importlib.util.spec_from_file_location("settings_page", os.path.join(ROOT, "tools", "settings_page.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    with open(module.PAGE, encoding="utf-8") as f:
+        assert f.read() == module.page(), "run: python tools/settings_page.py"
+
+
+def test_help_shows_the_values_of_the_chosen_preset(forked):
+    done = forked.script("train", "--dataset=cifar10", "--preset=paper", "--help")
+    lines = done.stdout.splitlines()
+    assert done.status == 0
+    for flag, value in (("K", "256"), ("L", "10"), ("likelihood", "categorical"), ("warmup_steps", "200")):
+        at = next(i for i, line in enumerate(lines) if line.strip().startswith(f"--{flag}="))
+        assert f"[{value}]" in " ".join(lines[at + 1 : at + 4]), flag
+    assert forked.script("train", "--preset=best", "--help").status == 2
+
+
+def test_a_configuration_is_printed_and_taken(forked, tmp_path):
+    done = forked.script("train", "--dataset=fsdd", "--K=16", "--print_config", cwd=tmp_path)
+    assert done.status == 0 and c.from_json(done.stdout) == c.make_config("fsdd", K=16)
+    (tmp_path / "mine.json").write_text(done.stdout)
+    done = forked.script("train", "--config=mine.json", "--beta=0.5", "--print_config", cwd=tmp_path)
+    assert c.from_json(done.stdout) == c.make_config("fsdd", K=16, beta=0.5)
+    assert json.loads(done.stdout)["model"]["decoder"]["type"] == "wavenet"
+    (tmp_path / "bad.json").write_text("{}")
+    done = forked.script("train", "--config=bad.json", cwd=tmp_path)
+    assert done.status == 1 and done.one_line("train").startswith("bad.json: got 'no dataset'")
+
+
+def test_a_bad_value_is_refused_before_tensorflow_is_imported(tmp_path):
+    import subprocess
+    import sys
+
+    code = "import sys, runpy; sys.argv = ['train.py', '--K=0']\n"
+    code += "try: runpy.run_path(sys.argv.pop(), run_name='__main__')\nfinally: print('tensorflow' in sys.modules)"
+    code = code.replace("sys.argv.pop()", repr(os.path.join(ROOT, "launch", "train.py")))
+    done = subprocess.run(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=str(tmp_path)
+    )
+    assert done.returncode == 1 and done.stdout.split() == [b"False"], done.stderr
+    assert b"K: got 0, expected" in done.stderr
