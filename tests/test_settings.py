@@ -114,8 +114,6 @@ def test_a_bad_value_is_refused_before_tensorflow_is_imported(tmp_path):
     code = "import sys, runpy; sys.argv = ['train.py', '--K=0']\n"
     code += "try: runpy.run_path(sys.argv.pop(), run_name='__main__')\nfinally: print('tensorflow' in sys.modules)"
     code = code.replace("sys.argv.pop()", repr(os.path.join(ROOT, "launch", "train.py")))
-    done = subprocess.run(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=str(tmp_path)
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=str(tmp_path))
     assert done.returncode == 1 and done.stdout.split() == [b"False"], done.stderr
     assert b"K: got 0, expected" in done.stderr
