@@ -11,9 +11,9 @@ import time
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from forked import ROOT
+from forked import ROOT, SCRIPTS
 from PIL import Image
-from test_flags import SCRIPTS, everything_below
+from test_flags import everything_below
 
 from vq_estimator.data.files import split_paths
 from vq_estimator.training import run_folder
