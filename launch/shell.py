@@ -171,6 +171,8 @@ def run(
             _fail(program, str(e), 1)
         except OSError as e:  # a full disk, a folder that can't be written
             _fail(program, "{}: {}".format(e.filename or "file", e.strerror or e), 1)
+        except UnicodeEncodeError as e:  # TensorFlow takes names in UTF-8 alone
+            _fail(program, f"the name {e.object!r} is not in UTF-8, expected another name for that file or folder", 1)
         except (MemoryError, tf.errors.ResourceExhaustedError) as e:
             _fail(program, f"out of memory: {e}; expected smaller sizes or fewer images at once", 1)
         except tf.errors.DataLossError as e:  # a record whose checksum is wrong

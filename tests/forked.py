@@ -19,6 +19,12 @@ import traceback
 from typing import NamedTuple
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# launch/ beside what the scripts share.
+SCRIPTS = sorted(
+    name[:-3]
+    for name in os.listdir(os.path.join(ROOT, "launch"))
+    if name.endswith(".py") and "__main__" in open(os.path.join(ROOT, "launch", name), encoding="utf-8").read()
+)
 SECONDS = 300  # after which a command is ended, by SIGALRM
 
 

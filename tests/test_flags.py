@@ -3,24 +3,18 @@
 The flags are asked of the scripts themselves, so that a new one without a row fails.
 """
 
-import glob
 import json
 import os
 import re
 import shutil
 
 import pytest
-from forked import ROOT
+from forked import ROOT, SCRIPTS
 
 from vq_estimator import pretrained
 from vq_estimator.inference import calibration, codec
 from vq_estimator.training import run_folder
 
-SCRIPTS = sorted(
-    os.path.basename(path)[:-3]
-    for path in glob.glob(os.path.join(ROOT, "launch", "*.py"))
-    if "def run() -> None:" in open(path, encoding="utf-8").read()
-)
 # What stands for these in a row is in the folder that the scripts run in.
 RUN, PROVIDED, NOWHERE = "--model_dir=run", "--model_dir=provided", "/dev/null/nowhere"
 

@@ -13,14 +13,13 @@ import time
 import numpy as np
 import pytest
 from codec_runs import sounds, write_run
+from forked import SCRIPTS
 from PIL import Image
 from test_tf_vqvae import names_of, write
 
 from vq_estimator.data import audio
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-FILES = os.listdir(os.path.join(ROOT, "launch"))
-SCRIPTS = sorted(name[:-3] for name in FILES if name.endswith(".py") and name not in ("__init__.py", "common.py"))
 
 
 def command(name, *flags):

@@ -7,6 +7,7 @@ import sys
 import zipfile
 
 import pytest
+from forked import SCRIPTS
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -83,8 +84,7 @@ def site(wheel, tmp_path_factory):
 
 def test_console_commands_work_outside_the_repository(site, tmp_path):
     environment, commands = dict(os.environ, PYTHONPATH=str(site)), sorted(os.listdir(str(site / "bin")))
-    scripts = {name[:-3] for name in os.listdir(os.path.join(ROOT, "launch")) if name.endswith(".py")}
-    assert {name[3:].replace("-", "_") for name in commands} == scripts - {"common", "__init__"}
+    assert sorted(name[3:].replace("-", "_") for name in commands) == SCRIPTS
     for name in commands:
         out = call([sys.executable, str(site / "bin" / name), "--help"], tmp_path, env=environment)
         assert "\nFlags:\n" in out and "--help" in out

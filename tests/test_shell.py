@@ -11,9 +11,9 @@ import time
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from forked import ROOT
+from forked import ROOT, SCRIPTS
 from PIL import Image
-from test_flags import SCRIPTS, everything_below
+from test_flags import everything_below
 
 from vq_estimator.data.files import split_paths
 from vq_estimator.training import run_folder
@@ -262,7 +262,7 @@ def test_a_run_whose_name_is_a_pattern(forked, small_run, tmp_path, name):
 
 
 def test_a_stored_checkpoint_by_a_path_that_is_a_pattern(small_run, tmp_path):
-    folder = str(tmp_path / "a[b]*?\\")
+    folder = str(tmp_path / "a[b]*?\\\udcff")
     shutil.copytree(small_run[1], folder)
     found = run_folder.find_checkpoint(folder)
     reader = tf.train.load_checkpoint(run_folder.find_checkpoint(small_run[1]).path)

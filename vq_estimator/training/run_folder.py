@@ -15,7 +15,7 @@ from vq_estimator.config import Config
 from vq_estimator.data.files import read_json, read_text, write_json, write_text
 from vq_estimator.errors import VQError, one_line
 from vq_estimator.training.lock import LOCKS
-from vq_estimator.training.stored import PATTERN, Stored
+from vq_estimator.training.stored import PATTERN, Stored, is_utf8
 
 log = logging.getLogger("vq_estimator")
 
@@ -115,6 +115,8 @@ def check_name(model_dir: str) -> None:
     if any(c in model_dir for c in PATTERN):
         shown = " ".join(PATTERN)
         raise VQError(f"model_dir: got {model_dir!r}, expected a path without any of {shown} to train in")
+    if not is_utf8(model_dir):
+        raise VQError(f"model_dir: got {model_dir!r}, expected a path in UTF-8 to train in")
 
 
 def prepare(model_dir: str, config: Any, replaces: bool = False) -> int:

@@ -26,6 +26,11 @@ _DAMAGE = (
 )
 
 
+def is_utf8(path: str) -> bool:
+    """Whether TensorFlow can be given the path: Python has undecodable bytes of a name as surrogates."""
+    return not any("\ud800" <= c <= "\udfff" for c in path)
+
+
 class Stored:
     """A checkpoint, opened.
 
@@ -103,7 +108,7 @@ class Stored:
 
     def _literal(self, path: str) -> str:
         """A path to the same files that TensorFlow, which takes it for a pattern, finds them by."""
-        if not any(c in path for c in PATTERN):
+        if is_utf8(path) and not any(c in path for c in PATTERN):
             return path
         self._links = tempfile.TemporaryDirectory(prefix="vq_estimator.")  # as long as this object
         folder, name = os.path.split(os.path.abspath(path))
