@@ -298,6 +298,20 @@ def test_old_runs_keep_their_listing_and_say_where_it_differs(tmp_path, logged):
     assert "cat/new.jfif" in {f.path for f in folder_lib.read(str(tmp_path / "c")).files}
 
 
+def test_old_runs_of_speech_keep_their_speakers(tmp_path, logged):
+    folder = make(
+        tmp_path, *(f"{top}/{s}/{i}.wav" for top in ("dev-clean", "test-clean") for s in (1, 2) for i in (1, 2))
+    )
+    listing = folder_lib.read(folder, SOUNDS, OLD)
+    assert listing.class_names == ("dev-clean", "test-clean")
+    assert [listing.class_names[f.label] for f in listing.files] == [f.path.split("/")[0] for f in listing.files]
+    assert len([r for r in logged.records if r.levelname == "WARNING"]) == 1
+    logged.clear()
+    make(tmp_path / "one", "eve/1.wav", "2.wav")
+    assert folder_lib.read(str(tmp_path / "one"), SOUNDS, OLD).class_names == ("eve", "speaker")
+    assert not logged.records
+
+
 # What is left out
 
 
