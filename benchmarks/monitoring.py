@@ -17,10 +17,6 @@ import time
 from vq_estimator_launch import common
 from vq_estimator_launch.common import FLAGS, Group
 
-MONITORING = Group("Monitoring")
-MONITORING.string("preset", "original", "preset of MNIST")
-MONITORING.integer("max_steps", None, "steps [the preset's]")
-common.data_flags()
 RESULTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "results", "monitoring.json")
 
 
@@ -96,6 +92,10 @@ def main() -> None:
 
 
 def run() -> None:
+    group = Group("Monitoring")
+    group.string("preset", "original", "preset of MNIST")
+    group.integer("max_steps", None, "steps [the preset's]")
+    common.data_flags()
     common.run(main, __doc__)
 
 

@@ -12,8 +12,6 @@ import time
 from vq_estimator_launch import common
 from vq_estimator_launch.common import FLAGS, Group
 
-COST = Group("Cost")
-COST.integer("steps", 20, "steps of each case that are timed")
 # The settings beside image_size=64 and --preset=tuned.
 IMAGES = [
     *({}, {"precision": "bfloat16"}, {"batch_size": 8}, {"image_size": 32}, {"D": 64}, {"D": 32}),
@@ -55,8 +53,8 @@ def prior_step(side=16, K=512, **settings):
     return prior_model_fn({"codes": codes}, None, "train", {"config": config}, None).train_op
 
 
-def core_seconds(make):
-    """The mean over --steps steps of the train_op that `make` makes, or None."""
+def core_seconds(make, steps):
+    """The mean over `steps` steps of the train_op that `make` makes, or None."""
     import tensorflow.compat.v1 as tf
 
     with tf.Graph().as_default(), tf.Session() as session:
@@ -67,9 +65,9 @@ def core_seconds(make):
         for _ in range(WARM_UP):
             session.run(train_op)
         begin = time.process_time()
-        for _ in range(FLAGS.steps):
+        for _ in range(steps):
             session.run(train_op)
-        return (time.process_time() - begin) / FLAGS.steps
+        return (time.process_time() - begin) / steps
 
 
 def main() -> None:
@@ -89,7 +87,7 @@ def main() -> None:
     cases += [("prior", s, lambda s=s: prior_step(**s)) for s in PRIORS]
     for kind, settings, make in cases:
         name = " ".join(f"{k}={v}" for k, v in settings.items())
-        seconds = core_seconds(make)
+        seconds = core_seconds(make, FLAGS.steps)
         if seconds is not None:
             print(f"{kind:7} {name or 'default':40} {seconds:8.3f} core-seconds per step", flush=True)
             results.append({"kind": kind, "settings": settings, "core_seconds_per_step": seconds})
@@ -98,6 +96,8 @@ def main() -> None:
 
 
 def run() -> None:
+    group = Group("Cost")
+    group.integer("steps", 20, "steps of each case that are timed")
     common.run(main, __doc__)
 
 

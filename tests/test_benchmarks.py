@@ -1,5 +1,6 @@
 """The benchmarks: what they count, that the rivals are the same network, and smoke runs. No test is of speed."""
 
+import dataclasses
 import io
 import json
 import os
@@ -162,6 +163,26 @@ def test_a_smoke_run_of_training(tmp_path, full_data):
     assert {"launch path", "tf-vqvae-style graph"} <= set(found["contenders"])
     assert found["ratios"]["tf-vqvae-style graph"]["ratio"] > 0
     assert all(len(c["steps_per_second"]) == 1 for c in found["contenders"].values())
+
+
+def test_a_smoke_run_of_monitoring(digits):
+    from benchmarks import monitoring
+
+    settings = dict(K=4, D=4, image_size=8, max_steps=30, eval_steps=10, save_checkpoints_steps=10, log_steps=1)
+    config = make_config("mnist", save_summary_steps=6, **settings)
+    config = dataclasses.replace(config, dataset_source=digits.spec.name)
+    total, validations, summaries = monitoring.measure(config, digits)
+    assert len(validations) == 3 and min(validations) > 0 and sum(validations) < total
+    assert len(summaries) == 5 and summaries[0] > 0  # the first compiles the graph of the summaries
+
+
+def test_a_smoke_run_of_step_costs():
+    from benchmarks import step_cost
+
+    assert step_cost.core_seconds(lambda: step_cost.prior_step(2, 4, batch_size=1, maps=2, layers=1), 2) > 0
+    small = dict(image_size=8, D=4, K=4, batch_size=1)
+    assert step_cost.core_seconds(lambda: step_cost.image_step(lambda name: True, **small), 2) > 0
+    assert step_cost.core_seconds(lambda: step_cost.image_step(lambda name: False, **small), 2) is None
 
 
 # Speech
