@@ -40,7 +40,7 @@ def measure(config, source):
         validations.append(time.process_time() - begin)
 
     class TimeRounds(tf.train.SessionRunHook):
-        """Collects (step, seconds) of the steps that the Estimator's loop makes; `hooks.Steps` makes the others."""
+        """Collects (step, seconds) of the steps that the Estimator's loop makes; our hook makes the others."""
 
         of_rounds = True
 

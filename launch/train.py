@@ -96,7 +96,7 @@ def main(config: Any) -> None:
         config = config_lib.keep_intervals(config, old, settings.given())
         wanted = old.dataset_source
         config = config_lib.as_resumed(config, old)
-        run_folder.refuse_other(model_dir, config)
+        run_folder.check_resumable(model_dir, config)
     source = common.locate_data(config, wanted, FLAGS.cache)
     speech = isinstance(config.model, config_lib.SpeechConfig)
     config = config_lib.with_data(config, session.source_name(source), source.speakers if speech else ())

@@ -13,7 +13,7 @@ from vq_estimator.data.files import write_json, write_text
 from vq_estimator.inference import calibration
 from vq_estimator.inference.calibration import fingerprint
 from vq_estimator.models.vqvae import VQVAE
-from vq_estimator.nn.prior import CodePrior
+from vq_estimator.nn.code_prior import CodePrior
 from vq_estimator.training import run_folder
 
 SCALE = 20.5

@@ -16,9 +16,9 @@ from test_export import TF1_PYTHON
 from vq_estimator import config as c
 from vq_estimator.data import audio, speech_cache, speech_sources
 from vq_estimator.errors import VQError
-from vq_estimator.inference import comparison, evaluation, export, extraction, speech_coding, stripping
-from vq_estimator.inference import prior as prior_lib
-from vq_estimator.inference.speech import SpeechModel, describe
+from vq_estimator.inference import comparison, evaluation, export, extraction, speech_code_files, stripping
+from vq_estimator.inference import trained_prior as prior_lib
+from vq_estimator.inference.speech_model import SpeechModel, describe
 from vq_estimator.models.vqvae import VQVAE
 from vq_estimator.nn.likelihoods import pixels
 from vq_estimator.training import prior_trainer, run_folder, trainer
@@ -232,7 +232,7 @@ def test_evaluation_has_the_keys_of_images_and_counts_each_sample_once(with_prio
     # Of the trained prior the figures are those of its log-probabilities, the mixture of both speakers, however many of
     # these are computed at once.
     prior = prior_lib.find(model_dir, checkpoint)
-    monkeypatch.setattr(prior_trainer, "MOST_LOGITS", 1)
+    monkeypatch.setattr(prior_trainer, "MAX_LOGITS", 1)
     given = (kept["codes"], kept["positions"], clips.speakers)
     found = prior_lib.cost_of_clips(config, checkpoint, prior, *given).nats
     np.testing.assert_allclose(found, kept["rate_prior"], rtol=1e-5)
@@ -250,7 +250,7 @@ def test_the_codes_of_another_recording_are_refused(run, source):
 
 
 def test_encode_in_parts_equals_the_whole(model, monkeypatch):
-    from vq_estimator.inference import speech as speech_lib
+    from vq_estimator.inference import speech_model as speech_lib
 
     levels = audio.mu_law(tone(3, 9999))
     whole = model.encode(levels)
@@ -295,7 +295,7 @@ def test_guidance_is_of_runs_that_were_trained_for_it(model, monkeypatch):
 
 
 def test_the_best_of_several_draws_is_the_one_most_of_the_asked_voice(model, monkeypatch):
-    from vq_estimator.inference import speech as speech_lib
+    from vq_estimator.inference import speech_model as speech_lib
 
     levels = audio.mu_law(tone(3, 1000))
     codes, voices = model.encode(levels), len(model.config.model.speakers)
@@ -324,7 +324,7 @@ def test_the_best_of_several_draws_is_the_one_most_of_the_asked_voice(model, mon
 
 
 def test_each_of_several_recordings_has_its_own_noise(model):
-    from vq_estimator.inference import speech as speech_lib
+    from vq_estimator.inference import speech_model as speech_lib
 
     codes = model.encode(audio.mu_law(tone(3, 1000)))
     seeds = speech_lib.seeds(5, 3)
@@ -343,7 +343,7 @@ def test_a_long_recording_is_several_clips(tmp_path, monkeypatch):
     for split in ("train", "validation", "test"):
         (tmp_path / split / "anna").mkdir(parents=True)
         audio.write_wav(str(tmp_path / split / "anna" / "x.wav"), tone(1, 20000), RATE)
-    monkeypatch.setattr(speech_cache, "MOST_SECONDS", 1)
+    monkeypatch.setattr(speech_cache, "MAX_SECONDS", 1)
     clips = speech_sources.locate("wav", str(tmp_path), str(tmp_path / "cache"), RATE).splits["test"]
     assert clips.count == 3 and set(clips.names) == {"test/anna/x.wav"}
     assert list(clips.lengths[:2]) == [RATE, RATE] and 0 < clips.lengths[2] < RATE
@@ -451,6 +451,6 @@ def test_convert_and_sample_write_wavs(with_prior, recordings, forked, tmp_path)
 
 def test_parts_of_a_recording_take_no_name_that_another_has():
     names = ["a.wav", "a.wav", "a-part0.wav", "a--part0.wav", "b.wav"]
-    got = speech_coding.told_apart(names)
+    got = speech_code_files.make_unique(names)
     assert len(set(got)) == len(names) and got[1:] == ["a-part1.wav", "a-part0.wav", "a--part0.wav", "b.wav"]
-    assert speech_coding.told_apart(["a.wav", "a.wav"]) == ["a-part0.wav", "a-part1.wav"]
+    assert speech_code_files.make_unique(["a.wav", "a.wav"]) == ["a-part0.wav", "a-part1.wav"]

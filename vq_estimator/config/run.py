@@ -26,8 +26,8 @@ MODELS = Registry(
     "the kind of data",
     "",
     {
-        "image": Row(ModelConfig, "vq_estimator.inference.loaded:Model"),
-        "speech": Row(SpeechConfig, "vq_estimator.inference.speech:SpeechModel"),
+        "image": Row(ModelConfig, "vq_estimator.inference.image_model:Model"),
+        "speech": Row(SpeechConfig, "vq_estimator.inference.speech_model:SpeechModel"),
     },
     default="image",
 )

@@ -14,9 +14,9 @@ from vq_estimator.data.codes import Codes
 from vq_estimator.data.files import atomic_path, write_json
 from vq_estimator.errors import VQError
 from vq_estimator.inference import extraction, results
-from vq_estimator.inference import prior as prior_lib
+from vq_estimator.inference import trained_prior as prior_lib
 from vq_estimator.inference.calibration import Calibration, calibrate
-from vq_estimator.inference.session import AnySource, TrainedPrior, batches, features_of, restored, source_name
+from vq_estimator.inference.session import AnySource, TrainedPrior, batches, features_of, session_scope, source_name
 from vq_estimator.models.vqvae import signal
 from vq_estimator.nn.likelihoods import to_unit
 from vq_estimator.training.run_folder import Checkpoint
@@ -288,7 +288,7 @@ def reconstructions(
         return images, given, model.decode(model.encode(given))
 
     size = pipeline.evaluation_batch(config.model.dims)
-    with restored(config, checkpoint.path, build) as (session, (images, given, decoded)):
+    with session_scope(config, checkpoint.path, build) as (session, (images, given, decoded)):
         images = session.run(images)
         decoded = np.concatenate([session.run(decoded, {given: part}) for part in pipeline.parts(images, size)])
     return drawing.side_by_side(drawing.grid(images, rows), drawing.grid(decoded, rows))

@@ -13,7 +13,7 @@ from vq_estimator.data.speech import SpeechSource
 from vq_estimator.errors import VQError
 from vq_estimator.inference import results
 from vq_estimator.inference.calibration import fingerprint
-from vq_estimator.inference.session import AnySource, batches, count, restored, source_name
+from vq_estimator.inference.session import AnySource, batches, count, session_scope, source_name
 from vq_estimator.training.run_folder import Checkpoint
 
 SECONDS = 1.024  # of a recording's codes that a prior is trained on at once
@@ -108,7 +108,7 @@ def _examples(config: Config, source: AnySource, split: str) -> int:
 def _encode_windows(config: Config, checkpoint: Checkpoint, source: SpeechSource, split: str) -> Codes:
     clips, window = source.splits[split], grid(config)[1] * config.model.network.stride
     parts, labels = [], []
-    with restored(config, checkpoint.path, _encoder) as (session, (given, codes)):
+    with session_scope(config, checkpoint.path, _encoder) as (session, (given, codes)):
         for i in range(clips.count):
             levels = clips.clip(i)
             missing = -len(levels) % window

@@ -13,11 +13,11 @@ from vq_estimator.data.sources import Source
 from vq_estimator.data.speech import SpeechSource
 from vq_estimator.errors import VQError
 from vq_estimator.models.vqvae import VQVAE, signal
+from vq_estimator.nn.code_prior import CodePrior
 from vq_estimator.nn.module import static_shape
-from vq_estimator.nn.prior import CodePrior
 from vq_estimator.training import averaging, precision
+from vq_estimator.training.checkpoint_reader import CheckpointReader
 from vq_estimator.training.run_folder import Checkpoint
-from vq_estimator.training.stored import Stored
 
 
 class Restored(NamedTuple):
@@ -34,7 +34,7 @@ class TrainedPrior(NamedTuple):
     checkpoint: Checkpoint
 
 
-class Closing:
+class Closeable:
     """What holds a session, `_session`: a context too, which ends with its `close()`.
 
     After `close()` whatever needs the session is a VQError; a second `close()` does nothing.
@@ -60,7 +60,7 @@ class Closing:
         """Frees the session."""
         session, self._open = self._open, None
         if session is not None:
-            leave(session)
+            close_session(session)
 
     def __enter__(self):
         return self
@@ -69,7 +69,7 @@ class Closing:
         self.close()
 
 
-def opened(
+def open_session(
     config: Config,
     checkpoint: str,
     build: Callable,
@@ -114,7 +114,7 @@ _ABANDONED = []  # events: the ends of those calls of `interruptible` that Ctrl-
 def interruptible(run: Callable, *arguments) -> Any:
     """What `run(*arguments)` returns or raises, from a thread, so that Ctrl-C is heard while TensorFlow works for long.
 
-    After a KeyboardInterrupt the thread may still be at work, until the process ends; its session is closed by `leave`.
+    After a KeyboardInterrupt the thread may still be at work, until the process ends; `close_session` closes its session.
     """
     result, error = [], []
     ended = threading.Event()  # a thread whose join() is interrupted says from then on that it is not alive
@@ -139,7 +139,7 @@ def interruptible(run: Callable, *arguments) -> Any:
     return result[0]
 
 
-def leave(session: tf.Session) -> None:
+def close_session(session: tf.Session) -> None:
     """Closes a session; after a Ctrl-C it waits no longer than a second, since XLA's loops can't be stopped.
 
     Otherwise it waits for all: a thread that comes back from TensorFlow while Python ends aborts the process.
@@ -153,16 +153,16 @@ def leave(session: tf.Session) -> None:
 
 
 @contextlib.contextmanager
-def restored(
+def session_scope(
     config: Config, checkpoint: str, build: Callable, prior: Optional[TrainedPrior] = None
 ) -> Iterator[Restored]:
-    """`opened` as a context: its graph and session are the default ones inside, and closed after it."""
-    found = opened(config, checkpoint, build, prior)
+    """`open_session` as a context: its graph and session are the default ones inside, and closed after it."""
+    found = open_session(config, checkpoint, build, prior)
     try:
         with found.session.graph.as_default(), found.session.as_default():
             yield found
     finally:
-        leave(found.session)
+        close_session(found.session)
 
 
 def load_variables(session: tf.Session, checkpoint: str, variables: Dict[str, tf.Variable]) -> None:
@@ -173,7 +173,7 @@ def load_variables(session: tf.Session, checkpoint: str, variables: Dict[str, tf
     Raises:
       VQError: a tensor is missing, of another shape, or can't be read.
     """
-    stored = Stored(checkpoint, "; name another one with --checkpoint")
+    stored = CheckpointReader(checkpoint, "; name another one with --checkpoint")
     for name, variable in variables.items():
         found, want = stored.shapes.get(name), static_shape(variable)
         if found != want:
@@ -222,7 +222,9 @@ def batches(
         return signal(features)[0], fetch(features, model)
 
     total, unit = count(source, split), "clip" if isinstance(source, SpeechSource) else "image"
-    with restored(config, checkpoint, build) as (session, tensors), tqdm(total=total, unit=unit, desc=title) as bar:
+    with session_scope(config, checkpoint, build) as (session, tensors), tqdm(
+        total=total, unit=unit, desc=title
+    ) as bar:
         step = session.make_callable(tensors)
         seen = 0  # not bar.n, which stands still where the bar is disabled
         while seen < total:

@@ -14,7 +14,7 @@ from vq_estimator.data import audio
 from vq_estimator.data.speech import SpeechSource
 from vq_estimator.inference.exploration import evenly
 from vq_estimator.inference.session import batches
-from vq_estimator.inference.speech import SpeechModel
+from vq_estimator.inference.speech_model import SpeechModel
 from vq_estimator.models.vqvae import signal
 from vq_estimator.training.run_folder import Checkpoint
 

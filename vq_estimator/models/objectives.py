@@ -10,7 +10,7 @@ from vq_estimator.models.vqvae import VQVAEOutput
 from vq_estimator.nn.likelihoods import to_unit
 
 
-class Terms(NamedTuple):
+class LossTerms(NamedTuple):
     """The terms of van den Oord et al. (2017), equation 3, each [B].
 
     Attributes:
@@ -31,17 +31,17 @@ class Terms(NamedTuple):
     mse: tf.Tensor
 
 
-def quality(found: Terms, model: Any) -> Dict[str, tf.Tensor]:
+def reconstruction_metric(found: LossTerms, model: Any) -> Dict[str, tf.Tensor]:
     """What training shows of the reconstruction, by its name, each [B].
 
     Of speech the bits. An autoregressive decoder's mean is that given the true pixels before each, which is nearer to
     the image than what it draws, and is named so.
     """
     value = found.reconstruction / math.log(2.0) if isinstance(model, SpeechConfig) else found.mse
-    return {quality_name(model): value}
+    return {reconstruction_metric_name(model): value}
 
 
-def quality_name(model: Any) -> str:
+def reconstruction_metric_name(model: Any) -> str:
     """The name of `quality`'s only figure."""
     if isinstance(model, SpeechConfig):
         return "bits_per_sample"
@@ -53,7 +53,7 @@ def dims_of(images: tf.Tensor, model: Any) -> Any:
     return tf.cast(tf.shape(images)[2], tf.float32) if isinstance(model, SpeechConfig) else model.dims
 
 
-def terms(images: tf.Tensor, out: VQVAEOutput, config: ObjectiveConfig, model: Any) -> Terms:
+def terms(images: tf.Tensor, out: VQVAEOutput, config: ObjectiveConfig, model: Any) -> LossTerms:
     """The terms for images uint8 [B, H, W, C] and the output of a `model`, its configuration, for them."""
     unit, q = to_unit(images), out.quantized
     mse = out.likelihood.squared_error(unit)
@@ -68,4 +68,4 @@ def terms(images: tf.Tensor, out: VQVAEOutput, config: ObjectiveConfig, model: A
         latent += q.codebook
     if config.kind == "elbo":
         latent *= model.codes_per_dim
-    return Terms(reconstruction, q.codebook, q.commitment, reconstruction + latent, mse)
+    return LossTerms(reconstruction, q.codebook, q.commitment, reconstruction + latent, mse)

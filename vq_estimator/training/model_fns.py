@@ -9,7 +9,7 @@ from tensorflow import estimator as tf_estimator
 from vq_estimator.config import MSE, OptimizerConfig, SpeechConfig
 from vq_estimator.models import objectives
 from vq_estimator.models.vqvae import VQVAE, signal
-from vq_estimator.nn.prior import CodePrior
+from vq_estimator.nn.code_prior import CodePrior
 from vq_estimator.training import averaging, hooks, metrics, optimization, summaries, warm_start
 from vq_estimator.training.run_folder import EVAL_NAME
 
@@ -52,7 +52,7 @@ def vqvae_model_fn(features, labels, mode, params, config):
     else:
         few = summaries.max_images(run.model.image_size)
         pictures = summaries.pictures(x[:few], out.quantized.codes, model.decode_vectors(out.quantized.z_q[:few]))
-    shown = objectives.quality(terms, run.model)
+    shown = objectives.reconstruction_metric(terms, run.model)
     if mode == tf_estimator.ModeKeys.EVAL:
         folder = os.path.join(config.model_dir, "eval_" + EVAL_NAME)
         return tf_estimator.EstimatorSpec(
@@ -65,7 +65,7 @@ def vqvae_model_fn(features, labels, mode, params, config):
 
     rate = optimization.learning_rate(run.optimizer, step, run.train.max_steps)
     summaries.vqvae(out.quantized.codes, terms, shown, rate, K)
-    hooks.watch(
+    hooks.register_finite_check(
         reconstruction=terms.reconstruction, codebook=terms.codebook, commitment=terms.commitment, total=terms.total
     )
     figures = {"loss": loss, **{name: tf.reduce_mean(value) for name, value in shown.items()}}
@@ -74,7 +74,7 @@ def vqvae_model_fn(features, labels, mode, params, config):
     o = run.optimizer
     warm = warm_start.loader(params.get("warm_start"))
     train_op = optimization.minimize(loss, rate, step, out.quantized.update, o.clip_norm, o.average_decay)
-    hooks.show(train_op, **figures)
+    hooks.register_progress(train_op, **figures)
     scaffold = tf.train.Scaffold(init_fn=warm.init_fn()) if warm else None
     return tf_estimator.EstimatorSpec(mode, loss=loss, train_op=train_op, scaffold=scaffold)
 
@@ -113,7 +113,7 @@ def prior_model_fn(features, labels, mode, params, config):
     tf.summary.scalar("loss/total", loss)
     tf.summary.scalar("bits_per_image", mean_bits)
     tf.summary.scalar("learning_rate", rate)
-    hooks.watch(log_prob=log_p)
+    hooks.register_finite_check(log_prob=log_p)
     train_op = optimization.minimize(loss, rate, step, tf.no_op, o.clip_norm, o.average_decay)
-    hooks.show(train_op, loss=loss, bits=mean_bits)
+    hooks.register_progress(train_op, loss=loss, bits=mean_bits)
     return tf_estimator.EstimatorSpec(mode, loss=loss, train_op=train_op)

@@ -27,7 +27,7 @@ def job(
     return loop.Job(
         *(config, model_dir, vqvae_model_fn, *inputs),
         metric="loss/reconstruction",
-        describe=functools.partial(_described, objectives.quality_name(config.model)),
+        describe=functools.partial(_described, objectives.reconstruction_metric_name(config.model)),
         params={"warm_start": warm},
     )
 
