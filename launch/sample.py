@@ -59,7 +59,7 @@ def _sample_speech(found) -> None:
     with speech_model.SpeechModel(found.model_dir, found.checkpoint.path) as model:
         speaker = None if FLAGS.speaker is None else model.speaker(FLAGS.speaker)
         spoken = model.sample(num, seconds, FLAGS.label, speaker, FLAGS.temperature, FLAGS.seed, FLAGS.guidance)
-        names = speech_model.describe(spoken, model, run_folder.class_names(found.model_dir))
+        names = speech_model.sample_names(spoken, model, run_folder.class_names(found.model_dir))
         with atomic_folder(FLAGS.out) as folder:
             for name, levels in zip(names, spoken.levels):
                 audio.write_wav(os.path.join(folder, name + ".wav"), levels, model.sample_rate)

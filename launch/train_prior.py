@@ -65,7 +65,7 @@ class _Speech:
 
         with speech_model.SpeechModel(self._run.model_dir, self._run.checkpoint.path, prior) as model:
             spoken = model.sample(SPOKEN, SECONDS)
-            names = speech_model.describe(spoken, model, self._class_names)
+            names = speech_model.sample_names(spoken, model, self._class_names)
             return dict(zip(names, spoken.levels)), model.sample_rate
 
     def summarize(self, events, prior):

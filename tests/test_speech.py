@@ -18,7 +18,7 @@ from vq_estimator.data import audio, speech_cache, speech_sources
 from vq_estimator.errors import VQError
 from vq_estimator.inference import comparison, evaluation, export, extraction, speech_code_files, stripping
 from vq_estimator.inference import trained_prior as prior_lib
-from vq_estimator.inference.speech_model import SpeechModel, describe
+from vq_estimator.inference.speech_model import SpeechModel, sample_names
 from vq_estimator.models.vqvae import VQVAE
 from vq_estimator.nn.likelihoods import pixels
 from vq_estimator.training import prior_trainer, run_folder, trainer
@@ -378,7 +378,7 @@ def test_new_speech(model):
     spoken = model.sample(3, seconds=0.1, seed=4)
     assert spoken.levels.shape == (3, 13 * STRIDE) and spoken.codes.shape == (3, 13, 1)
     assert list(spoken.speakers) == [0, 1, 0]  # in turn
-    assert describe(spoken, model, ()) == ["000-anna", "001-ben", "002-anna"]
+    assert sample_names(spoken, model, ()) == ["000-anna", "001-ben", "002-anna"]
     again = model.sample(3, seconds=0.1, seed=4)
     np.testing.assert_array_equal(again.codes, spoken.codes)
     np.testing.assert_array_equal(again.levels, spoken.levels)

@@ -18,7 +18,7 @@ from vq_estimator.data.files import open_regular, parts, read_json, write_json
 from vq_estimator.errors import VQError
 from vq_estimator.inference import results
 from vq_estimator.inference.session import AnySource, batches, source_name
-from vq_estimator.models.vqvae import signal
+from vq_estimator.models.vqvae import unpack_features
 from vq_estimator.training.run_folder import Checkpoint, checkpoint_files
 
 BINS_PER_LEVEL = 8  # of the reconstruction, in the histogram that the scale is fitted to
@@ -136,7 +136,7 @@ def _fit(config: Config, checkpoint: Checkpoint, source: AnySource) -> Calibrati
     q, scaled = config.model.quantizer, isinstance(config.model.likelihood, MSE)
 
     def fetch(features, model):
-        images, speakers = signal(features)
+        images, speakers = unpack_features(features)
         if not scaled:
             return {"codes": model.encode(images)}
         out = model(images, speakers=speakers)

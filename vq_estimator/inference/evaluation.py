@@ -17,7 +17,7 @@ from vq_estimator.inference import extraction, results
 from vq_estimator.inference import trained_prior as prior_lib
 from vq_estimator.inference.calibration import Calibration, calibrate
 from vq_estimator.inference.session import AnySource, TrainedPrior, batches, features_of, session_scope, source_name
-from vq_estimator.models.vqvae import signal
+from vq_estimator.models.vqvae import unpack_features
 from vq_estimator.nn.likelihoods import to_unit
 from vq_estimator.training.run_folder import Checkpoint
 
@@ -63,7 +63,7 @@ def run_split(
     of_another = _codes_of_another(config, checkpoint, source, split) if codes_of == ANOTHER else None
 
     def fetch(features, model):
-        images, speakers = signal(features)
+        images, speakers = unpack_features(features)
         codes = model.encode(images) if of_another is None else _batches_of(of_another, config)
         p = model.likelihood(codes, images, speakers)
         if speech:

@@ -12,7 +12,7 @@ from vq_estimator.data import pipeline, speech
 from vq_estimator.data.sources import Source
 from vq_estimator.data.speech import SpeechSource
 from vq_estimator.errors import VQError
-from vq_estimator.models.vqvae import VQVAE, signal
+from vq_estimator.models.vqvae import VQVAE, unpack_features
 from vq_estimator.nn.code_prior import CodePrior
 from vq_estimator.nn.module import static_shape
 from vq_estimator.training import averaging, precision
@@ -114,7 +114,7 @@ _ABANDONED = []  # events: the ends of those calls of `interruptible` that Ctrl-
 def interruptible(run: Callable, *arguments) -> Any:
     """What `run(*arguments)` returns or raises, from a thread, so that Ctrl-C is heard while TensorFlow works for long.
 
-    After a KeyboardInterrupt the thread may still be at work, until the process ends; `close_session` closes its session.
+    After a KeyboardInterrupt the thread may be at work until the process ends; `close_session` closes its session.
     """
     result, error = [], []
     ended = threading.Event()  # a thread whose join() is interrupted says from then on that it is not alive
@@ -219,7 +219,7 @@ def batches(
 
     def build(model):
         features = features_of(config, source, split, pipeline.evaluation_batch(config.model.dims))
-        return signal(features)[0], fetch(features, model)
+        return unpack_features(features)[0], fetch(features, model)
 
     total, unit = count(source, split), "clip" if isinstance(source, SpeechSource) else "image"
     with session_scope(config, checkpoint, build) as (session, tensors), tqdm(

@@ -387,7 +387,7 @@ def draw_seed(seed: int, number: int) -> int:
     return seed + (number << 52)
 
 
-def describe(spoken: SpeechSamples, model: SpeechModel, class_names: Sequence[str]) -> List[str]:
+def sample_names(spoken: SpeechSamples, model: SpeechModel, class_names: Sequence[str]) -> List[str]:
     """A name for each of some new speech: its number, the class where the prior knows some, and the voice."""
     of, names = model.prior.config.codes, []
     for i, speaker in enumerate(spoken.speakers):

@@ -63,9 +63,9 @@ def terms(images: tf.Tensor, out: VQVAEOutput, config: ObjectiveConfig, model: A
         reconstruction = out.likelihood.cross_entropy(unit)
     else:
         reconstruction = mse
-    latent = config.beta * q.commitment
+    latent = config.beta * q.commitment_loss
     if model.quantizer.codebook_by_gradient:
-        latent += q.codebook
+        latent += q.codebook_loss
     if config.kind == "elbo":
         latent *= model.codes_per_dim
-    return LossTerms(reconstruction, q.codebook, q.commitment, reconstruction + latent, mse)
+    return LossTerms(reconstruction, q.codebook_loss, q.commitment_loss, reconstruction + latent, mse)

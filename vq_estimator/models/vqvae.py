@@ -20,7 +20,7 @@ from vq_estimator.nn.quantizers import Quantized
 DTYPES = {"float32": tf.float32, "bfloat16": tf.bfloat16}
 
 
-def signal(features: Dict[str, tf.Tensor]) -> Tuple[tf.Tensor, Optional[tf.Tensor]]:
+def unpack_features(features: Dict[str, tf.Tensor]) -> Tuple[tf.Tensor, Optional[tf.Tensor]]:
     """x and the speakers (None of images) of a batch: {"image"}, or {"audio": uint8 [B, T], "speaker": int32 [B]}."""
     if "audio" in features:
         return features["audio"][:, tf.newaxis, :, tf.newaxis], features["speaker"]

@@ -8,7 +8,7 @@ from tensorflow import estimator as tf_estimator
 
 from vq_estimator.config import MSE, OptimizerConfig, SpeechConfig
 from vq_estimator.models import objectives
-from vq_estimator.models.vqvae import VQVAE, signal
+from vq_estimator.models.vqvae import VQVAE, unpack_features
 from vq_estimator.nn.code_prior import CodePrior
 from vq_estimator.training import averaging, hooks, metrics, optimization, summaries, warm_start
 from vq_estimator.training.run_folder import EVAL_NAME
@@ -32,7 +32,7 @@ def vqvae_model_fn(features, labels, mode, params, config):
     """
     del labels
     run = params["config"]
-    x, speakers = signal(features)  # [B, H, W, C] uint8
+    x, speakers = unpack_features(features)  # [B, H, W, C] uint8
     speech = isinstance(run.model, SpeechConfig)
     training = mode == tf_estimator.ModeKeys.TRAIN
     step = tf.train.get_or_create_global_step()
