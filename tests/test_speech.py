@@ -19,7 +19,7 @@ from vq_estimator.errors import VQError
 from vq_estimator.inference import comparison, evaluation, export, extraction, speech_code_files, stripping
 from vq_estimator.inference import trained_prior as prior_lib
 from vq_estimator.inference.speech_model import SpeechModel, sample_names
-from vq_estimator.models.vqvae import VQVAE
+from vq_estimator.models import vqvae as vqvae_lib
 from vq_estimator.nn.likelihoods import pixels
 from vq_estimator.training import prior_trainer, run_folder, trainer
 
@@ -116,7 +116,7 @@ def test_an_older_configuration_is_one_of_images():
 @pytest.mark.parametrize("length", [1, 63, 64, 65, 200])
 def test_any_length(length):
     m = c.with_data(c.make_config("wav", **SMALL), "x", ("a", "b")).model
-    vqvae, x = VQVAE(m), tf.placeholder(tf.uint8, [None, 1, None, 1])
+    vqvae, x = vqvae_lib.make(m), tf.placeholder(tf.uint8, [None, 1, None, 1])
     out = vqvae(x, speakers=tf.constant([0, 1]))
     drawn = vqvae.decode(out.quantized.codes, speakers=tf.constant([0, 1]))
     levels = np.random.RandomState(0).randint(0, 256, (2, 1, length, 1)).astype(np.uint8)
@@ -134,7 +134,7 @@ def test_any_length(length):
 
 def test_a_sample_depends_on_its_codes_its_speaker_and_the_past():
     m = c.with_data(c.make_config("wav", **SMALL), "x", ("a", "b")).model
-    vqvae = VQVAE(m)
+    vqvae = vqvae_lib.make(m)
     x = tf.constant(np.random.RandomState(0).randint(0, 256, (1, 1, 256, 1)).astype(np.uint8))
     z_q = tf.constant(np.random.RandomState(1).randn(1, 1, 4, 1, 8).astype(np.float32))
     tables = [vqvae.likelihood_of_vectors(z_q, x, [s]).log_table(0) for s in (0, 1)]
@@ -152,7 +152,7 @@ def test_a_sample_depends_on_its_codes_its_speaker_and_the_past():
 
 def test_of_some_windows_training_drops_the_condition():
     m = c.with_data(c.make_config("wav", **dict(SMALL, wavenet_condition_dropout=0.4)), "x", ("a", "b")).model
-    vqvae = VQVAE(m)
+    vqvae = vqvae_lib.make(m)
     x = tf.constant(np.random.RandomState(0).randint(0, 256, (1, 1, 128, 1)).repeat(200, 0).astype(np.uint8))
     z_q, who = tf.constant(np.random.RandomState(1).randn(200, 1, 2, 1, 8).astype(np.float32)), [0, 1] * 100
 
@@ -177,7 +177,7 @@ def test_of_some_windows_training_drops_the_condition():
 @pytest.mark.parametrize("guidance", [0.0, 1.0, 2.5])
 def test_a_guided_draw_is_of_the_two_full_passes(guidance):
     m = c.with_data(c.make_config("wav", **SMALL), "x", ("a", "b")).model
-    vqvae = VQVAE(m)
+    vqvae = vqvae_lib.make(m)
     z_q = tf.constant(np.random.RandomState(1).randn(2, 1, 4, 1, 8).astype(np.float32))
     drawn = vqvae.decode_vectors(z_q, 5, speakers=[0, 1], guidance=tf.constant(guidance))
     x = tf.placeholder(tf.uint8, [2, 1, 256, 1])

@@ -15,7 +15,6 @@ from tensorflow.core.framework import graph_pb2
 
 from vq_estimator.config import Config, SpeechConfig
 from vq_estimator.errors import VQError
-from vq_estimator.inference import evaluation
 from vq_estimator.inference.session import TrainedPrior, session_scope
 from vq_estimator.nn import mu_law
 from vq_estimator.nn.code_prior import Sampling
@@ -47,7 +46,7 @@ def signatures(config: Config, prior: Optional[TrainedPrior] = None) -> Dict[str
             "convert": Signature(("audio", "speaker", SEED), "audio", "convert"),
             DEFAULT: Signature(("audio",), "codes", "encode"),
         }
-    seed = (SEED,) if evaluation.draws(config) else ()
+    seed = (SEED,) if config.model.is_stochastic_decoder else ()
     sample = {}
     if prior is not None:
         number = "labels" if prior.config.codes.classes else "num"
@@ -76,7 +75,7 @@ def freeze(config: Config, checkpoint: Checkpoint, prior: Optional[TrainedPrior]
                 given = tf.identity(images)
         encoded = tf.identity(model.encode(given), "encode")
         seed = 0
-        if evaluation.draws(config) or prior is not None:
+        if config.model.is_stochastic_decoder or prior is not None:
             seed = tf.placeholder_with_default(tf.constant(0, tf.int64), [], SEED)
         tf.identity(model.decode(codes, seed), "decode")
         tf.identity(model.decode(encoded, seed), "reconstruct")

@@ -126,7 +126,7 @@ class ImageModel(Closeable):
 
         given, draw, images = self._op(f"decode {shared}", build)
         # What is drawn depends on the place in a batch, so that those of an autoregressive decoder have one size.
-        size = BATCH if evaluation.draws(self.config) else self._size
+        size = BATCH if self.config.model.is_stochastic_decoder else self._size
         starts = range(first, first + len(codes), size)
         seeds = [seed if shared else sampling.part_seed(seed, start // BATCH) for start in starts]
         return self._batches(images, {given: codes}, {draw: seeds}, size)

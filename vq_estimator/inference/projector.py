@@ -18,7 +18,7 @@ import numpy as np
 from vq_estimator import drawing
 from vq_estimator.config import Config
 from vq_estimator.data.files import write_text
-from vq_estimator.inference import evaluation, exploration, results
+from vq_estimator.inference import exploration, results
 from vq_estimator.inference.calibration import Calibration
 from vq_estimator.training.run_folder import EVAL_NAME, Checkpoint
 
@@ -90,8 +90,8 @@ def sprite_images(
     autoregressive decoder, whose images are draws: what differs between them would be the noise as much as the entry.
     """
     most = min(MAX_IMAGES, MAX_NUMBERS // config.model.dims)
-    if evaluation.draws(config) or len(rows) > most:
-        reason = "images are draws" if evaluation.draws(config) else f"more than {most} entries"
+    if config.model.is_stochastic_decoder or len(rows) > most:
+        reason = "images are draws" if config.model.is_stochastic_decoder else f"more than {most} entries"
         log.info("no pictures of the codebook's entries for TensorBoard's projector: %s", reason)
         return None
     K = calibration.counts.shape[1]

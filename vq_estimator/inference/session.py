@@ -7,12 +7,12 @@ from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Tuple, U
 import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
-from vq_estimator.config import Config, PriorConfig, SpeechConfig
-from vq_estimator.data import pipeline, speech
+from vq_estimator.config import Config, PriorConfig
+from vq_estimator.data import pipeline
 from vq_estimator.data.sources import Source
 from vq_estimator.data.speech import SpeechSource
 from vq_estimator.errors import VQError
-from vq_estimator.models.vqvae import VQVAE, unpack_features
+from vq_estimator.models import vqvae
 from vq_estimator.nn.code_prior import CodePrior
 from vq_estimator.nn.module import static_shape
 from vq_estimator.training import averaging, precision
@@ -87,7 +87,7 @@ def open_session(
     precision.check(config.model.precision)
     with tf.Graph().as_default() as graph:
         tf.set_random_seed(config.train.seed)  # no draw depends on it, but a deterministic process wants one
-        model, parts, of_prior = VQVAE(config.model, config.train.seed), [], set()
+        model, parts, of_prior = vqvae.make(config.model, config.train.seed), [], set()
         if prior is None:
             tensors = build(model)
         else:
@@ -191,25 +191,12 @@ def load_variables(session: tf.Session, checkpoint: str, variables: Dict[str, tf
 AnySource = Union[Source, SpeechSource]
 
 
-def source_name(source: AnySource) -> str:
-    """The `dataset_source` of a run on it."""
-    return source.name if isinstance(source, SpeechSource) else source.spec.name
-
-
-def count(source: AnySource, split: str) -> int:
-    """Examples in a split."""
-    return source.splits[split].count if isinstance(source, SpeechSource) else pipeline.split_size(source, split)
-
-
 def features_of(config: Config, source: AnySource, split: str, batch_size: int) -> Dict[str, tf.Tensor]:
     """A split as the run sees it, the next batch at each run of the graph: `image` uint8 [B, S, S, C], `label` [B].
 
     Of recordings one, whole: `audio` uint8 [1, T], `speaker` and `label` [1].
     """
-    if isinstance(config.model, SpeechConfig):
-        return tf.data.make_one_shot_iterator(speech.evaluation_dataset(source, split).prefetch(8)).get_next()
-    dataset = pipeline.evaluation_dataset(source, split, config.model.image_size, batch_size, config.model.binarize)
-    return tf.data.make_one_shot_iterator(dataset).get_next()
+    return tf.data.make_one_shot_iterator(source.evaluation_dataset(config, split, batch_size)).get_next()
 
 
 def batches(
@@ -219,9 +206,9 @@ def batches(
 
     def build(model):
         features = features_of(config, source, split, pipeline.evaluation_batch(config.model.dims))
-        return unpack_features(features)[0], fetch(features, model)
+        return model.unpack_features(features)[0], fetch(features, model)
 
-    total, unit = count(source, split), "clip" if isinstance(source, SpeechSource) else "image"
+    total, unit = source.count(split), config.model.example
     with session_scope(config, checkpoint, build) as (session, tensors), tqdm(
         total=total, unit=unit, desc=title
     ) as bar:

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from vq_estimator import config as config_lib
-from vq_estimator.config import Config, SpeechConfig
+from vq_estimator.config import Config
 from vq_estimator.data.files import write_json, write_text
 from vq_estimator.errors import VQError
 from vq_estimator.inference.calibration import fingerprint
@@ -67,7 +67,7 @@ def _names(config: Config, checkpoint: Checkpoint, prior: Optional[TrainedPrior]
     m = config.model
 
     def build(model, code_prior=None):
-        shape = (1, m.window, 1) if isinstance(m, SpeechConfig) else m.shape
+        shape = m.training_shape
         images = tf.zeros((1, *shape), tf.uint8)
         codes = model.encode(images)
         model.likelihood(codes, images, tf.zeros([1], tf.int32))

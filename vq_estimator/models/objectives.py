@@ -5,7 +5,7 @@ from typing import Any, Dict, NamedTuple
 
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.config import MSE, AutoregressiveDecoder, ObjectiveConfig, SpeechConfig
+from vq_estimator.config import MSE, ObjectiveConfig
 from vq_estimator.models.vqvae import VQVAEOutput
 from vq_estimator.nn.likelihoods import to_unit
 
@@ -34,23 +34,15 @@ class LossTerms(NamedTuple):
 def reconstruction_metric(found: LossTerms, model: Any) -> Dict[str, tf.Tensor]:
     """What training shows of the reconstruction, by its name, each [B].
 
-    Of speech the bits. An autoregressive decoder's mean is that given the true pixels before each, which is nearer to
-    the image than what it draws, and is named so.
+    The squared error, or where a reconstruction can't be compared with the original the bits per sample.
     """
-    value = found.reconstruction / math.log(2.0) if isinstance(model, SpeechConfig) else found.mse
-    return {reconstruction_metric_name(model): value}
-
-
-def reconstruction_metric_name(model: Any) -> str:
-    """The name of `quality`'s only figure."""
-    if isinstance(model, SpeechConfig):
-        return "bits_per_sample"
-    return "mse_given_pixels" if isinstance(model.decoder, AutoregressiveDecoder) else "mse"
+    value = found.mse if model.has_mse else found.reconstruction / math.log(2.0)
+    return {model.reconstruction_metric: value}
 
 
 def dims_of(images: tf.Tensor, model: Any) -> Any:
     """Numbers in each of the images; of recordings they differ from batch to batch."""
-    return tf.cast(tf.shape(images)[2], tf.float32) if isinstance(model, SpeechConfig) else model.dims
+    return model.fixed_dims or tf.cast(tf.shape(images)[2], tf.float32)
 
 
 def terms(images: tf.Tensor, out: VQVAEOutput, config: ObjectiveConfig, model: Any) -> LossTerms:

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from typing import Optional, Tuple, Union
 
-from vq_estimator.config import SpeechConfig, arguments
+from vq_estimator.config import arguments, opener
 from vq_estimator.errors import VQError
 from vq_estimator.inference.calibration import fingerprint
 from vq_estimator.inference.image_model import ImageModel
@@ -43,8 +43,7 @@ def load(name: str) -> Union[ImageModel, SpeechModel]:
     Raises:
       VQError: there is no such model.
     """
-    of_speech = isinstance(run_folder.load_config(folder(name)).model, SpeechConfig)
-    return (SpeechModel if of_speech else ImageModel)(folder(name))
+    return opener(run_folder.load_config(folder(name)).model)(folder(name))
 
 
 def card(name: str) -> str:

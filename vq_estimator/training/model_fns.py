@@ -6,9 +6,8 @@ import os
 import tensorflow.compat.v1 as tf
 from tensorflow import estimator as tf_estimator
 
-from vq_estimator.config import MSE, OptimizerConfig, SpeechConfig
-from vq_estimator.models import objectives
-from vq_estimator.models.vqvae import VQVAE, unpack_features
+from vq_estimator.config import MSE, OptimizerConfig
+from vq_estimator.models import objectives, vqvae
 from vq_estimator.nn.code_prior import CodePrior
 from vq_estimator.training import averaging, hooks, metrics, optimization, summaries, warm_start
 from vq_estimator.training.run_folder import EVAL_NAME
@@ -32,33 +31,30 @@ def vqvae_model_fn(features, labels, mode, params, config):
     """
     del labels
     run = params["config"]
-    x, speakers = unpack_features(features)  # [B, H, W, C] uint8
-    speech = isinstance(run.model, SpeechConfig)
     training = mode == tf_estimator.ModeKeys.TRAIN
     step = tf.train.get_or_create_global_step()
-    model = VQVAE(run.model, run.train.seed)
+    model = vqvae.make(run.model, run.train.seed)
+    x, speakers = model.unpack_features(features)  # [B, H, W, C] uint8
     out = model(x, training, tf.identity(step) if training else None, speakers)
     if mode == tf_estimator.ModeKeys.PREDICT:
         decoded = model.decode_vectors(out.quantized.z_q, speakers=speakers)
-        predictions = {"codes": out.quantized.codes, "images": decoded}
+        predictions = {"codes": out.quantized.codes, run.model.example + "s": decoded}
         return tf_estimator.EstimatorSpec(mode, predictions=predictions, scaffold=_restored(run.optimizer))
 
     K = run.model.quantizer.K
     with tf.name_scope("objective"):
         terms = objectives.terms(x, out, run.objective, run.model)  # each [B]
         loss = tf.reduce_mean(terms.total)
-    if speech:
-        pictures = summaries.sounds(model, x, out.quantized, speakers)
-    else:
-        few = summaries.max_images(run.model.image_size)
-        pictures = summaries.pictures(x[:few], out.quantized.codes, model.decode_vectors(out.quantized.z_q[:few]))
+    pictures = summaries.examples(model, x, out.quantized, speakers)
     shown = objectives.reconstruction_metric(terms, run.model)
     if mode == tf_estimator.ModeKeys.EVAL:
         folder = os.path.join(config.model_dir, "eval_" + EVAL_NAME)
         return tf_estimator.EstimatorSpec(
             mode,
             loss=loss,
-            eval_metric_ops=metrics.vqvae(terms, shown, out.quantized.codes, K, tf.shape(x)[2] if speech else None),
+            eval_metric_ops=metrics.vqvae(
+                terms, shown, out.quantized.codes, K, None if run.model.fixed_dims else tf.shape(x)[2]
+            ),
             scaffold=_restored(run.optimizer),
             evaluation_hooks=[hooks.EvaluationPictures(pictures, folder, step)],
         )

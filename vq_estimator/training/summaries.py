@@ -1,10 +1,11 @@
 """What TensorBoard shows of a VQ-VAE."""
 
 import math
-from typing import Dict, List, Tuple
+from typing import Dict, List, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 
+from vq_estimator.config import SpeechConfig
 from vq_estimator.models.objectives import LossTerms
 from vq_estimator.models.vqvae import VQVAE
 from vq_estimator.nn import mu_law
@@ -51,7 +52,15 @@ def image_grid(images: tf.Tensor) -> tf.Tensor:
     return tf.reshape(tf.transpose(images, [0, 2, 1, 3, 4]), [1, rows * height, columns * width, channels])
 
 
-def pictures(images: tf.Tensor, codes: tf.Tensor, decoded: tf.Tensor):
+def examples(model: VQVAE, x: tf.Tensor, quantized: Quantized, speakers: Optional[tf.Tensor]):
+    """Summary ops of some examples of a batch, their codes and their reconstructions."""
+    if isinstance(model.config, SpeechConfig):
+        return _sounds(model, x, quantized, speakers)
+    few = max_images(model.config.image_size)
+    return _pictures(x[:few], quantized.codes, model.decode_vectors(quantized.z_q[:few]))
+
+
+def _pictures(images: tf.Tensor, codes: tf.Tensor, decoded: tf.Tensor):
     """Originals, reconstructions (both uint8 [B, S, S, C]) and the histogram of codes; returns the summary ops."""
     return [
         tf.summary.image("images/original", image_grid(images)),
@@ -70,7 +79,7 @@ def spectrogram(levels: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.reverse(tf.transpose(grey), [0]), tf.uint8)[tf.newaxis, :, :, tf.newaxis]
 
 
-def sounds(model: VQVAE, x: tf.Tensor, quantized: Quantized, speakers: tf.Tensor):
+def _sounds(model: VQVAE, x: tf.Tensor, quantized: Quantized, speakers: tf.Tensor):
     """The first recording of a batch uint8 [B, 1, T, 1], in its own voice and in others'; returns the summary ops."""
     config = model.config
     most = MAX_SECONDS * config.sample_rate // config.network.stride  # codes
