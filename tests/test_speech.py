@@ -99,7 +99,7 @@ def test_configuration_round_trip_and_what_images_have_alone():
         (dict(likelihood="mse"), "likelihood: got 'mse', expected no value: fsdd has no such setting"),
         (dict(downsampling=48), "downsampling: got 48, expected a power of 2"),
         (dict(window=100), "window: got 100, expected a multiple of 64"),
-        (dict(hidden_channels="8,8", downsampling=8), "widths: got .* expected 3 numbers"),
+        (dict(hidden_channels="8,8", downsampling=8), "hidden_channels: got .* expected 3 numbers"),
     ):
         with pytest.raises(VQError, match=message):
             c.make_config("fsdd", **given)
