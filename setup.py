@@ -73,6 +73,7 @@ setup(
             "vq-train-prior = vq_estimator_launch.train_prior:run",
             "vq-sample = vq_estimator_launch.sample:run",
             "vq-evaluate = vq_estimator_launch.evaluate:run",
+            "vq-info = vq_estimator_launch.info:run",
             "vq-make-tfrecords = vq_estimator_launch.make_tfrecords:run",
             "vq-encode = vq_estimator_launch.encode:run",
             "vq-decode = vq_estimator_launch.decode:run",

@@ -161,6 +161,14 @@ TABLE = {
         ],
     ),
     "evaluate": ([RUN], OF_A_RUN + DATA),
+    "info": (
+        [],
+        [
+            ("input", "", "input: got '', expected a path"),
+            ("input", "/no/file", "input: '/no/file' can't be read"),
+            ("input", "text.npy", "input: got 'text.npy', expected a run directory, a .npz of codes or a .vqz"),
+        ],
+    ),
     "explore": (
         [RUN],
         [

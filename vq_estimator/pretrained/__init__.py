@@ -10,7 +10,7 @@
 import os
 import shutil
 import tempfile
-from typing import Optional, Tuple, Union
+from typing import Dict, Optional, Tuple, Union
 
 from vq_estimator.config import arguments, opener
 from vq_estimator.errors import VQError
@@ -35,6 +35,11 @@ def folder(name: str) -> str:
       VQError: there is no such model.
     """
     return os.path.join(_HERE, arguments.one_of("pretrained", name, names()))
+
+
+def by_fingerprint() -> Dict[str, str]:
+    """The names of the provided models by the fingerprints of their weights."""
+    return {fingerprint(run_folder.find_checkpoint(folder(name)).path): name for name in names()}
 
 
 def load(name: str) -> Union[ImageModel, SpeechModel]:

@@ -132,7 +132,8 @@ def _of_a_run(name: str) -> bool:
 def _refuse_foreign(model_dir: str, kind: Any) -> None:
     """A `config.json` of some other program is no run."""
     try:
-        ours = set(read_json(os.path.join(model_dir, CONFIG))) >= {field.name for field in dataclasses.fields(kind)}
+        needed = {field.name for field in dataclasses.fields(kind) if field.default is dataclasses.MISSING}
+        ours = set(read_json(os.path.join(model_dir, CONFIG))) >= needed | {"optimizer", "train"}
     except (ValueError, TypeError):
         ours = False
     if not ours:

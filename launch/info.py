@@ -1,0 +1,33 @@
+"""Says what a run directory, a file of codes or a compressed file is: model, sizes, steps, data, and what it needs.
+
+vq-info log/mnist-original-K20-D64
+vq-info codes.npz
+vq-info images.vqz
+"""
+
+from vq_estimator.errors import VQError
+from vq_estimator_launch import common
+from vq_estimator_launch.common import FLAGS, Group
+
+INFO = Group("Info")
+INFO.path("input", None, "a run directory, a .npz of codes or a .vqz file; may be given without --input=")
+
+
+def main() -> None:
+    from vq_estimator import pretrained
+    from vq_estimator.inference import info
+
+    if not FLAGS.input:
+        raise VQError("input: got none, expected --input=PATH, a run directory, a .npz of codes or a .vqz file")
+    lines = info.describe(FLAGS.input, pretrained.by_fingerprint())
+    width = max(len(label) for label, _ in lines)
+    for label, text in lines:
+        print(f"{label:<{width}}  {text}")
+
+
+def run() -> None:
+    common.run(main, __doc__, "input")
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,148 @@
+"""What a run directory, a file of codes or a compressed file is, in lines for people."""
+
+import os
+from typing import Any, List, Mapping, Tuple
+
+from vq_estimator.config import Config, type_name
+from vq_estimator.data.files import open_regular, parse_json, read_json
+from vq_estimator.data.numpy_files import load_npz
+from vq_estimator.errors import VQError, one_line
+from vq_estimator.inference import comparison, trained_prior
+from vq_estimator.inference.calibration import fingerprint, kept
+from vq_estimator.inference.code_files import MAX_CODES
+from vq_estimator.inference.codec import container
+from vq_estimator.inference.codec.run import FINGERPRINT
+from vq_estimator.training import run_folder
+
+SPLITS = ("train", "validation", "test")
+Lines = List[Tuple[str, str]]
+
+
+def describe(path: str, known: Mapping[str, str]) -> Lines:
+    """What a path is, as (label, text) lines.
+
+    Args:
+      path: a run directory, a file of codes (`.npz`, which `vq-encode` wrote) or a compressed file (`.vqz`).
+      known: names of weights by their fingerprints (`pretrained.by_fingerprint`).
+
+    Raises:
+      VQError: it is none of these, or can't be read.
+    """
+    if os.path.isdir(path):
+        return describe_run(path, known)
+    try:
+        with open_regular(path) as f:
+            begin = f.read(len(container.MAGIC))
+    except OSError as e:
+        raise VQError(f"input: {path!r} can't be read ({e.strerror or e})") from None
+    if begin == container.MAGIC:
+        return describe_compressed(path, known)
+    if begin.startswith(b"PK"):
+        return describe_codes(path, known)
+    raise VQError(f"input: got {path!r}, expected a run directory, a .npz of codes or a .vqz file")
+
+
+def describe_run(model_dir: str, known: Mapping[str, str]) -> Lines:
+    """The model, the training, the data and what has been computed of a run."""
+    config = run_folder.load_config(model_dir)
+    m, train = config.model, config.train
+    lines = [
+        ("run directory", model_dir),
+        ("configuration", f"{config.dataset}, preset {config.preset}"),
+        ("model", f"{comparison.describe(config)}, likelihood {type_name(m.likelihood)}, {m.precision}"),
+        ("examples", _examples(config)),
+        ("data", _data(config)),
+    ]
+    checkpoint = run_folder.latest_checkpoint(model_dir)
+    if checkpoint is None:
+        return [*lines, ("training", f"no checkpoint yet, of {train.max_steps:,} steps")]
+    best = run_folder.load_best(model_dir)
+    at = f", best by validation at step {best['global_step']:,}" if best else ""
+    lines.append(("training", f"step {checkpoint.step:,} of {train.max_steps:,}{at}"))
+    weights = fingerprint(checkpoint.path)
+    lines.append(("weights", f"{weights[:FINGERPRINT]}{_name(weights, known)}"))
+    prior = trained_prior.find_or_warn(model_dir, checkpoint)
+    lines.append(("prior", "none" if prior is None else _prior(prior)))
+    calibrated = "yes" if kept(config, checkpoint, model_dir) else "no: run vq-evaluate"
+    lines.append(("calibrated", calibrated))
+    lines += [
+        (f"evaluated on {split}", text) for split in SPLITS for text in [_evaluated(model_dir, split, m.unit)] if text
+    ]
+    return lines
+
+
+def _examples(config: Config) -> str:
+    m = config.model
+    if m.fixed_dims is None:
+        return f"recordings at {m.sample_rate:,} Hz, {len(m.speakers)} speakers, {m.network.stride} samples per code"
+    size = "x".join(str(n) for n in m.shape)
+    return f"images {size}, {m.network.stride} x {m.network.stride} pixels per position"
+
+
+def _data(config: Config) -> str:
+    source = config.dataset_source or "none yet: the first data that it is given"
+    warm = f", weights at first those of {config.warm_start}" if config.warm_start else ""
+    return f"{source} (splits and crops by rules {config.data.rules}){warm}"
+
+
+def _prior(prior: Any) -> str:
+    of = prior.config.codes
+    classes = f"{of.classes} classes ({of.condition})" if of.classes else "no classes"
+    return f"step {prior.checkpoint.step:,}, {classes}"
+
+
+def _evaluated(model_dir: str, split: str, unit: str) -> str:
+    try:
+        result = read_json(os.path.join(model_dir, "eval", split + ".json"))
+        bits, mse = result["bits_per_dim"], result["mse"]
+        prior = "prior" if bits.get("total_prior") is not None else "uniform"
+        text = f"step {result['global_step']:,}: {bits['total_' + prior]:.3f} bits/{unit} ({prior})"
+        return text + ("" if mse is None else f", mse {mse:.5f}")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return ""
+
+
+def describe_codes(path: str, known: Mapping[str, str]) -> Lines:
+    """The shape of the codes in a file, what they are of, and the weights that it needs."""
+    try:
+        found = load_npz(path, ("codes", "lengths", "files", "labels", "origin"), MAX_CODES)
+        codes, origin = found["codes"], parse_json(str(found["origin"])) if "origin" in found else {}
+        of, K, weights = (origin.get(name) for name in ("input", "K", "fingerprint"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
+        raise VQError(f"input: {path!r} can't be read as a file of codes ({one_line(str(e))[:100]})") from None
+    number = len(found["lengths"]) if "lengths" in found else len(codes)
+    kind = "recordings" if "lengths" in found else "images"
+    lines = [
+        ("file of codes", path),
+        ("codes", f"of {number:,} {kind}, shape {list(codes.shape)}" + (f", values of {K}" if K else "")),
+        ("input", str(of or "unknown")),
+        ("also holds", ", ".join(name for name in ("files", "labels", "lengths") if name in found) or "nothing else"),
+    ]
+    return [*lines, ("decodes with", _needed(str(weights), known) if weights else "unknown weights")]
+
+
+def describe_compressed(path: str, known: Mapping[str, str]) -> Lines:
+    """The content of a `.vqz` file, how it was coded, and the weights that it needs."""
+    file = container.read(path)
+    h = file.header
+    kind = "images" if h.sample_rate is None else f"recordings at {h.sample_rate:,} Hz"
+    size = f" of {h.size[0]} x {h.size[1]} pixels" if h.size else ""
+    versions = ", ".join(f"{name} {value}" for name, value in h.arithmetic.items() if isinstance(value, str))
+    return [
+        ("compressed file", f"{path}, format {container.VERSION}"),
+        ("content", f"{h.images:,} {kind}{size}"),
+        ("size", f"{file.size:,} bytes, {file.overhead:,} of them header, in {len(file.entries):,} chunks"),
+        ("coded with", f"likelihood {h.likelihood}, decoder {h.decoder}, {h.prior} prior"),
+        ("written by", one_line(versions)),
+        ("decodes with", _needed(h.model, known)),
+    ]
+
+
+def _needed(weights: str, known: Mapping[str, str]) -> str:
+    return f"the run whose weights are {weights[:FINGERPRINT]}{_name(weights, known)}"
+
+
+def _name(weights: str, known: Mapping[str, str]) -> str:
+    """The provided model of these weights, in words, or ""."""
+    names = [name for ours, name in known.items() if ours[:FINGERPRINT] == weights[:FINGERPRINT]]
+    return f" (the provided model {names[0]})" if names else ""
