@@ -28,7 +28,7 @@ TEST = ["pytest>=7,<9", "hypothesis", "tensorboard"] + XDIST + RUN_NOTEBOOKS + C
 setup(
     name="vq_estimator",
     version=re.search(r'__version__ = "(.+)"', read("vq_estimator", "__init__.py")).group(1),
-    description="VQ-VAE on tf.estimator, in graph mode, with likelihoods that are real",
+    description="VQ-VAE on tf.estimator, in graph mode, with normalised likelihoods",
     long_description=read("README.md"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
