@@ -6,10 +6,12 @@ their last bits from processor to processor; `tools/compare_commits.py` compares
 
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
-from forked import SCRIPTS
+import tensorflow.compat.v1 as tf
+from forked import ROOT, SCRIPTS
 from frozen import HERE, NUM, figures
 from PIL import Image
 
@@ -23,6 +25,9 @@ from absl import flags
 runpy.run_path(sys.argv[1], run_name="launched")
 print(json.dumps(list(flags.FLAGS)))
 """
+# By which the run in data/frozen/stopped was begun.
+BEGUN = ("--dataset=mnist", "--preset=original", "--K=8", "--D=8", "--image_size=8", "--batch_size=8")
+BEGUN += ("--max_steps=20", "--save_checkpoints_steps=10", "--eval_steps=10", "--save_summary_steps=10")
 
 
 @pytest.fixture(scope="module", params=pretrained.names())
@@ -65,8 +70,6 @@ def test_every_command_is_still_there():
 
 @pytest.mark.parametrize("script", sorted(FLAGS))
 def test_an_old_flag_exists_or_names_the_new_one(script, forked):
-    from forked import ROOT
-
     path = os.path.join(ROOT, "launch", script + ".py")
     defined = set(json.loads(forked.code(ASK, path).stdout))
     for old, new in FLAGS[script].items():
@@ -75,3 +78,16 @@ def test_an_old_flag_exists_or_names_the_new_one(script, forked):
             assert old not in defined
             line = forked.script(script, f"--{old}=1").one_line(script)
             assert f"--{old}" in line and f"--{new}" in line
+
+
+def test_a_run_that_the_old_code_stopped_ends_with_the_weights_that_it_would_have_had(forked, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(os.path.join(HERE, "stopped"), str(run))
+    done = forked.script("train", f"--model_dir={run}", *BEGUN)
+    assert done.status == 0, done.stderr
+    ended = tf.train.load_checkpoint(str(run))
+    with np.load(os.path.join(HERE, "stopped-end.npz")) as kept:
+        assert set(kept.files) == set(ended.get_variable_to_shape_map())
+        assert kept["global_step"] == 20
+        for name in kept.files:
+            np.testing.assert_allclose(ended.get_tensor(name), kept[name], rtol=0, atol=1e-5, err_msg=name)

@@ -1,7 +1,7 @@
 """Writes what the provided models compute, by the code of the commit whose behaviour is kept (README.md).
 
-  git worktree add /tmp/before 8d8a73d
-  PYTHONPATH=/tmp/before:tests python tests/data/frozen/make.py
+git worktree add /tmp/before 8d8a73d
+PYTHONPATH=/tmp/before:tests python tests/data/frozen/make.py
 """
 
 import os
