@@ -160,6 +160,11 @@ def command(name, stop, *flags):
 
 
 def main():
+    import vq_estimator
+
+    tree = os.environ["PYTHONPATH"].split(os.pathsep)[0]
+    if not os.path.abspath(vq_estimator.__file__).startswith(os.path.join(os.path.abspath(tree), "")):
+        sys.exit(f"commit_cases: error: PYTHONPATH: got {tree!r}, but vq_estimator is {vq_estimator.__file__!r}")
     if sys.argv[1] == "presets":
         import tensorflow.compat.v1 as tf
 

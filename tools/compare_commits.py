@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,7 @@ import numpy as np
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CASES = os.path.join(ROOT, "tools", "commit_cases.py")
 SIGTERM_STATUS = 143
+STARTED = []  # processes
 SMALL = ("K=8", "D=8", "batch_size=4")
 # What A stops and B resumes: the flags of train.py, by their names of version 0.1.0. FOLDER is where the data are.
 RESUMED = {
@@ -84,11 +86,20 @@ def start(environment, log, *arguments):
     """A process of commit_cases.py."""
     with open(log, "ab") as said:
         command = [sys.executable, CASES, *map(str, arguments)]
-        return subprocess.Popen(command, env=environment, stdout=said, stderr=said, cwd=os.path.dirname(log))
+        STARTED.append(subprocess.Popen(command, env=environment, stdout=said, stderr=said, cwd=os.path.dirname(log)))
+    return STARTED[-1]
+
+
+def stop_all():
+    """Ends what still runs, so that nothing writes to the temporary folder while it is removed."""
+    for process in STARTED:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
 
 
 def finish(process, log, status=0):
-    """Waits for a process; ends this one with what it said where it failed."""
+    """Waits for a process; ends the comparison with what it said where it failed."""
     if process.wait() != status:
         with open(log, encoding="utf-8", errors="replace") as said:
             tail = "".join(said.readlines()[-15:])
@@ -123,13 +134,24 @@ def difference(a, b):
 class Report:
     """Prints a line for each case and remembers whether one differs."""
 
-    def __init__(self):
-        self.differs = False
+    def __init__(self, steps):
+        self.differs, self._steps = False, steps
 
-    def compare(self, case, a, b):
-        found = difference(tensors(a), tensors(b))
+    def add(self, case, found):
+        """Says what differs, None: nothing."""
         self.differs |= found is not None
         print(f"{case:32} {found or 'same'}", flush=True)
+
+    def compare(self, case, a, b):
+        """Compares the last checkpoints of two runs, or two .npz files."""
+        for side, path in (("A", a), ("B", b)):
+            if not os.path.exists(path):
+                return self.add(case, f"nothing at {side}, which the other has")
+        x, y = tensors(a), tensors(b)
+        for side, found in (("A", x), ("B", y)):
+            if found.get("global_step", self._steps) != self._steps:
+                return self.add(case, f"ended at step {found['global_step']} at {side}")
+        return self.add(case, difference(x, y))
 
 
 def compare_presets(report, environments, data, out, steps):
@@ -142,15 +164,8 @@ def compare_presets(report, environments, data, out, steps):
     ]
     for process, log in zip(started, logs):
         finish(process, log)
-    names = sorted(set().union(*map(os.listdir, folders)) - {"cache"})
-    for name in names:
-        case = name.replace(".npz", " draws")
-        there = [os.path.exists(os.path.join(folder, name)) for folder in folders]
-        if not all(there):
-            report.differs = True
-            print(f"{case:32} only at {'AB'[there.index(True)]}")
-            continue
-        report.compare(case, *(os.path.join(folder, name) for folder in folders))
+    for name in sorted(set().union(*map(os.listdir, folders)) - {"cache"}):
+        report.compare(name.replace(".npz", " draws"), *(os.path.join(folder, name) for folder in folders))
 
 
 def run_to_the_end(environments, script, flags, whole, parts, half):
@@ -186,7 +201,8 @@ def main():
     if given.steps < 2:
         parser.error(f"steps: got {given.steps}, expected 2 or more")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    report = Report()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(SIGTERM_STATUS))  # worktrees are removed then too
+    report = Report(given.steps)
     with tempfile.TemporaryDirectory(prefix="compare-commits-") as out, contextlib.ExitStack() as stack:
         data = os.path.join(out, "data")
         write_data(data)
@@ -194,6 +210,7 @@ def main():
         for side, commit in (("a", given.a), ("b", given.b)):
             os.makedirs(os.path.join(out, side))
             environments.append(stack.enter_context(checkout(commit, os.path.join(out, side))))
+        stack.callback(stop_all)
         compare_resumed(report, environments, data, out, given.steps)
         compare_presets(report, environments, data, out, given.steps)
     sys.exit(int(report.differs))
