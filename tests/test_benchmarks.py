@@ -179,7 +179,7 @@ def test_a_smoke_run_of_monitoring(digits):
 def test_a_smoke_run_of_step_costs():
     from benchmarks import step_cost
 
-    assert step_cost.core_seconds(lambda: step_cost.prior_step(2, 4, batch_size=1, maps=2, layers=1), 2) > 0
+    assert step_cost.core_seconds(lambda: step_cost.prior_step(2, 4, batch_size=1, channels=2, layers=1), 2) > 0
     small = dict(image_size=8, D=4, K=4, batch_size=1)
     assert step_cost.core_seconds(lambda: step_cost.image_step(lambda name: True, **small), 2) > 0
     assert step_cost.core_seconds(lambda: step_cost.image_step(lambda name: False, **small), 2) is None
@@ -255,7 +255,7 @@ def test_a_run_to_compare_with_differs_in_its_codes_alone(spoken_source):
     with pytest.raises(VQError, match="without: got a run with codes"):
         bits.check_without(config, other(K=2))
     with pytest.raises(
-        VQError, match="without: got a run of another model.decoder.maps, expected one that differs in K alone"
+        VQError, match="without: got a run of another model.decoder.channels, expected one that differs in K alone"
     ):
         bits.check_without(config, other(K=1, wavenet_channels=8))
 

@@ -25,7 +25,7 @@ def test_a_provided_model(name):
     assert f"step {step:,} of " in lines["training"] and f"the provided model {name}" in lines["weights"]
     assert str(config.model.quantizer.K) in lines["model"] and config.preset in lines["configuration"]
     assert f"bits/{config.model.unit}" in lines["evaluated on test"]
-    assert (lines["prior"] == "none") == (name == "mnist-original")
+    assert lines["prior"].startswith("step ") and "classes" in lines["prior"] and lines["calibrated"] == "yes"
 
 
 @pytest.mark.parametrize(

@@ -152,6 +152,7 @@ def test_there_is_no_fallback_where_some_files_are_there(tmp_path, monkeypatch, 
     _, contents, _ = small_set(tmp_path, monkeypatch)
     monkeypatch.setitem(catalogue.FALLBACKS, "small", catalogue.MNIST_5K)
     assert sources.locate("small", str(tmp_path / "d"), cache_dir, fetcher=no_network).spec.name == "mnist-5k"
+    (tmp_path / "d" / "small").mkdir(parents=True)
     (tmp_path / "d" / "small" / "images.gz").write_bytes(gzip.compress(contents["small/images.gz"]))
     with pytest.raises(VQError, match="small: not found .* Put these files there: .*labels.gz") as e:
         sources.locate("small", str(tmp_path / "d"), cache_dir, fetcher=no_network)
@@ -223,3 +224,10 @@ def test_nothing_is_written_beside_complete_files(tmp_path, monkeypatch):
 @pytest.mark.parametrize("dataset", ["mnist", "cifar10"])
 def test_the_published_files_are_accepted(full_data, dataset):
     assert full_data(dataset).spec.name == dataset
+
+
+@pytest.mark.parametrize("dataset", ["mnist", "cifar10"])
+def test_a_failed_download_leaves_no_folder(dataset, tmp_path, cache_dir):
+    with pytest.raises(VQError, match=f"{dataset}: not found below .* not downloadable"):
+        sources.locate(dataset, str(tmp_path / "a" / "datasets"), cache_dir, require_full=True, fetcher=no_network)
+    assert os.listdir(str(tmp_path)) == []

@@ -22,7 +22,7 @@ def measure(form: str, N: int, K: int, D: int, calls: int) -> dict:
     if form == "ours":
         quantizer = VectorQuantizer(VectorQuantizerConfig(K, D))
         out = quantizer(z_e.read_value(), True, tf.constant(0, tf.int64))
-        codebook, parts = quantizer.codebook, [out.commitment, out.codebook, out.z_q]
+        codebook, parts = quantizer.codebook, [out.commitment_loss, out.codebook_loss, out.z_q]
     else:
         codebook = tf.get_variable("codebook", [K, D], initializer=tf.zeros_initializer(), use_resource=True)
         z, book = tf.reshape(z_e.read_value(), [N, D]), codebook.read_value()

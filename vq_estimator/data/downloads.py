@@ -12,6 +12,7 @@ from vq_estimator.data.files import (
     FileSpec,
     atomic_path,
     content_error,
+    made_folder,
     open_regular,
     read_json,
     unpacked,
@@ -110,8 +111,7 @@ def download_tar(specs: Sequence[FileSpec], urls: Sequence[str], data_dir: str, 
     problems = []
     for url in urls:
         try:
-            os.makedirs(data_dir, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=data_dir, prefix=".download.") as folder:
+            with made_folder(data_dir), tempfile.TemporaryDirectory(dir=data_dir, prefix=".download.") as folder:
                 archive = os.path.join(folder, "archive")
                 fetcher(url, archive)
                 _unpack(archive, specs, data_dir, url)

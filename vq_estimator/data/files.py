@@ -43,10 +43,32 @@ class FileSpec(NamedTuple):
 
 
 @contextlib.contextmanager
+def made_folder(folder: str) -> Iterator[None]:
+    """Makes a folder, and those above it; where the block fails, those that it made and that are empty are removed."""
+    missing, path = [], os.path.abspath(folder)
+    while not os.path.lexists(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    os.makedirs(folder, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for path in missing:
+            with contextlib.suppress(OSError):
+                os.rmdir(path)
+        raise
+
+
+@contextlib.contextmanager
 def atomic_path(path: str) -> Iterator[str]:
     """A temporary name beside `path`; it becomes `path` when the block ends well and is removed when it does not."""
+    with made_folder(os.path.dirname(path) or "."), _atomic_path(path) as temporary:
+        yield temporary
+
+
+@contextlib.contextmanager
+def _atomic_path(path: str) -> Iterator[str]:
     folder = os.path.dirname(path) or "."
-    os.makedirs(folder, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=folder, prefix="." + os.path.basename(path) + ".")
     os.close(handle)
     try:
