@@ -69,7 +69,7 @@ def figures(name):
     """Arrays by name: `codes`, `pixels` of a factorised decoder, and in bits per dimension what begins with `bits_`."""
     with open_model(name) as model:
         config = model.config.model
-        if hasattr(config, "speakers"):
+        if hasattr(model, "bits_per_sample"):
             clips, voices = recordings(), len(config.speakers)
             bits = [model.bits_per_sample(clip, i % voices) for i, clip in enumerate(clips)]
             return {"codes": np.concatenate([model.encode(clip) for clip in clips]), "bits_distortion": np.array(bits)}
