@@ -17,12 +17,6 @@ PROVIDED = ("cifar10", "cifar10-factorised", "fashion_mnist", "fsdd", "mnist", "
 GUIDANCE = "speech: above 1 more of what codes and speaker say; of runs with --wavenet_condition_dropout"
 
 
-def check_no_guidance() -> None:
-    """Where a script that has the flag works on images."""
-    if FLAGS.guidance != 1.0:
-        raise VQError(f"guidance: got {FLAGS.guidance}, expected no value: images have no guidance")
-
-
 def data_flags() -> None:
     """The flags of a script that reads data sets."""
     group = Group("Data")
@@ -171,17 +165,15 @@ def data_of_run(config, measured: bool = True):
     return locate_data(config, None if FLAGS.pretrained and not measured else config.dataset_source)
 
 
-def split_of(config, given: str):
-    """(files, split) where `given` is a split of a run's own data, or <data set>:<split>; otherwise None.
+def split_of(config, given: str, datasets):
+    """(files, split) where `given` is a split of a run's own data, or <data set>:<split> of `datasets`; otherwise None.
 
     Raises:
       VQError: a file or folder has that name too, and `given` was asked for.
     """
-    from vq_estimator.config import SPEECH_DATASETS, SpeechConfig
-    from vq_estimator.data import catalogue, pipeline
+    from vq_estimator.data import pipeline
 
     dataset, _, split = given.rpartition(":")
-    datasets = SPEECH_DATASETS if isinstance(config.model, SpeechConfig) else catalogue.DATASETS
     if split not in pipeline.SPLITS or dataset not in ("", config.dataset, *datasets):
         return None
     if os.path.lexists(given) and FLAGS["input"].present:

@@ -27,7 +27,7 @@ def main() -> None:
     source = comparison.source(rows)
     print(comparison.table(rows))
     if FLAGS.out:
-        names = [(row.name, comparison.describe(row.config)) for row in rows]
+        names = [(row.name, row.config.model.describe()) for row in rows]
         bits = [row.result["bits_per_dim"] for row in rows]
         parts = {
             "distortion, -log2 p(x | z)": [b["distortion"] for b in bits],

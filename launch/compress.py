@@ -9,10 +9,8 @@ Of a recording it is the 8-bit mu-law levels at the run's sample rate, as the mo
 what 16 bits or another rate have more is lost before.
 """
 
-import os
-
 from vq_estimator.errors import VQError
-from vq_estimator_launch import common
+from vq_estimator_launch import common, kinds
 from vq_estimator_launch.common import FLAGS, Group
 
 common.run_flags()
@@ -36,71 +34,29 @@ CODEC.integer("batch", 0, "tiles, or recordings, of a chunk; 0: as many as do, u
 CODEC.integer("workers", 0, "chunks that are worked on at a time; 0: one for each processor")
 
 
-def _recordings(run, recordings):
-    from vq_estimator.data.folder import SOUNDS
-
-    given, m, speaker = FLAGS.input, run.config.model, FLAGS.speaker
-    found = common.split_of(run.config, given)
-    if found:
-        return recordings.of_split(m, *found, speaker)
-    if os.path.isdir(given):
-        return recordings.of_folder(given, m, speaker, FLAGS.max_bad_files)
-    if given.lower().endswith(SOUNDS.suffixes) and os.path.isfile(given):
-        return recordings.of_files(os.path.dirname(given), [os.path.basename(given)], m, speaker)
-    if os.path.isfile(given):
-        return recordings.of_npy(given, m, speaker)
-    raise VQError(
-        f"input: got {given!r}, expected a split, <data set>:<split>, a folder, a WAV, FLAC or .npy file; see --help"
-    )
-
-
-def _images(run, images):
-    from vq_estimator.data.folder import IMAGES
-
-    if FLAGS.speaker is not None:
-        raise VQError(f"speaker: got {FLAGS.speaker!r}, expected no value: images have no speaker")
-    given, channels = FLAGS.input, run.config.model.channels
-    found = common.split_of(run.config, given)
-    if found:
-        return images.of_split(run.config, *found)
-    if os.path.isdir(given):
-        return images.of_folder(given, channels, FLAGS.max_bad_files)
-    if given.lower().endswith(IMAGES.suffixes) and os.path.isfile(given):
-        return images.of_files(os.path.dirname(given), [os.path.basename(given)], channels)
-    if os.path.isfile(given):
-        return images.of_npy(given, channels)
-    raise VQError(
-        f"input: got {given!r}, expected a split, <data set>:<split>, a folder, a PNG, JPEG or .npy file; see --help"
-    )
-
-
 def main() -> None:
-    from vq_estimator.config import SpeechConfig
     from vq_estimator.data import outputs
     from vq_estimator.inference import codec
-    from vq_estimator.inference.codec import images, recordings
 
     if not FLAGS.input:
         raise VQError("input: got none, expected --input=IMAGES or RECORDINGS; see --help")
     common.check_max_bad_files()
-    config, checkpoint, model_dir = common.open_run()
+    opened = common.open_run()
+    commands = kinds.of(opened)
     if FLAGS.out is None:
-        FLAGS.out = "recordings.vqz" if isinstance(config.model, SpeechConfig) else "images.vqz"
+        FLAGS.out = commands.compressed
     outputs.output_kind("out", FLAGS.out, (outputs.COMPRESSED,), outputs.COMPRESSED)
     common.check_writable("out", file=True)
-    run = codec.open_run(model_dir, checkpoint.path)
+    run = codec.open_run(opened.model_dir, opened.checkpoint.path)
     given = dict(prior=FLAGS.prior, verify=not FLAGS.no_verify)
     given.update(batch=FLAGS.batch or None, workers=FLAGS.workers or None)
-    if isinstance(run.config.model, SpeechConfig):
-        chosen, what, unit, same = _recordings(run, recordings), "recordings", "sample", "levels"
-        rate = f" (8-bit mu-law at {run.config.model.sample_rate:,} Hz: lossless from there on)"
-    else:
-        chosen, what, unit, same, rate = _images(run, images), "images", "dim", "pixels", ""
-    done = codec.compress(run, chosen, FLAGS.out, **given)
-    verified = "" if FLAGS.no_verify else f", all decoded to the same {same}"
+    commands.check_speaker()
+    done = codec.compress(run, commands.read_lossless(), FLAGS.out, **given)
+    verified = "" if FLAGS.no_verify else f", all decoded to the same {commands.elements}"
     print(
-        f"{done.images:,} {what} of {done.dims:,} bytes{rate} in {FLAGS.out}: {done.bytes:,} bytes ({done.header:,} of "
-        f"them header), {done.bits_per_dim:.4f} bits/{unit}, {done.prior} prior{verified}"
+        f"{done.images:,} {commands.noun} of {done.dims:,} bytes{commands.lossless} in {FLAGS.out}: "
+        f"{done.bytes:,} bytes ({done.header:,} of them header), {done.bits_per_dim:.4f} bits/{run.config.model.unit}, "
+        f"{done.prior} prior{verified}"
     )
 
 

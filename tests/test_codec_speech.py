@@ -18,9 +18,8 @@ from test_codec_files import altered, packed, parts
 from vq_estimator.data import audio
 from vq_estimator.errors import VQError
 from vq_estimator.inference import codec
+from vq_estimator.inference.codec import coding, recordings, tiles
 from vq_estimator.inference.codec import images as images_lib
-from vq_estimator.inference.codec import recordings, tiles
-from vq_estimator.inference.codec import run as run_lib
 from vq_estimator.inference.codec.network import Network
 from vq_estimator.inference.session import session_scope
 from vq_estimator.inference.speech_model import SpeechModel
@@ -169,7 +168,7 @@ def test_what_is_coded_does_not_depend_on_the_neighbours(runs, tmp_path):
         assert list(layout.order) == [6, 4, 1, 2, 0, 5, 3][:4] + list(layout.order[4:]) and frame.shape == (1, 152)
         several = next(tiles.cut((x[i][np.newaxis, :, np.newaxis] for i in layout.order), layout, 4))
         codes = network.encode(several.images, frame)
-        given = network._conditions(codes, frame, frame.speakers)
+        (given,) = network._conditions(codes, frame, frame.speakers).values()
         for k, number in enumerate(layout.order[:4]):
             alone = x[number][np.newaxis, np.newaxis, :, np.newaxis]
             only = tiles.Frame((1, -(-len(x[number]) // 8) * 8), frame.extents[k : k + 1], frame.speakers[k : k + 1])
@@ -177,13 +176,14 @@ def test_what_is_coded_does_not_depend_on_the_neighbours(runs, tmp_path):
             columns = own.shape[2]
             np.testing.assert_array_equal(codes[k, :, :columns], own[0])
             assert not codes[k, :, columns:].any() and not given[k, :, columns:].any()
-            np.testing.assert_array_equal(given[k, :, :columns], network._conditions(own, only, only.speakers)[0])
+            (own_given,) = network._conditions(own, only, only.speakers).values()
+            np.testing.assert_array_equal(given[k, :, :columns], own_given[0])
     finally:
         network.close()
 
 
 def test_a_long_recording_is_several_tiles(runs, tmp_path, monkeypatch):
-    monkeypatch.setattr(run_lib, "LONGEST", 64)
+    monkeypatch.setattr(coding, "LONGEST", 64)
     run, path, lengths = codec.open_run(runs("uniform")), str(tmp_path / "x.vqz"), (20, 200, 64, 65)
     codec.compress(run, recordings.of_levels(sounds(lengths), run.config.model, "ben"), path, batch=2)
     assert len(codec.read(path).entries) == 4  # of 1, 4, 1 and 2 tiles
@@ -264,7 +264,7 @@ def test_an_index_that_lies(whole, runs, tmp_path, monkeypatch):
         content = packed(version, header, zlib.compress(json.dumps(changed).encode()), entries, rest)
         with pytest.raises(VQError, match=message):
             codec.decompress(run, hostile.write(tmp_path / "x.vqz", content))
-    monkeypatch.setattr(run_lib, "MAX_FLOATS", 100)
+    monkeypatch.setattr(coding, "MAX_FLOATS", 100)
     with pytest.raises(VQError, match="has 3 recordings in a chunk, expected at most 1 so long ones"):
         codec.decompress(run, hostile.write(tmp_path / "x.vqz", whole))
 

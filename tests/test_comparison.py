@@ -30,7 +30,7 @@ def test_rows_are_sorted_by_their_total_and_say_what_the_runs_are(runs):
 
 def test_speech_is_said_to_be_speech():
     config = make_config("fsdd", L=2, quantizer="residual")
-    assert comparison.describe(config) == "2 codes of 256 for 64 samples, residual, wavenet"
+    assert config.model.describe() == "2 codes of 256 for 64 samples, residual, wavenet"
 
 
 def test_patterns_find_folders(runs):

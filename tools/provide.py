@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import tempfile
+from typing import Any, Callable, Dict, NamedTuple
 
 from vq_estimator.errors import VQError
 from vq_estimator_launch import common
@@ -51,28 +52,49 @@ Measured on the {examples:,} test {kind} with these weights (`vq-evaluate --pret
 """
 
 
-SPLITS = (
-    "the training split (all but the last 5,000 of its training examples); chosen on those 5,000",
-    "the training split; chosen on the validation split",
-)
-
-
 def _times(numbers):
     return " x ".join(str(n) for n in numbers)
 
 
-def _input(model):
-    if not hasattr(model, "sample_rate"):
-        return f"image | {_times(model.shape)}, uint8"
+class Words(NamedTuple):
+    """What a card says of a kind of data: what its splits are, its examples, its codes, and what priors know of."""
+
+    splits: str
+    input: Callable[[Any], str]
+    codes: Callable[[Any], str]
+    conditions: Dict[str, str]
+
+
+def _sound(model):
     names = ", ".join(model.speakers)
     return f"sound | {model.sample_rate:,} samples a second, 256 mu-law levels; the voices are {names}"
+
+
+WORDS = {
+    "image": Words(
+        "the training split (all but the last 5,000 of its training examples); chosen on those 5,000",
+        lambda model: f"image | {_times(model.shape)}, uint8",
+        lambda model: _times(model.grid),
+        {"class": "class-conditional"},
+    ),
+    "recording": Words(
+        "the training split; chosen on the validation split",
+        _sound,
+        lambda model: f"one for {model.network.stride} samples",
+        {
+            "class": "conditional on the class",
+            "speaker": "conditional on the speaker",
+            "both": "conditional on the class and the speaker",
+        },
+    ),
+}
 
 
 def _size(folder):
     return sum(os.path.getsize(os.path.join(f, n)) for f, _, names in os.walk(folder) for n in names)
 
 
-def _figures(r):
+def _figures(r, unit):
     bits, rows = r["bits_per_dim"], []
     of_draw = " of a draw" if r["reconstruction"] == "draw" else ""
     if r["mse"] is not None:
@@ -82,8 +104,7 @@ def _figures(r):
     rows.append(("codes used", "{used} of {size}, perplexity {perplexity:.1f}".format(**r["codebook"])))
     for prior in ("uniform", "unigram", "prior"):
         if bits["total_" + prior] is not None:
-            unit = "bits/sample" if r["mse"] is None else "bits/dim"  # of speech
-            title = unit + ", " + ("trained prior" if prior == "prior" else prior + " prior")
+            title = f"bits/{unit}, " + ("trained prior" if prior == "prior" else prior + " prior")
             parts = (bits["total_" + prior], bits["distortion"], bits["rate_" + prior])
             rows.append((title, "{:.4f} = {:.4f} + {:.4f}".format(*parts)))
     return "\n".join(f"| {name} | {value} |" for name, value in rows)
@@ -99,13 +120,11 @@ def main() -> None:
 
 def _provide(folder: str) -> None:
     from vq_estimator import pretrained
-    from vq_estimator.config import SpeechConfig
     from vq_estimator.inference import evaluation, stripping
     from vq_estimator.inference import trained_prior as prior_lib
     from vq_estimator.training import run_folder
 
     config, checkpoint, model_dir = common.open_run()
-    speech = isinstance(config.model, SpeechConfig)
     prior = prior_lib.find(model_dir, checkpoint)
     target = os.path.join(os.path.dirname(os.path.abspath(pretrained.__file__)), FLAGS.name)
     made = os.path.join(folder, FLAGS.name)
@@ -114,23 +133,21 @@ def _provide(folder: str) -> None:
     source = common.data_of_run(config)
     result = evaluation.evaluate(config, at, source, made, "test")
     os.remove(os.path.join(made, "eval", "test.npz"))
-    q, steps = config.model.quantizer, "none"
+    m, words, steps = config.model, WORDS[config.model.example], "none"
     if prior is not None:
-        kind = "class-conditional" if prior.config.codes.classes else "unconditional"
-        if speech and prior.config.codes.classes:
-            of = {"class": "the class", "speaker": "the speaker", "both": "the class and the speaker"}
-            kind = "conditional on " + of[prior.config.codes.condition]
+        of = prior.config.codes
+        kind = words.conditions[of.condition] if of.classes else "unconditional"
         steps = f"{kind}, {prior.checkpoint.step:,} steps"
     card = CARD.format(
         name=FLAGS.name,
         title=FLAGS.title,
         dataset_source=config.dataset_source,
-        input=_input(config.model),
-        kind="recordings" if speech else "images",
-        splits=SPLITS[speech],
-        grid=f"one for {config.model.network.stride} samples" if speech else _times(config.model.grid),
-        K=q.K,
-        D=q.D,
+        input=words.input(m),
+        kind=m.example + "s",
+        splits=words.splits,
+        grid=words.codes(m),
+        K=m.quantizer.K,
+        D=m.quantizer.D,
         steps=checkpoint.step,
         prior=steps,
         minutes=FLAGS.minutes,
@@ -139,7 +156,7 @@ def _provide(folder: str) -> None:
         megabytes=_size(made) / 1e6,
         commands="\n".join("    " + line.strip() for line in FLAGS.commands.splitlines()),
         examples=result["examples"],
-        figures=_figures(result),
+        figures=_figures(result, m.unit),
     )
     with open(os.path.join(made, pretrained.CARD), "w", encoding="utf-8") as f:
         f.write(card)

@@ -18,6 +18,7 @@ from vq_estimator.config.fields import (
     implementation,
     numpy_implementation,
     opener,
+    part,
     settings_of,
     type_name,
 )
@@ -138,6 +139,7 @@ __all__ = [
     "numpy_implementation",
     "opener",
     "override",
+    "part",
     "read_config",
     "settings_of",
     "to_dict",

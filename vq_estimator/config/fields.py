@@ -9,7 +9,7 @@ Flags, `--help`, the overrides of `make_config`, range checks and `docs/settings
 
 import dataclasses
 import importlib
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple, Type, get_type_hints
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Type, get_type_hints
 
 from vq_estimator.config.checks import MAX_CHANNELS, MAX_INT, check, natural, number, positive_int
 from vq_estimator.errors import VQError
@@ -184,6 +184,7 @@ class Row(NamedTuple):
     tensorflow: str
     numpy: str = ""
     opened: str = ""  # of a kind of model, the class that opens a trained run
+    parts: Mapping[str, str] = {}  # and by name what else works on that kind: "module:object", or "module"
 
 
 _VARIANTS: Dict[Type, Tuple[str, Row]] = {}  # of every registry, by the class of the configuration
@@ -232,10 +233,16 @@ def opener(config: Any) -> Any:
     return load_object(_VARIANTS[type(config)][1].opened)
 
 
+def part(config: Any, name: str) -> Any:
+    """What the row of a kind of model names as `name`, such as `coding`: an object or a module."""
+    return load_object(_VARIANTS[type(config)][1].parts[name])
+
+
 def load_object(name: str) -> Any:
-    """The object that "module:name" names."""
+    """The object that "module:name" names, or the module where there is no name."""
     module, _, attribute = name.partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    found = importlib.import_module(module)
+    return getattr(found, attribute) if attribute else found
 
 
 def type_name(value: Any) -> str:

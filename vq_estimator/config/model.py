@@ -16,6 +16,7 @@ from vq_estimator.config.fields import (
     Integers,
     Settings,
     setting,
+    type_name,
     variant,
 )
 from vq_estimator.config.likelihood import LIKELIHOODS, MSE, BernoulliPixels, LikelihoodConfig
@@ -86,6 +87,7 @@ class ModelConfig(Settings):
     """A model of images."""
 
     example, unit = "image", "dim"  # what an example and one of its dimensions are called
+    has_one_row = False  # whether an example is an image of one row
     has_mse = True  # whether a reconstruction can be compared with the original, element by element
     speakers = ()
 
@@ -166,6 +168,12 @@ class ModelConfig(Settings):
         """The same: images have none."""
         del speakers
         return self
+
+    def describe(self) -> str:
+        """Grid, K and decoder in words, such as "8x8x2 codes of 256, autoregressive"."""
+        kind = "" if type_name(self.quantizer) == "vq" else ", " + type_name(self.quantizer)
+        grid = "x".join(map(str, self.grid))
+        return f"{grid} codes of {self.quantizer.K}{kind}, {type_name(self.decoder)}"
 
     @property
     def codes_per_dim(self) -> float:

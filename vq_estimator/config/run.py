@@ -21,14 +21,34 @@ DATASETS = IMAGE_DATASETS + SPEECH_DATASETS
 PRESETS = ("original", "tuned", "paper", "sonnet", "factorised", "autoregressive", "imagenet", "wavenet")
 # How a training may be shared (training/distribution.py); no part of a run, which can go on by another.
 DISTRIBUTIONS = ("none", "mirrored", "multi_worker", "parameter_server")
-_VQVAE = "vq_estimator.models.vqvae:"
+_VQVAE, _INFERENCE = "vq_estimator.models.vqvae:", "vq_estimator.inference."
 MODELS = Registry(
     "",
     "the kind of data",
     "",
     {
-        "image": Row(ModelConfig, _VQVAE + "VQVAE", opened="vq_estimator.inference.image_model:ImageModel"),
-        "speech": Row(SpeechConfig, _VQVAE + "SpeechVQVAE", opened="vq_estimator.inference.speech_model:SpeechModel"),
+        "image": Row(
+            ModelConfig,
+            _VQVAE + "VQVAE",
+            opened=_INFERENCE + "image_model:ImageModel",
+            parts={
+                "coding": _INFERENCE + "codec.coding:ImageCoding",
+                "codec_input": _INFERENCE + "codec.images",
+                "export": _INFERENCE + "export:ImageExport",
+                "summaries": "vq_estimator.training.summaries:pictures",
+            },
+        ),
+        "speech": Row(
+            SpeechConfig,
+            _VQVAE + "SpeechVQVAE",
+            opened=_INFERENCE + "speech_model:SpeechModel",
+            parts={
+                "coding": _INFERENCE + "codec.coding:SpeechCoding",
+                "codec_input": _INFERENCE + "codec.recordings",
+                "export": _INFERENCE + "export:SpeechExport",
+                "summaries": "vq_estimator.training.summaries:sounds",
+            },
+        ),
     },
     default="image",
 )

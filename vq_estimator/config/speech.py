@@ -5,7 +5,18 @@ from dataclasses import MISSING
 from typing import Any, ClassVar, Dict, Optional, Sequence, Tuple
 
 from vq_estimator.config.checks import MAX_CHANNELS, MAX_LAYERS, check
-from vq_estimator.config.fields import SPEECH, Integer, Number, Registry, Row, Setting, Settings, setting, variant
+from vq_estimator.config.fields import (
+    SPEECH,
+    Integer,
+    Number,
+    Registry,
+    Row,
+    Setting,
+    Settings,
+    setting,
+    type_name,
+    variant,
+)
 from vq_estimator.config.likelihood import CategoricalPixels
 from vq_estimator.config.model import NetworkConfig, precision_setting
 from vq_estimator.config.quantizer import QUANTIZERS, QuantizerConfig
@@ -68,6 +79,7 @@ class SpeechConfig(Settings):
     """
 
     example, unit = "recording", "sample"
+    has_one_row = True
     has_mse = False  # a draw is another wave of the same sound
     is_stochastic_decoder = True
     reconstruction_metric = "bits_per_sample"
@@ -165,6 +177,13 @@ class SpeechConfig(Settings):
     def with_speakers(self, speakers: Sequence[str]) -> "SpeechConfig":
         """The model for recordings of these speakers."""
         return dataclasses.replace(self, speakers=tuple(speakers))
+
+    def describe(self) -> str:
+        """Codes, K and decoder in words, such as "1 code of 256 for 64 samples, wavenet"."""
+        q, stride = self.quantizer, self.network.stride
+        kind = "" if type_name(q) == "vq" else ", " + type_name(q)
+        codes = "1 code" if q.L == 1 else f"{q.L} codes"
+        return f"{codes} of {q.K} for {stride} samples{kind}, {type_name(self.decoder)}"
 
     @property
     def codes_per_dim(self) -> float:

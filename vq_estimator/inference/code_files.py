@@ -5,10 +5,11 @@ of a data set there are `labels` [N] beside them, of a folder `files` [N], the p
 """
 
 import collections
+import contextlib
 import json
 import logging
 import os
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, TypeVar
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -27,6 +28,7 @@ from vq_estimator.errors import VQError, one_line
 from vq_estimator.inference import preparation
 from vq_estimator.inference.calibration import fingerprint
 from vq_estimator.inference.image_model import ImageModel
+from vq_estimator.inference.trained_model import TrainedModel
 
 log = logging.getLogger("vq_estimator")
 
@@ -34,6 +36,8 @@ BATCH = 500
 COLUMNS = 10  # of the picture that `.png` is
 MAX_IN_PICTURE = 10000  # images
 MAX_CODES = 1 << 31  # bytes that a file of codes may unpack to
+
+Codes = TypeVar("Codes")  # what a file of codes holds
 
 
 class Images(NamedTuple):
@@ -143,12 +147,17 @@ def encode(model: ImageModel, images: Images, out: str) -> int:
     if not parts:
         raise VQError(f"input: got no readable image in {images.origin!r}, expected one or more")
     arrays = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-    K = model.config.model.quantizer.K
-    arrays["codes"] = arrays["codes"].astype(np.uint16 if K <= 2**16 else np.int32)
-    origin = {"input": images.origin, "K": K, "fingerprint": fingerprint(model.checkpoint.path)}
-    with atomic_path(out) as temporary, open(temporary, "wb") as f:
-        np.savez_compressed(f, origin=np.array(json.dumps(origin)), **arrays)
+    save(model, images.origin, out, arrays)
     return len(arrays["codes"])
+
+
+def save(model: TrainedModel, origin: str, out: str, arrays: Dict[str, np.ndarray]) -> None:
+    """Writes a file of codes; `arrays` are `codes` and what is known of them, `origin` what they were made of."""
+    K = model.config.model.quantizer.K
+    about = {"input": origin, "K": K, "fingerprint": fingerprint(model.checkpoint.path)}
+    arrays = dict(arrays, codes=arrays["codes"].astype(np.uint16 if K <= 2**16 else np.int32))
+    with atomic_path(out) as temporary, open(temporary, "wb") as f:
+        np.savez_compressed(f, origin=np.array(json.dumps(about)), **arrays)
 
 
 class CodesFile(NamedTuple):
@@ -164,31 +173,51 @@ def load(model: ImageModel, path: str) -> CodesFile:
     Raises:
       VQError: it can't be read, holds no codes, or was made by other weights than the model's.
     """
-    try:
-        with open_regular(path) as f:
-            zipped = f.read(2) == b"PK"
-        if not zipped:
-            return _checked(CodesFile(load_npy(path), None))
-        found = load_npz(path, ("codes", "files", "origin"), MAX_CODES)
+
+    def unpack(found):
         if "codes" not in found:
             raise ValueError("no codes in it")
-        files = file_names(found["files"], len(found["codes"])) if "files" in found else None
+        codes = found["codes"]
+        return CodesFile(codes, file_names(found["files"], len(codes)) if "files" in found else None)
+
+    with refusing_unreadable(path):
+        with open_regular(path) as f:
+            zipped = f.read(2) == b"PK"
+        codes = None if zipped else CodesFile(load_npy(path), None)
+    if codes is None:
+        codes = load_archive(model, path, ("codes", "files"), unpack)
+    if codes.codes.ndim != 4:  # codes that do not fit the model `decode` refuses
+        raise VQError(f"codes: got {codes.codes.dtype} {list(codes.codes.shape)}, expected integers [N, h, w, L]")
+    return codes
+
+
+@contextlib.contextmanager
+def refusing_unreadable(path: str) -> Iterator[None]:
+    """Errors of reading a file of codes as VQError."""
+    try:
+        yield
+    except (OSError, ValueError, TypeError) as e:
+        raise VQError(f"codes: {path!r} can't be read ({_reason(e)}); expected what vq-encode wrote") from None
+
+
+def load_archive(
+    model: TrainedModel, path: str, names: Sequence[str], unpack: Callable[[Dict[str, np.ndarray]], Codes]
+) -> Codes:
+    """What `unpack` makes of the arrays `names` of an `.npz` that `save` wrote; it raises ValueError where it can't.
+
+    Raises:
+      VQError: the file can't be read, or was made by other weights than the model's.
+    """
+    with refusing_unreadable(path):
+        found = load_npz(path, (*names, "origin"), MAX_CODES)
+        codes = unpack(found)
         origin = parse_json(str(found["origin"])) if "origin" in found else {}
         if not isinstance(origin, dict):
             raise ValueError("its origin is no object")
-    except (OSError, ValueError, TypeError) as e:
-        raise VQError(f"codes: {path!r} can't be read ({_reason(e)}); expected what vq-encode wrote") from None
     made_by, ours = origin.get("fingerprint"), fingerprint(model.checkpoint.path)
     if made_by not in (None, ours):
         got = f"codes by the weights {str(made_by)[:12]}"
         raise VQError(f"codes: got {got} in {path!r}, expected {ours[:12]}, the model's: name the run that made them")
-    return _checked(CodesFile(found["codes"], files))
-
-
-def _checked(codes: CodesFile) -> CodesFile:
-    """Raises VQError where there are no maps of codes at all; those that do not fit the model `decode` refuses."""
-    if codes.codes.ndim != 4:
-        raise VQError(f"codes: got {codes.codes.dtype} {list(codes.codes.shape)}, expected integers [N, h, w, L]")
     return codes
 
 

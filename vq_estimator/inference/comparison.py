@@ -4,7 +4,7 @@ import glob
 import os
 from typing import List, NamedTuple, Sequence
 
-from vq_estimator.config import AutoregressiveDecoder, Config, SpeechConfig, type_name
+from vq_estimator.config import Config
 from vq_estimator.data.files import read_json
 from vq_estimator.errors import VQError
 from vq_estimator.training import run_folder
@@ -72,17 +72,6 @@ def source(rows: Sequence[Row]) -> str:
     return rows[0].result["dataset_source"]
 
 
-def describe(config: Config) -> str:
-    """Grid, K and decoder: "8x8x2 codes of 256, autoregressive"; of speech "1 code of 256 for 64 samples, wavenet"."""
-    m = config.model
-    kind = "" if type_name(m.quantizer) == "vq" else ", " + type_name(m.quantizer)
-    if isinstance(m, SpeechConfig):
-        codes = "1 code" if m.quantizer.L == 1 else f"{m.quantizer.L} codes"
-        return f"{codes} of {m.quantizer.K} for {m.network.stride} samples{kind}, wavenet"
-    decoder = "autoregressive" if isinstance(m.decoder, AutoregressiveDecoder) else "factorised"
-    return "{} codes of {}{}, {}".format("x".join(map(str, m.grid)), m.quantizer.K, kind, decoder)
-
-
 def table(rows: Sequence[Row]) -> str:
     """One line a run: distortion, rate under each prior, the total under the uniform one, the share of codes used."""
     unit = f"bits/{rows[0].config.model.unit}"
@@ -95,7 +84,7 @@ def table(rows: Sequence[Row]) -> str:
         shown = ["-" if rate is None else f"{rate:.3f}" for rate in rates]
         used = "{:.0%}".format(book["used"] / book["size"])
         steps = "{:,}".format(result["global_step"])
-        values = (name, describe(config), steps, "{:.3f}".format(bits["distortion"]), *shown)
+        values = (name, config.model.describe(), steps, "{:.3f}".format(bits["distortion"]), *shown)
         lines.append(head.format(*values, f"{total(result):.3f}", used))
     lines.append(f"distortion, rates of the codes (uniform, unigram, prior) and total (uniform) in {unit}")
     return "\n".join(lines)

@@ -13,9 +13,10 @@ from typing import Dict, NamedTuple, Optional, Tuple
 import tensorflow.compat.v1 as tf
 from tensorflow.core.framework import graph_pb2
 
-from vq_estimator.config import Config, SpeechConfig
+from vq_estimator.config import Config, part
 from vq_estimator.errors import VQError
 from vq_estimator.inference.session import TrainedPrior, session_scope
+from vq_estimator.models.vqvae import VQVAE
 from vq_estimator.nn import mu_law
 from vq_estimator.nn.code_prior import Sampling
 from vq_estimator.training import disk
@@ -33,38 +34,31 @@ class Signature(NamedTuple):
     tensor: str
 
 
-def signatures(config: Config, prior: Optional[TrainedPrior] = None) -> Dict[str, Signature]:
-    """The signatures by name.
+class ImageExport:
+    """The graph of a model of images, and its signatures.
 
     Where an image is a draw, those that give images take a seed. It is 0 where a session does not feed it; who calls a
     signature as a function (TensorFlow 2) has to give every input of it, so the default one has none but the images.
     """
-    if isinstance(config.model, SpeechConfig):
+
+    def __init__(self, config: Config, prior: Optional[TrainedPrior] = None):
+        self._model, self.prior = config.model, prior
+
+    def signatures(self) -> Dict[str, Signature]:
+        seed, sample = (SEED,) if self._model.is_stochastic_decoder else (), {}
+        if self.prior is not None:
+            number = "labels" if self.prior.config.codes.classes else "num"
+            sample = {"sample": Signature((number, "temperature", SEED), "images", "sample")}
         return {
-            "encode": Signature(("audio",), "codes", "encode"),
-            "decode": Signature(("codes", "speaker", SEED), "audio", "decode"),
-            "convert": Signature(("audio", "speaker", SEED), "audio", "convert"),
-            DEFAULT: Signature(("audio",), "codes", "encode"),
+            **sample,
+            "encode": Signature(("images",), "codes", "encode"),
+            "decode": Signature(("codes",) + seed, "images", "decode"),
+            "reconstruct": Signature(("images",) + seed, "images", "reconstruct"),
+            DEFAULT: Signature(("images",), "images", "reconstruct"),
         }
-    seed = (SEED,) if config.model.is_stochastic_decoder else ()
-    sample = {}
-    if prior is not None:
-        number = "labels" if prior.config.codes.classes else "num"
-        sample = {"sample": Signature((number, "temperature", SEED), "images", "sample")}
-    return {
-        **sample,
-        "encode": Signature(("images",), "codes", "encode"),
-        "decode": Signature(("codes",) + seed, "images", "decode"),
-        "reconstruct": Signature(("images",) + seed, "images", "reconstruct"),
-        DEFAULT: Signature(("images",), "images", "reconstruct"),
-    }
 
-
-def freeze(config: Config, checkpoint: Checkpoint, prior: Optional[TrainedPrior] = None) -> graph_pb2.GraphDef:
-    """The graph with its weights as constants; `signatures` names its tensors."""
-    m = config.model
-
-    def build(model, code_prior=None):
+    def build(self, model: VQVAE, code_prior=None) -> None:
+        m, prior = self._model, self.prior
         images = tf.placeholder(tf.uint8, [None, m.image_size, m.image_size, m.channels], "images")
         codes = tf.placeholder(tf.int32, (None,) + m.grid, "codes")
         given = images
@@ -75,7 +69,7 @@ def freeze(config: Config, checkpoint: Checkpoint, prior: Optional[TrainedPrior]
                 given = tf.identity(images)
         encoded = tf.identity(model.encode(given), "encode")
         seed = 0
-        if config.model.is_stochastic_decoder or prior is not None:
+        if m.is_stochastic_decoder or prior is not None:
             seed = tf.placeholder_with_default(tf.constant(0, tf.int64), [], SEED)
         tf.identity(model.decode(codes, seed), "decode")
         tf.identity(model.decode(encoded, seed), "reconstruct")
@@ -89,9 +83,25 @@ def freeze(config: Config, checkpoint: Checkpoint, prior: Optional[TrainedPrior]
             drawn = code_prior.sample(num, labels, Sampling(seed, heat))
             tf.identity(model.decode(drawn, seed), "sample")
 
-    def build_speech(model):
+
+class SpeechExport:
+    """The graph of a model of speech, and its signatures; its prior is left out."""
+
+    def __init__(self, config: Config, prior: Optional[TrainedPrior] = None):
+        del prior
+        self._model, self.prior = config.model, None
+
+    def signatures(self) -> Dict[str, Signature]:
+        return {
+            "encode": Signature(("audio",), "codes", "encode"),
+            "decode": Signature(("codes", "speaker", SEED), "audio", "decode"),
+            "convert": Signature(("audio", "speaker", SEED), "audio", "convert"),
+            DEFAULT: Signature(("audio",), "codes", "encode"),
+        }
+
+    def build(self, model: VQVAE) -> None:
         wave = tf.placeholder(tf.float32, [None, None], "audio")
-        codes = tf.placeholder(tf.int32, [None, None, m.quantizer.L], "codes")
+        codes = tf.placeholder(tf.int32, [None, None, self._model.quantizer.L], "codes")
         speaker = tf.placeholder(tf.int32, [None], "speaker")
         seed = tf.placeholder_with_default(tf.constant(0, tf.int64), [], SEED)
         encoded = model.encode(mu_law.to_levels(wave)[:, tf.newaxis, :, tf.newaxis])
@@ -101,10 +111,17 @@ def freeze(config: Config, checkpoint: Checkpoint, prior: Optional[TrainedPrior]
         converted = model.decode(encoded, seed, speakers=speaker)[:, 0, : tf.shape(wave)[1], 0]
         tf.identity(mu_law.to_wave(converted), "convert")
 
-    if isinstance(m, SpeechConfig):
-        build, prior = build_speech, None
-    with session_scope(config, checkpoint.path, build, prior) as (session, _):
-        outputs = sorted({s.tensor for s in signatures(config, prior).values()})
+
+def signatures(config: Config, prior: Optional[TrainedPrior] = None) -> Dict[str, Signature]:
+    """The signatures by name."""
+    return part(config.model, "export")(config, prior).signatures()
+
+
+def freeze(config: Config, checkpoint: Checkpoint, prior: Optional[TrainedPrior] = None) -> graph_pb2.GraphDef:
+    """The graph with its weights as constants; `signatures` names its tensors."""
+    of = part(config.model, "export")(config, prior)
+    with session_scope(config, checkpoint.path, of.build, of.prior) as (session, _):
+        outputs = sorted({s.tensor for s in of.signatures().values()})
         return tf.graph_util.convert_variables_to_constants(session, session.graph_def, outputs)
 
 

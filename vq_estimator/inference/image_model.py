@@ -1,25 +1,22 @@
 """A trained run in a Python program: images to codes and back, samples, and what images cost in bits."""
 
 import math
-from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Union
+from typing import Any, Dict, NamedTuple, Optional, Sequence, Union
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.config import Config, SpeechConfig, arguments
+from vq_estimator.config import arguments
 from vq_estimator.data import pipeline
 from vq_estimator.data.codes import Codes
 from vq_estimator.data.model_view import View, Viewer
 from vq_estimator.errors import VQError
-from vq_estimator.inference import calibration as calibration_lib
 from vq_estimator.inference import evaluation, sampling
 from vq_estimator.inference import trained_prior as prior_lib
-from vq_estimator.inference.calibration import Calibration
 from vq_estimator.inference.preparation import AnyImage, prepare
 from vq_estimator.inference.sampling import Samples, check_num, check_seed, check_temperature, check_top_k
-from vq_estimator.inference.session import Closeable, TrainedPrior, open_session
-from vq_estimator.training import run_folder
-from vq_estimator.training.run_folder import Checkpoint
+from vq_estimator.inference.session import open_session
+from vq_estimator.inference.trained_model import TrainedModel
 
 BATCH = 100
 MAX_FIRST = 10**9  # place of an image among those that are decoded in parts
@@ -34,36 +31,26 @@ class Bits(NamedTuple):
     rate_prior: Optional[np.ndarray]
 
 
-class ImageModel(Closeable):
+class ImageModel(TrainedModel):
     """A trained VQ-VAE, and its prior where it has one, in a graph and a session of their own.
 
     It works beside eager TensorFlow 2 as it does in graph mode. Images are uint8 [N, S, S, C], codes int32
     [N, h, w, L]; `close()`, or a `with` block, frees the session.
-
-    Attributes:
-      config: the run's configuration.
-      checkpoint: its checkpoint.
-      prior: its trained prior, or None.
-      calibration: what was fitted when it was evaluated, or None.
+    Its attributes are those of `TrainedModel`.
     """
+
+    kind = "images"
 
     def __init__(self, model_dir: str, which: str = "latest"):
         """Opens the run in `model_dir`, at the checkpoint `which`: "latest", "best" or a path.
 
         Raises:
-          VQError: there is no such run or checkpoint.
+          VQError: there is no such run or checkpoint, or it is no run of images.
         """
-        model_dir, which = arguments.path("model_dir", model_dir), arguments.path("checkpoint", which)
-        self.config: Config = run_folder.load_config(model_dir)
-        if isinstance(self.config.model, SpeechConfig):
-            raise VQError(f"model_dir: got {model_dir!r}, a run of speech, expected one of images; see SpeechModel")
-        self.checkpoint: Checkpoint = run_folder.find_checkpoint(model_dir, which)
-        self.prior: Optional[TrainedPrior] = prior_lib.find_or_warn(model_dir, self.checkpoint)
-        self.calibration: Optional[Calibration] = calibration_lib.kept(self.config, self.checkpoint, model_dir)
+        super().__init__(model_dir, which)
         m = self.config.model
         self._shape = (m.image_size, m.image_size, m.channels)
         self._size = min(BATCH, pipeline.evaluation_batch(m.dims))  # images at once
-        self._ops: Dict[str, Any] = {}
         self._samplers: Dict[int, sampling.Sampler] = {}  # by top_k
         self._pricer: Optional[prior_lib.Pricer] = None
         self._view, self._viewer = View.of(self.config), None  # type: View, Optional[Viewer]
@@ -196,12 +183,6 @@ class ImageModel(Closeable):
             evaluation.unigram_cost(codes, self.calibration) * to_bits,
             rate_prior,
         )
-
-    def _op(self, name: str, build: Callable[[], Any]) -> Any:
-        if name not in self._ops:
-            with self._session.graph.as_default():
-                self._ops[name] = build()
-        return self._ops[name]
 
     def _batches(
         self, fetch: Any, arrays: Dict[Any, np.ndarray], each: Optional[Dict[Any, Any]] = None, size: int = BATCH

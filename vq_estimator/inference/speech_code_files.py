@@ -6,7 +6,6 @@ Of a split of the run's own data `speakers` and `labels` [N] are beside them.
 """
 
 import collections
-import json
 import logging
 import os
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
@@ -16,14 +15,12 @@ from tqdm import tqdm
 
 from vq_estimator.data import audio
 from vq_estimator.data import folder as folder_lib
-from vq_estimator.data.files import atomic_folder, atomic_path, parse_json
-from vq_estimator.data.numpy_files import load_npz
+from vq_estimator.data.files import atomic_folder
 from vq_estimator.data.outputs import FOLDER, output_kind
 from vq_estimator.data.speech import SpeechSource
 from vq_estimator.errors import VQError, one_line
 from vq_estimator.inference import sampling
-from vq_estimator.inference.calibration import fingerprint
-from vq_estimator.inference.code_files import MAX_CODES, file_names
+from vq_estimator.inference.code_files import file_names, load_archive, save
 from vq_estimator.inference.speech_model import SpeechModel, seeds
 
 log = logging.getLogger("vq_estimator")
@@ -124,17 +121,9 @@ def encode(model: SpeechModel, recordings: Recordings, out: str) -> int:
             bar.update()
     if not codes:
         raise VQError(f"input: got no readable recording in {recordings.origin!r}, expected one or more")
-    K = model.config.model.quantizer.K
-    origin = {"input": recordings.origin, "K": K, "fingerprint": fingerprint(model.checkpoint.path)}
-    with atomic_path(out) as temporary, open(temporary, "wb") as f:
-        np.savez_compressed(
-            f,
-            origin=np.array(json.dumps(origin)),
-            codes=np.concatenate(codes).astype(np.uint16 if K <= 2**16 else np.int32),
-            lengths=np.array([len(c) for c in codes], np.int64),
-            files=np.array(files),
-            **recordings.rest,
-        )
+    lengths = np.array([len(c) for c in codes], np.int64)
+    arrays = dict(codes=np.concatenate(codes), lengths=lengths, files=np.array(files), **recordings.rest)
+    save(model, recordings.origin, out, arrays)
     return len(codes)
 
 
@@ -151,8 +140,8 @@ def load(model: SpeechModel, path: str) -> CodesFile:
     Raises:
       VQError: it can't be read, holds no such codes, or was made by other weights than the model's.
     """
-    try:
-        found = load_npz(path, ("codes", "lengths", "files", "origin"), MAX_CODES)
+
+    def unpack(found):
         codes, lengths = found.get("codes"), found.get("lengths")
         if codes is None or lengths is None:
             raise ValueError("no codes and lengths in it")
@@ -162,17 +151,9 @@ def load(model: SpeechModel, path: str) -> CodesFile:
             raise ValueError(f"its lengths don't sum up to its {len(codes):,} codes")
         numbers = [f"{i:06d}.wav" for i in range(len(lengths))]
         names = file_names(found["files"], len(lengths), ".wav") if "files" in found else numbers
-        origin = parse_json(str(found["origin"])) if "origin" in found else {}
-        if not isinstance(origin, dict):
-            raise ValueError("its origin is no object")
-    except (OSError, ValueError, TypeError) as e:
-        why = str(getattr(e, "strerror", None) or e)[:160]
-        raise VQError(f"codes: {path!r} can't be read ({why}); expected what vq-encode wrote of speech") from None
-    made_by, ours = origin.get("fingerprint"), fingerprint(model.checkpoint.path)
-    if made_by not in (None, ours):
-        got = f"codes by the weights {str(made_by)[:12]}"
-        raise VQError(f"codes: got {got} in {path!r}, expected {ours[:12]}, the model's: name the run that made them")
-    return CodesFile(np.split(codes, np.cumsum(lengths.astype(np.int64))[:-1]), names)
+        return CodesFile(np.split(codes, np.cumsum(lengths.astype(np.int64))[:-1]), names)
+
+    return load_archive(model, path, ("codes", "lengths", "files"), unpack)
 
 
 def decode(

@@ -1,23 +1,19 @@
 """A trained run of speech in a Python program: recordings to codes and back, in any of its voices, and new speech."""
 
 import math
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
-from vq_estimator.config import Config, SpeechConfig, arguments
+from vq_estimator.config import SpeechConfig, arguments
 from vq_estimator.data import audio
 from vq_estimator.errors import VQError
-from vq_estimator.inference import calibration as calibration_lib
 from vq_estimator.inference import sampling
-from vq_estimator.inference import trained_prior as prior_lib
-from vq_estimator.inference.calibration import Calibration
-from vq_estimator.inference.session import Closeable, TrainedPrior, interruptible, open_session
+from vq_estimator.inference.session import TrainedPrior, interruptible, open_session
+from vq_estimator.inference.trained_model import TrainedModel
 from vq_estimator.nn.code_prior import Sampling
-from vq_estimator.training import run_folder
-from vq_estimator.training.run_folder import Checkpoint
 
 BATCH = 16  # recordings that are drawn at once
 MOST = 10000  # recordings that one call of `sample` makes
@@ -49,19 +45,16 @@ def speaker_number(model: SpeechConfig, name: str) -> int:
     return model.speakers.index(arguments.one_of("speaker", name, model.speakers))
 
 
-class SpeechModel(Closeable):
+class SpeechModel(TrainedModel):
     """A trained VQ-VAE of speech, and its prior where it has one, in a graph and a session of their own.
 
     A recording is uint8 [T], mu-law levels at `config.model.sample_rate` (`data.audio` reads files and makes them); its
     codes are int32 [n, L], n the smallest number of them that reaches for T. `close()`, or a `with` block, frees the
     session.
-
-    Attributes:
-      config: the run's configuration; `config.model.speakers` are the voices.
-      checkpoint: its checkpoint.
-      prior: its trained prior, or None.
-      calibration: what was fitted when it was evaluated, or None.
+    Its attributes are those of `TrainedModel`; `config.model.speakers` are the voices.
     """
+
+    kind = "speech"
 
     def __init__(self, model_dir: str, which: str = "latest", prior: Optional[TrainedPrior] = None):
         """Opens the run in `model_dir`, at the checkpoint `which`: "latest", "best" or a path.
@@ -71,14 +64,7 @@ class SpeechModel(Closeable):
         Raises:
           VQError: there is no such run or checkpoint, or it is no run of speech.
         """
-        model_dir, which = arguments.path("model_dir", model_dir), arguments.path("checkpoint", which)
-        self.config: Config = run_folder.load_config(model_dir)
-        if not isinstance(self.config.model, SpeechConfig):
-            raise VQError(f"model_dir: got {model_dir!r}, a run of images, expected one of speech")
-        self.checkpoint: Checkpoint = run_folder.find_checkpoint(model_dir, which)
-        self.prior: Optional[TrainedPrior] = prior or prior_lib.find_or_warn(model_dir, self.checkpoint)
-        self.calibration: Optional[Calibration] = calibration_lib.kept(self.config, self.checkpoint, model_dir)
-        self._ops: Dict[str, Any] = {}
+        super().__init__(model_dir, which, prior)
 
         def build(model, prior=None):
             x = tf.placeholder(tf.uint8, (None, *model.config.shape))
@@ -334,12 +320,6 @@ class SpeechModel(Closeable):
         guidance = (tf.placeholder(tf.float32, []),) if guided else ()
         given = dict(compiled=True, temperature=heat, guidance=guidance[0] if guided else None)
         return (draw, heat, *guidance), self._model.decode(self._codes, draw, speakers=self._speakers, **given)
-
-    def _op(self, name: str, build: Callable[[], Any]) -> Any:
-        if name not in self._ops:
-            with self._session.graph.as_default():
-                self._ops[name] = build()
-        return self._ops[name]
 
     def check_guidance(self, guidance: float) -> float:
         """A guidance as a plain float; VQError where the run's speech can't be drawn by it."""

@@ -42,12 +42,10 @@ class VQVAE:
       seed: of what training draws: the quantizer's entries, the conditions that are dropped.
     """
 
-    _one_row = False  # whether an example is an image of one row, and the encoder's kernels too
-
     def __init__(self, config: Any, seed: int = 0):
         q, dtype = config.quantizer, DTYPES[config.precision]
         self.config, self._seed = config, seed
-        self.encoder = Encoder(config.network, q.latent_channels, dtype, self._one_row)
+        self.encoder = Encoder(config.network, q.latent_channels, dtype, config.has_one_row)
         self.quantizer = quantizers.make(q, seed)
         self.decoder = decoders.make(config, dtype)
 
@@ -130,8 +128,6 @@ class VQVAE:
 
 class SpeechVQVAE(VQVAE):
     """The VQ-VAE of a `SpeechConfig`: x is uint8 [B, 1, T, 1], mu-law levels, and T differs from batch to batch."""
-
-    _one_row = True
 
     def unpack_features(self, features: Dict[str, tf.Tensor]) -> Tuple[tf.Tensor, Optional[tf.Tensor]]:
         """x and the speakers of {"audio": uint8 [B, T], "speaker": int32 [B]}."""

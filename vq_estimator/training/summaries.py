@@ -5,7 +5,7 @@ from typing import Dict, List, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.config import SpeechConfig
+from vq_estimator.config import part
 from vq_estimator.models.objectives import LossTerms
 from vq_estimator.models.vqvae import VQVAE
 from vq_estimator.nn import mu_law
@@ -54,18 +54,18 @@ def image_grid(images: tf.Tensor) -> tf.Tensor:
 
 def examples(model: VQVAE, x: tf.Tensor, quantized: Quantized, speakers: Optional[tf.Tensor]):
     """Summary ops of some examples of a batch, their codes and their reconstructions."""
-    if isinstance(model.config, SpeechConfig):
-        return _sounds(model, x, quantized, speakers)
+    return part(model.config, "summaries")(model, x, quantized, speakers)
+
+
+def pictures(model: VQVAE, x: tf.Tensor, quantized: Quantized, speakers: None):
+    """Images of a batch uint8 [B, S, S, C], their reconstructions and the histogram of codes; returns summary ops."""
+    del speakers
     few = max_images(model.config.image_size)
-    return _pictures(x[:few], quantized.codes, model.decode_vectors(quantized.z_q[:few]))
-
-
-def _pictures(images: tf.Tensor, codes: tf.Tensor, decoded: tf.Tensor):
-    """Originals, reconstructions (both uint8 [B, S, S, C]) and the histogram of codes; returns the summary ops."""
+    decoded = model.decode_vectors(quantized.z_q[:few])
     return [
-        tf.summary.image("images/original", image_grid(images)),
+        tf.summary.image("images/original", image_grid(x[:few])),
         tf.summary.image("images/reconstruction", image_grid(decoded)),
-        tf.summary.histogram("codebook/codes", codes),
+        tf.summary.histogram("codebook/codes", quantized.codes),
     ]
 
 
@@ -79,7 +79,7 @@ def spectrogram(levels: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.reverse(tf.transpose(grey), [0]), tf.uint8)[tf.newaxis, :, :, tf.newaxis]
 
 
-def _sounds(model: VQVAE, x: tf.Tensor, quantized: Quantized, speakers: tf.Tensor):
+def sounds(model: VQVAE, x: tf.Tensor, quantized: Quantized, speakers: tf.Tensor):
     """The first recording of a batch uint8 [B, 1, T, 1], in its own voice and in others'; returns the summary ops."""
     config = model.config
     most = MAX_SECONDS * config.sample_rate // config.network.stride  # codes

@@ -7,24 +7,21 @@ from typing import Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tup
 import numpy as np
 from tqdm import tqdm
 
-from vq_estimator.config import SpeechConfig, arguments
+from vq_estimator.config import arguments, part
 from vq_estimator.data.files import atomic_path
 from vq_estimator.errors import VQError
 from vq_estimator.inference.codec import container as container_lib
-from vq_estimator.inference.codec import images as images_lib
-from vq_estimator.inference.codec import recordings
 from vq_estimator.inference.codec.chunk_workers import Progress, encode, in_order, number_of_workers
 from vq_estimator.inference.codec.coder import library
+from vq_estimator.inference.codec.coding import coding_of
 from vq_estimator.inference.codec.container import Header, Item
 from vq_estimator.inference.codec.images import Images
 from vq_estimator.inference.codec.network import Network
 from vq_estimator.inference.codec.run import (
     AUTO,
-    MAX_BATCH,
     AnyRun,
     as_run,
     batch_for,
-    most_batch,
     of_the_model,
     prior_for,
     scale_of,
@@ -82,21 +79,20 @@ def compress(
         raise VQError(f"path: got {path!r}, which is a folder, expected the path of a file to write")
     run = as_run(run)
     m = run.config.model
-    speech = isinstance(m, SpeechConfig)
+    coding = coding_of(m)
     if not isinstance(images, Images):
-        images = recordings.of_levels(images, m) if speech else images_lib.of_arrays(images, m.channels)
-    if speech and not (images.read and all(item.height == 1 for item in images.items)):
-        raise VQError("input: got images, expected recordings: the run is one of speech")
+        images = part(m, "codec_input").from_arrays(images, m)
+    coding.check(images)
     prior, scale = prior_for(run, prior), scale_of(run)
     items = None if images.items is None else list(images.items)
     layout = Layout(m, images.number, images.size, items)
     batch = batch_for(run.config, layout.total, layout.largest) if batch is None else batch
-    most = most_batch(run.config, layout.largest) if speech else MAX_BATCH
+    most = coding.allowed_batch(layout.largest)
     batch = arguments.integer("batch", batch, 1, most, f"1 to {most}")
     workers = number_of_workers(workers)
     network = Network(run, prior, scale, workers)
     try:
-        if speech:
+        if coding.voices:
             _find_voices(network, images, items)
         size = None if images.size is None else [int(n) for n in images.size]
         header = Header(

@@ -21,7 +21,8 @@ from typing import BinaryIO, Dict, List, NamedTuple, Optional, Sequence, Tuple
 from vq_estimator.config import arguments
 from vq_estimator.data.files import open_regular, parse_json
 from vq_estimator.errors import VQError
-from vq_estimator.inference.codec.run import FINGERPRINT, MAX_BATCH, PRIORS
+from vq_estimator.inference.codec.coding import MAX_BATCH
+from vq_estimator.inference.codec.run import FINGERPRINT, PRIORS
 
 MAGIC = b"\x89VQZ\r\n\x1a\n"  # as PNG's: a transfer that changes line ends changes it
 VERSION = 1

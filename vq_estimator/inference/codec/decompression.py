@@ -12,9 +12,10 @@ from vq_estimator.inference.codec import container as container_lib
 from vq_estimator.inference.codec import images as images_lib
 from vq_estimator.inference.codec.chunk_workers import Progress, decode, in_order, number_of_workers
 from vq_estimator.inference.codec.coder import library
+from vq_estimator.inference.codec.coding import coding_of
 from vq_estimator.inference.codec.container import Container
 from vq_estimator.inference.codec.network import Network
-from vq_estimator.inference.codec.run import AnyRun, Run, as_run, made_by, most_batch, of_the_model, prior_for
+from vq_estimator.inference.codec.run import AnyRun, Run, as_run, made_by, of_the_model, prior_for
 from vq_estimator.inference.codec.tiles import Layout, Tiles, join
 
 OF_THE_MODEL = ("model", "sizes", "likelihood", "decoder", "sample_rate", "prior_model")
@@ -66,7 +67,7 @@ def decompress(
     layout = Layout(run.config.model, header.images, header.size, container.items)
     if len(container.entries) != -(-layout.total // header.batch):
         raise VQError(f"{path}: has {len(container.entries)} chunks, expected {-(-layout.total // header.batch)}")
-    most = most_batch(run.config, layout.largest)
+    most = coding_of(run.config.model).most_batch(layout.largest)
     if header.sample_rate is not None and header.batch > most:
         raise VQError(f"{path}: has {header.batch} recordings in a chunk, expected at most {most} so long ones")
     if not keep_going:

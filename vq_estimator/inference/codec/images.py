@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from vq_estimator import drawing
-from vq_estimator.config import Config, arguments
+from vq_estimator.config import Config, ModelConfig, arguments
 from vq_estimator.data import audio, lossless_images, pipeline
 from vq_estimator.data import folder as folder_lib
 from vq_estimator.data.files import atomic_folder, atomic_path
@@ -65,6 +65,11 @@ def of_arrays(arrays: Union[np.ndarray, Sequence[np.ndarray]], channels: int) ->
     if not len(arrays):
         raise VQError("input: got no image, expected one or more")
     return Images(len(arrays), None, [Item("", *a.shape[:2]) for a in arrays], iter(arrays))
+
+
+def from_arrays(arrays: Union[np.ndarray, Sequence[np.ndarray]], m: ModelConfig) -> Images:
+    """Arrays of images for a model; see `of_arrays`."""
+    return of_arrays(arrays, m.channels)
 
 
 def of_npy(path: str, channels: int) -> Images:

@@ -54,6 +54,9 @@ def of_levels(
     return Images(len(items), None, items, map(read, range(len(items))), read)
 
 
+from_arrays = of_levels  # by the name that `compress` calls it for any kind
+
+
 def of_npy(path: str, m: SpeechConfig, speaker: Optional[str] = None) -> Images:
     """A `.npy` of levels uint8 [T] or [N, T]; see `of_levels`.
 

@@ -7,30 +7,25 @@ from typing import List, NamedTuple, Optional, Tuple, Union
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.config import Config, LogisticMixturePixels, SpeechConfig, arguments, type_name
+from vq_estimator.config import Config, LogisticMixturePixels, arguments, type_name
 from vq_estimator.errors import VQError
 from vq_estimator.inference import calibration as calibration_lib
 from vq_estimator.inference import trained_prior as prior_lib
 from vq_estimator.inference.calibration import Calibration, fingerprint
-from vq_estimator.inference.image_model import ImageModel
+from vq_estimator.inference.codec.coding import coding_of
 from vq_estimator.inference.session import TrainedPrior
-from vq_estimator.inference.speech_model import SpeechModel
-from vq_estimator.nn import likelihoods
+from vq_estimator.inference.trained_model import TrainedModel
 from vq_estimator.nn.likelihoods import cumulative
-from vq_estimator.nn.waveform import repeat
 from vq_estimator.training import run_folder
 from vq_estimator.training.run_folder import Checkpoint
 
 AUTO, LEARNED, UNIGRAM, UNIFORM = "auto", "learned", "unigram", "uniform"
 PRIORS = (LEARNED, UNIGRAM, UNIFORM)
-MAX_BATCH = 200
-MAX_FLOATS = 1 << 25  # of a batch's parameters; of speech, of what its samples are given
-LONGEST = 1 << 17  # samples of a recording that are coded in one go. Part of the format.
 FINGERPRINT = 32  # hexadecimal digits that are kept of one
 
 
 class Run(NamedTuple):
-    """What the codec needs of a trained run; an `inference.loaded.Model` and a `SpeechModel` have these too."""
+    """What the codec needs of a trained run; a `TrainedModel` has these too."""
 
     config: Config
     checkpoint: Checkpoint
@@ -38,7 +33,7 @@ class Run(NamedTuple):
     calibration: Optional[Calibration]
 
 
-AnyRun = Union[str, Run, ImageModel, SpeechModel]
+AnyRun = Union[str, Run, TrainedModel]
 
 
 def open_run(model_dir: str, which: str = "latest") -> Run:
@@ -65,7 +60,7 @@ def _one_thread() -> None:
 def as_run(run: AnyRun) -> Run:
     if isinstance(run, (str, os.PathLike)):
         return open_run(run)
-    if not isinstance(run, (Run, ImageModel, SpeechModel)):
+    if not isinstance(run, (Run, TrainedModel)):
         raise VQError(
             f"run: got {type(run).__name__}, expected a run folder, open_run of one, a Model or a SpeechModel"
         )
@@ -77,26 +72,9 @@ def made_by(run: Run, model: str) -> bool:
     return fingerprint(as_run(run).checkpoint.path)[:FINGERPRINT] == arguments.text("model", model)
 
 
-def tile_shape(model) -> Tuple[int, int]:
-    """Height and width of a whole tile."""
-    if isinstance(model, SpeechConfig):
-        return 1, LONGEST
-    return model.image_size, model.image_size
-
-
-def most_batch(config: Config, shape: Tuple[int, int]) -> int:
-    """Tiles of a chunk that memory is had for, where the largest one is an array of `shape`."""
-    m, floats = config.model, shape[0] * shape[1]
-    if isinstance(m, SpeechConfig):
-        floats = floats // repeat(m.network.stride) * m.decoder.condition_channels
-    else:
-        floats *= likelihoods.parameters(m.likelihood, m.channels)
-    return max(1, min(MAX_BATCH, MAX_FLOATS // max(floats, 1)))
-
-
 def batch_for(config: Config, tiles: int, shape: Tuple[int, int]) -> int:
     """Tiles of a chunk, so that the last chunk has few missing."""
-    most = most_batch(config, shape)
+    most = coding_of(config.model).most_batch(shape)
     chunks = -(-tiles // most)
     return -(-tiles // max(chunks, 1))
 
@@ -137,10 +115,7 @@ def scale_of(run: Run) -> Optional[float]:
 def of_the_model(run: Run, prior: str) -> dict:
     """The fields of a header that a run must share with the one that wrote it."""
     m = run.config.model
-    likelihood, figures, rate, grid = type_name(m.likelihood), "", None, m.codes_shape
-    decoder, width = type_name(m.decoder), tile_shape(m)[1]
-    if isinstance(m, SpeechConfig):
-        decoder, rate, grid = "wavenet", m.sample_rate, (1, -(-width // m.network.stride), m.quantizer.L)
+    likelihood, figures, coding = type_name(m.likelihood), "", coding_of(m)
     if isinstance(m.likelihood, LogisticMixturePixels):
         likelihood += f" {m.likelihood.components}"
     if prior == LEARNED:
@@ -149,9 +124,9 @@ def of_the_model(run: Run, prior: str) -> dict:
         figures = f"{zlib.crc32(run.calibration.counts.astype('<i8').tobytes()):08x}"
     return {
         "model": fingerprint(run.checkpoint.path)[:FINGERPRINT],
-        "sizes": [width, m.channels, *grid, m.quantizer.K],
+        "sizes": [coding.tile[1], m.channels, *coding.grid, m.quantizer.K],
         "likelihood": likelihood,
-        "decoder": decoder,
-        "sample_rate": rate,
+        "decoder": coding.decoder,
+        "sample_rate": coding.sample_rate,
         "prior_model": figures,
     }

@@ -1,30 +1,11 @@
-"""Images of any size as square tiles of the model's, recordings of any length as stretches, and back.
-
-A recording is an image of one row. Its tiles are `run.LONGEST` samples and a shorter last one; long recordings come
-first, so that those that are coded side by side have about one length.
-"""
+"""Images of any size as square tiles of the model's, recordings of any length as stretches, and back. See `coding`."""
 
 from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from vq_estimator.config import SpeechConfig
+from vq_estimator.inference.codec.coding import Frame, coding_of
 from vq_estimator.inference.codec.container import Item
-from vq_estimator.inference.codec.run import tile_shape
-
-
-class Frame(NamedTuple):
-    """What is known of a chunk's tiles before their pixels.
-
-    Attributes:
-      shape: height and width that the tiles have in arrays.
-      extents: int [n, 2], the true height and width of each.
-      speakers: int32 [n], who speaks in each; 0 of images.
-    """
-
-    shape: Tuple[int, int]
-    extents: np.ndarray
-    speakers: np.ndarray
 
 
 class Tiles(NamedTuple):
@@ -57,11 +38,9 @@ class Layout:
 
     def __init__(self, model, images: int, size: Optional[Sequence[int]], items: Optional[Sequence[Item]]):
         self.images, self._size, self._items = images, size, items
-        self.order: Sequence[int] = range(images)
-        self._tile, self._stride = tile_shape(model), None
-        if isinstance(model, SpeechConfig):
-            self._stride = model.network.stride
-            self.order = sorted(self.order, key=lambda i: -self.size(i)[1])
+        self._coding = coding_of(model)
+        self._tile = self._coding.tile
+        self.order = self._coding.order(images, self.size)
         if items is not None:
             counts = [self.count(i) for i in self.order]
             self._first = np.concatenate([[0], np.cumsum(np.array(counts, np.int64))])
@@ -105,21 +84,13 @@ class Layout:
         """What is known of the same tiles."""
         places = self.places(start, end)
         extents = np.array([place[3:] for place in places], np.int64).reshape(-1, 2)
-        speakers = np.zeros(len(places), np.int32)
-        if self._stride is not None:
-            speakers[:] = [self._items[place[0]].speaker for place in places]
-        return Frame(self._shape(extents), extents, speakers)
+        items = [self._items[place[0]] if self._items is not None else None for place in places]
+        return Frame(self._coding.array_shape(extents), extents, self._coding.speakers(items))
 
     @property
     def largest(self) -> Tuple[int, int]:
         """Height and width that the largest tile, which is the first, has in arrays."""
-        return self._shape(np.array([place[3:] for place in self.places(0, 1)]))
-
-    def _shape(self, extents: np.ndarray) -> Tuple[int, int]:
-        """That of tiles in arrays: whole ones; of recordings as many samples as the codes of the longest reach for."""
-        if self._stride is None:
-            return self._tile
-        return 1, -(-int(extents[:, 1].max()) // self._stride) * self._stride
+        return self._coding.array_shape(np.array([place[3:] for place in self.places(0, 1)]))
 
 
 def cut(images: Iterator[np.ndarray], layout: Layout, batch: int) -> Iterator[Tiles]:

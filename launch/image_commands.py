@@ -1,0 +1,182 @@
+"""What the commands do with images."""
+
+import os
+from typing import Any, List, Optional
+
+import numpy as np
+
+from vq_estimator import drawing
+from vq_estimator.data import catalogue, outputs
+from vq_estimator.data.folder import IMAGES
+from vq_estimator.errors import VQError
+from vq_estimator.inference import code_files, evaluation, projector, sampling
+from vq_estimator.inference import exploration as explore
+from vq_estimator.inference import trained_prior as prior_lib
+from vq_estimator.inference.calibration import calibrate
+from vq_estimator.inference.codec import images as codec_images
+from vq_estimator.training import run_folder
+from vq_estimator_launch import common
+from vq_estimator_launch.common import FLAGS
+from vq_estimator_launch.kinds import Commands, Readers
+
+MOST = 10000  # images in a picture of vq-sample
+ROW = 10  # samples in a row of the picture of vq-train-prior, and rows, or fewer where there are fewer classes
+SHOWN = 100  # images of the split that vq-explore looks at
+MAX_FRAMES = 100000
+GRID = 8  # images with their code maps
+FINE, ROWS, COLUMNS = 36, 10, 16  # positions of a grid from which on single_code.png has crops, so many of them
+
+
+class ImageCommands(Commands):
+    """The commands on a run of images."""
+
+    noun, elements = "images", "pixels"
+    suffixes, datasets = IMAGES.suffixes, tuple(catalogue.DATASETS)
+    compressed, decoded = "images.vqz", (outputs.PICTURE, outputs.ARRAY, outputs.FOLDER)
+    samples, samples_kind = "samples.png", outputs.PICTURE
+
+    def check_speaker(self) -> None:
+        if FLAGS.speaker is not None:
+            raise VQError(f"speaker: got {FLAGS.speaker!r}, expected no value: images have no speaker")
+
+    def check_guidance(self) -> None:
+        if FLAGS.guidance != 1.0:
+            raise VQError(f"guidance: got {FLAGS.guidance}, expected no value: images have no guidance")
+
+    def encode(self, model: Any) -> str:
+        readers = Readers(
+            "a split, <data set>:<split>, a folder, a PNG or JPEG file, or a .npy file",
+            lambda *found: code_files.of_split(model, *found),
+            lambda folder: code_files.of_folder(model, folder, FLAGS.max_bad_files),
+            lambda *files: code_files.of_files(model, *files),
+            lambda path: code_files.of_array(model, path),
+        )
+        number = code_files.encode(model, self.read_input(readers), FLAGS.out)
+        grid = " x ".join(str(n) for n in self.config.model.grid)
+        return f"{number} images as {grid} codes each in {FLAGS.out}"
+
+    def decode(self, model: Any) -> int:
+        return code_files.decode(model, code_files.load(model, FLAGS.input), FLAGS.out, FLAGS.seed)
+
+    def read_lossless(self) -> Any:
+        channels = self.config.model.channels
+        readers = Readers(
+            "a split, <data set>:<split>, a folder, a PNG, JPEG or .npy file",
+            lambda *found: codec_images.of_split(self.config, *found),
+            lambda folder: codec_images.of_folder(folder, channels, FLAGS.max_bad_files),
+            lambda *files: codec_images.of_files(*files, channels),
+            lambda path: codec_images.of_npy(path, channels),
+        )
+        return self.read_input(readers)
+
+    def sample(self) -> None:
+        self.check_speaker()
+        self.check_guidance()
+        if FLAGS.seconds is not None:
+            raise VQError(f"seconds: got {FLAGS.seconds}, expected no value: images take no time")
+        config, checkpoint, model_dir = self.run
+        prior = prior_lib.find(model_dir, checkpoint)
+        if prior is None:
+            raise VQError(f"prior: {model_dir!r} has none; train it with vq-train-prior --model_dir={model_dir}")
+        asked, num, classes = _asked_labels(), FLAGS.num, prior.config.codes.classes
+        if num is None:
+            asked = sampling.shown_classes(classes) if asked is None else asked
+            num = 10 * len(asked) if asked and FLAGS.label is None else 100
+        if num > MOST:
+            raise VQError(f"num: got {num}, expected at most {MOST}: they are one picture")
+        labels = sampling.labels_for(classes, num, asked)
+        samples = sampling.sample(config, checkpoint, prior, num, labels, FLAGS.temperature, FLAGS.top_k, FLAGS.seed)
+        drawing.save_png(FLAGS.out, sampling.picture(samples), zoom=2)
+        print(f"{num} samples in {FLAGS.out}")
+        names = run_folder.class_names(model_dir)
+        if labels is not None and len(names) == classes:
+            print("classes: " + ", ".join(f"{label} {names[label]}" for label in dict.fromkeys(labels.tolist())))
+
+    def _picture(self, prior: Any) -> np.ndarray:
+        """Samples of a prior for TensorBoard, and for the end of its training."""
+        classes = prior.config.codes.classes
+        shown = sampling.shown_classes(classes)
+        num = ROW * len(shown) if shown else ROW * ROW
+        labels = sampling.labels_for(classes, num, shown)
+        return sampling.picture(sampling.sample(self.config, self.run.checkpoint, prior, num, labels))
+
+    def summarize_samples(self, events: str, prior: Any, class_names: Any) -> None:
+        del class_names
+        sampling.write_summary(events, prior.checkpoint.step, self._picture(prior))
+
+    def save_samples(self, folder: str, prior: Any, class_names: Any) -> str:
+        del class_names
+        path = os.path.join(folder, self.samples)
+        drawing.save_png(path, self._picture(prior), zoom=2)
+        return path
+
+    def explore(self) -> None:
+        self.check_guidance()
+        config, checkpoint, model_dir = self.run
+        for name in ("image", "other"):
+            if FLAGS[name].value is not None and not 0 <= FLAGS[name].value < SHOWN:
+                raise VQError(f"{name}: got {FLAGS[name].value}, expected a number from 0 to {SHOWN - 1}")
+        if not 1 <= FLAGS.frames <= MAX_FRAMES:
+            raise VQError(f"frames: got {FLAGS.frames}, expected 1 to {MAX_FRAMES}")
+        source = common.data_of_run(config, measured=False)
+        K, seed = config.model.quantizer.K, FLAGS.seed
+        found = explore.encode_first(config, checkpoint, source, SHOWN, FLAGS.split)
+        n = len(found.images)
+        other = min(1, n - 1) if FLAGS.other is None else FLAGS.other
+        for name, number in (("image", FLAGS.image), ("other", other)):
+            if number >= n:
+                raise VQError(f"{name}: got {number}, expected 0 to {n - 1}, an image of {FLAGS.split}")
+
+        def decode(codes):
+            return explore.decode(config, checkpoint, codes, seed)
+
+        both = evaluation.reconstructions(config, checkpoint, source, FLAGS.split)
+        drawing.save_png(self.announce("reconstructions.png"), both, zoom=2)
+
+        first = found.codes[FLAGS.image]
+        self._draw_single_code(first)
+
+        calibration = calibrate(config, checkpoint, source, model_dir)
+        view = explore.codebook(config, checkpoint, calibration)
+        for name, near in (("random_walk", None), ("random_walk_near", explore.neighbours(view.entries))):
+            walk = decode(explore.random_walk(first, FLAGS.frames, K, seed, near))
+            drawing.save_gif(self.announce(name + ".gif"), walk)
+            if drawing.save_mp4(os.path.join(FLAGS.out, name + ".mp4"), walk):
+                print(os.path.join(FLAGS.out, name + ".mp4"))
+
+        between = explore.interpolate(config, checkpoint, found.images[FLAGS.image], found.images[other], seed=seed)
+        shares = [f"{share:.2f}" for share in np.linspace(0.0, 1.0, len(between.continuous))]
+        table = self.announce("interpolation.png")
+        drawing.table(table, np.stack(between), ["z_e", "quantised"], shares, zoom=3)
+        drawing.codebooks(self.announce("codebook.png"), view.usage, view.distances, view.plane)
+        drawing.code_maps(self.announce("code_map.png"), found.images[:GRID:2], found.codes[:GRID:2], K)
+        self.print_path(projector.write(config, checkpoint, calibration, model_dir))
+
+    def _draw_single_code(self, code_map: np.ndarray) -> None:
+        m, checkpoint = self.config.model, self.run.checkpoint
+        size, (height, width, _) = m.image_size, m.grid
+        fine = height * width > FINE
+        rows = ROWS if fine else max(8, min(64, 2048 // size))  # of large images fewer
+        columns = COLUMNS if fine else max(8, min(32, 1024 // size))
+        changed = explore.single_code(code_map, m.quantizer.K, rows, columns)
+        images = explore.single_code_images(self.config, checkpoint, changed, FLAGS.seed)
+        if fine:
+            images = explore.crops(changed, images)
+        names, values = explore.position_names(changed), [str(v) for v in changed.values]
+        own, title = explore.unchanged(changed, code_map), "position, and what is around it" if fine else "position"
+        path, zoom = self.announce("single_code.png"), max(2, 64 // images.shape[2])
+        drawing.table(path, images, names, values, title, "its code is changed to", own, zoom)
+
+
+def _asked_labels() -> Optional[List[int]]:
+    """The classes of --label or --labels, None without them."""
+    if FLAGS.label is not None and FLAGS.labels is not None:
+        raise VQError("label: got --labels beside it, expected one of the two")
+    if FLAGS.label is not None:
+        return [FLAGS.label]
+    if FLAGS.labels is None:
+        return None
+    try:
+        return [int(label) for label in FLAGS.labels.split(",")]
+    except ValueError:
+        raise VQError(f"labels: got {FLAGS.labels!r}, expected integers such as 0,1,2") from None

@@ -1,0 +1,161 @@
+"""What the commands do with speech."""
+
+import os
+import shutil
+from typing import Any, Dict
+
+from vq_estimator import drawing
+from vq_estimator.config import SPEECH_DATASETS
+from vq_estimator.data import audio, outputs
+from vq_estimator.data.files import atomic_folder
+from vq_estimator.data.folder import SOUNDS
+from vq_estimator.errors import VQError
+from vq_estimator.inference import projector, speech_code_files, speech_model
+from vq_estimator.inference import speech_exploration as explore
+from vq_estimator.inference.calibration import calibrate
+from vq_estimator.inference.codec import recordings
+from vq_estimator.inference.exploration import codebook
+from vq_estimator.training import run_folder
+from vq_estimator_launch import common
+from vq_estimator_launch.common import FLAGS
+from vq_estimator_launch.kinds import Commands, Readers
+
+SPOKEN, SECONDS = 10, 1.0  # samples of vq-sample without --num and --seconds, and of vq-train-prior
+RECORDINGS = 3  # that vq-explore listens to
+MAX_PANELS = 4  # codebooks in code_meaning.png
+
+
+class SpeechCommands(Commands):
+    """The commands on a run of speech."""
+
+    noun, elements = "recordings", "levels"
+    suffixes, datasets = SOUNDS.suffixes, SPEECH_DATASETS
+    compressed, decoded = "recordings.vqz", (outputs.FOLDER,)
+    samples, samples_kind = "samples", outputs.FOLDER
+
+    @property
+    def lossless(self) -> str:
+        return f" (8-bit mu-law at {self.config.model.sample_rate:,} Hz: lossless from there on)"
+
+    def encode(self, model: Any) -> str:
+        readers = Readers(
+            "a split, a folder or a WAV or FLAC file",
+            speech_code_files.of_split,
+            lambda folder: speech_code_files.of_folder(model, folder, FLAGS.max_bad_files),
+            lambda *_: speech_code_files.of_file(model, FLAGS.input),
+            lambda path: speech_code_files.of_file(model, path),
+        )
+        number = speech_code_files.encode(model, self.read_input(readers), FLAGS.out)
+        stride, rate = self.config.model.network.stride, model.sample_rate
+        return f"{number} recordings as codes of {stride} samples each, {rate / stride:g} a second, in {FLAGS.out}"
+
+    def decode(self, model: Any) -> int:
+        codes = speech_code_files.load(model, FLAGS.input)
+        return speech_code_files.decode(model, codes, FLAGS.out, FLAGS.speaker, FLAGS.seed, FLAGS.guidance)
+
+    def read_lossless(self) -> Any:
+        m, speaker = self.config.model, FLAGS.speaker
+        readers = Readers(
+            "a split, <data set>:<split>, a folder, a WAV, FLAC or .npy file",
+            lambda *found: recordings.of_split(m, *found, speaker),
+            lambda folder: recordings.of_folder(folder, m, speaker, FLAGS.max_bad_files),
+            lambda *files: recordings.of_files(*files, m, speaker),
+            lambda path: recordings.of_npy(path, m, speaker),
+        )
+        return self.read_input(readers)
+
+    def sample(self) -> None:
+        for name, default in (("labels", None), ("top_k", 0)):
+            if FLAGS[name].value != default:
+                raise VQError(f"{name}: got {FLAGS[name].value}, expected no value: speech has --label and --speaker")
+        if os.path.exists(FLAGS.out):
+            raise VQError(f"out: {FLAGS.out!r} exists; give the name of a folder to make")
+        num = SPOKEN if FLAGS.num is None else FLAGS.num
+        seconds = SECONDS if FLAGS.seconds is None else FLAGS.seconds
+        with self.open() as model:
+            speaker = None if FLAGS.speaker is None else model.speaker(FLAGS.speaker)
+            spoken = model.sample(num, seconds, FLAGS.label, speaker, FLAGS.temperature, FLAGS.seed, FLAGS.guidance)
+            names = speech_model.sample_names(spoken, model, run_folder.class_names(self.run.model_dir))
+        self._write(FLAGS.out, dict(zip(names, spoken.levels)))
+        print(f"{num} samples in {FLAGS.out}")
+
+    def _write(self, out: str, sounds: Dict[str, Any]) -> None:
+        """A folder of WAVs, of levels uint8 [T] by their names."""
+        with atomic_folder(out) as folder:
+            for name, levels in sounds.items():
+                audio.write_wav(os.path.join(folder, name + ".wav"), levels, self.config.model.sample_rate)
+
+    def _draw(self, prior: Any, class_names: Any) -> Dict[str, Any]:
+        """Samples of a prior for TensorBoard, and for the end of its training."""
+        with self.open(prior=prior) as model:
+            spoken = model.sample(SPOKEN, SECONDS)
+            return dict(zip(speech_model.sample_names(spoken, model, class_names), spoken.levels))
+
+    def summarize_samples(self, events: str, prior: Any, class_names: Any) -> None:
+        sounds = self._draw(prior, class_names)
+        speech_model.write_summary(events, prior.checkpoint.step, sounds, self.config.model.sample_rate)
+
+    def save_samples(self, folder: str, prior: Any, class_names: Any) -> str:
+        path, sounds = os.path.join(folder, self.samples), self._draw(prior, class_names)
+        shutil.rmtree(path, ignore_errors=True)
+        self._write(path, sounds)
+        return path
+
+    def explore(self) -> None:
+        for name in ("other", "frames"):
+            if FLAGS[name].present:
+                raise VQError(f"{name}: got {FLAGS[name].value}, expected no value: it is of images alone")
+        config, checkpoint, model_dir = self.run
+        source = common.data_of_run(config, measured=False)
+        count = source.count(FLAGS.split)
+        if not 0 <= FLAGS.image < count:
+            raise VQError(f"image: got {FLAGS.image}, expected 0 to {count - 1}, a recording of {FLAGS.split}")
+        self._draw_recordings(source, explore.some_numbers(FLAGS.image, count, RECORDINGS))
+        self._draw_meaning(source)
+        calibration = calibrate(config, checkpoint, source, model_dir)
+        view = codebook(config, checkpoint, calibration)
+        drawing.codebooks(self.announce("codebook.png"), view.usage, view.distances, view.plane)
+        self.print_path(projector.write(config, checkpoint, calibration, model_dir))
+
+    def _draw_recordings(self, source: Any, numbers: Any) -> None:
+        m = self.config.model
+        with self.open() as model:
+            found = explore.listen(model, source, FLAGS.split, numbers, seed=FLAGS.seed, guidance=FLAGS.guidance)
+        sounds = []
+        for number, heard in zip(numbers, found):
+            label, speaker = source.class_names[heard.label] if source.class_names else None, m.speakers[heard.speaker]
+            names = ["original", "reconstruction"] + ["as " + m.speakers[voice] for voice in heard.voices[1:]]
+            every = dict(zip(names, [heard.levels, *heard.versions]))
+            who = "-".join(part for part in (f"{number:03d}", label, speaker) if part)
+            for name, levels in every.items():
+                file = "{}-{}.wav".format(who, name.replace(" ", "-"))
+                audio.write_wav(os.path.join(FLAGS.out, "sounds", file), levels, m.sample_rate)
+            shown = [every[name] for name in names[:3]]
+            title = f"recording {number} of {FLAGS.split}: " + (f"{label} by " if label else "") + speaker
+            waves = [audio.from_mu_law(levels) for levels in shown]
+            seen = [explore.spectrogram(levels, m.sample_rate) for levels in shown]
+            sounds.append(drawing.Sound(title, names[:3], waves, seen, heard.codes))
+        print(os.path.join(FLAGS.out, "sounds"), flush=True)
+        path = self.announce("speech.png")
+        drawing.recordings(path, sounds, m.quantizer.K, m.sample_rate, m.network.stride)
+
+    def _draw_meaning(self, source: Any) -> None:
+        K, panels = self.config.model.quantizer.K, []
+        encoded = explore.encode_clips(self.config, self.run.checkpoint, source, "train")
+        for kind, kinds, names in (
+            ("digit", encoded.labels, source.class_names),
+            ("speaker", encoded.speakers, source.speakers),
+        ):
+            if len(names) < 2:  # nothing to tell
+                continue
+            of = explore.meaning(encoded, K, kinds, len(names))
+            for level, counts in enumerate(of.counts[:MAX_PANELS]):
+                several = f" of codebook {level + 1} of {len(of.counts)}" if len(of.counts) > 1 else ""
+                bits = of.bits[level], of.chance[level], of.entropy
+                title = f"{kind} and code{several}: "
+                title += "{:.2f} bits of mutual information ({:.2f} by chance, {:.2f} at most)".format(*bits)
+                order = explore.order(counts)
+                panels.append(drawing.Shares(title, names, explore.shares(counts)[order], counts.sum(-1)[order]))
+                print(title, flush=True)
+        if panels:
+            drawing.code_shares(self.announce("code_meaning.png"), panels)
