@@ -177,8 +177,8 @@ def split_of(config, given: str):
     Raises:
       VQError: a file or folder has that name too, and `given` was asked for.
     """
-    from vq_estimator.config import SPEECH_DATASETS, SpeechConfig
-    from vq_estimator.data import catalogue, pipeline
+    from vq_estimator.config import SPEECH_DATASETS, SpeechConfig, catalogue
+    from vq_estimator.data import pipeline
 
     dataset, _, split = given.rpartition(":")
     datasets = SPEECH_DATASETS if isinstance(config.model, SpeechConfig) else catalogue.DATASETS

@@ -4,7 +4,7 @@ import glob
 import os
 from typing import List, NamedTuple, Sequence
 
-from vq_estimator.config import AutoregressiveDecoder, Config, SpeechConfig, type_name
+from vq_estimator.config import Config, SpeechConfig, type_name
 from vq_estimator.data.files import read_json
 from vq_estimator.errors import VQError
 from vq_estimator.training import run_folder
@@ -79,8 +79,7 @@ def describe(config: Config) -> str:
     if isinstance(m, SpeechConfig):
         codes = "1 code" if m.quantizer.L == 1 else f"{m.quantizer.L} codes"
         return f"{codes} of {m.quantizer.K} for {m.network.stride} samples{kind}, wavenet"
-    decoder = "autoregressive" if isinstance(m.decoder, AutoregressiveDecoder) else "factorised"
-    return "{} codes of {}{}, {}".format("x".join(map(str, m.grid)), m.quantizer.K, kind, decoder)
+    return "{} codes of {}{}, {}".format("x".join(map(str, m.grid)), m.quantizer.K, kind, type_name(m.decoder))
 
 
 def table(rows: Sequence[Row]) -> str:

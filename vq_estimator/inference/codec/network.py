@@ -17,7 +17,7 @@ from typing import Dict, Optional, Tuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.config import AutoregressiveDecoder, SpeechConfig
+from vq_estimator.config import SpeechConfig
 from vq_estimator.errors import VQError
 from vq_estimator.inference.codec.chunk import Chunk
 from vq_estimator.inference.codec.coder import Coder
@@ -92,7 +92,7 @@ class Network:
             ask = self._asking(ops["chunk"], Chunk.pixel, tf.uint8, [None, 1])
             ops["pixels"] = model.decoder.scan(ops["conditions"], lambda *step: tf.cast(ask(*step), tf.int32))
             ops["log_p"] = model.likelihood(ops["codes"], ops["images"], ops["speakers"]).log_prob(ops["images"])
-        elif isinstance(m.decoder, AutoregressiveDecoder):
+        elif m.is_stochastic_decoder:
             ask = self._asking(ops["chunk"], Chunk.pixel, tf.uint8, [None, m.channels])
             ops["pixels"] = model.scan(ops["codes"], ask)
         else:
