@@ -6,7 +6,8 @@ from typing import Any, List, Optional
 import numpy as np
 
 from vq_estimator import drawing
-from vq_estimator.data import catalogue, outputs
+from vq_estimator.config import catalogue
+from vq_estimator.data import outputs
 from vq_estimator.data.folder import IMAGES
 from vq_estimator.errors import VQError
 from vq_estimator.inference import code_files, evaluation, projector, sampling

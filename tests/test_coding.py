@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vq_estimator.data import catalogue
+from vq_estimator.config import catalogue
 from vq_estimator.errors import VQError
 from vq_estimator.inference import code_files
 from vq_estimator.inference.image_model import ImageModel

@@ -86,7 +86,7 @@ def test_given_values_override_the_preset():
         (dict(seed=-1), "seed: got -1"),
         (dict(decay_rate=1.5), "decay_rate: got 1.5"),
         (dict(decay_rate=0.1), "decay_rate: got 0.1, expected no value: without decay_steps nothing decays"),
-        (dict(quantizer="fsq", beta=5.0), "beta: got 5.0, expected no value: fsq has no commitment loss"),
+        (dict(quantizer="fsq", beta=5.0), "beta: got 5.0, expected no value: this quantizer has no commitment loss"),
         (
             dict(residual_blocks=0, residual_channels=8),
             "residual_channels: got 8, expected no value: there are no residual",

@@ -10,8 +10,8 @@ import tensorflow.compat.v1 as tf
 from conftest import slow, small_config
 from test_likelihoods import oracle
 
-from vq_estimator.config import make_config
-from vq_estimator.data import catalogue, pipeline
+from vq_estimator.config import catalogue, make_config
+from vq_estimator.data import pipeline
 from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError
 from vq_estimator.inference import calibration, evaluation, export, extraction

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from conftest import DATA_DIR, no_network
 
-from vq_estimator.data import arrays, catalogue, sources
+from vq_estimator.config import catalogue
+from vq_estimator.data import arrays, sources
 from vq_estimator.errors import VQError
 
 

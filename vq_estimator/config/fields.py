@@ -204,6 +204,20 @@ class Registry:
         self.flag, self.help, self.group, self.rows, self.default = flag, help, group, rows, default
         _VARIANTS.update({row.config: (name, row) for name, row in rows.items()})
 
+    def add(self, name: str, row: Row) -> None:
+        """Adds a variant of one's own, from a program that uses the package (docs/extending.md).
+
+        Raises:
+          VQError: the name or the configuration's class is in use.
+        """
+        check(name not in self.rows and row.config not in _VARIANTS, self.flag or "name", name, "a new variant")
+        self.rows[name] = row
+        _VARIANTS[row.config] = name, row
+
+    def remove(self, name: str) -> None:
+        """Removes a variant that `add` added."""
+        del _VARIANTS[self.rows.pop(name).config]
+
     @property
     def kind(self) -> Choice:
         return Choice(tuple(self.rows))

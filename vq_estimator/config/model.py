@@ -5,7 +5,7 @@ from dataclasses import MISSING
 from typing import Optional, Sequence, Tuple
 
 from vq_estimator.config.checks import MAX_CHANNELS, MAX_INT, MAX_LAYERS, check
-from vq_estimator.config.decoder import DECODERS, AutoregressiveDecoder, DecoderConfig, FactorisedDecoder
+from vq_estimator.config.decoder import DECODERS, DecoderConfig, FactorisedDecoder
 from vq_estimator.config.fields import (
     COMMON,
     DECODER,
@@ -110,8 +110,9 @@ class ModelConfig(Settings):
         times = len(self.network.hidden_channels)
         want = f"a multiple of {stride} (the network halves the image {times} times)"
         check(self.image_size % stride == 0, "image_size", self.image_size, want)
-        unfit = isinstance(self.decoder, AutoregressiveDecoder) and isinstance(self.likelihood, MSE)
-        check(not unfit, "likelihood", "mse", "another with --decoder=autoregressive: mse gives no probabilities")
+        unfit = self.decoder.is_stochastic and isinstance(self.likelihood, MSE)
+        want = f"another with --decoder={type_name(self.decoder)}: mse gives no probabilities"
+        check(not unfit, "likelihood", "mse", want)
         binary = isinstance(self.likelihood, BernoulliPixels)
         check(self.binarize or not binary, "likelihood", "bernoulli", "--binarize with it: it is for binary pixels")
 

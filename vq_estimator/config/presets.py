@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Optional, Tuple
 
+from vq_estimator.config import catalogue
 from vq_estimator.config.checks import MAX_CHANNELS, check, positive_int
 from vq_estimator.config.decoder import AutoregressiveDecoder
 from vq_estimator.config.likelihood import CategoricalPixels, LogisticMixturePixels
@@ -158,11 +159,9 @@ def _speech(K, D):
     return model, ObjectiveConfig("elbo"), optimizer, train
 
 
-_DIGITS = {"original": _digits_original, "tuned": _digits_tuned, "autoregressive": _digits_autoregressive}
-# data set: preset: (K, D or None) -> model, objective, optimizer, training
-PRESETS_OF = {
-    "mnist": _DIGITS,
-    "fashion_mnist": _DIGITS,
+# The presets of published data sets, by `DatasetSpec.presets`: (K, D or None) -> model, objective, optimizer, training.
+FAMILIES = {
+    "digits": {"original": _digits_original, "tuned": _digits_tuned, "autoregressive": _digits_autoregressive},
     "cifar10": {
         "original": _cifar_original,
         "tuned": _cifar_tuned,
@@ -171,6 +170,9 @@ PRESETS_OF = {
         "factorised": _cifar_factorised,
         "autoregressive": _cifar_autoregressive,
     },
+}
+PRESETS_OF = {  # of every data set
+    **{name: FAMILIES[spec.presets] for name, spec in catalogue.DATASETS.items()},
     IMAGES: {
         "original": _images_original,
         "imagenet": _images_original,  # the same, by the name of tf-vqvae's third set-up

@@ -82,7 +82,7 @@ CODEBOOKS = Registry(
 CodebookConfig = Union[GradientCodebook, EMACodebook]
 
 
-class _Quantizer(Settings):
+class QuantizerSettings(Settings):
     """What the rest of the code asks of any quantizer, beside its K, D and L.
 
     K codes are possible for each of the L codes at a position; z_e and z_q have `vectors_per_position` vectors of D
@@ -100,12 +100,12 @@ class _Quantizer(Settings):
 
     @property
     def codebook_by_gradient(self) -> bool:
-        """Whether the codebook loss is a part of the loss."""
-        return isinstance(self.codebook, GradientCodebook)
+        """Whether the codebook loss is a part of the loss; a quantizer without a codebook has none."""
+        return isinstance(getattr(self, "codebook", None), GradientCodebook)
 
 
 @dataclasses.dataclass(frozen=True)
-class VectorQuantizerConfig(_Quantizer):
+class VectorQuantizerConfig(QuantizerSettings):
     """`L` codebooks of `K` entries, each for its own `D` numbers, at each position of the latent grid."""
 
     kept_from_others = ("K", "D", "L", "codebook")
@@ -123,7 +123,7 @@ class VectorQuantizerConfig(_Quantizer):
 
 
 @dataclasses.dataclass(frozen=True)
-class ResidualQuantizerConfig(_Quantizer):
+class ResidualQuantizerConfig(QuantizerSettings):
     """`L` codebooks of `K` entries in turn for the same `D` numbers, each for the rest of those before it."""
 
     kept_from_others = ("K", "D", "L", "codebook")
@@ -140,7 +140,7 @@ class ResidualQuantizerConfig(_Quantizer):
 
 
 @dataclasses.dataclass(frozen=True)
-class FiniteScalarConfig(_Quantizer):
+class FiniteScalarConfig(QuantizerSettings):
     """`L` groups of numbers, each rounded to one of a few levels (Mentzer et al. 2023); there is no codebook."""
 
     # What the levels decide: a given value has to agree.
@@ -171,11 +171,6 @@ class FiniteScalarConfig(_Quantizer):
     def D(self) -> int:
         """Numbers in a group."""
         return len(self.levels)
-
-    @property
-    def codebook_by_gradient(self) -> bool:
-        """There is no codebook."""
-        return False
 
 
 QUANTIZERS = Registry(

@@ -8,7 +8,7 @@ from vq_estimator.config.data import RULES
 from vq_estimator.config.fields import Registry, declarations, settings_of, type_name
 from vq_estimator.config.intervals import resolve_intervals
 from vq_estimator.config.presets import PRESETS_OF, preset_of
-from vq_estimator.config.quantizer import VectorQuantizerConfig
+from vq_estimator.config.quantizer import QUANTIZERS, VectorQuantizerConfig
 from vq_estimator.config.renamed import NEW_NAMES
 from vq_estimator.config.run import DATASETS, PRESETS, Config
 from vq_estimator.errors import VQError
@@ -31,10 +31,11 @@ def make_config(dataset: str, preset: Optional[str] = None, **given: Any) -> Con
     preset = preset or next(iter(PRESETS_OF[dataset]))
     check(preset in PRESETS, "preset", preset, "one of " + ", ".join(PRESETS))
     given = {name: value for name, value in given.items() if value is not None}
-    finite = given.get("quantizer") == "fsq"
+    row = next((row for name, row in QUANTIZERS.rows.items() if name == given.get("quantizer")), None)
+    finite = row is not None and "K" in getattr(row.config, "derived", {})
     if given.get("warm_start") is not None and not finite:
         given.setdefault("kmeans_init_steps", 0)  # which would set a codebook anew that has been learnt
-    # K and D also decide the preset's network, except of fsq, whose levels are no widths.
+    # K and D also decide the preset's network, except of a quantizer that derives them, such as fsq.
     sizes = {name: None if finite else given.pop(name, None) for name in ("K", "D")}
     base = preset_of(dataset, preset, **sizes)
     base = dataclasses.replace(base, data=dataclasses.replace(base.data, rules=RULES))

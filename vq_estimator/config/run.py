@@ -2,8 +2,9 @@
 
 import dataclasses
 from dataclasses import MISSING
-from typing import Optional, Sequence, Union
+from typing import Dict, Optional, Sequence, Union
 
+from vq_estimator.config import catalogue
 from vq_estimator.config.checks import check
 from vq_estimator.config.data import DataConfig
 from vq_estimator.config.fields import TRAINING, Registry, Row, Settings, Text, setting, type_name, variant
@@ -13,11 +14,11 @@ from vq_estimator.config.speech import SpeechConfig
 from vq_estimator.config.training import ObjectiveConfig, OptimizerConfig, TrainConfig
 
 IMAGES = "images"  # the data set that is a folder of the user's own images
-PUBLISHED_CHANNELS = {"mnist": 1, "fashion_mnist": 1, "cifar10": 3}
-IMAGE_DATASETS = (*PUBLISHED_CHANNELS, IMAGES)
+IMAGE_DATASETS = (*catalogue.DATASETS, IMAGES)
 FSDD, WAV = "fsdd", "wav"  # the Free Spoken Digit Dataset; a folder of the user's own recordings
 SPEECH_DATASETS = (FSDD, WAV)
-DATASETS = IMAGE_DATASETS + SPEECH_DATASETS
+# Every data set, and its kind of data, a row of MODELS.
+DATASETS: Dict[str, str] = {**dict.fromkeys(IMAGE_DATASETS, "image"), **dict.fromkeys(SPEECH_DATASETS, "speech")}
 PRESETS = ("original", "tuned", "paper", "sonnet", "factorised", "autoregressive", "imagenet", "wavenet")
 # How a training may be shared (training/distribution.py); no part of a run, which can go on by another.
 DISTRIBUTIONS = ("none", "mirrored", "multi_worker", "parameter_server")
@@ -83,9 +84,10 @@ class Config(Settings):
     def check(self) -> None:
         check(self.dataset in DATASETS, "dataset", self.dataset, "one of " + ", ".join(DATASETS))
         check(self.preset in PRESETS, "preset", self.preset, "one of " + ", ".join(PRESETS))
-        kind = "speech" if self.dataset in SPEECH_DATASETS else "image"
+        kind = DATASETS[self.dataset]
         check(type_name(self.model) == kind, "model", type_name(self.model), f"{kind} for {self.dataset}")
-        channels = PUBLISHED_CHANNELS.get(self.dataset, self.model.channels)
+        published = catalogue.DATASETS.get(self.dataset)
+        channels = published.shape[2] if published else self.model.channels
         want = f"{channels} as {self.dataset} has, or no value"
         check(self.model.channels == channels, "channels", self.model.channels, want)
         without_nats = self.objective.kind == "elbo" and isinstance(self.model.likelihood, MSE)

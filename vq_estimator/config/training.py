@@ -41,7 +41,7 @@ class ObjectiveConfig(Settings):
         "weight of the commitment loss",
         TRAINING,
         applies=lambda config: hasattr(config.model.quantizer, "codebook"),
-        why="fsq has no commitment loss",
+        why="this quantizer has no commitment loss",
     )
 
 

@@ -11,8 +11,9 @@ import shutil
 import stat
 import tempfile
 import zlib
-from typing import Any, BinaryIO, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, BinaryIO, Iterator, List, Tuple
 
+from vq_estimator.config.catalogue import FileSpec
 from vq_estimator.errors import VQError
 
 try:
@@ -22,24 +23,7 @@ except ImportError:  # Windows
 
 CHUNK = 1 << 20
 MAX_JSON = 1 << 26  # bytes of a JSON file that are read
-MAX_UNSIZED = 1 << 18  # bytes of a file whose size is not known beforehand
 LOCK = "lock"  # in the temporary folder of `atomic_folder`
-
-
-class FileSpec(NamedTuple):
-    """A file's place below `data_dir`, and the bytes and SHA-256 of its content (unpacked where it ends in .gz).
-
-    A size of None is not known, and at most MAX_UNSIZED.
-    """
-
-    path: str
-    size: Optional[int]
-    sha256: str
-
-    @property
-    def most(self) -> int:
-        """Bytes that it has at most."""
-        return MAX_UNSIZED if self.size is None else self.size
 
 
 @contextlib.contextmanager

@@ -15,9 +15,9 @@ from typing import List, NamedTuple, Optional, Tuple
 from tqdm import tqdm
 
 from vq_estimator.config import DataConfig
+from vq_estimator.config.catalogue import DatasetSpec
 from vq_estimator.data import folder as folder_lib
 from vq_estimator.data import records, shards
-from vq_estimator.data.catalogue import DatasetSpec
 from vq_estimator.data.files import ChecksumCache, FileSpec, atomic_folder, read_json, size_and_hash, write_json
 from vq_estimator.data.folder import Listing
 from vq_estimator.data.image_decoding import decode_files

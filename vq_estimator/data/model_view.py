@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, Optional, Tuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.config import Config
-from vq_estimator.data import catalogue, pipeline
+from vq_estimator.config import Config, catalogue
+from vq_estimator.data import pipeline
 from vq_estimator.data.image_files import to_levels
 
 GREY = (0.299, 0.587, 0.114)  # weights of red, green and blue (ITU-R BT.601)

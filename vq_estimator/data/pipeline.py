@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.config import Config
+from vq_estimator.config.catalogue import DatasetSpec
 from vq_estimator.data import records
-from vq_estimator.data.catalogue import DatasetSpec
 from vq_estimator.errors import VQError
 
 SPLITS = ("train", "validation", "test")

@@ -10,8 +10,8 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
+from vq_estimator.config.catalogue import DatasetSpec
 from vq_estimator.data import pipeline, records
-from vq_estimator.data.catalogue import DatasetSpec
 from vq_estimator.data.files import atomic_path, read_json, split_paths, write_json
 from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError, one_line

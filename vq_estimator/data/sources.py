@@ -6,8 +6,8 @@ import os
 import struct
 from typing import List, Optional, Sequence
 
-from vq_estimator.data import catalogue
-from vq_estimator.data.catalogue import DatasetSpec
+from vq_estimator.config import catalogue
+from vq_estimator.config.catalogue import DatasetSpec
 from vq_estimator.data.downloads import DownloadRecord, Fetch, download, download_tar, fetch
 from vq_estimator.data.files import ChecksumCache, FileSpec, atomic_path, set_aside
 from vq_estimator.data.pipeline import Source

@@ -8,6 +8,7 @@ from vq_estimator.config import ModelConfig, SpeechConfig, implementation
 from vq_estimator.nn import likelihoods, replicas
 from vq_estimator.nn.likelihoods import LEVELS, Likelihood, to_uint8
 from vq_estimator.nn.likelihoods.pixels import uniform
+from vq_estimator.nn.module import Module
 from vq_estimator.nn.networks import Decoder
 from vq_estimator.nn.pixelcnn import PixelCNN
 from vq_estimator.nn.waveform import Conditioner, Embedding, repeat
@@ -41,8 +42,12 @@ class Factorised(_Decoder):
 
     def __init__(self, config: ModelConfig, dtype):
         super().__init__(config)
-        self._network = Decoder(config.network, self._outputs, dtype)
+        self._network = self.make_network(config, self._outputs, dtype)
         self._modules = (self._network,)
+
+    def make_network(self, config: ModelConfig, outputs: int, dtype) -> Module:
+        """The network z_q [B, h, w, features] -> the likelihood's parameters, float32 [B, S, S, outputs]."""
+        return Decoder(config.network, outputs, dtype)
 
     def likelihood(self, z_q: tf.Tensor, images: tf.Tensor, speakers=None) -> Likelihood:
         """p(x | z_q) from z_q float32 [B, h, w, features]; the images are not looked at."""

@@ -83,7 +83,7 @@ def sounds(model: VQVAE, x: tf.Tensor, quantized: Quantized, speakers: tf.Tensor
     """The first recording of a batch uint8 [B, 1, T, 1], in its own voice and in others'; returns the summary ops."""
     config = model.config
     most = MAX_SECONDS * config.sample_rate // config.network.stride  # codes
-    others = min(OTHERS, len(config.speakers) - 1)
+    others = max(min(OTHERS, len(config.speakers) - 1), 0)
     voices = (speakers[0] + tf.range(1 + others)) % max(len(config.speakers), 1)
     z_q = tf.tile(quantized.z_q[:1, :, :most], [1 + others, 1, 1, 1, 1])
     drawn = model.decode_vectors(z_q, speakers=voices)[:, 0, :, 0]

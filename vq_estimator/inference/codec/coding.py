@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Tuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.config import AutoregressiveDecoder, part, type_name
+from vq_estimator.config import part, type_name
 from vq_estimator.errors import VQError
 from vq_estimator.nn import likelihoods
 from vq_estimator.nn.waveform import repeat
@@ -105,7 +105,7 @@ class ImageCoding:
 
     def add_ops(self, model, ops: Ops, ask: Callable) -> None:
         """Adds to `ops`, which has `images` and `codes`, what gives their likelihoods; `ask` chooses a pixel."""
-        if isinstance(self._model.decoder, AutoregressiveDecoder):
+        if self._model.is_stochastic_decoder:
             ops["pixels"] = model.scan(ops["codes"], ask)
         else:
             ops["parameters"] = model.parameters(ops["codes"])

@@ -60,16 +60,16 @@ def of_logits(logits: np.ndarray) -> np.ndarray:
     return of_probabilities(arithmetic.exp(logits - logits.max(0)))
 
 
-def _columns(parameters: np.ndarray) -> np.ndarray:
+def columns(parameters: np.ndarray) -> np.ndarray:
     """[n, outputs] to float64 [outputs, n]."""
     return parameters.T.astype(np.float64, order="C")
 
 
-def _mean(parameter: np.ndarray) -> np.ndarray:
+def clipped_mean(parameter: np.ndarray) -> np.ndarray:
     return np.clip((parameter + 1.0) * CENTRE, *MEAN_RANGE)
 
 
-def _minus_log_scale(parameter: np.ndarray) -> np.ndarray:
+def minus_log_scale(parameter: np.ndarray) -> np.ndarray:
     return -np.clip(parameter + LOG_SCALE_START, *LOG_SCALE_RANGE)
 
 
@@ -80,7 +80,7 @@ class Bernoulli(Pixels):
 
     def __init__(self, parameters: np.ndarray, channels: int):
         del channels
-        self._zero = arithmetic.sigmoid(-_columns(parameters))
+        self._zero = arithmetic.sigmoid(-columns(parameters))
 
     def cumulative(self, channel: int) -> np.ndarray:
         return self._zero[channel, np.newaxis]
@@ -100,8 +100,8 @@ class Gaussian(Pixels):
     """The discretised Gaussian with a mean and a scale for each channel."""
 
     def __init__(self, parameters: np.ndarray, channels: int):
-        mean, log_scale = np.split(_columns(parameters), [channels])
-        self._mean, self._inverse = _mean(mean), arithmetic.exp(_minus_log_scale(log_scale))
+        mean, log_scale = np.split(columns(parameters), [channels])
+        self._mean, self._inverse = clipped_mean(mean), arithmetic.exp(minus_log_scale(log_scale))
 
     def cumulative(self, channel: int) -> np.ndarray:
         mean, inverse = self._mean[channel], self._inverse[channel]
@@ -115,7 +115,7 @@ class FittedGaussian(Gaussian):
     """The same around tf-vqvae's grey values, with one scale."""
 
     def __init__(self, parameters: np.ndarray, scale: float):
-        self._mean = arithmetic.sigmoid(_columns(parameters)) * (LEVELS - 1.0)
+        self._mean = arithmetic.sigmoid(columns(parameters)) * (LEVELS - 1.0)
         self._inverse = np.full_like(self._mean, 1.0 / scale)
 
 
@@ -125,17 +125,17 @@ class LogisticMixture(Pixels):
     def __init__(self, parameters: np.ndarray, channels: int, components: int):
         C, M = channels, components
         pairs = C * (C - 1) // 2
-        logits, mean, log_scale, coefficients = np.split(_columns(parameters), np.cumsum([M, C * M, C * M]))
+        logits, mean, log_scale, coefficients = np.split(columns(parameters), np.cumsum([M, C * M, C * M]))
         # Of each component's weight, the logarithm up to a factor, so that nothing underflows, and the factor: [M, n].
         self._exponent, self._factor = logits, 1.0
-        self._inverse, small = arithmetic.exps(_minus_log_scale(log_scale), -2.0 * np.abs(coefficients))
+        self._inverse, small = arithmetic.exps(minus_log_scale(log_scale), -2.0 * np.abs(coefficients))
         tanh = np.sign(coefficients) * ((1.0 - small) / (1.0 + small))
         self._coefficients = tanh.reshape(pairs, M, logits.shape[1])
         self._set(mean.reshape(C, M, -1), self._inverse.reshape(C, M, -1))
 
     def _set(self, mean: np.ndarray, inverse: np.ndarray) -> None:
         """Takes means and inverse scales [C, M, n]."""
-        self._mean, self._inverse, self._observed = _mean(mean), inverse, []
+        self._mean, self._inverse, self._observed = clipped_mean(mean), inverse, []
         # The odds at a boundary are those at the one before times the ratio; here ratio^(b - 15.5), b = 0 .. 31.
         self._powers = np.empty((STRIDE, *mean.shape))
         self._ratio, self._powers[0] = arithmetic.exps(-inverse[np.newaxis], 0.5 * (STRIDE - 1) * inverse[np.newaxis])
@@ -200,8 +200,8 @@ class Logistic(LogisticMixture):
     """One logistic for each channel, independent of the others."""
 
     def __init__(self, parameters: np.ndarray, channels: int):
-        mean, log_scale = np.split(_columns(parameters), [channels])
-        self._set(mean[:, np.newaxis], arithmetic.exp(_minus_log_scale(log_scale))[:, np.newaxis])
+        mean, log_scale = np.split(columns(parameters), [channels])
+        self._set(mean[:, np.newaxis], arithmetic.exp(minus_log_scale(log_scale))[:, np.newaxis])
 
     def _mean_given(self, channel: int) -> np.ndarray:
         return self._mean[channel]

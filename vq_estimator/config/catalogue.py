@@ -1,8 +1,24 @@
 """The public data sets: their files, where they are published, and the SHA-256 of their content."""
 
-from typing import NamedTuple, Optional, Tuple
+from typing import Dict, NamedTuple, Optional, Tuple
 
-from vq_estimator.data.files import FileSpec
+MAX_UNSIZED = 1 << 18  # bytes of a file whose size is not known beforehand
+
+
+class FileSpec(NamedTuple):
+    """A file's place below `data_dir`, and the bytes and SHA-256 of its content (unpacked where it ends in .gz).
+
+    A size of None is not known, and at most MAX_UNSIZED.
+    """
+
+    path: str
+    size: Optional[int]
+    sha256: str
+
+    @property
+    def most(self) -> int:
+        """Bytes that it has at most."""
+        return MAX_UNSIZED if self.size is None else self.size
 
 
 class DatasetSpec(NamedTuple):
@@ -22,6 +38,7 @@ class DatasetSpec(NamedTuple):
       class_names: where they are known.
       title: its name in messages.
       elsewhere: how else to come by the files.
+      presets: its presets, one of `presets.FAMILIES`.
     """
 
     name: str
@@ -36,6 +53,7 @@ class DatasetSpec(NamedTuple):
     class_names: Tuple[str, ...] = ()
     title: str = ""
     elsewhere: str = ""
+    presets: str = ""
 
     def forms(self, file: FileSpec) -> Tuple[FileSpec, ...]:
         """Under which names a file may lie: of IDX also unpacked, and with a point as some archives have it."""
@@ -55,6 +73,7 @@ def _idx(folder: str, train: int, test: int, sums: Tuple[str, str, str, str]) ->
 MNIST = DatasetSpec(
     name="mnist",
     title="MNIST",
+    presets="digits",
     shape=(28, 28, 1),
     classes=10,
     layout="idx",
@@ -138,10 +157,11 @@ CIFAR10 = DatasetSpec(
     validation=5000,
     files=tuple(FileSpec("cifar10/cifar-10-batches-bin/%s.bin" % n, 30730000, s) for n, s in _CIFAR_SUMS),
     mirrors=("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
+    presets="cifar10",
 )
 
-DATASETS = {d.name: d for d in (MNIST, FASHION_MNIST, CIFAR10)}  # type: Dict[str, DatasetSpec]
-FALLBACKS = {"mnist": MNIST_5K}  # type: Dict[str, DatasetSpec]
+DATASETS: Dict[str, DatasetSpec] = {d.name: d for d in (MNIST, FASHION_MNIST, CIFAR10)}
+FALLBACKS: Dict[str, DatasetSpec] = {"mnist": MNIST_5K}
 
 
 def by_source(source: str) -> Optional[DatasetSpec]:

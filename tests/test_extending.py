@@ -1,0 +1,392 @@
+"""The examples of docs/extending.md: each is run as it stands on the page, and then used."""
+
+import importlib
+import inspect
+import os
+import re
+import shutil
+import struct
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from vq_estimator import config as c
+from vq_estimator.config.fields import Registry, Row
+from vq_estimator.config.run import MODELS
+from vq_estimator.data.pipeline import WHOLE, Source
+from vq_estimator.data.speech import SpeechSource
+from vq_estimator.errors import VQError
+from vq_estimator.inference.session import session_scope
+from vq_estimator.models import objectives, vqvae
+from vq_estimator.nn import decoders, likelihoods, quantizers
+from vq_estimator.nn.likelihoods import cumulative
+from vq_estimator.training import optimization, run_folder, trainer
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+REGISTRIES = {"likelihood": c.LIKELIHOODS, "quantizer": c.QUANTIZERS, "decoder": c.DECODERS, "kind of data": MODELS}
+MAX_LINES = 30
+
+
+def page():
+    with open(os.path.join(ROOT, "docs", "extending.md"), encoding="utf-8") as f:
+        return f.read()
+
+
+def example(title):
+    """The code of the section whose title is "A <title>"."""
+    (section,) = re.findall(rf"^## A {title}\n(.*?)(?=^## |\Z)", page(), re.M | re.S)
+    (code,) = re.findall(r"^```(?:python|diff)\n(.*?)^```", section, re.M | re.S)
+    return code
+
+
+@pytest.fixture
+def added(tmp_path, monkeypatch):
+    """A function that runs a section's example as a module, which it returns; the registries are restored after."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    before = {title: set(registry.rows) for title, registry in REGISTRIES.items()}
+    tables = [(table, dict(table)) for table in (c.DATASETS, c.PRESETS_OF)]
+
+    def run(title):
+        (common,) = re.findall(r"^```python\n(.*?)^```", page().split("\n## ")[0], re.M | re.S)
+        name = "extending_" + re.sub(r"\W", "_", title)
+        (tmp_path / (name + ".py")).write_text(common + example(title), encoding="utf-8")
+        monkeypatch.setitem(sys.modules, name, None)
+        del sys.modules[name]
+        return importlib.import_module(name)
+
+    yield run
+    for title, registry in REGISTRIES.items():
+        for name in set(registry.rows) - before[title]:
+            registry.remove(name)
+    for table, old in tables:
+        table.clear()
+        table.update(old)
+
+
+def small(**given):
+    return c.make_config("mnist", **{**dict(D=16, batch_size=4, max_steps=2), **given})
+
+
+def train_two_steps(config):
+    """Trains a model on four images.
+
+    Returns:
+      The losses before each step and after, whether each variable moved, the codes of the images, what the model
+      decodes them to, and what it decodes vectors of noise to.
+    """
+    m = config.model
+    images = np.random.RandomState(0).randint(0, 256, (4, *m.shape)).astype(np.uint8)
+    with tf.Graph().as_default():
+        step = tf.train.get_or_create_global_step()
+        model = vqvae.make(m)
+        out = model(tf.constant(images), True, tf.identity(step))
+        loss = tf.reduce_mean(objectives.terms(tf.constant(images), out, config.objective, m).total)
+        train = optimization.minimize(loss, tf.constant(1e-2), step, out.quantized.update)
+        codes = model.encode(tf.constant(images))
+        noise = 30.0 * np.random.RandomState(1).randn(4, *m.grid[:2], m.quantizer.vectors_per_position, m.quantizer.D)
+        decoded = model.decode(codes), model.decode_vectors(tf.constant(noise, tf.float32))
+        variables = tf.trainable_variables()
+        with tf.Session() as session:
+            session.run(tf.global_variables_initializer())
+            old = session.run(variables)
+            losses = [session.run([loss, train])[0] for _ in range(2)] + [session.run(loss)]
+            moved = [np.abs(a - b).max() > 0.0 for a, b in zip(old, session.run(variables))]
+            names = [v.op.name for v in variables]
+            return (losses, dict(zip(names, moved)), *session.run([codes, *decoded]))
+
+
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory):
+    """A function that copies the package, without weights, and applies some changes: path to function of its text."""
+    count = iter(range(10))
+
+    def copy(changes):
+        folder = tmp_path_factory.mktemp(f"copy_{next(count)}")
+        for source, target in (("vq_estimator", "vq_estimator"), ("launch", "vq_estimator_launch")):
+            weights = shutil.ignore_patterns("__pycache__", "*.data-*", "*.index", "*.png")
+            shutil.copytree(os.path.join(ROOT, source), str(folder / target), ignore=weights)
+        for path, change in changes.items():
+            text = (folder / path).read_text(encoding="utf-8")
+            (folder / path).write_text(change(text), encoding="utf-8")
+        return folder
+
+    return copy
+
+
+def vq_train(folder, *args):
+    environment = {**os.environ, "PYTHONPATH": str(folder), "VQ_CACHE_DIR": str(folder / "cache")}
+    command = [sys.executable, "-m", "vq_estimator_launch.train", *args]
+    done = subprocess.run(command, cwd=str(folder), env=environment, capture_output=True, text=True, timeout=300)
+    return done.returncode, done.stdout, done.stderr
+
+
+def changed_by(diff):
+    """Path to a function that applies the changes of a page's diff; the lines that it shows must be there once."""
+    changes = {}
+    for path, hunk in re.findall(r"^--- (\S+)\n(.*?)(?=^--- |\Z)", diff, re.M | re.S):
+        lines = hunk.splitlines(True)
+        old = "".join(line[1:] for line in lines if line[0] in " -")
+        new = "".join(line[1:] for line in lines if line[0] in " +")
+
+        def change(text, path=path, old=old, new=new):
+            assert text.count(old) == 1, f"{path} does not have the lines that docs/extending.md changes"
+            return text.replace(old, new)
+
+        changes[path] = change
+    return changes
+
+
+TITLES = ("setting", "likelihood", "quantizer", "decoder", "data set", "kind of data")
+
+
+@pytest.mark.parametrize("title", TITLES)
+def test_an_example_is_short(title):
+    lines = [line for line in example(title).splitlines() if line.strip()]
+    assert 5 <= len(lines) <= MAX_LINES
+    assert max(map(len, lines)) <= 120
+
+
+def test_the_page_has_a_section_for_each_row_of_its_table():
+    assert re.findall(r"^## A (.*)$", page(), re.M) == list(TITLES)
+    assert len(page().splitlines()) <= 200
+    for name in re.findall(
+        r"`((?:config|nn|models|data|inference|vq_estimator|tests|tools|launch)/[\w/]*(?:\.py)?)`", page()
+    ):
+        at = [os.path.join(ROOT, name), os.path.join(ROOT, "vq_estimator", name)]
+        assert any(map(os.path.exists, at)), name
+
+
+def test_a_setting_is_a_flag_a_help_text_an_argument_and_a_check(copied):
+    changes = changed_by(example("setting"))
+    in_config = [path for path in changes if path.startswith("vq_estimator/config/")]
+    assert len(changes) == 2 and len(in_config) == 1
+    folder = copied(changes)
+    status, out, _ = vq_train(folder, "--dataset=cifar10", "--preset=factorised", "--help")
+    assert re.search(r"--final_rate=FLOAT\s+share of the learning rate [\w ]+ \[0.01\]", out) and status in (0, 1)
+    for value in ("-0.1", "1.5"):
+        status, out, err = vq_train(folder, "--preset=autoregressive", "--final_rate=" + value)
+        assert status in (1, 2) and not out and "final_rate: got " + value in err and len(err.splitlines()) == 1
+    status, _, err = vq_train(folder, "--final_rate=0.5")
+    assert status in (1, 2) and "final_rate: got 0.5, expected no value: without final_decay" in err
+    status, out, _ = vq_train(folder, "--final_decay=0.5", "--final_rate=0.25", "--print_config")
+    assert status == 0 and '"final_rate": 0.25' in out
+    program = """
+import tensorflow.compat.v1 as tf
+from vq_estimator import config as c
+from vq_estimator.training.optimization import learning_rate
+for given in (dict(final_rate=0.25), {}):
+    config = c.make_config("mnist", final_decay=0.5, learning_rate=1.0, **given)
+    found = [f.value for f in c.settings_of(config) if f.flag == "final_rate"]
+    assert c.from_json(c.to_json(config)) == config
+    with tf.Graph().as_default(), tf.Session() as session:
+        print(found, session.run([learning_rate(config.optimizer, tf.constant(s), 100) for s in (0, 75, 100)]))
+"""
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    command = [sys.executable, "-c", program]
+    out = subprocess.check_output(command, cwd=str(folder), env=environment, stderr=subprocess.DEVNULL)
+    assert out.decode().splitlines() == ["[0.25] [1.0, 0.5, 0.25]", "[0.01] [1.0, 0.5, 0.01]"]
+
+
+def test_a_likelihood_sums_to_one_equals_its_numpy_class_and_learns(added):
+    added("likelihood")
+    config = small(likelihood="laplace", objective="elbo", K=8)
+    assert c.from_json(c.to_json(config)) == config
+    like = config.model.likelihood
+    assert likelihoods.parameters(like, 3) == 6
+    values = np.random.RandomState(0).uniform(-4.0, 4.0, (1, 1, 50, 6)).astype(np.float32)
+    x = np.random.RandomState(1).randint(0, 256, (1, 1, 50, 3)).astype(np.uint8)
+    p = likelihoods.from_parameters(like, tf.constant(values), 3)
+    with tf.Session() as session:
+        table, log_prob, drawn, mean = session.run(
+            [[p.log_table(i) for i in range(3)], p.log_prob(x), p.sample(tf.constant([0, 1])), p.mean()]
+        )
+    table = np.stack(table, -2)[0, 0]  # [50, 3, 256]
+    np.testing.assert_allclose(np.exp(table.astype(np.float64)).sum(-1), 1.0, atol=2e-5)
+    np.testing.assert_allclose(np.take_along_axis(table, x[0, 0, :, :, None], -1).sum(), log_prob[0], rtol=1e-4)
+    centre = np.clip((values[0, 0, :, :3].astype(np.float64) + 1.0) * 127.5, -256.0, 512.0)
+    scale = np.exp(np.clip(values[0, 0, :, 3:].astype(np.float64) + 3.0, -3.0, 7.0))
+    mass = np.exp(
+        -(np.abs(np.arange(256) - centre[..., None]) - np.abs(centre - np.clip(np.round(centre), 0, 255))[..., None])
+        / scale[..., None]
+    )
+    mass /= mass.sum(-1, keepdims=True)
+    np.testing.assert_allclose(np.exp(table), mass, atol=1e-4)
+    assert drawn.dtype == np.uint8 and ((mean >= 0.0) & (mean <= 1.0)).all()
+    pixels = cumulative.for_likelihood(like, 3, None)(values[0, 0])
+    for channel in range(3):
+        below = pixels.cumulative(channel)
+        assert below.dtype == np.float64 and (np.diff(below, axis=0) >= 0.0).all()
+        np.testing.assert_allclose(below, np.cumsum(mass[:, channel], -1)[:, :-1].T, atol=1e-6)
+        pixels.observe(channel, x[0, 0, :, channel])
+    losses, moved, _, _, _ = train_two_steps(config)
+    assert np.isfinite(losses).all() and losses[2] < losses[0] and all(moved.values())
+
+
+def test_a_quantizer_passes_gradients_encodes_and_looks_up(added):
+    added("quantizer")
+    config = small(D=None, quantizer="sign", bits=5)
+    q = config.model.quantizer
+    assert (q.K, q.D, q.L, q.codebook_by_gradient) == (32, 5, 1, False)
+    assert c.from_json(c.to_json(config)) == config and c.make_config("mnist", quantizer="sign", bits=5, K=32)
+    for bad, message in (
+        (dict(K=33), "K: got 33, expected 32"),
+        (dict(bits=17), "bits: got 17"),
+        (dict(beta=1.0), "beta: got 1.0"),
+    ):
+        with pytest.raises(VQError, match="^" + message):
+            c.make_config("mnist", quantizer="sign", **{"bits": 5, **bad})
+    with pytest.raises(VQError, match="bits: got 5, expected no value: only --quantizer=sign has"):
+        c.make_config("mnist", bits=5)
+    quantizer = quantizers.make(q)
+    z = np.random.RandomState(0).randn(2, 3, 3, 1, 5).astype(np.float32)
+    z_e = tf.constant(z)
+    out, training = quantizer(z_e, False), quantizer(z_e, True, tf.constant(0, tf.int64))
+    weights = np.random.RandomState(1).randn(*z.shape).astype(np.float32)
+    gradient = tf.gradients(tf.reduce_sum(training.z_q * weights), z_e)[0]
+    with tf.Session() as session:
+        codes, z_q, again, entries, gradient, learnt = session.run(
+            [out.codes, out.z_q, quantizer.lookup(out.codes), quantizer.entries(), gradient, training.z_q]
+        )
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            session.run(quantizer.lookup(tf.constant([[[[32]]]])))
+    np.testing.assert_array_equal(codes, ((z > 0) * [1, 2, 4, 8, 16]).sum(-1))
+    np.testing.assert_array_equal(z_q, np.where(z > 0, 1.0, -1.0))
+    np.testing.assert_array_equal(again, z_q)
+    np.testing.assert_array_equal(entries[0, codes], z_q)
+    np.testing.assert_allclose(learnt, z_q, atol=1e-6)
+    np.testing.assert_allclose(gradient, weights * (1.0 - np.tanh(z) ** 2), atol=1e-5)
+    losses, moved, codes, _, _ = train_two_steps(config)
+    assert np.isfinite(losses).all() and losses[2] < losses[0] and all(moved.values())
+    assert codes.shape == (4, 3, 3, 1) and codes.min() >= 0 and codes.max() < 32
+
+
+@pytest.mark.parametrize("likelihood", ["mse", "logistic_mixture"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_decoder_decodes(added, likelihood, precision):
+    added("decoder")
+    config = small(decoder="subpixel", subpixel_channels=6, K=8, likelihood=likelihood, precision=precision)
+    assert c.from_json(c.to_json(config)) == config and not config.model.is_stochastic_decoder
+    with pytest.raises(VQError, match="subpixel_channels: got 4, expected no value: only --decoder=subpixel has"):
+        c.make_config("mnist", subpixel_channels=4)
+    losses, moved, _, decoded, of_noise = train_two_steps(config)
+    assert decoded.shape == (4, 24, 24, 1) and decoded.dtype == np.uint8
+    assert all(of_noise[0].std(axis).max() > 0 for axis in (0, 1)) and (of_noise[0] != of_noise[1]).any()
+    assert np.isfinite(losses).all() and losses[2] < losses[0]
+    assert moved["decoder/conv_1/w"] and moved["decoder/to_pixels/b"]
+
+
+def stripes(first, count):
+    """The two IDX files of some stripes, made apart from the page."""
+    images = ((np.arange(28)[None, None] + np.arange(first, first + count)[:, None, None]) % 8 < 4) * np.uint8(255)
+    images = np.broadcast_to(images, (count, 28, 28)).astype(np.uint8)
+    labels = (np.arange(first, first + count) % 8).astype(np.uint8)
+    return (
+        struct.pack(">4i", 2051, count, 28, 28) + images.tobytes(),
+        struct.pack(">2i", 2049, count) + labels.tobytes(),
+    )
+
+
+def test_a_data_set_is_one_row_with_which_vq_train_trains(copied):
+    path = "vq_estimator/config/catalogue.py"
+    assert path in example("data set")
+    folder = copied({path: lambda text: text + "\n" + example("data set")})
+    (folder / "data" / "stripes").mkdir(parents=True)
+    for half, first, count in (("train", 0, 60), ("t10k", 60, 20)):
+        for kind, content in zip(("images-idx3", "labels-idx1"), stripes(first, count)):
+            (folder / "data" / "stripes" / f"{half}-{kind}-ubyte").write_bytes(content)
+    given = ("--dataset=stripes", "--data_dir=data", "--model_dir=run", "--max_steps=2", "--batch_size=4", "--D=16")
+    status, _, err = vq_train(folder, *given)
+    assert status == 0, err
+    assert run_folder.find_checkpoint(str(folder / "run")).step == 2
+    assert '"dataset_source": "stripes"' in (folder / "run" / "config.json").read_text()
+    status, _, err = vq_train(folder, "--dataset=stripes", "--preset=sonnet", "--data_dir=data")
+    assert status in (1, 2) and "preset: got 'sonnet', expected for stripes one of original" in err
+    damaged = folder / "data" / "stripes" / "t10k-labels-idx1-ubyte"
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"\xff")
+    status, _, err = vq_train(folder, *given[:2], "--model_dir=other")
+    assert status in (1, 2) and "is not Stripes's file" in err and not (folder / "other").exists()
+
+
+def test_a_kind_of_data_trains_and_decodes(added, tmp_path):
+    example = added("kind of data")
+    sizes = {"hidden_channels": (8, 8, 8), "K": 8, "D": 8, "window": 64, "sample_rate": 100}
+    wavenet = {"wavenet_" + name: 8 for name in ("channels", "skip_channels", "condition_channels")}
+    given = dict(batch_size=4, max_steps=2, residual_blocks=0, wavenet_stacks=1, wavenet_layers=3, **sizes, **wavenet)
+    config = c.make_config("signals", **given)
+    assert c.type_name(config.model) == "signal" and c.from_json(c.to_json(config)) == config
+    with pytest.raises(VQError, match="image_size: got 8, expected no value"):
+        c.make_config("signals", image_size=8)
+    t = np.arange(64)
+    phases = np.random.RandomState(0).uniform(0, 6, (20, 1))
+    waves = np.round(127.5 + 100.0 * np.sin(t / 5.0 + phases)).astype(np.uint8)
+    source = example.SignalSource("sines", {"train": waves[:12], "validation": waves[12:16], "test": waves[16:]})
+    config = c.with_data(config, source.name, source.speakers)
+    run = str(tmp_path / "run")
+    assert trainer.train(config, source, run).step == 2
+    batches = [
+        tf.data.make_one_shot_iterator(source.training_dataset(config, start, WHOLE)).get_next() for start in (0, 1)
+    ]
+    with tf.Session() as session:
+        from_0 = [session.run(batches[0]["signal"]) for _ in range(2)]
+        np.testing.assert_array_equal(from_0[1], session.run(batches[1]["signal"]))  # so that a run can resume
+    checkpoint = run_folder.find_checkpoint(run)
+
+    def tensors(model):
+        x = tf.constant(waves[:2, np.newaxis, :, np.newaxis])
+        codes = model.encode(x)
+        return codes, model.decode(codes, speakers=tf.zeros([2], tf.int32))
+
+    with session_scope(config, checkpoint.path, tensors) as (session, ops):
+        codes, decoded = session.run(ops)
+    assert codes.shape == (2, 1, 8, 1) and decoded.shape == (2, 1, 64, 1) and decoded.dtype == np.uint8
+
+
+OBJECTS = {
+    "configuration": (c.ModelConfig, c.SpeechConfig),
+    "model": (vqvae.VQVAE, vqvae.SpeechVQVAE),
+    "source": (Source, SpeechSource),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(OBJECTS))
+def test_the_kinds_of_data_provide_what_the_page_lists(kind, added):
+    (names,) = re.findall(rf"^\| {kind} \| `(.*?)` \|", page(), re.M)
+    example = added("kind of data")
+    third = {"configuration": example.SignalConfig, "model": example.SignalVQVAE, "source": example.SignalSource}
+    image, speech = OBJECTS[kind]
+    assert len(names.split()) >= 7
+    for name in names.split():
+        for cls in (image, speech, third[kind]):
+            fields = getattr(cls, "__dataclass_fields__", {})
+            assert hasattr(cls, name) or name in fields, f"{cls.__name__} has no {name}"
+        if inspect.isfunction(getattr(image, name, None)):
+            parameters = [
+                list(inspect.signature(getattr(cls, name)).parameters) for cls in (image, speech, third[kind])
+            ]
+            assert parameters[0] == parameters[1] == parameters[2], name
+
+
+def test_a_name_or_a_class_is_added_once(added):
+    example = added("likelihood")
+    with pytest.raises(VQError, match="likelihood: got 'laplace', expected a new variant"):
+        c.LIKELIHOODS.add("laplace", Row(c.Settings, "none:None"))
+    with pytest.raises(VQError, match="likelihood: got 'other', expected a new variant"):
+        c.LIKELIHOODS.add("other", Row(example.LaplacePixels, "none:None"))
+    with pytest.raises(VQError, match="likelihood: got 'mse', expected a new variant"):
+        c.LIKELIHOODS.add("mse", Row(c.Settings, "none:None"))
+    c.LIKELIHOODS.remove("laplace")
+    with pytest.raises(VQError, match="likelihood: got 'laplace', expected one of mse"):
+        c.make_config("mnist", likelihood="laplace")
+    assert c.type_name(example.LaplacePixels()) == "" and isinstance(c.LIKELIHOODS, Registry)
+
+
+def test_an_autoregressive_decoder_of_ones_own_is_refused_with_mse(added):
+    added("decoder")
+    cls = c.DECODERS.rows["subpixel"].config
+    cls.is_stochastic = True
+    with pytest.raises(VQError, match="likelihood: got 'mse', expected another with --decoder=subpixel"):
+        c.make_config("mnist", decoder="subpixel")
+    assert issubclass(c.implementation(cls()), decoders.Factorised)
