@@ -7,7 +7,7 @@ from vq_estimator.config import Config, type_name
 from vq_estimator.data.files import open_regular, parse_json, read_json
 from vq_estimator.data.numpy_files import load_npz
 from vq_estimator.errors import VQError, one_line
-from vq_estimator.inference import comparison, trained_prior
+from vq_estimator.inference import trained_prior
 from vq_estimator.inference.calibration import fingerprint, kept
 from vq_estimator.inference.code_files import MAX_CODES
 from vq_estimator.inference.codec import container
@@ -49,7 +49,7 @@ def describe_run(model_dir: str, known: Mapping[str, str]) -> Lines:
     lines = [
         ("run directory", model_dir),
         ("configuration", f"{config.dataset}, preset {config.preset}"),
-        ("model", f"{comparison.describe(config)}, likelihood {type_name(m.likelihood)}, {m.precision}"),
+        ("model", f"{m.describe()}, likelihood {type_name(m.likelihood)}, {m.precision}"),
         ("examples", _examples(config)),
         ("data", _data(config)),
     ]
