@@ -33,7 +33,7 @@ class PriorNetworkConfig(Settings):
     dropout: float = setting(
         0.1, Number(0.0, 0.95, "a share from 0 to 0.95"), "dropout probability of the last channels", MODEL
     )
-    stacks: int = setting(0, Integer(0, MAX_LAYERS), "speech: stacks of dilated layers 1, 2, 4 ..", SPEECH)
+    stacks: int = setting(0, Integer(0, MAX_LAYERS), "speech: stacks of layers whose dilations double", SPEECH)
     kind: str = "gated"
 
     def check(self) -> None:

@@ -40,7 +40,7 @@ class WaveNetConfig(Settings):
         2, Integer(1, MAX_LAYERS), "stacks of dilated layers of the WaveNet decoder", SPEECH, "wavenet_stacks"
     )
     layers: int = setting(
-        9, Integer(1, MAX_DILATIONS), "layers of a stack, with dilations 1, 2, 4 ..", SPEECH, "wavenet_layers"
+        9, Integer(1, MAX_DILATIONS), "layers of a stack, whose dilations double from layer to layer", SPEECH, "wavenet_layers"
     )
     channels: int = setting(
         32, Integer(1, MAX_CHANNELS), "channels of the WaveNet's layers", SPEECH, "wavenet_channels"
