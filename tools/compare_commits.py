@@ -33,7 +33,8 @@ RESUMED = {
         *("wavenet_maps=8", "wavenet_skip=16", "wavenet_features=8", *SMALL),
     ),
 }
-WITH_PRIOR = ("mnist-original", "wav-wavenet")
+# Of these a prior too, with what its classes are.
+WITH_PRIOR = {"mnist-original": "class", "wav-wavenet": "speaker"}
 PRIOR = ("layers=2", "maps=8", "embedding=8", "batch_size=4", "class_conditional=true")
 
 
@@ -188,7 +189,8 @@ def compare_resumed(report, environments, data, out, steps):
         report.compare(name + " resumed", whole, parts)
         if name in WITH_PRIOR:
             shutil.copytree(whole, codes)
-            run_to_the_end(environments, "train_prior", [flags[1], *PRIOR, *every], whole, codes, half)
+            flags = [flags[1], *PRIOR, f"condition={WITH_PRIOR[name]}", *every]
+            run_to_the_end(environments, "train_prior", flags, whole, codes, half)
             report.compare(name + " prior resumed", *(os.path.join(path, "prior") for path in (whole, codes)))
 
 
