@@ -48,20 +48,23 @@ bench: $(VENV_BENCH)/installed
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.9 to 3.11 found; give PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) tools/supported.py
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV_TF1)/bin/python:
 	@test -n "$(PYTHON37)" || { echo "make: no Python 3.7 found; give PYTHON37=/path/to/python3.7" >&2; exit 1; }
+	@$(PYTHON37) tools/supported.py
 	$(PYTHON37) -m venv $(VENV_TF1) || { rm -rf $(VENV_TF1); exit 1; }
 
 $(VENV_BENCH)/bin/python:
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.9 to 3.11 found; give PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) tools/supported.py
 	$(PYTHON) -m venv $(VENV_BENCH) || { rm -rf $(VENV_BENCH); exit 1; }
 
 # Editable, so that the clone is what runs.
 $(VENV)/installed: setup.py pyproject.toml | $(VENV)/bin/python
 	$(VENV)/bin/python $(PIP) -U pip "setuptools>=64" wheel
-	$(VENV)/bin/python $(PIP) -e .
+	$(VENV)/bin/python $(PIP) -e ".[offline]"
 	touch $@
 
 $(VENV)/installed-dev: setup.py pyproject.toml | $(VENV)/bin/python

@@ -1,5 +1,6 @@
 """The wheel: complete, and its commands work outside the repository."""
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -119,3 +120,82 @@ def test_the_wheel_holds_the_provided_models(wheel):
             for file in files:
                 path = os.path.relpath(os.path.join(folder, file), os.path.dirname(os.path.dirname(top)))
                 assert "vq_estimator/" + path.replace(os.sep, "/") in held
+
+
+def supported():
+    spec = importlib.util.spec_from_file_location("supported", os.path.join(ROOT, "tools", "supported.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+HERE = dict(version=(3, 11), implementation="CPython", system="Linux", machine="x86_64", bits=64, musl=False)
+
+
+@pytest.mark.parametrize(
+    "change, got",
+    [
+        (dict(version=(3, 12)), "Python: got CPython 3.12, expected"),
+        (dict(version=(3, 6)), "Python: got CPython 3.6, expected"),
+        (dict(version=(4, 0)), "Python: got CPython 4.0, expected"),
+        (dict(implementation="PyPy"), "Python: got PyPy 3.11, expected"),
+        (dict(musl=True), "system: got Linux on x86_64, 64 bits, musl, expected"),
+        (dict(machine="armv7l", bits=32), "system: got Linux on armv7l, 32 bits, expected"),
+        (dict(bits=32), "system: got Linux on x86_64, 32 bits, expected"),
+        (dict(machine="riscv64"), "system: got Linux on riscv64, 64 bits, expected"),
+        (dict(system="FreeBSD", machine="amd64"), "system: got FreeBSD on amd64, 64 bits, expected"),
+        (dict(version=(3, 7), machine="aarch64"), "system: got Linux on aarch64, 64 bits, expected"),
+        (dict(version=(3, 7), system="Darwin", machine="arm64"), "system: got Darwin on arm64, 64 bits, expected"),
+    ],
+)
+def test_where_tensorflow_has_no_wheel_one_line_says_so(change, got):
+    problem = supported().problem(**{**HERE, **change})
+    assert problem.startswith(got) and "\n" not in problem
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        dict(),
+        dict(version=(3, 7)),
+        dict(version=(3, 9)),
+        dict(machine="aarch64"),
+        dict(system="Darwin", machine="arm64"),
+        dict(version=(3, 10), system="Darwin"),
+    ],
+)
+def test_where_tensorflow_has_a_wheel_nothing_is_said(change):
+    assert supported().problem(**{**HERE, **change}) is None
+    assert supported().problem(*supported().of_this_machine()) is None
+
+
+def test_setup_refuses_an_unsupported_python_before_it_imports_setuptools(tmp_path):
+    (tmp_path / "platform.py").write_text(
+        "def python_implementation(): return 'PyPy'\ndef system(): return 'Linux'\ndef machine(): return 'x86_64'\n"
+    )
+    command = [sys.executable, "-S", os.path.join(ROOT, "setup.py"), "--version"]
+    environment = dict(os.environ, PYTHONPATH=str(tmp_path))
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 1 and done.stdout == "" and done.stderr.count("\n") == 1
+    assert done.stderr.startswith("vq_estimator: error: Python: got PyPy")
+
+
+@pytest.mark.parametrize(
+    "target, python, environment",
+    [
+        ("train", "PYTHON", "VENV"),
+        ("test", "PYTHON", "VENV"),
+        ("bench", "PYTHON", "VENV_BENCH"),
+        ("test-tf1", "PYTHON37", "VENV_TF1"),
+    ],
+)
+def test_make_refuses_an_unsupported_python_before_it_makes_an_environment(tmp_path, target, python, environment):
+    fake = tmp_path / "python3.12"
+    code = "import runpy, sys; sys.version_info = (3, 12, 1); runpy.run_path(sys.argv[1], run_name='__main__')"
+    fake.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "{code}" "$@"\n')
+    fake.chmod(0o755)
+    venv = tmp_path / "venv"
+    command = ["make", target, f"{python}={fake}", f"{environment}={venv}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stdout == "" and not venv.exists()
+    assert done.stderr.startswith("vq_estimator: error: Python: got CPython 3.12, expected")
