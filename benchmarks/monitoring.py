@@ -3,9 +3,9 @@
   python benchmarks/monitoring.py
   python benchmarks/monitoring.py --preset=tuned
 
-Trains on MNIST as vq-train does, in a temporary folder, prints the share and writes it to
-benchmarks/results/monitoring.json. Processor time is counted, of all threads, since it depends less on what else the
-machine does than the clock.
+Trains on MNIST as vq-train does, in a temporary folder, prints the share and adds it to
+benchmarks/results/monitoring.json, by preset and steps. Processor time is counted, of all threads, since it depends
+less on what else the machine does than the clock.
 """
 
 import dataclasses
@@ -40,7 +40,7 @@ def measure(config, source):
         validations.append(time.process_time() - begin)
 
     class TimeRounds(tf.train.SessionRunHook):
-        """Collects (step, seconds) of the steps that the Estimator's loop makes; `hooks.Steps` makes the others."""
+        """Collects (step, seconds) of the steps that the Estimator's loop makes; our hook makes the others."""
 
         of_rounds = True
 
@@ -70,7 +70,7 @@ def measure(config, source):
 
 def main() -> None:
     from vq_estimator import config as config_lib
-    from vq_estimator.data.files import write_json
+    from vq_estimator.data.files import read_json, write_json
 
     config = config_lib.make_config("mnist", FLAGS.preset, max_steps=FLAGS.max_steps)
     source = common.locate_data(config)
@@ -80,15 +80,15 @@ def main() -> None:
     for name, costs in (("validations", validations), ("summaries", summaries)):
         print(f"{len(costs):5} {name:12} {sum(costs):7.2f} core-seconds, {statistics.median(costs):.3f} each (median)")
     print(f"{config.train.max_steps:,} steps: {total:.1f} core-seconds; validations and summaries {share:.2%}")
-    result = {
-        "command": f"python benchmarks/monitoring.py --preset={FLAGS.preset} --max_steps={config.train.max_steps}",
+    results = read_json(RESULTS) if os.path.isfile(RESULTS) else {}
+    results[f"{FLAGS.preset}, {config.train.max_steps} steps"] = {
         "dataset_source": config.dataset_source,
         "train": dataclasses.asdict(config.train),
         "cores": os.cpu_count(),
         "core_seconds": {"total": total, "validations": validations, "summaries": summaries},
         "share": share,
     }
-    write_json(RESULTS, result)
+    write_json(RESULTS, results)
 
 
 def run() -> None:

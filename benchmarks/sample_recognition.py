@@ -31,10 +31,10 @@ def measure() -> dict:
     from sklearn.neural_network import MLPClassifier
 
     from vq_estimator.data import arrays
-    from vq_estimator.inference.loaded import Model
+    from vq_estimator.inference.image_model import ImageModel
 
     run = common.open_run()
-    with Model(run.model_dir, run.checkpoint.path) as model:
+    with ImageModel(run.model_dir, run.checkpoint.path) as model:
         config, prior = model.config, model.prior
         if prior is None or not prior.config.codes.classes:
             raise VQError(

@@ -102,7 +102,7 @@ def writing_cache() -> Iterator[str]:
 
     cache = cache_dir()
     try:
-        with disk.refusals(cache):
+        with disk.translate_disk_errors(cache):
             yield cache
     except OSError as e:
         if e.filename is None or not _inside(str(e.filename), cache):
@@ -212,7 +212,7 @@ def open_run() -> Run:
     if FLAGS.pretrained:
         from vq_estimator import pretrained
 
-        model_dir = pretrained.place(FLAGS.pretrained, model_dir)
+        model_dir = pretrained.copy_to_run_dir(FLAGS.pretrained, model_dir)
     if not model_dir:
         raise VQError("model_dir: got none, expected --model_dir=RUN, the folder that vq-train made, or --pretrained")
     return Run(run_folder.load_config(model_dir), run_folder.find_checkpoint(model_dir, FLAGS.checkpoint), model_dir)

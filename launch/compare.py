@@ -15,7 +15,6 @@ COMPARISON.path("out", None, "the chart to write, a PNG; without it only the tab
 
 def main() -> None:
     from vq_estimator import drawing
-    from vq_estimator.config import SpeechConfig
     from vq_estimator.data import outputs
     from vq_estimator.inference import comparison
 
@@ -34,7 +33,7 @@ def main() -> None:
             "distortion, -log2 p(x | z)": [b["distortion"] for b in bits],
             "rate of the codes, uniform prior": [b["rate_uniform"] for b in bits],
         }
-        each = "sample" if isinstance(rows[0].config.model, SpeechConfig) else "dimension"
+        each = {"dim": "dimension"}.get(rows[0].config.model.unit, rows[0].config.model.unit)
         drawing.stacked_bars(FLAGS.out, names, parts, f"bits per {each} of {source}'s {FLAGS.split} split")
         print(f"\nchart  {FLAGS.out}")
 

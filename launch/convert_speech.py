@@ -23,7 +23,7 @@ CONVERT.path("out", "converted.wav", "the WAV to write")
 def main() -> None:
     from vq_estimator.data import audio, outputs
     from vq_estimator.inference import sampling
-    from vq_estimator.inference.speech import SpeechModel
+    from vq_estimator.inference.speech_model import SpeechModel
 
     if not FLAGS.input:
         raise VQError("input: got none, expected --input=IN.wav")

@@ -20,20 +20,20 @@ DECODE.integer("seed", 0, "of the draws, where the decoder is autoregressive, an
 
 
 def _speech(opened) -> None:
-    from vq_estimator.inference import speech_coding
-    from vq_estimator.inference.speech import SpeechModel
+    from vq_estimator.inference import speech_code_files
+    from vq_estimator.inference.speech_model import SpeechModel
 
     with SpeechModel(opened.model_dir, opened.checkpoint.path) as model:
-        codes = speech_coding.load(model, FLAGS.input)
-        number = speech_coding.decode(model, codes, FLAGS.out, FLAGS.speaker, FLAGS.seed, FLAGS.guidance)
+        codes = speech_code_files.load(model, FLAGS.input)
+        number = speech_code_files.decode(model, codes, FLAGS.out, FLAGS.speaker, FLAGS.seed, FLAGS.guidance)
     print(f"{number} recordings in {FLAGS.out}")
 
 
 def main() -> None:
     from vq_estimator.config import SpeechConfig
     from vq_estimator.data import outputs
-    from vq_estimator.inference import coding
-    from vq_estimator.inference.loaded import Model
+    from vq_estimator.inference import code_files
+    from vq_estimator.inference.image_model import ImageModel
 
     if not FLAGS.input:
         raise VQError("input: got none, expected --input=CODES, the file that vq-encode wrote")
@@ -49,8 +49,8 @@ def main() -> None:
         raise VQError(f"speaker: got {FLAGS.speaker!r}, expected no value: images have no speaker")
     common.check_no_guidance()
     _, checkpoint, model_dir = opened
-    with Model(model_dir, checkpoint.path) as model:
-        number = coding.decode(model, coding.load(model, FLAGS.input), FLAGS.out, FLAGS.seed)
+    with ImageModel(model_dir, checkpoint.path) as model:
+        number = code_files.decode(model, code_files.load(model, FLAGS.input), FLAGS.out, FLAGS.seed)
     print(f"{number} images in {FLAGS.out}")
 
 

@@ -27,37 +27,37 @@ ENCODE.path(
 ENCODE.path("out", "codes.npz", "the file to write")
 
 
-def _images(model, coding):
+def _images(model, code_files):
     given = FLAGS.input
     found = common.split_of(model.config, given)
     if found:
-        return coding.of_split(model, *found)
+        return code_files.of_split(model, *found)
     if os.path.isdir(given):
-        return coding.of_folder(model, given, FLAGS.max_bad_files)
+        return code_files.of_folder(model, given, FLAGS.max_bad_files)
     if os.path.isfile(given):
         if given.lower().endswith(IMAGES.suffixes):
-            return coding.of_files(model, os.path.dirname(given), [os.path.basename(given)])
-        return coding.of_array(model, given)
+            return code_files.of_files(model, os.path.dirname(given), [os.path.basename(given)])
+        return code_files.of_array(model, given)
     want = "a split, <data set>:<split>, a folder, a PNG or JPEG file, or a .npy file"
     raise VQError(f"input: got {given!r}, expected {want}; see --help")
 
 
 def _speech(opened) -> None:
-    from vq_estimator.inference import speech_coding
-    from vq_estimator.inference.speech import SpeechModel
+    from vq_estimator.inference import speech_code_files
+    from vq_estimator.inference.speech_model import SpeechModel
 
     given = FLAGS.input
     with SpeechModel(opened.model_dir, opened.checkpoint.path) as model:
         found = common.split_of(opened.config, given)
         if found:
-            recordings = speech_coding.of_split(*found)
+            recordings = speech_code_files.of_split(*found)
         elif os.path.isdir(given):
-            recordings = speech_coding.of_folder(model, given, FLAGS.max_bad_files)
+            recordings = speech_code_files.of_folder(model, given, FLAGS.max_bad_files)
         elif os.path.isfile(given):
-            recordings = speech_coding.of_file(model, given)
+            recordings = speech_code_files.of_file(model, given)
         else:
             raise VQError(f"input: got {given!r}, expected a split, a folder or a WAV or FLAC file; see --help")
-        number = speech_coding.encode(model, recordings, FLAGS.out)
+        number = speech_code_files.encode(model, recordings, FLAGS.out)
         stride, rate = opened.config.model.network.stride, model.sample_rate
     print(f"{number} recordings as codes of {stride} samples each, {rate / stride:g} a second, in {FLAGS.out}")
 
@@ -65,8 +65,8 @@ def _speech(opened) -> None:
 def main() -> None:
     from vq_estimator.config import SpeechConfig
     from vq_estimator.data import outputs
-    from vq_estimator.inference import coding
-    from vq_estimator.inference.loaded import Model
+    from vq_estimator.inference import code_files
+    from vq_estimator.inference.image_model import ImageModel
 
     outputs.output_kind("out", FLAGS.out, (outputs.CODES,))
     common.check_writable("out", file=True)
@@ -76,8 +76,8 @@ def main() -> None:
         _speech(opened)
         return
     _, checkpoint, model_dir = opened
-    with Model(model_dir, checkpoint.path) as model:
-        number = coding.encode(model, _images(model, coding), FLAGS.out)
+    with ImageModel(model_dir, checkpoint.path) as model:
+        number = code_files.encode(model, _images(model, code_files), FLAGS.out)
         grid = " x ".join(str(n) for n in model.config.model.grid)
     print(f"{number} images as {grid} codes each in {FLAGS.out}")
 

@@ -30,11 +30,11 @@ EXPLORE.float("guidance", 1.0, common.GUIDANCE)
 EXPLORE.integer("seed", 0, "of the walks, and of draws: where the decoder is autoregressive, and of speech")
 
 SHOWN = 100  # images of the split that are looked at
-MOST_FRAMES = 100000
+MAX_FRAMES = 100000
 GRID = 8  # images with their code maps
 FINE, ROWS, COLUMNS = 36, 10, 16  # positions of a grid from which on single_code.png has crops, so many of them
 RECORDINGS = 3  # of speech
-MOST_PANELS = 4  # codebooks of speech
+MAX_PANELS = 4  # codebooks of speech
 
 
 def _at(name: str) -> str:
@@ -56,7 +56,7 @@ def _speech(opened) -> None:
     from vq_estimator.inference import speech_exploration as explore
     from vq_estimator.inference.calibration import calibrate
     from vq_estimator.inference.exploration import codebook
-    from vq_estimator.inference.speech import SpeechModel
+    from vq_estimator.inference.speech_model import SpeechModel
 
     config, checkpoint, model_dir = opened
     for name in ("other", "frames"):
@@ -95,7 +95,7 @@ def _speech(opened) -> None:
         if len(names) < 2:  # nothing to tell
             continue
         of = explore.meaning(encoded, config.model.quantizer.K, kinds, len(names))
-        for level, counts in enumerate(of.counts[:MOST_PANELS]):
+        for level, counts in enumerate(of.counts[:MAX_PANELS]):
             title = f"{kind} and code" + (f" of codebook {level + 1} of {len(of.counts)}" if len(of.counts) > 1 else "")
             bits = of.bits[level], of.chance[level], of.entropy
             title += ": {:.2f} bits of mutual information ({:.2f} by chance, {:.2f} at most)".format(*bits)
@@ -151,8 +151,8 @@ def main() -> None:
     for name in ("image", "other"):
         if FLAGS[name].value is not None and not 0 <= FLAGS[name].value < SHOWN:
             raise VQError(f"{name}: got {FLAGS[name].value}, expected a number from 0 to {SHOWN - 1}")
-    if not 1 <= FLAGS.frames <= MOST_FRAMES:
-        raise VQError(f"frames: got {FLAGS.frames}, expected 1 to {MOST_FRAMES}")
+    if not 1 <= FLAGS.frames <= MAX_FRAMES:
+        raise VQError(f"frames: got {FLAGS.frames}, expected 1 to {MAX_FRAMES}")
     source = common.data_of_run(config, measured=False)
     K, seed = config.model.quantizer.K, FLAGS.seed
     found = explore.encode_first(config, checkpoint, source, SHOWN, FLAGS.split)

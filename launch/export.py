@@ -17,7 +17,7 @@ EXPORT.path("export_dir", None, "the folder to make; TensorFlow Serving wants a 
 def main() -> None:
     from vq_estimator.data import outputs
     from vq_estimator.inference import export
-    from vq_estimator.inference import prior as prior_lib
+    from vq_estimator.inference import trained_prior as prior_lib
 
     if not FLAGS.export_dir:
         raise VQError("export_dir: got none, expected --export_dir=FOLDER, a folder to make")

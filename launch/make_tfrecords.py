@@ -27,8 +27,8 @@ def main() -> None:
         raise VQError("out: got none, expected --out=FOLDER, a folder to make, or --out=FOLDER,FOLDER")
     for folder in FLAGS.out.split(","):
         outputs.output_kind("out", folder, (outputs.FOLDER,), outputs.FOLDER)
-    if not 1 <= FLAGS.shards <= shards.MOST_SHARDS // 2:
-        raise VQError(f"shards: got {FLAGS.shards}, expected 1 to {shards.MOST_SHARDS // 2}")
+    if not 1 <= FLAGS.shards <= shards.MAX_SHARDS // 2:
+        raise VQError(f"shards: got {FLAGS.shards}, expected 1 to {shards.MAX_SHARDS // 2}")
     config = config_lib.make_config(FLAGS.dataset, **settings.given())
     source = common.locate_data(config, cache="tfrecord")
     made = shards.write(source, config.model.image_size, common.paths.several("out"), FLAGS.shards)

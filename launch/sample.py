@@ -46,7 +46,7 @@ def _labels():
 def _sample_speech(found) -> None:
     from vq_estimator.data import audio
     from vq_estimator.data.files import atomic_folder
-    from vq_estimator.inference import speech
+    from vq_estimator.inference import speech_model
     from vq_estimator.training import run_folder
 
     for name, default in (("labels", None), ("top_k", 0)):
@@ -56,10 +56,10 @@ def _sample_speech(found) -> None:
         raise VQError(f"out: {FLAGS.out!r} exists; give the name of a folder to make")
     num = 10 if FLAGS.num is None else FLAGS.num
     seconds = 1.0 if FLAGS.seconds is None else FLAGS.seconds
-    with speech.SpeechModel(found.model_dir, found.checkpoint.path) as model:
+    with speech_model.SpeechModel(found.model_dir, found.checkpoint.path) as model:
         speaker = None if FLAGS.speaker is None else model.speaker(FLAGS.speaker)
         spoken = model.sample(num, seconds, FLAGS.label, speaker, FLAGS.temperature, FLAGS.seed, FLAGS.guidance)
-        names = speech.describe(spoken, model, run_folder.class_names(found.model_dir))
+        names = speech_model.sample_names(spoken, model, run_folder.class_names(found.model_dir))
         with atomic_folder(FLAGS.out) as folder:
             for name, levels in zip(names, spoken.levels):
                 audio.write_wav(os.path.join(folder, name + ".wav"), levels, model.sample_rate)
@@ -70,8 +70,8 @@ def main() -> None:
     from vq_estimator import drawing
     from vq_estimator.config import SpeechConfig
     from vq_estimator.data import outputs
-    from vq_estimator.inference import prior as prior_lib
     from vq_estimator.inference import sampling
+    from vq_estimator.inference import trained_prior as prior_lib
     from vq_estimator.training import run_folder
 
     found = common.open_run()

@@ -71,7 +71,7 @@ def prepare() -> Any:
 
 def main(config: Any) -> None:
     from vq_estimator import drawing, pretrained
-    from vq_estimator.inference import evaluation, projector, session
+    from vq_estimator.inference import evaluation, projector
     from vq_estimator.inference.calibration import calibrate
     from vq_estimator.training import distribution, run_folder, trainer, warm_start
 
@@ -96,10 +96,9 @@ def main(config: Any) -> None:
         config = config_lib.keep_intervals(config, old, settings.given())
         wanted = old.dataset_source
         config = config_lib.as_resumed(config, old)
-        run_folder.refuse_other(model_dir, config)
+        run_folder.check_resumable(model_dir, config)
     source = common.locate_data(config, wanted, FLAGS.cache)
-    speech = isinstance(config.model, config_lib.SpeechConfig)
-    config = config_lib.with_data(config, session.source_name(source), source.speakers if speech else ())
+    config = config_lib.with_data(config, source.name, source.speakers)
     warm = None
     if FLAGS.warm_start and not (resumed and run_folder.latest_checkpoint(model_dir)):
         known = FLAGS.warm_start in pretrained.names() and not os.path.isdir(FLAGS.warm_start)
@@ -107,7 +106,7 @@ def main(config: Any) -> None:
     result = trainer.train(config, source, model_dir, FLAGS.overwrite, warm=warm, shared=shared)
     if shared.task != "chief":  # which does the rest
         return
-    run_folder.keep_class_names(model_dir, source.class_names if speech else source.spec.class_names)
+    run_folder.keep_class_names(model_dir, source.class_names)
     if result.stopped_by is not None:
         same = "the same command without --overwrite" if FLAGS.overwrite else "the same command"
         print(f"stopped at step {result.step}; run {same} to resume", file=sys.stderr)
@@ -117,7 +116,7 @@ def main(config: Any) -> None:
     projector.write(config, checkpoint, calibrate(config, checkpoint, source, model_dir), model_dir)
     print(evaluation.table(results))
     print(f"\nrun folder       {model_dir}")
-    if not speech:
+    if config.model.has_mse:
         picture = os.path.join(model_dir, "reconstructions.png")
         drawing.save_png(picture, evaluation.reconstructions(config, checkpoint, source), zoom=2)
         print(f"reconstructions  {picture}")

@@ -61,17 +61,17 @@ class _Speech:
         self._run, self._class_names = run, class_names
 
     def _draw(self, prior):
-        from vq_estimator.inference import speech
+        from vq_estimator.inference import speech_model
 
-        with speech.SpeechModel(self._run.model_dir, self._run.checkpoint.path, prior) as model:
+        with speech_model.SpeechModel(self._run.model_dir, self._run.checkpoint.path, prior) as model:
             spoken = model.sample(SPOKEN, SECONDS)
-            names = speech.describe(spoken, model, self._class_names)
+            names = speech_model.sample_names(spoken, model, self._class_names)
             return dict(zip(names, spoken.levels)), model.sample_rate
 
     def summarize(self, events, prior):
-        from vq_estimator.inference import speech
+        from vq_estimator.inference import speech_model
 
-        speech.write_summary(events, prior.checkpoint.step, *self._draw(prior))
+        speech_model.write_summary(events, prior.checkpoint.step, *self._draw(prior))
 
     def save(self, folder, prior):
         """Writes the recordings, in the place of others; returns where."""
@@ -89,7 +89,7 @@ class _Speech:
 
 def main() -> None:
     from vq_estimator.inference import evaluation, extraction
-    from vq_estimator.inference import prior as prior_lib
+    from vq_estimator.inference import trained_prior as prior_lib
     from vq_estimator.inference.session import TrainedPrior
     from vq_estimator.training import precision, prior_trainer, run_folder
 

@@ -12,8 +12,8 @@ from vq_estimator.data import audio
 from vq_estimator.data.files import write_json, write_text
 from vq_estimator.inference import calibration
 from vq_estimator.inference.calibration import fingerprint
-from vq_estimator.models.vqvae import VQVAE
-from vq_estimator.nn.prior import CodePrior
+from vq_estimator.models import vqvae
+from vq_estimator.nn.code_prior import CodePrior
 from vq_estimator.training import run_folder
 
 SCALE = 20.5
@@ -48,7 +48,7 @@ def write_run(folder, dataset="mnist", classes=None, values=None, prior_values=N
     folder, m = str(folder), config.model
 
     def build():
-        model = VQVAE(m, 0)
+        model = vqvae.make(m, 0)
         images = tf.zeros([1] + [8 if n is None else n for n in m.shape], tf.uint8)
         model.likelihood(model.encode(images), images, tf.zeros([1], tf.int32) if speech else None)
 

@@ -206,14 +206,14 @@ if __name__ == "__main__":
 
     from vq_estimator import pretrained
     from vq_estimator.inference import (
+        code_files,
         codec,
-        coding,
         comparison,
         evaluation,
         exploration,
         export,
         projector,
-        speech_coding,
+        speech_code_files,
         speech_exploration,
         tf_vqvae,
     )
@@ -222,14 +222,14 @@ if __name__ == "__main__":
     del matplotlib, tensorflow, estimator, pretrained
     del (
         codec,
-        coding,
+        code_files,
         comparison,
         evaluation,
         export,
         exploration,
         projector,
         tf_vqvae,
-        speech_coding,
+        speech_code_files,
         speech_exploration,
     )
     serve(sys.stdin, os.fdopen(os.dup(1), "w"))

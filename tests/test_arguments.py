@@ -16,8 +16,8 @@ from vq_estimator.config import arguments
 from vq_estimator.data import arrays
 from vq_estimator.errors import VQError
 from vq_estimator.inference import codec
-from vq_estimator.inference.loaded import Model
-from vq_estimator.inference.speech import SpeechModel
+from vq_estimator.inference.image_model import ImageModel
+from vq_estimator.inference.speech_model import SpeechModel
 
 # Of no argument a good value, whatever its kind, but for those that GOOD names.
 JUNK = {
@@ -63,7 +63,7 @@ def runs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def image_model(runs):
-    with Model(runs["images"]) as model:
+    with ImageModel(runs["images"]) as model:
         yield model
 
 
@@ -141,7 +141,7 @@ def check_all(calls, methods):
 
 
 def test_every_argument_is_in_the_tables():
-    for kind, calls in ((Model, OF_IMAGES), (SpeechModel, OF_SPEECH)):
+    for kind, calls in ((ImageModel, OF_IMAGES), (SpeechModel, OF_SPEECH)):
         for method, function in inspect.getmembers(kind, inspect.isfunction):
             if method.startswith("_") or method in ("close", "check_open", "prepare"):
                 continue
@@ -192,13 +192,13 @@ def test_paths_are_taken_as_objects_too(runs, tmp_path):
     codec.compress(pathlib.Path(runs["images"]), IMAGES, out, workers=np.int64(1), batch=np.uint8(2))
     back = codec.decompress(pathlib.Path(runs["images"]), out).images
     np.testing.assert_array_equal(np.stack(back), IMAGES)
-    with Model(pathlib.Path(runs["images"])) as model:
+    with ImageModel(pathlib.Path(runs["images"])) as model:
         assert model.encode(IMAGES).shape == (2, *model.config.model.grid)
 
 
 @pytest.mark.parametrize("kind", ["images", "speech"])
 def test_no_junk_is_opened(runs, kind):
-    opened = {"images": Model, "speech": SpeechModel}[kind]
+    opened = {"images": ImageModel, "speech": SpeechModel}[kind]
     for name in ("model_dir", "which"):
         for junk in JUNK.values():
             refused(opened, dict({"model_dir": runs[kind], "which": "latest"}, **{name: junk}))
@@ -206,7 +206,7 @@ def test_no_junk_is_opened(runs, kind):
 
 def test_provided_models_and_arrays_refuse_junk(digits):
     for junk in [*JUNK.values(), "MNIST", "mnist/", "../pretrained/mnist", ("mnist",), np.array("mnist")]:
-        for function in (pretrained.load, pretrained.card, pretrained.folder, pretrained.place):
+        for function in (pretrained.load, pretrained.card, pretrained.folder, pretrained.copy_to_run_dir):
             assert refused(function, dict(name=junk)).startswith("pretrained: got ")
     calls = {"load": dict(source=digits, split="test", image_size=8, num=3, binarize=False)}
     check_all(calls, lambda method: getattr(arrays, method))
@@ -286,7 +286,7 @@ def test_floats_are_told_what_to_do(image_model):
 
 
 def test_after_close_everything_is_refused_and_a_second_close_is_fine(runs):
-    for kind, opened, calls in (("images", Model, OF_IMAGES), ("speech", SpeechModel, OF_SPEECH)):
+    for kind, opened, calls in (("images", ImageModel, OF_IMAGES), ("speech", SpeechModel, OF_SPEECH)):
         model = opened(runs[kind])
         if kind == "images":  # sessions of the prior too
             model.sample(3)

@@ -14,10 +14,10 @@ from PIL import Image
 
 from vq_estimator.errors import VQError
 from vq_estimator.inference import codec
+from vq_estimator.inference.codec import chunk_workers, network
 from vq_estimator.inference.codec import images as images_lib
-from vq_estimator.inference.codec import network, work
 from vq_estimator.inference.codec.chunk import Chunk
-from vq_estimator.inference.loaded import Model
+from vq_estimator.inference.image_model import ImageModel
 
 SMALL = dict(decoder="autoregressive", decoder_layers=1, decoder_channels=8, decoder_condition_channels=8)
 # Settings of the run, classes of its prior, and the prior that codes are under.
@@ -66,7 +66,7 @@ def test_images_come_back_and_cost_what_the_model_says(name, runs, tmp_path):
     found = codec.decompress(run, path)
     assert found.lost == [] and found.number == 7
     np.testing.assert_array_equal(np.stack(found.images), x)
-    with Model(run) as model:
+    with ImageModel(run) as model:
         bits = model.bits_per_dim(x)
     rate = {"learned": bits.rate_prior, "unigram": bits.rate_unigram, "uniform": bits.rate_uniform}[prior]
     want = (bits.distortion + rate).sum() * x[0].size / 8
@@ -90,7 +90,7 @@ def test_a_model_can_be_given_and_the_best_prior_is_taken(runs, tmp_path):
     path = str(tmp_path / "x.vqz")
     for name, best in (("mse", "unigram"), ("mse, learned", "learned")):
         run, x, _ = runs(name)
-        with Model(run) as model:
+        with ImageModel(run) as model:
             assert codec.compress(model, x, path).prior == best
             np.testing.assert_array_equal(np.stack(codec.decompress(model, path).images), x)
     run, x, _ = runs("mse")
@@ -257,7 +257,7 @@ def test_floats_that_differ_here_are_one_line_and_no_pixels(name, runs, tmp_path
 def test_a_file_that_is_not_decoded_to_the_same_gets_no_name(runs, tmp_path, monkeypatch):
     run, x, _ = runs("mse")
     path = str(tmp_path / "x.vqz")
-    monkeypatch.setattr(work, "decode", lambda *given: np.zeros_like(x))
+    monkeypatch.setattr(chunk_workers, "decode", lambda *given: np.zeros_like(x))
     with pytest.raises(VQError, match="decoded to other pixels"):
         codec.compress(run, x, path)
     assert os.listdir(str(tmp_path)) == []

@@ -22,8 +22,8 @@ from vq_estimator.inference.codec import images as images_lib
 from vq_estimator.inference.codec import recordings, tiles
 from vq_estimator.inference.codec import run as run_lib
 from vq_estimator.inference.codec.network import Network
-from vq_estimator.inference.session import restored
-from vq_estimator.inference.speech import SpeechModel
+from vq_estimator.inference.session import session_scope
+from vq_estimator.inference.speech_model import SpeechModel
 
 LENGTHS = (7, 64, 30, 1, 65, 8, 150)  # a code is of 8 samples
 SPEAKERS = (2, 0, 1, 2, 0, 2, 1)
@@ -98,7 +98,7 @@ def prior_of(run):
     if run.prior is None:
         yield None
         return
-    with restored(run.config, run.checkpoint.path, build, run.prior) as (session, (z, of, log_p)):
+    with session_scope(run.config, run.checkpoint.path, build, run.prior) as (session, (z, of, log_p)):
         yield lambda codes, labels: session.run(log_p, {z: codes[np.newaxis, np.newaxis], of: labels})
 
 
@@ -264,7 +264,7 @@ def test_an_index_that_lies(whole, runs, tmp_path, monkeypatch):
         content = packed(version, header, zlib.compress(json.dumps(changed).encode()), entries, rest)
         with pytest.raises(VQError, match=message):
             codec.decompress(run, hostile.write(tmp_path / "x.vqz", content))
-    monkeypatch.setattr(run_lib, "MOST_FLOATS", 100)
+    monkeypatch.setattr(run_lib, "MAX_FLOATS", 100)
     with pytest.raises(VQError, match="has 3 recordings in a chunk, expected at most 1 so long ones"):
         codec.decompress(run, hostile.write(tmp_path / "x.vqz", whole))
 

@@ -9,7 +9,7 @@ import tensorflow.compat.v1 as tf
 from vq_estimator.data import codes as codes_lib
 from vq_estimator.data.codes import Codes
 from vq_estimator.inference import extraction
-from vq_estimator.inference.session import features_of, restored
+from vq_estimator.inference.session import features_of, session_scope
 from vq_estimator.training import run_folder
 
 
@@ -59,7 +59,7 @@ def test_extraction_equals_a_plain_pass_and_happens_once(small_run, digits, tmp_
         features = features_of(config, digits, "test", 500)
         return model.encode(features["image"]), features["label"]
 
-    with restored(config, checkpoint.path, build) as (session, tensors):
+    with session_scope(config, checkpoint.path, build) as (session, tensors):
         codes, labels = session.run(tensors)
     np.testing.assert_array_equal(found["test"].codes, codes)
     np.testing.assert_array_equal(found["test"].labels, labels)

@@ -9,8 +9,8 @@ from conftest import needs_bfloat16, slow
 
 from vq_estimator import config as c
 from vq_estimator.models.vqvae import VQVAE
-from vq_estimator.nn.decoders import SEEDS_A_PIXEL
-from vq_estimator.nn.prior import noise_seed
+from vq_estimator.nn.code_prior import noise_seed
+from vq_estimator.nn.decoders import SEEDS_PER_PIXEL
 
 S = 8
 LIKELIHOODS = {
@@ -73,7 +73,7 @@ def test_a_draw_is_what_the_full_pass_would_draw_at_every_pixel(likelihood):
     for place in range(S * S):
         i, j = divmod(place, S)
         pixel = model.decoder._given(parameters[:, i : i + 1, j : j + 1])
-        again.append(pixel.sample(tf.constant([11, place * SEEDS_A_PIXEL], tf.int64))[:, 0, 0])
+        again.append(pixel.sample(tf.constant([11, place * SEEDS_PER_PIXEL], tf.int64))[:, 0, 0])
     drawn, again = run([drawn, tf.stack(again, 1)])
     different = (drawn.reshape(3, S * S, 3) != again).mean()
     assert different < 0.01  # a sum in another order may round a level to its neighbour
@@ -154,5 +154,5 @@ def test_no_code_is_drawn_with_the_noise_of_a_pixel():
     code_seeds = tf.stack([noise_seed(7, place) for place in tf.unstack(places)])
     with tf.Session() as session:
         code_seeds = session.run(code_seeds)
-    assert (code_seeds[:, 0] == 7).all() and (code_seeds[:, 1] < 0).all()  # pixels: place * SEEDS_A_PIXEL >= 0
+    assert (code_seeds[:, 0] == 7).all() and (code_seeds[:, 1] < 0).all()  # pixels: place * SEEDS_PER_PIXEL >= 0
     assert len(set(code_seeds[:, 1])) == 3

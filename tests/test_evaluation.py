@@ -16,7 +16,7 @@ from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError
 from vq_estimator.inference import calibration, evaluation, export, extraction
 from vq_estimator.inference import session as session_lib
-from vq_estimator.inference.session import restored
+from vq_estimator.inference.session import session_scope
 from vq_estimator.training import run_folder, trainer
 
 KEYS = {
@@ -57,7 +57,7 @@ def outputs(small_run, digits):
         out = model(images)
         return images, out.likelihood.mean(), out.quantized.codes
 
-    with restored(config, run_folder.find_checkpoint(model_dir).path, build) as (session, tensors):
+    with session_scope(config, run_folder.find_checkpoint(model_dir).path, build) as (session, tensors):
         return session.run(tensors)
 
 
@@ -187,7 +187,7 @@ def test_a_checkpoint_that_does_not_fit_is_one_line(small_run, settings, message
     config, model_dir = small_run
     other = dataclasses.replace(config, model=make_config("mnist", D=16, **settings).model)
     with pytest.raises(VQError, match="does not fit config.json: " + message):
-        with restored(other, run_folder.find_checkpoint(model_dir).path, lambda m: m(tf.zeros([1, 24, 24, 1]))):
+        with session_scope(other, run_folder.find_checkpoint(model_dir).path, lambda m: m(tf.zeros([1, 24, 24, 1]))):
             pass
 
 
@@ -343,7 +343,7 @@ def test_an_autoregressive_run_has_the_same_keys_no_reconstruction_and_a_seeded_
         codes = model.encode(images)
         return images, model.decode(codes, 0), model.likelihood(codes, images).log_prob(images)
 
-    with restored(config, checkpoint.path, build) as (session, tensors):
+    with session_scope(config, checkpoint.path, build) as (session, tensors):
         images, drawn, log_p = session.run(tensors)
     mse = np.square((drawn.astype(np.float64) - images) / 255).mean()
     assert result["mse"] == pytest.approx(mse, rel=1e-4)

@@ -14,7 +14,7 @@ from vq_estimator import config as c
 from vq_estimator import drawing
 from vq_estimator.inference import exploration as explore
 from vq_estimator.inference.calibration import calibrate
-from vq_estimator.inference.session import features_of, restored
+from vq_estimator.inference.session import features_of, session_scope
 from vq_estimator.nn import quantizers
 from vq_estimator.training import run_folder, trainer
 
@@ -111,7 +111,7 @@ def test_encode_and_decode_equal_the_model(run, digits):
         codes = model.encode(images)
         return images, codes, model.decode(codes)
 
-    with restored(config, checkpoint.path, build) as (session, tensors):
+    with session_scope(config, checkpoint.path, build) as (session, tensors):
         images, codes, decoded = session.run(tensors)
     np.testing.assert_array_equal(found.images, images)
     np.testing.assert_array_equal(found.codes, codes)

@@ -14,8 +14,8 @@ from conftest import needs_bfloat16, small_config
 from vq_estimator.data import pipeline
 from vq_estimator.errors import VQError
 from vq_estimator.inference import evaluation, export
-from vq_estimator.inference.loaded import Model
-from vq_estimator.inference.session import features_of, restored
+from vq_estimator.inference.image_model import ImageModel
+from vq_estimator.inference.session import features_of, session_scope
 from vq_estimator.training import run_folder, trainer
 
 TF1_PYTHON = os.environ.get("VQ_TF1_PYTHON")
@@ -40,7 +40,7 @@ def expected(small_run, digits):
         out = model(images)
         return images, out.quantized.codes, model.decode_vectors(out.quantized.z_q)
 
-    with restored(config, run_folder.find_checkpoint(model_dir).path, build) as (session, tensors):
+    with session_scope(config, run_folder.find_checkpoint(model_dir).path, build) as (session, tensors):
         return session.run(tensors)
 
 
@@ -77,7 +77,7 @@ def test_all_10000_test_images_of_mnist(small_run, exported, full_data):
         return images, out.quantized.codes, model.decode_vectors(out.quantized.z_q)
 
     seen = 0
-    with restored(config, run_folder.find_checkpoint(model_dir).path, build) as (session, tensors):
+    with session_scope(config, run_folder.find_checkpoint(model_dir).path, build) as (session, tensors):
         with tf.Graph().as_default(), tf.Session() as served:
             signatures = tf.saved_model.load(served, ["serve"], exported).signature_def
             encode, reconstruct = signatures["encode"], signatures["reconstruct"]
@@ -104,7 +104,7 @@ def test_a_run_in_bfloat16_from_training_to_savedmodel(digits, tmp_path, decoder
     assert found["global_step"] == 30 and 0 < found["bits_per_dim"]["total_uniform"] < 8
     images = np.random.RandomState(0).randint(0, 256, (5, 8, 8, 1)).astype(np.uint8)
     folder = export.export(config, checkpoint, str(tmp_path / "export" / "1"))
-    with Model(model_dir) as model, tf.Session(graph=tf.Graph()) as session:
+    with ImageModel(model_dir) as model, tf.Session(graph=tf.Graph()) as session:
         signatures = tf.saved_model.load(session, ["serve"], folder).signature_def
         encode, decode = signatures["encode"], signatures["decode"]
         codes = session.run(encode.outputs["codes"].name, {encode.inputs["images"].name: images})
@@ -123,7 +123,7 @@ def test_grey_images_are_refused_by_a_model_of_two_levels(digits, tmp_path):
     images = 255 * np.random.RandomState(0).randint(0, 2, (3, 24, 24, 1)).astype(np.uint8)
     grey = images.copy()
     grey[1, 2, 3] = 128
-    with Model(model_dir) as model, tf.Session(graph=tf.Graph()) as session:
+    with ImageModel(model_dir) as model, tf.Session(graph=tf.Graph()) as session:
         encode = tf.saved_model.load(session, ["serve"], folder).signature_def["encode"]
         codes = session.run(encode.outputs["codes"].name, {encode.inputs["images"].name: images})
         np.testing.assert_array_equal(codes, model.encode(images))
@@ -290,7 +290,7 @@ def expected_draws(autoregressive_run, digits):
         codes = model.encode(images)
         return images, codes, model.decode(codes)
 
-    with restored(config, run_folder.find_checkpoint(model_dir).path, build) as (session, tensors):
+    with session_scope(config, run_folder.find_checkpoint(model_dir).path, build) as (session, tensors):
         return session.run(tensors)
 
 

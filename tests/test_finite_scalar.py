@@ -45,7 +45,7 @@ def test_equals_the_numpy_oracle(levels, L):
     out = quantizer(tf.constant(z_e), training=False)
     with tf.Session() as session:
         codes, z_q, again, commitment, moving = session.run(
-            [out.codes, out.z_q, quantizer.lookup(out.codes), out.commitment, out.codebook]
+            [out.codes, out.z_q, quantizer.lookup(out.codes), out.commitment_loss, out.codebook_loss]
         )
     want_codes, want = oracle(z_e, levels)
     assert codes.dtype == np.int32 and not tf.global_variables()

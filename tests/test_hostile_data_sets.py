@@ -197,7 +197,7 @@ def test_an_endless_download_is_broken_off(tmp_path, monkeypatch):
         def log_message(self, *args):
             pass
 
-    monkeypatch.setattr(downloads, "MOST_DOWNLOAD", 1 << 20)
+    monkeypatch.setattr(downloads, "MAX_DOWNLOAD", 1 << 20)
     with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         with pytest.raises(OSError, match="sends more than 1048576 bytes"):

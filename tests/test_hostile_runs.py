@@ -19,10 +19,10 @@ from test_tf_vqvae import write as write_theirs
 from vq_estimator import config as config_lib
 from vq_estimator import pretrained
 from vq_estimator.errors import VQError
-from vq_estimator.inference import calibration, coding, comparison, tf_vqvae
-from vq_estimator.inference.loaded import Model
+from vq_estimator.inference import calibration, code_files, comparison, tf_vqvae
+from vq_estimator.inference.image_model import ImageModel
 from vq_estimator.training import run_folder
-from vq_estimator.training.stored import Stored
+from vq_estimator.training.checkpoint_reader import CheckpointReader
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("quiet")
 @pytest.fixture
 def run(tmp_path):
     """A run of one's own, with a prior, a calibration and evaluations."""
-    pretrained.place("mnist", str(tmp_path / "run"))
+    pretrained.copy_to_run_dir("mnist", str(tmp_path / "run"))
     shutil.copytree(os.path.join(pretrained.folder("mnist"), "eval"), str(tmp_path / "run" / "eval"))
     return tmp_path / "run"
 
@@ -64,11 +64,11 @@ def test_a_damaged_config_is_a_config_or_refused(config):
 def test_a_model_of_a_damaged_config_is_the_same_or_refused(run):
     whole = load(run / "config.json")
     images = np.random.RandomState(0).randint(0, 256, [2, 24, 24, 1]).astype(np.uint8)
-    with Model(str(run)) as model:
+    with ImageModel(str(run)) as model:
         want = model.encode(images)
 
     def encode():
-        with Model(str(run)) as model:
+        with ImageModel(str(run)) as model:
             return model.encode(images)
 
     @fewer(3)
@@ -259,7 +259,7 @@ def test_a_damaged_checkpoint_has_the_same_tensors_or_is_refused(run):
     whole = contents(path)
 
     def tensors():
-        stored = Stored(path)
+        stored = CheckpointReader(path)
         kinds = {name: tf.int64 if name == "global_step" else tf.float32 for name in stored.shapes}
         return {name: stored.value(name, kind) for name, kind in kinds.items()}
 
@@ -283,7 +283,7 @@ def test_a_model_of_a_damaged_checkpoint_is_the_same_or_refused(run):
     images = np.random.RandomState(0).randint(0, 256, [2, 24, 24, 1]).astype(np.uint8)
 
     def encode():
-        with Model(str(run)) as model:
+        with ImageModel(str(run)) as model:
             return model.encode(images)
 
     want = encode()
@@ -325,7 +325,7 @@ def test_a_tensor_of_another_kind_is_refused(tmp_path):
         tf.train.Saver().save(session, path)
     for name in "ab":
         with pytest.raises(VQError, match=f"checkpoint: {name} of .* is (string|complex128), expected float32"):
-            Stored(path).value(name, tf.float32)
+            CheckpointReader(path).value(name, tf.float32)
     with pytest.raises(VQError, match="no global_step"):
         run_folder.read_checkpoint(path)
 
@@ -351,7 +351,7 @@ def test_damaged_codes_are_decoded_or_refused(model, tmp_path):
     }
 
     def decode(path):
-        return coding.decode(model, coding.load(model, path), str(tmp_path / "out" / "images"))
+        return code_files.decode(model, code_files.load(model, path), str(tmp_path / "out" / "images"))
 
     @fewer(2)
     @given(st.data())
@@ -388,16 +388,16 @@ def test_damaged_codes_are_decoded_or_refused(model, tmp_path):
 def test_hostile_names_of_images_are_refused(model, tmp_path, files, origin):
     content = npz(codes=good_codes(), files=np.array(files), origin=np.array(origin))
     path = write(tmp_path / "codes.npz", content)
-    bad, _ = refused(lambda: coding.decode(model, coding.load(model, path), str(tmp_path / "out")))
+    bad, _ = refused(lambda: code_files.decode(model, code_files.load(model, path), str(tmp_path / "out")))
     assert bad and list(everything_below(tmp_path)) == ["codes.npz"]
 
 
 def test_images_of_one_name_and_two_kinds_are_both_decoded(model, tmp_path):
     path = write(tmp_path / "codes.npz", npz(codes=good_codes(3), files=np.array(["a/x.png", "a/x.jpg", "/b.png"])))
     with pytest.raises(VQError, match="'/b.png', expected paths below a folder"):
-        coding.load(model, path)
+        code_files.load(model, path)
     write(path, npz(codes=good_codes(3), files=np.array(["a/x.png", "a/x.jpg", "b.png"])))
-    assert coding.decode(model, coding.load(model, path), str(tmp_path / "out")) == 3
+    assert code_files.decode(model, code_files.load(model, path), str(tmp_path / "out")) == 3
     assert sorted(everything_below(tmp_path / "out")) == ["a/x.jpg.png", "a/x.png.png", "b.png"]
 
 

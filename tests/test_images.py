@@ -340,7 +340,7 @@ def test_any_reader_of_tfrecord_files_reads_the_cache(source):
 
 
 def test_what_is_too_much_for_memory_stays_in_the_file(animals, cache, monkeypatch):
-    monkeypatch.setattr(images, "MOST_IN_MEMORY", 100)
+    monkeypatch.setattr(images, "MAX_IN_MEMORY", 100)
     assert not images.locate(str(animals), cache, WANT).in_memory
     assert images.locate(str(animals), cache, WANT, "memory").in_memory
 

@@ -45,7 +45,7 @@ WITHOUT_DATA = ("compare", "convert_speech", "decode", "decompress", "export", "
 def test_help_groups_the_flags_and_shows_defaults(environment, name):
     done = run(environment, name, "--help")
     assert done.returncode == 0 and done.stderr == ""
-    assert f"python launch/{name}.py" in done.stdout
+    assert "vq-" + name.replace("_", "-") + " " in done.stdout
     assert ("\n  Data\n" in done.stdout) == (name not in WITHOUT_DATA)
     assert re.search(r"\n    --[a-z_]+=[A-Z]+\n", done.stdout) and "[default:" in done.stdout
 

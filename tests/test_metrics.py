@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.models.objectives import Terms
+from vq_estimator.models.objectives import LossTerms
 from vq_estimator.training import metrics
 
 
@@ -10,7 +10,7 @@ def test_metrics_are_means_over_examples_of_a_ragged_stream():
     values = np.random.RandomState(0).rand(25).astype(np.float32)
     codes = np.random.RandomState(1).randint(0, 3, (25, 2, 2, 1)).astype(np.int32)
     x, z = tf.placeholder(tf.float32, [None]), tf.placeholder(tf.int32, [None, 2, 2, 1])
-    ops = metrics.vqvae(Terms(x, x, x, x, x), {"mse": x}, z, K=5)
+    ops = metrics.vqvae(LossTerms(x, x, x, x, x), {"mse": x}, z, K=5)
     with tf.Session() as session:
         session.run(tf.local_variables_initializer())
         for part in (slice(0, 10), slice(10, 20), slice(20, 25)):  # a mean of batch means would be wrong

@@ -24,7 +24,7 @@ PARAMETERS = {
 }
 ALLOWED = {"vq_estimator", "numpy", "matplotlib", "ipywidgets", "dataclasses", "logging", "os", "sys"}
 ALLOWED |= {"IPython", "PIL", "tempfile"}  # of speech: players, and pictures that are drawn to files
-MOST_BYTES = 600 * 1000
+MAX_BYTES = 600 * 1000
 OF_A_MACHINE = re.compile(r"(?<![\w.])/(?:home|root|work|tmp|usr|var|opt|Users)/|warning|traceback", re.IGNORECASE)
 
 
@@ -60,7 +60,7 @@ def test_committed_with_their_outputs_and_small(name):
     if name == "speech" and "fsdd" not in pretrained.names():
         pytest.skip("the package has no model fsdd to fill its outputs")
     notebook = load(name)
-    assert os.path.getsize(path_of(name)) < MOST_BYTES
+    assert os.path.getsize(path_of(name)) < MAX_BYTES
     assert notebook["metadata"]["kernelspec"]["name"] == "python3"
     cells = code_cells(notebook)
     assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))

@@ -9,8 +9,8 @@ from PIL import Image
 
 from vq_estimator.data.outputs import ARRAY, CODES, COMPRESSED, FOLDER, PICTURE, SOUND, output_kind
 from vq_estimator.errors import VQError
-from vq_estimator.inference import codec, coding
-from vq_estimator.inference.loaded import Model
+from vq_estimator.inference import code_files, codec
+from vq_estimator.inference.image_model import ImageModel
 
 ALL = (PICTURE, ARRAY, SOUND, CODES, COMPRESSED, FOLDER)
 
@@ -44,11 +44,11 @@ def test_files_are_written_under_names_in_capitals_and_nothing_else(tmp_path):
     run, images = codec_runs.write_run(tmp_path / "run"), codec_runs.images(1, 8, 1)
     out, packed = tmp_path / "out", str(tmp_path / "a.VQZ")
     codec.compress(run, images, packed)
-    with Model(run) as model:
-        codes = coding.CodesFile(model.encode(images), None)
+    with ImageModel(run) as model:
+        codes = code_files.CodesFile(model.encode(images), None)
         want = model.decode(codes.codes)
         for name, write in (
-            ("decoded", lambda path: coding.decode(model, codes, path)),
+            ("decoded", lambda path: code_files.decode(model, codes, path)),
             ("unpacked", lambda path: codec.decompress(run, packed, path)),
         ):
             for suffix in (".PNG", ".Npy"):

@@ -16,10 +16,10 @@ from vq_estimator import pretrained
 from vq_estimator.data import arrays, audio, pipeline
 from vq_estimator.errors import VQError
 from vq_estimator.inference import evaluation, sampling, stripping
-from vq_estimator.inference import prior as prior_lib
-from vq_estimator.inference.loaded import Model
+from vq_estimator.inference import trained_prior as prior_lib
+from vq_estimator.inference.image_model import ImageModel
 from vq_estimator.training import run_folder
-from vq_estimator.training.stored import Stored
+from vq_estimator.training.checkpoint_reader import CheckpointReader
 from vq_estimator_launch import common
 
 NAMES = pretrained.names()
@@ -90,8 +90,8 @@ def test_what_each_computes_stays(name):
 
 def test_a_loaded_model_samples_what_the_command_does_and_builds_its_graph_once(monkeypatch):
     built = []
-    real = sampling.opened
-    monkeypatch.setattr(sampling, "opened", lambda *given: built.append(None) or real(*given))
+    real = sampling.open_session
+    monkeypatch.setattr(sampling, "open_session", lambda *given: built.append(None) or real(*given))
     with pretrained.load("mnist") as model:
         first, other, again = (model.sample(10, seed=1, temperature=heat) for heat in (1.0, 0.5, 1.0))
         assert len(built) == 1
@@ -106,8 +106,8 @@ def test_a_loaded_model_samples_what_the_command_does_and_builds_its_graph_once(
 
 def test_a_loaded_model_prices_codes_by_one_graph(monkeypatch):
     built = []
-    real = prior_lib.opened
-    monkeypatch.setattr(prior_lib, "opened", lambda *given: built.append(None) or real(*given))
+    real = prior_lib.open_session
+    monkeypatch.setattr(prior_lib, "open_session", lambda *given: built.append(None) or real(*given))
     with pretrained.load("mnist") as model:
         codes = np.random.RandomState(0).randint(0, 5, (102,) + model.config.model.grid)
         all_of_them, few = (model.bits_per_dim(np.zeros([n, 24, 24, 1], np.uint8), codes[:n]) for n in (102, 2))
@@ -152,7 +152,7 @@ def test_a_model_gives_what_its_run_gives(small_run, digits):
     result = evaluation.evaluate(config, checkpoint, digits, model_dir, "test")
     with np.load(os.path.join(model_dir, "eval", "test.npz")) as f:
         codes, distortion = f["codes"], f["distortion"]
-    with Model(model_dir) as model:
+    with ImageModel(model_dir) as model:
         images = next(iter_images(digits, config, 500))
         np.testing.assert_array_equal(model.encode(images), codes)
         bits = model.bits_per_dim(images)
@@ -190,7 +190,7 @@ def test_no_training_goes_on_from_weights_alone(digits, tmp_path):
 def test_prepare_resizes_as_the_data_was(digits, small_run):
     config, model_dir = small_run
     raw = next(iter_images(digits, with_size(config, 28), 500))
-    with Model(model_dir) as model:
+    with ImageModel(model_dir) as model:
         np.testing.assert_array_equal(model.prepare(raw), next(iter_images(digits, config, 500)))
 
 
@@ -202,7 +202,7 @@ def with_size(config, size):
 
 
 def test_wrong_input_is_one_line(small_run):
-    with Model(small_run[1]) as model:
+    with ImageModel(small_run[1]) as model:
         for images, hint in (
             (np.zeros([1, 28, 28, 1], np.uint8), "; prepare"),
             (np.zeros([1, 24, 24, 1]), ", levels 0 to 255: multiply floats of 0 to 1 by 255"),
@@ -224,17 +224,17 @@ def test_wrong_input_is_one_line(small_run):
 
 def test_placed_it_is_a_run_folder(tmp_path):
     target = str(tmp_path / "run")
-    pretrained.place("mnist", target)
+    pretrained.copy_to_run_dir("mnist", target)
     first = sorted(os.listdir(target))
     assert "eval" not in first and "config.json" in first and "prior" in first
-    pretrained.place("mnist", target)  # again is nothing new
+    pretrained.copy_to_run_dir("mnist", target)  # again is nothing new
     assert sorted(os.listdir(target)) == first
     assert prior_lib.find(target, run_folder.find_checkpoint(target)) is not None
     other = tmp_path / "other"
     other.mkdir()
     (other / "mine").write_text("x")
     with pytest.raises(VQError, match="not empty and not the provided model 'mnist'"):
-        pretrained.place("mnist", str(other))
+        pretrained.copy_to_run_dir("mnist", str(other))
     assert os.listdir(str(other)) == ["mine"]
 
 
@@ -244,13 +244,13 @@ def test_stripped_it_gives_the_same(autoregressive_run, digits, tmp_path, half):
     checkpoint = run_folder.find_checkpoint(model_dir)
     target = stripping.strip(config, checkpoint, str(tmp_path / "small"), half=half)
     assert size(target) < size(model_dir) / 4
-    whole, small = (Stored(c.path) for c in (checkpoint, run_folder.find_checkpoint(target)))
+    whole, small = (CheckpointReader(c.path) for c in (checkpoint, run_folder.find_checkpoint(target)))
     for name in ("quantizer/codebook", "quantizer/ema_count", "quantizer/ema_sum"):  # the last follows from the others
         a, b = (stored.fitting(name, whole.shapes[name], np.float32) for stored in (whole, small))
         np.testing.assert_allclose(a, b, rtol=1e-3 if half else 1e-5, atol=1e-7)
     assert "quantizer/ema_sum" not in dict(tf.train.list_variables(run_folder.find_checkpoint(target).path))
     images = next(iter_images(digits, config, 50))
-    with Model(model_dir) as whole, Model(target) as small:
+    with ImageModel(model_dir) as whole, ImageModel(target) as small:
         a, b = whole.encode(images), small.encode(images)
         if half:
             assert (a == b).mean() > 0.98
@@ -263,7 +263,7 @@ def test_stripped_it_gives_the_same(autoregressive_run, digits, tmp_path, half):
 
 def test_a_stripped_prior_is_of_the_stripped_codes(tmp_path):
     placed = str(tmp_path / "run")
-    pretrained.place("mnist", placed)
+    pretrained.copy_to_run_dir("mnist", placed)
     config, checkpoint = run_folder.load_config(placed), run_folder.find_checkpoint(placed)
     prior = prior_lib.find(placed, checkpoint)
     target = stripping.strip(config, checkpoint, str(tmp_path / "again"), prior)

@@ -15,8 +15,8 @@ from test_export import LOAD_TF1, TF1_PYTHON, in_a_process
 from vq_estimator import config as c
 from vq_estimator.errors import VQError
 from vq_estimator.inference import evaluation, export, extraction, sampling
-from vq_estimator.inference import prior as prior_lib
-from vq_estimator.inference.session import TrainedPrior, restored
+from vq_estimator.inference import trained_prior as prior_lib
+from vq_estimator.inference.session import TrainedPrior, session_scope
 from vq_estimator.training import loop, prior_trainer, run_folder, trainer
 
 
@@ -75,7 +75,7 @@ def test_it_learns_and_evaluate_counts_its_bits(trained, digits):
         labels = tf.constant(codes["test"].labels) if prior.config.codes.classes else None
         return tf.reduce_sum(code_prior.log_prob(z, labels), [1, 2, 3])
 
-    with restored(config, checkpoint.path, build, prior) as (session, tensors):
+    with session_scope(config, checkpoint.path, build, prior) as (session, tensors):
         plain = -session.run(tensors)
     if prior.config.codes.classes:
         assert figures["bits_per_image_given_class"] == pytest.approx(plain.mean() / math.log(2), rel=1e-5)
@@ -112,7 +112,7 @@ def test_samples_repeat_and_do_not_depend_on_their_number(trained):
     def build(model):
         return model.decode(tf.constant(few.codes))
 
-    with restored(config, checkpoint.path, build) as (session, tensors):
+    with session_scope(config, checkpoint.path, build) as (session, tensors):
         np.testing.assert_array_equal(session.run(tensors), few.images)
     assert sampling.picture(a).ndim == 3
 
@@ -140,7 +140,7 @@ def test_large_grids_are_evaluated_fewer_at_once(trained, monkeypatch):
     some = codes["test"]._replace(codes=codes["test"].codes[:20], labels=codes["test"].labels[:20])
     checkpoint = run_folder.find_checkpoint(model_dir)
     whole = prior_lib.cost(config, checkpoint, prior, some)
-    monkeypatch.setattr(prior_trainer, "MOST_LOGITS", 1)
+    monkeypatch.setattr(prior_trainer, "MAX_LOGITS", 1)
     np.testing.assert_allclose(prior_lib.cost(config, checkpoint, prior, some).nats, whole.nats, rtol=1e-5)
 
 
@@ -280,7 +280,7 @@ def test_a_saved_model_with_a_prior_loads_in_a_tensorflow_1_15_process(trained, 
         codes = model.encode(images)
         return images, codes, model.decode(codes)
 
-    with restored(config, checkpoint.path, build) as (session, tensors):
+    with session_scope(config, checkpoint.path, build) as (session, tensors):
         expected = session.run(tensors)
     number = "labels" if prior.config.codes.classes else "num"
     value = "np.arange(5, dtype=np.int32)" if prior.config.codes.classes else "5"

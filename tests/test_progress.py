@@ -11,7 +11,7 @@ import pytest
 import tqdm
 
 from vq_estimator.inference import codec
-from vq_estimator.inference.codec import work
+from vq_estimator.inference.codec import chunk_workers
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CASES = {
@@ -46,7 +46,7 @@ def test_the_bar_moves_within_a_chunk_up_to_its_end(case, tmp_path, monkeypatch)
             self.seen.append(self.n + n)
             return super().update(n)
 
-    monkeypatch.setattr(work, "tqdm", Bar)
+    monkeypatch.setattr(chunk_workers, "tqdm", Bar)
     path = str(tmp_path / "a.vqz")
     for verify in (False, True):
         codec.compress(run, examples, path, verify=verify, workers=1)
@@ -61,7 +61,7 @@ def test_the_bar_moves_within_a_chunk_up_to_its_end(case, tmp_path, monkeypatch)
 
 def test_damaged_chunks_reach_the_end_of_the_bar_too():
     moved = []
-    part = work.ChunkProgress(moved.append, 10, 100)
+    part = chunk_workers.ChunkProgress(moved.append, 10, 100)
     part(30)
     part.finish()
     part.finish()
@@ -88,10 +88,10 @@ CODE = """
 import sys
 import numpy as np, codec_runs
 from vq_estimator.inference import codec
-from vq_estimator.inference.loaded import Model
-from vq_estimator.inference.speech import SpeechModel
+from vq_estimator.inference.image_model import ImageModel
+from vq_estimator.inference.speech_model import SpeechModel
 images = codec_runs.images(150, 8, 1)
-with Model(sys.argv[1]) as model:
+with ImageModel(sys.argv[1]) as model:
     model.bits_per_dim(images)
 with SpeechModel(sys.argv[2]) as model:
     model.convert(codec_runs.sounds([40])[0], 1, draws=2)

@@ -42,7 +42,7 @@ def tiles(model_dir, embedding):
     with Image.open(os.path.join(model_dir, embedding.sprite.image_path)) as picture:
         pixels = np.asarray(picture)
     rows, columns = pixels.shape[0] // side, pixels.shape[1] // side
-    assert pixels.shape == (rows * side, columns * side) and max(pixels.shape) <= projector.MOST_PIXELS
+    assert pixels.shape == (rows * side, columns * side) and max(pixels.shape) <= projector.MAX_PIXELS
     return pixels.reshape(rows, side, columns, side).swapaxes(1, 2).reshape(-1, side, side, 1)
 
 
@@ -115,8 +115,8 @@ def test_many_entries_are_thinned_out_and_have_no_images(small_run, digits, tmp_
     calibration, model_dir = calibrate(config, checkpoint, digits, trained_dir), str(tmp_path)
     projector.write(config, checkpoint, calibration, model_dir)
     assert os.path.isfile(str(tmp_path / "projector" / "sprite.png"))
-    monkeypatch.setattr(projector, "MOST_ENTRIES", 5)
-    monkeypatch.setattr(projector, "MOST_IMAGES", 4)
+    monkeypatch.setattr(projector, "MAX_ENTRIES", 5)
+    monkeypatch.setattr(projector, "MAX_IMAGES", 4)
     projector.write(config, checkpoint, calibration, model_dir)
     embedding, vectors, metadata = shown(model_dir)
     assert [int(known["entry"]) for known in metadata] == [0, 2, 4, 5, 7]

@@ -47,7 +47,7 @@ def test_shapes_and_types(config):
             config.D,
         ]
         assert quantizer.lookup(out.codes).shape.as_list() == out.z_q.shape.as_list()
-        assert out.commitment.shape.as_list() == out.codebook.shape.as_list() == [None]
+        assert out.commitment_loss.shape.as_list() == out.codebook_loss.shape.as_list() == [None]
 
 
 @every
@@ -100,7 +100,7 @@ def test_nothing_changes_unless_update_is_run(config):
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
         before = session.run(tf.global_variables())
-        session.run([out.codes, out.z_q, out.commitment, out.codebook])
+        session.run([out.codes, out.z_q, out.commitment_loss, out.codebook_loss])
         for a, b in zip(before, session.run(tf.global_variables())):
             np.testing.assert_array_equal(a, b)
         session.run(update)

@@ -35,7 +35,7 @@ def test_equals_the_numpy_oracle(codebook, book):
     with tf.Session() as session:
         with_codebook(session, quantizer, book)
         codes, z_q, commitment, moving, again = session.run(
-            [out.codes, out.z_q, out.commitment, out.codebook, looked_up]
+            [out.codes, out.z_q, out.commitment_loss, out.codebook_loss, looked_up]
         )
     want_codes, residuals, want = residual_oracle(z_e, book)
     assert codes.dtype == np.int32 and codes.shape == (B, H, W, L) and z_q.shape == (B, H, W, 1, D)
@@ -64,12 +64,12 @@ def test_each_term_reaches_what_it_should_and_by_how_much(book):
     z_e = tf.constant(value)
     out = quantizer(z_e, training=True, step=tf.constant(0, tf.int64))
     codebook = quantizer.codebook
-    assert tf.gradients(out.commitment, codebook) == [None] and tf.gradients(out.codebook, z_e) == [None]
+    assert tf.gradients(out.commitment_loss, codebook) == [None] and tf.gradients(out.codebook_loss, z_e) == [None]
     assert tf.gradients(out.z_q, codebook) == [None]
     weight = tf.constant(np.random.RandomState(3).randn(B, H, W, 1, D).astype(np.float32))
     wanted = [
-        tf.gradients(out.commitment, z_e)[0],
-        tf.convert_to_tensor(tf.gradients(out.codebook, codebook)[0]),
+        tf.gradients(out.commitment_loss, z_e)[0],
+        tf.convert_to_tensor(tf.gradients(out.codebook_loss, codebook)[0]),
         tf.gradients(tf.reduce_sum(out.z_q * weight), z_e)[0],
     ]
     with tf.Session() as session:
@@ -90,5 +90,5 @@ def test_an_ema_codebook_gets_no_gradient():
     z_e = tf.constant(latents(1, D))
     out = quantizer(z_e, training=True, step=tf.constant(0, tf.int64))
     assert not tf.trainable_variables()
-    assert tf.gradients(out.codebook + out.commitment, quantizer.codebook) == [None]
-    assert tf.gradients(out.codebook, z_e) == [None]
+    assert tf.gradients(out.codebook_loss + out.commitment_loss, quantizer.codebook) == [None]
+    assert tf.gradients(out.codebook_loss, z_e) == [None]

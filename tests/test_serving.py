@@ -14,7 +14,7 @@ from codec_runs import write_run
 from tensorflow import estimator as tf_estimator
 
 from vq_estimator.inference import export
-from vq_estimator.inference import prior as prior_lib
+from vq_estimator.inference import trained_prior as prior_lib
 from vq_estimator.training import run_folder
 
 PAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "docs", "serving.md")

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from vq_estimator.inference.session import interruptible, leave
+from vq_estimator.inference.session import close_session, interruptible
 
 
 def test_interruptible_returns_and_raises():
@@ -34,18 +34,18 @@ def test_interruptible_hears_ctrl_c_and_what_is_left_then_is_not_waited_for():
         timer.start()
         with pytest.raises(KeyboardInterrupt):
             interruptible(stop.wait, 60)
-        leave(session)
+        close_session(session)
         assert not session.closed and time.time() - begin < 30
     finally:
         stop.set()
         signal.signal(signal.SIGINT, before)
     time.sleep(0.5)  # the thread ends
     again = Slow()
-    leave(again)
+    close_session(again)
     assert again.closed
 
 
 def test_a_session_is_closed_before_the_process_ends():
     session = Slow()
-    leave(session)
+    close_session(session)
     assert session.closed

@@ -69,7 +69,7 @@ def test_training_sees_the_same_batches(digits, folders, cache):
 def test_more_files_than_may_be_open(digits, folders, monkeypatch):
     from vq_estimator.data import records
 
-    monkeypatch.setattr(records, "MOST_OPEN", 2)
+    monkeypatch.setattr(records, "MAX_OPEN", 2)
     test_training_sees_the_same_batches(digits, folders, "tfrecord")
 
 

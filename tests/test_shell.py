@@ -17,7 +17,7 @@ from test_flags import everything_below
 
 from vq_estimator.data.files import split_paths
 from vq_estimator.training import run_folder
-from vq_estimator.training.stored import Stored
+from vq_estimator.training.checkpoint_reader import CheckpointReader
 
 PATHS = """
 import json, runpy, sys
@@ -266,7 +266,7 @@ def test_a_stored_checkpoint_by_a_path_that_is_a_pattern(small_run, tmp_path):
     shutil.copytree(small_run[1], folder)
     found = run_folder.find_checkpoint(folder)
     reader = tf.train.load_checkpoint(run_folder.find_checkpoint(small_run[1]).path)
-    stored = Stored(found.path)
+    stored = CheckpointReader(found.path)
     assert found.step == 60 and set(stored.shapes) >= set(reader.get_variable_to_shape_map())
     for name in reader.get_variable_to_shape_map():
         np.testing.assert_array_equal(stored.value(name, reader.get_tensor(name).dtype), reader.get_tensor(name))

@@ -16,10 +16,10 @@ from test_export import TF1_PYTHON
 from vq_estimator import config as c
 from vq_estimator.data import audio, speech_cache, speech_sources
 from vq_estimator.errors import VQError
-from vq_estimator.inference import comparison, evaluation, export, extraction, speech_coding, stripping
-from vq_estimator.inference import prior as prior_lib
-from vq_estimator.inference.speech import SpeechModel, describe
-from vq_estimator.models.vqvae import VQVAE
+from vq_estimator.inference import comparison, evaluation, export, extraction, speech_code_files, stripping
+from vq_estimator.inference import trained_prior as prior_lib
+from vq_estimator.inference.speech_model import SpeechModel, sample_names
+from vq_estimator.models import vqvae as vqvae_lib
 from vq_estimator.nn.likelihoods import pixels
 from vq_estimator.training import prior_trainer, run_folder, trainer
 
@@ -99,7 +99,7 @@ def test_configuration_round_trip_and_what_images_have_alone():
         (dict(likelihood="mse"), "likelihood: got 'mse', expected no value: fsdd has no such setting"),
         (dict(downsampling=48), "downsampling: got 48, expected a power of 2"),
         (dict(window=100), "window: got 100, expected a multiple of 64"),
-        (dict(hidden_channels="8,8", downsampling=8), "widths: got .* expected 3 numbers"),
+        (dict(hidden_channels="8,8", downsampling=8), "hidden_channels: got .* expected 3 numbers"),
     ):
         with pytest.raises(VQError, match=message):
             c.make_config("fsdd", **given)
@@ -116,7 +116,7 @@ def test_an_older_configuration_is_one_of_images():
 @pytest.mark.parametrize("length", [1, 63, 64, 65, 200])
 def test_any_length(length):
     m = c.with_data(c.make_config("wav", **SMALL), "x", ("a", "b")).model
-    vqvae, x = VQVAE(m), tf.placeholder(tf.uint8, [None, 1, None, 1])
+    vqvae, x = vqvae_lib.make(m), tf.placeholder(tf.uint8, [None, 1, None, 1])
     out = vqvae(x, speakers=tf.constant([0, 1]))
     drawn = vqvae.decode(out.quantized.codes, speakers=tf.constant([0, 1]))
     levels = np.random.RandomState(0).randint(0, 256, (2, 1, length, 1)).astype(np.uint8)
@@ -134,7 +134,7 @@ def test_any_length(length):
 
 def test_a_sample_depends_on_its_codes_its_speaker_and_the_past():
     m = c.with_data(c.make_config("wav", **SMALL), "x", ("a", "b")).model
-    vqvae = VQVAE(m)
+    vqvae = vqvae_lib.make(m)
     x = tf.constant(np.random.RandomState(0).randint(0, 256, (1, 1, 256, 1)).astype(np.uint8))
     z_q = tf.constant(np.random.RandomState(1).randn(1, 1, 4, 1, 8).astype(np.float32))
     tables = [vqvae.likelihood_of_vectors(z_q, x, [s]).log_table(0) for s in (0, 1)]
@@ -152,7 +152,7 @@ def test_a_sample_depends_on_its_codes_its_speaker_and_the_past():
 
 def test_of_some_windows_training_drops_the_condition():
     m = c.with_data(c.make_config("wav", **dict(SMALL, wavenet_condition_dropout=0.4)), "x", ("a", "b")).model
-    vqvae = VQVAE(m)
+    vqvae = vqvae_lib.make(m)
     x = tf.constant(np.random.RandomState(0).randint(0, 256, (1, 1, 128, 1)).repeat(200, 0).astype(np.uint8))
     z_q, who = tf.constant(np.random.RandomState(1).randn(200, 1, 2, 1, 8).astype(np.float32)), [0, 1] * 100
 
@@ -177,7 +177,7 @@ def test_of_some_windows_training_drops_the_condition():
 @pytest.mark.parametrize("guidance", [0.0, 1.0, 2.5])
 def test_a_guided_draw_is_of_the_two_full_passes(guidance):
     m = c.with_data(c.make_config("wav", **SMALL), "x", ("a", "b")).model
-    vqvae = VQVAE(m)
+    vqvae = vqvae_lib.make(m)
     z_q = tf.constant(np.random.RandomState(1).randn(2, 1, 4, 1, 8).astype(np.float32))
     drawn = vqvae.decode_vectors(z_q, 5, speakers=[0, 1], guidance=tf.constant(guidance))
     x = tf.placeholder(tf.uint8, [2, 1, 256, 1])
@@ -232,7 +232,7 @@ def test_evaluation_has_the_keys_of_images_and_counts_each_sample_once(with_prio
     # Of the trained prior the figures are those of its log-probabilities, the mixture of both speakers, however many of
     # these are computed at once.
     prior = prior_lib.find(model_dir, checkpoint)
-    monkeypatch.setattr(prior_trainer, "MOST_LOGITS", 1)
+    monkeypatch.setattr(prior_trainer, "MAX_LOGITS", 1)
     given = (kept["codes"], kept["positions"], clips.speakers)
     found = prior_lib.cost_of_clips(config, checkpoint, prior, *given).nats
     np.testing.assert_allclose(found, kept["rate_prior"], rtol=1e-5)
@@ -250,7 +250,7 @@ def test_the_codes_of_another_recording_are_refused(run, source):
 
 
 def test_encode_in_parts_equals_the_whole(model, monkeypatch):
-    from vq_estimator.inference import speech as speech_lib
+    from vq_estimator.inference import speech_model as speech_lib
 
     levels = audio.mu_law(tone(3, 9999))
     whole = model.encode(levels)
@@ -295,7 +295,7 @@ def test_guidance_is_of_runs_that_were_trained_for_it(model, monkeypatch):
 
 
 def test_the_best_of_several_draws_is_the_one_most_of_the_asked_voice(model, monkeypatch):
-    from vq_estimator.inference import speech as speech_lib
+    from vq_estimator.inference import speech_model as speech_lib
 
     levels = audio.mu_law(tone(3, 1000))
     codes, voices = model.encode(levels), len(model.config.model.speakers)
@@ -324,7 +324,7 @@ def test_the_best_of_several_draws_is_the_one_most_of_the_asked_voice(model, mon
 
 
 def test_each_of_several_recordings_has_its_own_noise(model):
-    from vq_estimator.inference import speech as speech_lib
+    from vq_estimator.inference import speech_model as speech_lib
 
     codes = model.encode(audio.mu_law(tone(3, 1000)))
     seeds = speech_lib.seeds(5, 3)
@@ -343,7 +343,7 @@ def test_a_long_recording_is_several_clips(tmp_path, monkeypatch):
     for split in ("train", "validation", "test"):
         (tmp_path / split / "anna").mkdir(parents=True)
         audio.write_wav(str(tmp_path / split / "anna" / "x.wav"), tone(1, 20000), RATE)
-    monkeypatch.setattr(speech_cache, "MOST_SECONDS", 1)
+    monkeypatch.setattr(speech_cache, "MAX_SECONDS", 1)
     clips = speech_sources.locate("wav", str(tmp_path), str(tmp_path / "cache"), RATE).splits["test"]
     assert clips.count == 3 and set(clips.names) == {"test/anna/x.wav"}
     assert list(clips.lengths[:2]) == [RATE, RATE] and 0 < clips.lengths[2] < RATE
@@ -378,7 +378,7 @@ def test_new_speech(model):
     spoken = model.sample(3, seconds=0.1, seed=4)
     assert spoken.levels.shape == (3, 13 * STRIDE) and spoken.codes.shape == (3, 13, 1)
     assert list(spoken.speakers) == [0, 1, 0]  # in turn
-    assert describe(spoken, model, ()) == ["000-anna", "001-ben", "002-anna"]
+    assert sample_names(spoken, model, ()) == ["000-anna", "001-ben", "002-anna"]
     again = model.sample(3, seconds=0.1, seed=4)
     np.testing.assert_array_equal(again.codes, spoken.codes)
     np.testing.assert_array_equal(again.levels, spoken.levels)
@@ -451,6 +451,6 @@ def test_convert_and_sample_write_wavs(with_prior, recordings, forked, tmp_path)
 
 def test_parts_of_a_recording_take_no_name_that_another_has():
     names = ["a.wav", "a.wav", "a-part0.wav", "a--part0.wav", "b.wav"]
-    got = speech_coding.told_apart(names)
+    got = speech_code_files.make_unique(names)
     assert len(set(got)) == len(names) and got[1:] == ["a-part1.wav", "a-part0.wav", "a--part0.wav", "b.wav"]
-    assert speech_coding.told_apart(["a.wav", "a.wav"]) == ["a-part0.wav", "a-part1.wav"]
+    assert speech_code_files.make_unique(["a.wav", "a.wav"]) == ["a-part0.wav", "a-part1.wav"]

@@ -11,10 +11,10 @@ from PIL import Image
 
 from vq_estimator.data import audio
 from vq_estimator.errors import VQError
-from vq_estimator.inference import speech_coding
+from vq_estimator.inference import speech_code_files
 from vq_estimator.inference import speech_exploration as explore
-from vq_estimator.inference.speech import SpeechModel
 from vq_estimator.inference.speech_exploration import EncodedClips
+from vq_estimator.inference.speech_model import SpeechModel
 
 
 @pytest.fixture(scope="module")
@@ -218,13 +218,13 @@ def test_ten_minutes(run, model, forked, tmp_path):
 
 def test_a_split_to_a_file(model, source, tmp_path):
     out = str(tmp_path / "codes.npz")
-    assert speech_coding.encode(model, speech_coding.of_split(source, "validation"), out) == 8
+    assert speech_code_files.encode(model, speech_code_files.of_split(source, "validation"), out) == 8
     with np.load(out) as found:
         np.testing.assert_array_equal(found["speakers"], source.splits["validation"].speakers)
         np.testing.assert_array_equal(found["labels"], source.splits["validation"].labels)
-    assert len(speech_coding.load(model, out).codes) == 8
+    assert len(speech_code_files.load(model, out).codes) == 8
     long = source.splits["test"]._replace(names=("a/b.wav",) * 2 + source.splits["test"].names[2:])
-    names = [name for name, _ in speech_coding.of_split(source._replace(splits={"test": long}), "test").each]
+    names = [name for name, _ in speech_code_files.of_split(source._replace(splits={"test": long}), "test").each]
     assert names[:2] == ["a/b-part0.wav", "a/b-part1.wav"] and names[2:] == list(long.names[2:])
 
 
@@ -232,9 +232,9 @@ def test_unreadable_recordings_are_left_out(model, folder, tmp_path):
     shutil.copytree(os.path.join(folder, "test", "ann"), str(tmp_path / "some"))
     (tmp_path / "some" / "zero.wav").write_bytes(b"")
     out = str(tmp_path / "codes.npz")
-    assert speech_coding.encode(model, speech_coding.of_folder(model, str(tmp_path / "some")), out) == 6
+    assert speech_code_files.encode(model, speech_code_files.of_folder(model, str(tmp_path / "some")), out) == 6
     with pytest.raises(VQError, match=r"input: got 1 files that can't be read, zero.wav the last .it is empty."):
-        speech_coding.encode(model, speech_coding.of_folder(model, str(tmp_path / "some"), 0), out)
+        speech_code_files.encode(model, speech_code_files.of_folder(model, str(tmp_path / "some"), 0), out)
 
 
 @pytest.mark.parametrize(
@@ -254,14 +254,14 @@ def test_unreadable_recordings_are_left_out(model, folder, tmp_path):
 def test_a_file_of_other_codes_is_refused(model, tmp_path, arrays, message):
     np.savez(str(tmp_path / "codes.npz"), **arrays)
     with pytest.raises(VQError, match="codes: .*" + message):
-        speech_coding.load(model, str(tmp_path / "codes.npz"))
+        speech_code_files.load(model, str(tmp_path / "codes.npz"))
 
 
 def test_codes_that_are_none_leave_nothing_behind(model, tmp_path):
     np.savez(str(tmp_path / "codes.npz"), codes=np.full([4, 1], spoken.K), lengths=np.array([1, 3]))
-    codes = speech_coding.load(model, str(tmp_path / "codes.npz"))
+    codes = speech_code_files.load(model, str(tmp_path / "codes.npz"))
     with pytest.raises(VQError, match="codes: got 8 to 8, expected codes from 0 to 7"):
-        speech_coding.decode(model, codes, str(tmp_path / "out"), "ann")
+        speech_code_files.decode(model, codes, str(tmp_path / "out"), "ann")
     assert [p.name for p in tmp_path.iterdir()] == ["codes.npz"]
 
 

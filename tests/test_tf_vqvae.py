@@ -12,9 +12,9 @@ from test_reference import REFERENCE
 from vq_estimator import config as c
 from vq_estimator.errors import VQError
 from vq_estimator.inference import evaluation, sampling, tf_vqvae
-from vq_estimator.inference import prior as prior_lib
+from vq_estimator.inference import trained_prior as prior_lib
 from vq_estimator.inference.exploration import encode_first
-from vq_estimator.inference.session import features_of, restored
+from vq_estimator.inference.session import features_of, session_scope
 from vq_estimator.training import prior_trainer, run_folder, trainer
 
 
@@ -110,7 +110,7 @@ def test_an_imported_imagenet_model_computes_what_tf_vqvae_would(tmp_path):
     with tf.Session() as session:
         codes, decoded = session.run(imagenet_by_hand(values, images))
     assert len(np.unique(codes)) > 1
-    with restored(config, run_folder.find_checkpoint(model_dir).path, build) as (session, tensors):
+    with session_scope(config, run_folder.find_checkpoint(model_dir).path, build) as (session, tensors):
         ours, mean = session.run(tensors)
     np.testing.assert_array_equal(ours, codes)
     np.testing.assert_allclose(mean, decoded, atol=1e-5)
@@ -172,7 +172,7 @@ def test_tf_vqvaes_own_mnist_model_by_the_path_of_evaluation(full_data, tmp_path
     def build(model):
         return model(features_of(config, source, "test", 100)["image"]).likelihood.mean()
 
-    with restored(config, checkpoint.path, build) as (session, mean):
+    with session_scope(config, checkpoint.path, build) as (session, mean):
         np.testing.assert_allclose(session.run(mean), want["recon"], atol=1e-5)
     evaluation.evaluate(config, checkpoint, source, model_dir, "test")
     with open(os.path.join(model_dir, "eval", "test.json")) as f:

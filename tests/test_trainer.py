@@ -15,7 +15,7 @@ from conftest import slow, small_config
 
 from vq_estimator.errors import VQError
 from vq_estimator.inference import evaluation
-from vq_estimator.inference.session import restored
+from vq_estimator.inference.session import session_scope
 from vq_estimator.training import hooks, run_folder, trainer
 
 
@@ -206,7 +206,10 @@ def test_averaged_weights_are_what_evaluation_and_sessions_use(digits, tmp_path)
     found = weights(folder)
     assert np.abs(found["encoder/conv_1/w"] - found["encoder/conv_1/w/average"]).max() > 1e-5
     path = run_folder.find_checkpoint(folder).path
-    with restored(config, path, lambda m: m(tf.zeros([1, 24, 24, 1])) and m.encoder.trainable_variables[0]) as (s, v):
+    with session_scope(config, path, lambda m: m(tf.zeros([1, 24, 24, 1])) and m.encoder.trainable_variables[0]) as (
+        s,
+        v,
+    ):
         np.testing.assert_array_equal(s.run(v), found["encoder/conv_1/w/average"])
     result = evaluation.evaluate(config, run_folder.find_checkpoint(folder), digits, folder, "validation")
     events = [
@@ -280,7 +283,7 @@ class SeenSteps(tf.train.SessionRunHook):
 
 
 def test_steps_between_two_rounds_are_the_same_steps(digits, tmp_path, monkeypatch):
-    monkeypatch.setattr(hooks.Steps, "MOST_SECONDS", 1e9)
+    monkeypatch.setattr(hooks.TrainingLoopHook, "MAX_SECONDS", 1e9)
     schedule = dict(log_steps=9, save_checkpoints_steps=20, save_summary_steps=14, eval_steps=40)
     config = small_config(
         digits, max_steps=60, preset="tuned", dead_entry_threshold=0.3, kmeans_init_steps=3, **schedule

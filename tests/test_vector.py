@@ -38,7 +38,7 @@ def test_equals_the_numpy_oracle(L, codebook):
     with tf.Session() as session:
         with_codebook(session, quantizer, book)
         codes, z_q, commitment, moving, again = session.run(
-            [out.codes, out.z_q, out.commitment, out.codebook, looked_up]
+            [out.codes, out.z_q, out.commitment_loss, out.codebook_loss, looked_up]
         )
     want_codes, want_entries, want_error = oracle(z_e, book)
     assert codes.dtype == np.int32
@@ -69,7 +69,7 @@ def test_zero_distance_has_a_finite_gradient():
     quantizer = VectorQuantizer(VectorQuantizerConfig(1, 3))
     z_e = tf.zeros([1, 1, 1, 1, 3])
     out = quantizer(z_e, training=True, step=tf.constant(0, tf.int64))
-    gradients = tf.gradients(out.commitment + out.codebook, [z_e, quantizer.codebook])
+    gradients = tf.gradients(out.commitment_loss + out.codebook_loss, [z_e, quantizer.codebook])
     with tf.Session() as session:
         with_codebook(session, quantizer, np.zeros([1, 1, 3], np.float32))
         for g in session.run([tf.convert_to_tensor(g) for g in gradients]):

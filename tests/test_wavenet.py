@@ -5,7 +5,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.config import CodesConfig, PriorNetworkConfig
-from vq_estimator.nn.prior import CodePrior, Sampling
+from vq_estimator.nn.code_prior import CodePrior, Sampling
 from vq_estimator.nn.wavenet import XLA, WaveNet
 
 T, C, D, OUT, REPEAT = 24, 2, 3, 4, 4

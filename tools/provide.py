@@ -101,7 +101,7 @@ def _provide(folder: str) -> None:
     from vq_estimator import pretrained
     from vq_estimator.config import SpeechConfig
     from vq_estimator.inference import evaluation, stripping
-    from vq_estimator.inference import prior as prior_lib
+    from vq_estimator.inference import trained_prior as prior_lib
     from vq_estimator.training import run_folder
 
     config, checkpoint, model_dir = common.open_run()

@@ -18,8 +18,8 @@ from vq_estimator.errors import one_line
 
 log = logging.getLogger("vq_estimator")
 
-FRAMES_A_SECOND = 20
-MOST_PIXELS = 5000
+FRAMES_PER_SECOND = 20
+MAX_PIXELS = 5000
 DPI = 120
 MAX_NAME = 60  # letters of a name in a picture
 FRAME = 512  # pixels of a side to which the frames of an animation are enlarged at most
@@ -63,9 +63,9 @@ def side_by_side(left: np.ndarray, right: np.ndarray, gap: int = 8) -> np.ndarra
 def save_png(path: str, picture: np.ndarray, zoom: int = 1) -> None:
     """Writes uint8 [H, W, 1 or 3], whole or not at all.
 
-    Every pixel is `zoom` times as wide and high, or less often where the picture would be wider than MOST_PIXELS.
+    Every pixel is `zoom` times as wide and high, or less often where the picture would be wider than MAX_PIXELS.
     """
-    zoom = max(1, min(zoom, MOST_PIXELS // max(picture.shape[:2])))
+    zoom = max(1, min(zoom, MAX_PIXELS // max(picture.shape[:2])))
     (picture,) = _enlarged(picture[np.newaxis], zoom)
     with atomic_path(path) as temporary:
         Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(temporary, format="PNG")
@@ -96,7 +96,7 @@ def table(
     rows, columns = [plain_text(name) for name in rows], [plain_text(name) for name in columns]
     height, width = images.shape[2:4]
     canvas = grid(images.reshape((-1,) + images.shape[2:]), images.shape[1], GAP)
-    zoom = max(1, min(zoom, MOST_PIXELS // max(canvas.shape[:2])))
+    zoom = max(1, min(zoom, MAX_PIXELS // max(canvas.shape[:2])))
     tall, wide = zoom * canvas.shape[0], zoom * canvas.shape[1]
     left = (24 if row_title else 8) + 8 * max(_width(name) for name in rows)  # pixels
     top, rim = 44 if column_title else 26, 8
@@ -170,7 +170,7 @@ def save_gif(path: str, frames: np.ndarray, zoom: int = 4) -> None:
             format="GIF",
             save_all=True,
             append_images=pictures,
-            duration=1000 // FRAMES_A_SECOND,
+            duration=1000 // FRAMES_PER_SECOND,
             loop=0,
         )
 
@@ -184,7 +184,7 @@ def save_mp4(path: str, frames: np.ndarray, zoom: int = 4) -> bool:
     even = (f[: len(f) // 2 * 2, : f.shape[1] // 2 * 2] for f in large)  # the codec wants even sides
     first = next(even)
     size = f"{first.shape[1]}x{first.shape[0]}"
-    raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", str(FRAMES_A_SECOND), "-i", "-"]
+    raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", str(FRAMES_PER_SECOND), "-i", "-"]
     try:
         with atomic_path(path) as temporary, tempfile.TemporaryFile() as said:
             command = [ffmpeg, "-y", "-loglevel", "error", *raw, "-pix_fmt", "yuv420p", "-f", "mp4", temporary]
@@ -357,7 +357,7 @@ class Sound(NamedTuple):
     codes: np.ndarray
 
 
-def recordings(path: str, sounds: Sequence[Sound], K: int, sample_rate: int, samples_a_code: int) -> None:
+def recordings(path: str, sounds: Sequence[Sound], K: int, sample_rate: int, samples_per_code: int) -> None:
     """Writes a column a recording: of each version the wave and the spectrogram, and the codes below them, over time.
 
     Args:
@@ -365,7 +365,7 @@ def recordings(path: str, sounds: Sequence[Sound], K: int, sample_rate: int, sam
       sounds: all with as many versions.
       K: values of a code, which are told apart by colour.
       sample_rate: samples a second.
-      samples_a_code: for how many each code stands.
+      samples_per_code: for how many each code stands.
     """
     versions, L = len(sounds[0].names), sounds[0].codes.shape[1]
     heights = [0.55, 1.25] * versions + [0.18 + 0.12 * L]
@@ -407,7 +407,7 @@ def recordings(path: str, sounds: Sequence[Sound], K: int, sample_rate: int, sam
             else:
                 axes.set_yticklabels([])
         axes = axes_at(2 * versions)
-        extent = (0, len(sound.codes) * samples_a_code / sample_rate, L, 0)
+        extent = (0, len(sound.codes) * samples_per_code / sample_rate, L, 0)
         given = {"vmin": 0, "vmax": max(K - 1, 1), "cmap": "turbo", "interpolation": "nearest"}
         axes.imshow(sound.codes.T, extent=extent, aspect="auto", **given)
         axes.set_xlim(0, seconds)

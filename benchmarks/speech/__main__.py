@@ -35,7 +35,7 @@ from vq_estimator.data.files import read_json, write_json
 from vq_estimator.errors import VQError
 from vq_estimator.inference import speech_exploration as explore
 from vq_estimator.inference.calibration import fingerprint
-from vq_estimator.inference.speech import SpeechModel
+from vq_estimator.inference.speech_model import SpeechModel
 from vq_estimator.training import run_folder
 from vq_estimator_launch import common
 
@@ -76,7 +76,7 @@ def parsed(argv) -> argparse.Namespace:
 def measure(options) -> dict:
     """All parts that are asked for."""
     if options.pretrained:
-        options.model_dir = pretrained.place(options.pretrained)
+        options.model_dir = pretrained.copy_to_run_dir(options.pretrained)
     config = run_folder.load_config(options.model_dir)
     if not isinstance(config.model, SpeechConfig):
         raise VQError(f"model_dir: got {options.model_dir!r}, a run of images, expected one of speech")

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from benchmarks.speed import report
-from vq_estimator.inference.session import restored
+from vq_estimator.inference.session import session_scope
 from vq_estimator.nn import wavenet
 from vq_estimator.nn.likelihoods.pixels import uniform
 
@@ -41,7 +41,10 @@ def measure(config, checkpoint, encoded, seconds: float, passes: int, repeats: i
         return z, who, x, at, noise, drawn, loops, everything, model.decoder.receptive_field
 
     result = {"seconds_of_sound": n * stride / m.sample_rate, "sample_rate": m.sample_rate, "loop": {}, "full_pass": {}}
-    with restored(config, checkpoint.path, build) as (session, (z, who, x, at, noise, drawn, loops, everything, field)):
+    with session_scope(config, checkpoint.path, build) as (
+        session,
+        (z, who, x, at, noise, drawn, loops, everything, field),
+    ):
         found = {}
         for kind in kinds:
             run = session.make_callable(loops[kind], [z, who])

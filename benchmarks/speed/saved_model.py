@@ -13,12 +13,12 @@ def write(model: str, path: str):
     import tensorflow.compat.v1 as tf
 
     from vq_estimator import pretrained
-    from vq_estimator.inference import export, prior
+    from vq_estimator.inference import export, trained_prior
     from vq_estimator.training import averaging, run_folder
 
     folder = pretrained.folder(model)
     config, checkpoint = run_folder.load_config(folder), run_folder.find_checkpoint(folder)
-    m, found = config.model, prior.find(folder, checkpoint)
+    m, found = config.model, trained_prior.find(folder, checkpoint)
     export.export(config, checkpoint, os.path.join(path, "model"), found)
     reader = tf.train.load_checkpoint(checkpoint.path)
     values = {}

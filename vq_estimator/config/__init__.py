@@ -17,6 +17,7 @@ from vq_estimator.config.fields import (
     declarations,
     implementation,
     numpy_implementation,
+    opener,
     settings_of,
     type_name,
 )
@@ -135,6 +136,7 @@ __all__ = [
     "make_config",
     "make_prior_config",
     "numpy_implementation",
+    "opener",
     "override",
     "read_config",
     "settings_of",

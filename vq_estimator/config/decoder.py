@@ -13,6 +13,8 @@ PIXEL_LAYERS = ("residual", "gated")
 class FactorisedDecoder:
     """Pixels are independent given z_q, as in tf-vqvae."""
 
+    is_stochastic = False  # an image is decoded to the mean of p(x | z_q)
+
 
 @dataclasses.dataclass(frozen=True)
 class AutoregressiveDecoder(Settings):
@@ -20,6 +22,8 @@ class AutoregressiveDecoder(Settings):
 
     The first layer sees three rows up and three columns to the left; `layers` follow it.
     """
+
+    is_stochastic = True  # an image is decoded to a draw from p(x | z_q)
 
     kind: str = setting(
         "residual",

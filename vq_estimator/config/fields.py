@@ -183,6 +183,7 @@ class Row(NamedTuple):
     config: Type
     tensorflow: str
     numpy: str = ""
+    opened: str = ""  # of a kind of model, the class that opens a trained run
 
 
 _VARIANTS: Dict[Type, Tuple[str, Row]] = {}  # of every registry, by the class of the configuration
@@ -224,6 +225,11 @@ def implementation(config: Any) -> Any:
 def numpy_implementation(config: Any) -> Any:
     """What implements a variant in NumPy."""
     return load_object(_VARIANTS[type(config)][1].numpy)
+
+
+def opener(config: Any) -> Any:
+    """The class that opens a trained run of a model."""
+    return load_object(_VARIANTS[type(config)][1].opened)
 
 
 def load_object(name: str) -> Any:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import MISSING
-from typing import Tuple
+from typing import Optional, Sequence, Tuple
 
 from vq_estimator.config.checks import MAX_CHANNELS, MAX_INT, MAX_LAYERS, check
 from vq_estimator.config.decoder import DECODERS, AutoregressiveDecoder, DecoderConfig, FactorisedDecoder
@@ -85,6 +85,10 @@ class NetworkConfig(Settings):
 class ModelConfig(Settings):
     """A model of images."""
 
+    example, unit = "image", "dim"  # what an example and one of its dimensions are called
+    has_mse = True  # whether a reconstruction can be compared with the original, element by element
+    speakers = ()
+
     image_size: int = setting(
         MISSING, Integer(1, MAX_SIZE), "side of the images in pixels, a multiple of the downsampling factor", COMMON
     )
@@ -110,9 +114,27 @@ class ModelConfig(Settings):
         check(self.binarize or not binary, "likelihood", "bernoulli", "--binarize with it: it is for binary pixels")
 
     @property
+    def is_stochastic_decoder(self) -> bool:
+        """Whether decoding is a draw from p(x | z_q); otherwise it is the mean."""
+        return self.decoder.is_stochastic
+
+    @property
+    def reconstruction_metric(self) -> str:
+        """What training shows of the reconstruction.
+
+        An autoregressive decoder's mean is given the true pixels before each, so it is nearer to the image than a draw.
+        """
+        return "mse_given_pixels" if self.is_stochastic_decoder else "mse"
+
+    @property
     def shape(self) -> Tuple[int, int, int]:
         """The shape [S, S, C] of an image."""
         return self.image_size, self.image_size, self.channels
+
+    @property
+    def training_shape(self) -> Tuple[int, int, int]:
+        """The shape of a training example: an image's."""
+        return self.shape
 
     @property
     def grid(self) -> Tuple[int, int, int]:
@@ -129,6 +151,21 @@ class ModelConfig(Settings):
     def dims(self) -> int:
         """Dimensions of an image."""
         return self.image_size * self.image_size * self.channels
+
+    @property
+    def fixed_dims(self) -> Optional[int]:
+        """The dimensions that every example has; None where examples differ."""
+        return self.dims
+
+    @property
+    def prior_grid(self) -> Tuple[int, int, int]:
+        """The shape [h, w, L] of the codes that a prior is trained on."""
+        return self.grid
+
+    def with_speakers(self, speakers: Sequence[str]) -> "ModelConfig":
+        """The same: images have none."""
+        del speakers
+        return self
 
     @property
     def codes_per_dim(self) -> float:

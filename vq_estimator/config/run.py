@@ -6,7 +6,7 @@ from typing import Optional, Sequence, Union
 
 from vq_estimator.config.checks import check
 from vq_estimator.config.data import DataConfig
-from vq_estimator.config.fields import TRAINING, Registry, Row, Settings, Text, setting, variant
+from vq_estimator.config.fields import TRAINING, Registry, Row, Settings, Text, setting, type_name, variant
 from vq_estimator.config.likelihood import MSE
 from vq_estimator.config.model import ModelConfig
 from vq_estimator.config.speech import SpeechConfig
@@ -21,13 +21,14 @@ DATASETS = IMAGE_DATASETS + SPEECH_DATASETS
 PRESETS = ("original", "tuned", "paper", "sonnet", "factorised", "autoregressive", "imagenet", "wavenet")
 # How a training may be shared (training/distribution.py); no part of a run, which can go on by another.
 DISTRIBUTIONS = ("none", "mirrored", "multi_worker", "parameter_server")
+_VQVAE = "vq_estimator.models.vqvae:"
 MODELS = Registry(
     "",
     "the kind of data",
     "",
     {
-        "image": Row(ModelConfig, "vq_estimator.inference.loaded:Model"),
-        "speech": Row(SpeechConfig, "vq_estimator.inference.speech:SpeechModel"),
+        "image": Row(ModelConfig, _VQVAE + "VQVAE", opened="vq_estimator.inference.image_model:ImageModel"),
+        "speech": Row(SpeechConfig, _VQVAE + "SpeechVQVAE", opened="vq_estimator.inference.speech_model:SpeechModel"),
     },
     default="image",
 )
@@ -62,8 +63,8 @@ class Config(Settings):
     def check(self) -> None:
         check(self.dataset in DATASETS, "dataset", self.dataset, "one of " + ", ".join(DATASETS))
         check(self.preset in PRESETS, "preset", self.preset, "one of " + ", ".join(PRESETS))
-        fits = isinstance(self.model, SpeechConfig) == (self.dataset in SPEECH_DATASETS)
-        check(fits, "model", "another kind", f"one for {self.dataset}")
+        kind = "speech" if self.dataset in SPEECH_DATASETS else "image"
+        check(type_name(self.model) == kind, "model", type_name(self.model), f"{kind} for {self.dataset}")
         channels = PUBLISHED_CHANNELS.get(self.dataset, self.model.channels)
         want = f"{channels} as {self.dataset} has, or no value"
         check(self.model.channels == channels, "channels", self.model.channels, want)
@@ -73,16 +74,13 @@ class Config(Settings):
 
 def with_data(config: Config, source: str, speakers: Sequence[str] = ()) -> Config:
     """A run once its files are found: its `dataset_source`, and for speech the speakers."""
-    model = config.model
-    if isinstance(model, SpeechConfig):
-        model = dataclasses.replace(model, speakers=tuple(speakers))
-    return dataclasses.replace(config, model=model, dataset_source=source)
+    return dataclasses.replace(config, model=config.model.with_speakers(speakers), dataset_source=source)
 
 
 def as_resumed(config: Config, old: Config) -> Config:
     """A configuration as a command makes it, with what the run that it resumes keeps: its data and the rules for it."""
     config = dataclasses.replace(config, data=dataclasses.replace(config.data, rules=old.data.rules))
-    return with_data(config, old.dataset_source, getattr(old.model, "speakers", ()))
+    return with_data(config, old.dataset_source, old.model.speakers)
 
 
 # Fields in which a run may differ when it is resumed: how long, and how often something is written.

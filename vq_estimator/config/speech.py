@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import MISSING
-from typing import Any, ClassVar, Dict, Optional, Tuple
+from typing import Any, ClassVar, Dict, Optional, Sequence, Tuple
 
 from vq_estimator.config.checks import MAX_CHANNELS, MAX_LAYERS, check
 from vq_estimator.config.fields import SPEECH, Integer, Number, Registry, Row, Setting, Settings, setting, variant
@@ -14,6 +14,7 @@ MAX_RATE = 192000  # samples per second
 MAX_WINDOW = 2**24  # samples
 MAX_DILATIONS = 16  # layers of a stack: the last one looks back 2^15 samples
 MAX_SPEAKERS = 2**16
+PRIOR_SECONDS = 1.024  # of a recording, whose codes a prior is trained on at once
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +67,11 @@ class SpeechConfig(Settings):
       speakers: their names, filled once the recordings are found.
     """
 
+    example, unit = "recording", "sample"
+    has_mse = False  # a draw is another wave of the same sound
+    is_stochastic_decoder = True
+    reconstruction_metric = "bits_per_sample"
+    fixed_dims = None  # recordings differ in length
     without = ("residual_relu", "output_channels", "linear_path", "flip")  # settings that only images have
     # Settings that stand for others, see `derive`.
     shorthands: ClassVar[Dict[str, Setting]] = {
@@ -132,6 +138,11 @@ class SpeechConfig(Settings):
         return 1, None, 1
 
     @property
+    def training_shape(self) -> Tuple[int, int, int]:
+        """The shape of a training example: a window's."""
+        return 1, self.window, 1
+
+    @property
     def grid(self) -> Tuple[int, int, int]:
         """The shape [1, n, L] of a window's codes."""
         return 1, self.window // self.network.stride, self.quantizer.L
@@ -145,6 +156,15 @@ class SpeechConfig(Settings):
     def dims(self) -> int:
         """Samples of a window."""
         return self.window
+
+    @property
+    def prior_grid(self) -> Tuple[int, int, int]:
+        """The shape [1, n, L] of the codes of PRIOR_SECONDS, which a prior is trained on."""
+        return 1, max(1, round(PRIOR_SECONDS * self.sample_rate / self.network.stride)), self.quantizer.L
+
+    def with_speakers(self, speakers: Sequence[str]) -> "SpeechConfig":
+        """The model for recordings of these speakers."""
+        return dataclasses.replace(self, speakers=tuple(speakers))
 
     @property
     def codes_per_dim(self) -> float:

@@ -19,9 +19,9 @@ from vq_estimator.data.files import atomic_path, open_regular
 MU = 255
 SILENCE = 128  # the level of 0.0
 RATES = (1000, 768000)  # samples a second: the lowest and the highest that is read or made
-MOST_SECONDS = 3600  # of a file: what is read of it is held in memory
-MOST_CHANNELS = 64
-MOST_PEAK = 4.0  # of float samples, whose full scale is 1; what lies above 1 is clipped
+MAX_SECONDS = 3600  # of a file: what is read of it is held in memory
+MAX_CHANNELS = 64
+MAX_PEAK = 4.0  # of float samples, whose full scale is 1; what lies above 1 is clipped
 SUBTYPES = ("PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW")
 BLOCK = 1 << 18  # numbers that are read at once
 
@@ -74,7 +74,7 @@ def read(path: str, sample_rate: int) -> np.ndarray:
     Raises:
       OSError: it can't be opened, or is a pipe or a device.
       ValueError: why it can't be read, in one line: it is of another kind, damaged, cut off or empty, holds something
-        that is no sound, or is longer than MOST_SECONDS.
+        that is no sound, or is longer than MAX_SECONDS.
     """
     _check_rate(sample_rate)
     with open_regular(path) as f:
@@ -99,8 +99,8 @@ def _decode(f: BinaryIO, sample_rate: int) -> np.ndarray:
     with sound:
         if sound.subtype not in SUBTYPES:
             raise ValueError(f"its samples are {sound.subtype}, expected PCM, floats, mu-law or A-law")
-        if not 1 <= sound.channels <= MOST_CHANNELS:
-            raise ValueError(f"it has {sound.channels} channels, expected 1 to {MOST_CHANNELS}")
+        if not 1 <= sound.channels <= MAX_CHANNELS:
+            raise ValueError(f"it has {sound.channels} channels, expected 1 to {MAX_CHANNELS}")
         _check_rate(sound.samplerate)
         try:
             parts = list(_resampled(_blocks(sound), sound.samplerate, sample_rate))
@@ -117,21 +117,21 @@ def _reason(error: Exception) -> str:
 
 def _blocks(sound) -> Iterator[np.ndarray]:
     """The samples of an open file in blocks float32 [n], the mean of its channels."""
-    said, got, most = sound.frames, 0, MOST_SECONDS * sound.samplerate
+    said, got, most = sound.frames, 0, MAX_SECONDS * sound.samplerate
     unknown = said >= 2**62  # of a FLAC stream
     if said > most and not unknown:
-        raise ValueError(f"it has {said / sound.samplerate:,.0f} seconds, expected at most {MOST_SECONDS:,}")
+        raise ValueError(f"it has {said / sound.samplerate:,.0f} seconds, expected at most {MAX_SECONDS:,}")
     while True:
         block = sound.read(max(BLOCK // sound.channels, 1), "float32", always_2d=True)  # [n, channels]
         if not len(block):
             break
         got += len(block)
         if got > most:
-            raise ValueError(f"it has more than {MOST_SECONDS:,} seconds")
+            raise ValueError(f"it has more than {MAX_SECONDS:,} seconds")
         peak = np.abs(block).max()
         if not np.isfinite(peak):
             raise ValueError("it holds samples that are no finite numbers")
-        if peak > MOST_PEAK:
+        if peak > MAX_PEAK:
             raise ValueError(f"its samples reach {peak:g}, expected -1 to 1")
         yield block[:, 0] if sound.channels == 1 else block.mean(1)
     if not got:

@@ -13,7 +13,7 @@ from vq_estimator.data.numpy_files import load_npz
 from vq_estimator.data.pipeline import numbers_of_batches
 
 NAMES = ("codes", "labels", "origin")
-MOST_ORIGIN = 1 << 16  # bytes
+MAX_ORIGIN = 1 << 16  # bytes
 
 
 class Codes(NamedTuple):
@@ -40,7 +40,7 @@ def save(path: str, codes: Codes, origin: dict) -> None:
 
 def load(path: str, origin: dict, shape: Tuple[int, ...], K: int) -> Optional[Codes]:
     """What `save` wrote of `shape` [N, h, w, L]; None where nothing is, or it is damaged, or of another origin."""
-    most = 8 * (shape[0] + int(np.prod(shape, dtype=np.int64))) + MOST_ORIGIN
+    most = 8 * (shape[0] + int(np.prod(shape, dtype=np.int64))) + MAX_ORIGIN
     try:
         found = load_npz(path, NAMES, most)
         arrays = [found[name] for name in NAMES[:2]]

@@ -19,14 +19,14 @@ from vq_estimator.data.files import (
 )
 
 TIMEOUT_SECONDS = 30
-MOST_DOWNLOAD = 1 << 30  # bytes of a download
+MAX_DOWNLOAD = 1 << 30  # bytes of a download
 TAR_BLOCK = 512
 
 Fetch = Callable[[str, str], None]
 
 
 def fetch(url: str, path: str) -> None:
-    """Downloads `url` to `path` with a progress bar; any failure, and more than MOST_DOWNLOAD bytes, is an OSError."""
+    """Downloads `url` to `path` with a progress bar; any failure, and more than MAX_DOWNLOAD bytes, is an OSError."""
     import pooch  # with requests, half a second to import: only where something is downloaded
 
     try:
@@ -44,11 +44,11 @@ class _TooLong(Exception):
 
 
 class _Bounded(io.FileIO):
-    """A file to write at most MOST_DOWNLOAD bytes to."""
+    """A file to write at most MAX_DOWNLOAD bytes to."""
 
     def write(self, data: bytes) -> int:
-        if self.tell() + len(data) > MOST_DOWNLOAD:
-            raise _TooLong(f"sends more than {MOST_DOWNLOAD} bytes")
+        if self.tell() + len(data) > MAX_DOWNLOAD:
+            raise _TooLong(f"sends more than {MAX_DOWNLOAD} bytes")
         return super().write(data)
 
 

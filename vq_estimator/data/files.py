@@ -21,15 +21,15 @@ except ImportError:  # Windows
     fcntl = None
 
 CHUNK = 1 << 20
-MOST_JSON = 1 << 26  # bytes of a JSON file that are read
-MOST_UNSIZED = 1 << 18  # bytes of a file whose size is not known beforehand
+MAX_JSON = 1 << 26  # bytes of a JSON file that are read
+MAX_UNSIZED = 1 << 18  # bytes of a file whose size is not known beforehand
 LOCK = "lock"  # in the temporary folder of `atomic_folder`
 
 
 class FileSpec(NamedTuple):
     """A file's place below `data_dir`, and the bytes and SHA-256 of its content (unpacked where it ends in .gz).
 
-    A size of None is not known, and at most MOST_UNSIZED.
+    A size of None is not known, and at most MAX_UNSIZED.
     """
 
     path: str
@@ -39,7 +39,7 @@ class FileSpec(NamedTuple):
     @property
     def most(self) -> int:
         """Bytes that it has at most."""
-        return MOST_UNSIZED if self.size is None else self.size
+        return MAX_UNSIZED if self.size is None else self.size
 
 
 @contextlib.contextmanager
@@ -149,7 +149,7 @@ def size_and_hash(path: str) -> Tuple[int, str]:
     return size, digest.hexdigest()
 
 
-def read_text(path: str, most: int = MOST_JSON) -> str:
+def read_text(path: str, most: int = MAX_JSON) -> str:
     """A file of text in UTF-8.
 
     Raises:

@@ -25,7 +25,7 @@ log = logging.getLogger("vq_estimator")
 SPLITS = ("train", "validation", "test")
 NOW = DataConfig(rules=RULES)
 RULES_1_FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
-MOST_NAMES = 5  # in a message
+MAX_NAMES = 5  # in a message
 SHARE = 0.05  # of the files for validation, and as many for test, where the folder does not say
 
 
@@ -196,7 +196,7 @@ def _summary(listing: Listing, kind: Kind, tree: splits_lib.Tree) -> str:
     by = [f"{split} {', '.join(tree.folders[split])}" for split in SPLITS if split in tree.folders]
     how = f"splits by folders ({'; '.join(by)})" if by else "splits by a hash of each path"
     names = listing.class_names
-    some = ", ".join(names[:MOST_NAMES]) + (", ..." if len(names) > MOST_NAMES else "")
+    some = ", ".join(names[:MAX_NAMES]) + (", ..." if len(names) > MAX_NAMES else "")
     groups = f"{len(names):,} {kind.group if len(names) == 1 else kind.plural}" + (f" ({some})" if names else "")
     return one_line(f"{how}, {sizes}; {groups}")
 

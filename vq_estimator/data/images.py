@@ -30,7 +30,7 @@ log = logging.getLogger("vq_estimator")
 FORMAT = 2  # of the records; another makes them anew
 SPLITS = ("train", "validation", "test")
 CACHES = ("auto", "memory", "tfrecord")
-MOST_IN_MEMORY = 1 << 30  # bytes of training images up to which "auto" keeps them there
+MAX_IN_MEMORY = 1 << 30  # bytes of training images up to which "auto" keeps them there
 MANIFEST = "images.json"
 
 
@@ -71,7 +71,7 @@ def locate(data_dir: str, cache_dir: str, want: Wanted, cache: str = "auto", sou
         raise VQError(f"max_bad_files: got {want.max_bad_files}, expected 0 or more")
     folders = shards.folders_of(data_dir)
     if shards.found(folders):
-        return shards.locate(folders, shards.Wanted(want.shape, source), MOST_IN_MEMORY, cache)
+        return shards.locate(folders, shards.Wanted(want.shape, source), MAX_IN_MEMORY, cache)
     listing = folder_lib.read(data_dir, folder_lib.IMAGES, want.data)
     folder_lib.counts(listing.files, SPLITS)
     key = folder_lib.fingerprint([FORMAT, want.shape, want.data, listing.class_names, *listing.files], 16)
@@ -108,7 +108,7 @@ def locate(data_dir: str, cache_dir: str, want: Wanted, cache: str = "auto", sou
         class_names=names,
     )
     size = n["train"] * records.record_bytes(want.shape)
-    in_memory = cache == "memory" or (cache == "auto" and size <= MOST_IN_MEMORY)
+    in_memory = cache == "memory" or (cache == "auto" and size <= MAX_IN_MEMORY)
     return Source(spec, tuple((os.path.join(target, split + ".tfrecord"),) for split in SPLITS), in_memory)
 
 

@@ -5,19 +5,71 @@ The order of training is a function of the seed and the step alone: example `p` 
 `s * batch_size` and sees what an uninterrupted run would have seen.
 """
 
-from typing import Dict, Iterator, NamedTuple, Tuple
+from typing import Dict, Iterator, NamedTuple, Optional, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from vq_estimator.config import Config
 from vq_estimator.data import records
-from vq_estimator.data.sources import Source
+from vq_estimator.data.catalogue import DatasetSpec
 from vq_estimator.errors import VQError
 
 SPLITS = ("train", "validation", "test")
 DECODE_BATCH = 500
 EVALUATION_BATCH, OF_DIMS = 500, 32 * 32 * 3
 READ_BATCHES, READ_BYTES = 16, 2**22  # batches that are read from a file at once, and bytes of these
+
+
+class Source(NamedTuple):
+    """A data set whose files are known to be good.
+
+    Attributes:
+      spec: what the data set is; `spec.name` is the run's `dataset_source`.
+      paths: its files, in the order of `spec.files`; in the layout "tfrecord" for train, validation and test a
+        tuple of them each.
+      in_memory: whether training holds the training split there; otherwise, in that layout, it reads each batch.
+    """
+
+    spec: DatasetSpec
+    paths: Tuple[str, ...]
+    in_memory: bool = True
+
+    # What the rest of the code asks of any source of data; SpeechSource has the same.
+
+    @property
+    def name(self) -> str:
+        """The run's `dataset_source`."""
+        return self.spec.name
+
+    @property
+    def class_names(self) -> Tuple[str, ...]:
+        return self.spec.class_names
+
+    @property
+    def classes(self) -> int:
+        return self.spec.classes
+
+    @property
+    def speakers(self) -> Tuple[str, ...]:
+        """Images have none."""
+        return ()
+
+    def count(self, split: str) -> int:
+        """The number of examples in a split."""
+        return split_size(self, split)
+
+    def training_dataset(self, config: Config, start_step: int, part: "Part") -> tf.data.Dataset:
+        """`training_dataset` for a run."""
+        m, train = config.model, config.train
+        order = (train.batch_size, train.seed, start_step, m.binarize, train.flip)
+        return training_dataset(self, m.image_size, *order, part)
+
+    def evaluation_dataset(self, config: Config, split: str, batch_size: Optional[int] = None) -> tf.data.Dataset:
+        """`evaluation_dataset` for a run; `batch_size` None: as many images as memory is had for."""
+        m = config.model
+        size = evaluation_batch(m.dims) if batch_size is None else batch_size
+        return evaluation_dataset(self, split, m.image_size, size, m.binarize)
 
 
 def split_size(source: Source, split: str) -> int:

@@ -18,7 +18,7 @@ from vq_estimator.errors import VQError
 BEFORE, AFTER = 12, 4  # bytes of a TFRecord around a content: its length and a checksum of that; a checksum of it
 LABEL = 4
 BATCH = 100
-MOST_OPEN = 256  # files at once
+MAX_OPEN = 256  # files at once
 
 
 def record_bytes(shape: Tuple[int, int, int]) -> int:
@@ -96,7 +96,7 @@ class RandomAccess:
     def _open(self, shard: int) -> int:
         """A file's descriptor."""
         if shard not in self._files:
-            if len(self._files) == MOST_OPEN:
+            if len(self._files) == MAX_OPEN:
                 for file in self._files.values():
                     file.close()
                 self._files.clear()

@@ -17,7 +17,7 @@ from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError, one_line
 
 MANIFEST = "shards.json"
-MOST_SHARDS = 100000
+MAX_SHARDS = 100000
 BATCH = 500
 
 
@@ -159,7 +159,7 @@ def _check(made: Any) -> None:
     names = [name for split in pipeline.SPLITS for name in made["shards"][split]]
     numbers, texts = [*made["shape"], *counts, made["classes"] + 1], [made["source"], *names, *made["class_names"]]
     fits = all(type(n) is int and 1 <= n < 2**40 for n in numbers) and len(made["shape"]) == 3
-    fits = fits and all(isinstance(t, str) for t in texts) and len(names) <= MOST_SHARDS
+    fits = fits and all(isinstance(t, str) for t in texts) and len(names) <= MAX_SHARDS
     if not fits or any(name != os.path.basename(name) for name in names):
         raise ValueError("it holds something else")
 

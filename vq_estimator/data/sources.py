@@ -4,30 +4,16 @@ import gzip
 import logging
 import os
 import struct
-from typing import List, NamedTuple, Optional, Sequence, Tuple
+from typing import List, Optional, Sequence
 
 from vq_estimator.data import catalogue
 from vq_estimator.data.catalogue import DatasetSpec
 from vq_estimator.data.downloads import DownloadRecord, Fetch, download, download_tar, fetch
 from vq_estimator.data.files import ChecksumCache, FileSpec, atomic_path, set_aside
+from vq_estimator.data.pipeline import Source
 from vq_estimator.errors import VQError
 
 log = logging.getLogger("vq_estimator")
-
-
-class Source(NamedTuple):
-    """A data set whose files are known to be good.
-
-    Attributes:
-      spec: what the data set is; `spec.name` is the run's `dataset_source`.
-      paths: its files, in the order of `spec.files`; in the layout "tfrecord" for train, validation and test a
-        tuple of them each.
-      in_memory: whether training holds the training split there; otherwise, in that layout, it reads each batch.
-    """
-
-    spec: DatasetSpec
-    paths: Tuple[str, ...]
-    in_memory: bool = True
 
 
 def locate(

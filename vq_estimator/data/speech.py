@@ -1,10 +1,11 @@
 """Recordings of speech as 8-bit mu-law levels, and their batches."""
 
-from typing import Dict, NamedTuple, Tuple
+from typing import Dict, NamedTuple, Optional, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from vq_estimator.config import Config
 from vq_estimator.data import audio
 from vq_estimator.data.pipeline import WHOLE, Part, check_part, numbers_of_batches
 
@@ -57,6 +58,24 @@ class SpeechSource(NamedTuple):
     speakers: Tuple[str, ...]
     class_names: Tuple[str, ...]
     splits: Dict[str, Clips]
+
+    @property
+    def classes(self) -> int:
+        return len(self.class_names)
+
+    def count(self, split: str) -> int:
+        """The number of recordings in a split."""
+        return self.splits[split].count
+
+    def training_dataset(self, config: Config, start_step: int, part: Part) -> tf.data.Dataset:
+        """`training_dataset` for a run."""
+        train = config.train
+        return training_dataset(self, config.model.window, train.batch_size, train.seed, start_step, part)
+
+    def evaluation_dataset(self, config: Config, split: str, batch_size: Optional[int] = None) -> tf.data.Dataset:
+        """`evaluation_dataset`: whole recordings, one at a time whatever the batch size."""
+        del config, batch_size
+        return evaluation_dataset(self, split).prefetch(8)
 
 
 def pieces(clips: Clips, window: int) -> int:

@@ -1,6 +1,6 @@
 """The levels of recordings in the cache folder, read as they are used: a corpus may be larger than memory.
 
-Each file is decoded, resampled, trimmed and brought to levels once; one of more than MOST_SECONDS is several clips. The
+Each file is decoded, resampled, trimmed and brought to levels once; one of more than MAX_SECONDS is several clips. The
 levels are of one sample rate and belong to files of certain sizes and times of change; others are made for anything
 else.
 """
@@ -40,7 +40,7 @@ log = logging.getLogger("vq_estimator")
 
 FORMAT = 2  # of the cache; another makes it anew
 MANIFEST = "speech.json"
-MOST_SECONDS = 30  # of a clip; a longer recording is several, so that memory is bounded
+MAX_SECONDS = 30  # of a clip; a longer recording is several, so that memory is bounded
 THREADS = 4
 AT_ONCE = 64  # files whose levels are in memory while the cache is made
 
@@ -143,7 +143,7 @@ class Cache:
         content = hashlib.sha256()
         good: List[Tuple[Recording, int]] = []
         bad: List[List[str]] = []
-        most = MOST_SECONDS * self._rate
+        most = MAX_SECONDS * self._rate
         with contextlib.ExitStack() as stack:
             out = {s: stack.enter_context(open(_paths(folder, s)[0], "wb")) for s in SPLITS}
             bar = tqdm(self._read_all(), total=len(self._recordings), unit="file", desc="read recordings")

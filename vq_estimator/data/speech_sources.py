@@ -18,7 +18,7 @@ from vq_estimator.errors import VQError
 log = logging.getLogger("vq_estimator")
 
 HALF = fsdd.HALF
-MOST_NAMES = 5  # of files in a message
+MAX_NAMES = 5  # of files in a message
 
 
 def locate(
@@ -103,8 +103,8 @@ def _is_exactly_half(data_dir: str) -> bool:
 
 
 def _names(specs: Sequence[FileSpec]) -> str:
-    more = f" and {len(specs) - MOST_NAMES:,} more" if len(specs) > MOST_NAMES else ""
-    return ", ".join(os.path.basename(spec.path) for spec in specs[:MOST_NAMES]) + more
+    more = f" and {len(specs) - MAX_NAMES:,} more" if len(specs) > MAX_NAMES else ""
+    return ", ".join(os.path.basename(spec.path) for spec in specs[:MAX_NAMES]) + more
 
 
 class _Missing(Exception):

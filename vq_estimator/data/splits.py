@@ -30,7 +30,7 @@ _WORD = "|".join(sorted(WORDS, key=len, reverse=True))
 _TOKEN = re.compile(f"((?:{_WORD})+)(?:sets?|data|datasets?|images?|imgs?|files?|folders?|splits?)?")
 # Folders in which speakers' folders lie, and that are none themselves.
 _STORES = re.compile("(wav|flac|clip|recording|sound)s?|audio|data(set)?|archive|corpus|speech|raw", re.IGNORECASE)
-MOST_NAMES = 5  # of folders in a message
+MAX_NAMES = 5  # of folders in a message
 Parts = Tuple[str, ...]  # of a path
 
 
@@ -250,7 +250,7 @@ def _refuse(got: str, group: str, missing: str = "") -> NoReturn:
 
 def _quoted(names: Sequence[str]) -> str:
     names = sorted(names)
-    return ", ".join(repr(name) for name in names[:MOST_NAMES]) + _more(len(names) - MOST_NAMES)
+    return ", ".join(repr(name) for name in names[:MAX_NAMES]) + _more(len(names) - MAX_NAMES)
 
 
 def _more(count: int) -> str:

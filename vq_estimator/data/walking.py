@@ -9,7 +9,7 @@ from vq_estimator.errors import VQError, one_line
 
 log = logging.getLogger("vq_estimator")
 
-MOST_SUFFIXES = 10  # in a message
+MAX_SUFFIXES = 10  # in a message
 Found = Dict[str, Tuple[int, int]]  # path below a folder, "/" between its parts: bytes, time of change in nanoseconds
 
 
@@ -24,7 +24,7 @@ def find_files(folder: str, suffixes: Tuple[str, ...], name: str) -> Found:
     """
     found, others = _walk(folder, suffixes)
     if others:
-        most = others.most_common(MOST_SUFFIXES)
+        most = others.most_common(MAX_SUFFIXES)
         rest = sum(others.values()) - sum(count for _, count in most)
         counted = [f"{count:,} {suffix or 'without a suffix'}" for suffix, count in most]
         log.info("left out: %s", one_line(", ".join([*counted, *([f"{rest:,} of other kinds"] if rest else [])])))

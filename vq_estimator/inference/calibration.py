@@ -17,8 +17,7 @@ from vq_estimator.config import MSE, Config
 from vq_estimator.data.files import open_regular, parts, read_json, write_json
 from vq_estimator.errors import VQError
 from vq_estimator.inference import results
-from vq_estimator.inference.session import AnySource, batches, source_name
-from vq_estimator.models.vqvae import signal
+from vq_estimator.inference.session import AnySource, batches
 from vq_estimator.training.run_folder import Checkpoint, checkpoint_files
 
 BINS_PER_LEVEL = 8  # of the reconstruction, in the histogram that the scale is fitted to
@@ -113,7 +112,7 @@ def calibrate(config: Config, checkpoint: Checkpoint, source: AnySource, model_d
 
     It is kept there, where the folder can be written to.
     """
-    found = kept(config, checkpoint, model_dir, source_name(source))
+    found = kept(config, checkpoint, model_dir, source.name)
     if found is not None:
         return found
     keep = results.can_write(model_dir, "calibration")
@@ -121,7 +120,7 @@ def calibrate(config: Config, checkpoint: Checkpoint, source: AnySource, model_d
     figures = {
         "fingerprint": fingerprint(checkpoint.path),
         "global_step": checkpoint.step,
-        "dataset_source": source_name(source),
+        "dataset_source": source.name,
         "split": "train",
         "scale": fitted.scale,
         "code_counts": fitted.counts.tolist(),
@@ -136,7 +135,7 @@ def _fit(config: Config, checkpoint: Checkpoint, source: AnySource) -> Calibrati
     q, scaled = config.model.quantizer, isinstance(config.model.likelihood, MSE)
 
     def fetch(features, model):
-        images, speakers = signal(features)
+        images, speakers = model.unpack_features(features)
         if not scaled:
             return {"codes": model.encode(images)}
         out = model(images, speakers=speakers)

@@ -85,7 +85,7 @@ def describe(config: Config) -> str:
 
 def table(rows: Sequence[Row]) -> str:
     """One line a run: distortion, rate under each prior, the total under the uniform one, the share of codes used."""
-    unit = "bits/sample" if isinstance(rows[0].config.model, SpeechConfig) else "bits/dim"
+    unit = f"bits/{rows[0].config.model.unit}"
     head = "{:<24}{:<44}{:>10}{:>12}{:>9}{:>9}{:>9}{:>9}{:>8}"
     titles = ("run", "model", "steps", "distortion", "uniform", "unigram", "prior", "total", "used")
     lines = [head.format(*titles)]

@@ -8,16 +8,15 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from vq_estimator import drawing
-from vq_estimator.config import AutoregressiveDecoder, Config, SpeechConfig, type_name
+from vq_estimator.config import Config, type_name
 from vq_estimator.data import pipeline
 from vq_estimator.data.codes import Codes
 from vq_estimator.data.files import atomic_path, write_json
 from vq_estimator.errors import VQError
 from vq_estimator.inference import extraction, results
-from vq_estimator.inference import prior as prior_lib
+from vq_estimator.inference import trained_prior as prior_lib
 from vq_estimator.inference.calibration import Calibration, calibrate
-from vq_estimator.inference.session import AnySource, TrainedPrior, batches, features_of, restored, source_name
-from vq_estimator.models.vqvae import signal
+from vq_estimator.inference.session import AnySource, TrainedPrior, batches, features_of, session_scope
 from vq_estimator.nn.likelihoods import to_unit
 from vq_estimator.training.run_folder import Checkpoint
 
@@ -38,11 +37,6 @@ class PerExample(NamedTuple):
     pixel_variance: float  # of all numbers of the split, on 0..1; exactly 0 where all are the same
 
 
-def draws(config: Config) -> bool:
-    """Whether an image is drawn from p(x | z_q); otherwise it is the mean."""
-    return isinstance(config.model.decoder, AutoregressiveDecoder) or isinstance(config.model, SpeechConfig)
-
-
 def run_split(
     config: Config,
     checkpoint: Checkpoint,
@@ -56,26 +50,27 @@ def run_split(
     Raises:
       VQError: a likelihood that is no number.
     """
-    K, speech = config.model.quantizer.K, isinstance(config.model, SpeechConfig)
-    if speech and codes_of == ANOTHER:
+    m, K = config.model, config.model.quantizer.K
+    if m.fixed_dims is None and codes_of == ANOTHER:
         raise VQError("codes: got another, expected own: recordings differ in length; train one with --K=1 to compare")
 
     of_another = _codes_of_another(config, checkpoint, source, split) if codes_of == ANOTHER else None
 
     def fetch(features, model):
-        images, speakers = signal(features)
+        images, speakers = model.unpack_features(features)
         codes = model.encode(images) if of_another is None else _batches_of(of_another, config)
         p = model.likelihood(codes, images, speakers)
-        if speech:
+        if not m.has_mse:
             mse = original = tf.fill(tf.shape(images)[:1], float("nan"))
-        elif draws(config):
+        elif m.is_stochastic_decoder:
             drawn = to_unit(model.decode(codes))
             mse = tf.reduce_mean(tf.squared_difference(drawn, to_unit(images)), [1, 2, 3])
             original = tf.fill(tf.shape(mse), float("nan"))
         else:
             mse, original = p.squared_error(to_unit(images)), p.original_nll(K)
         nats = -(p if scale is None else p.with_scale(scale)).log_prob(images)
-        return mse, nats, original, codes, tf.stack([features["label"], speakers], -1) if speech else features["label"]
+        labels = features["label"] if speakers is None else tf.stack([features["label"], speakers], -1)
+        return mse, nats, original, codes, labels
 
     parts, dims, positions, pixels, pixel_sum, pixel_squares = [], [], [], 0, 0, 0
     for images, values in batches(config, checkpoint.path, source, split, fetch, "evaluate " + split):
@@ -89,7 +84,7 @@ def run_split(
         dims += [images[0].size] * len(images)
         positions += [int(np.prod(values[3].shape[1:3]))] * len(images)
     mse, distortion, original, codes, labels = zip(*parts)
-    codes = np.concatenate(codes, 2 if speech else 0)
+    codes = np.concatenate(codes, 2 if m.fixed_dims is None else 0)
     mse, distortion, original, labels = (np.concatenate(p) for p in (mse, distortion, original, labels))
     variance = (pixels * pixel_squares - pixel_sum**2) / (255.0 * pixels) ** 2
     mse, distortion, original = (v.astype(np.float64) for v in (mse, distortion, original))
@@ -183,8 +178,8 @@ def evaluate(
     calibration = calibrate(config, checkpoint, source, model_dir)
     examples = run_split(config, checkpoint, source, split, calibration.scale, codes_of)
     prior = prior_lib.find_or_warn(model_dir, checkpoint) if codes_of == OWN else None
-    speech, cost = isinstance(config.model, SpeechConfig), None
-    if prior is not None and speech:
+    m, cost = config.model, None
+    if prior is not None and m.fixed_dims is None:
         of = prior.config.codes
         label, speaker = examples.labels.T
         each = max(of.classes // len(config.model.speakers), 1)  # classes of the data, where of both
@@ -192,22 +187,22 @@ def evaluate(
         cost = prior_lib.cost_of_clips(config, checkpoint, prior, examples.codes, examples.positions, given)
     elif prior is not None:
         cost = prior_lib.cost(config, checkpoint, prior, Codes(examples.codes, examples.labels))
-    mse = None if speech else float(examples.mse.mean())
+    mse = float(examples.mse.mean()) if m.has_mse else None
     result = {
         "split": split,
         "examples": len(examples.mse),
-        "dims_per_example": float(examples.dims.mean()) if speech else config.model.dims,
-        "dataset_source": source_name(source),
+        "dims_per_example": m.fixed_dims or float(examples.dims.mean()),
+        "dataset_source": source.name,
         "global_step": checkpoint.step,
         "likelihood": FITTED if calibration.scale is not None else type_name(config.model.likelihood),
         "likelihood_scale": calibration.scale,
         "codes": codes_of,
-        "reconstruction": "draw" if draws(config) else "mean",
+        "reconstruction": "draw" if config.model.is_stochastic_decoder else "mean",
         "mse": mse,
-        "psnr_db": None if speech else -10.0 * math.log10(max(mse, 1e-12)),
-        "normalized_mse": None if speech or not examples.pixel_variance else mse / examples.pixel_variance,
+        "psnr_db": None if mse is None else -10.0 * math.log10(max(mse, 1e-12)),
+        "normalized_mse": None if mse is None or not examples.pixel_variance else mse / examples.pixel_variance,
         "codebook": codebook_usage(examples.codes, config.model.quantizer.K),
-        "original_nll": None if draws(config) else float(examples.original_nll.mean()),
+        "original_nll": None if config.model.is_stochastic_decoder else float(examples.original_nll.mean()),
         "bits_per_dim": bits_per_dim(examples, config, calibration, cost),
         "prior": prior_figures(examples, config, prior, cost),
     }
@@ -216,7 +211,7 @@ def evaluate(
             "distortion": examples.distortion,
             "rate_uniform": uniform_cost(examples, config),
             "codes": examples.codes,
-            **({"dims": examples.dims, "positions": examples.positions} if speech else {}),
+            **({} if m.fixed_dims else {"dims": examples.dims, "positions": examples.positions}),
             **({} if cost is None else {"rate_prior": cost.nats}),
         }
         name = os.path.join(model_dir, "eval", split + ("" if codes_of == OWN else "-" + codes_of))
@@ -288,7 +283,7 @@ def reconstructions(
         return images, given, model.decode(model.encode(given))
 
     size = pipeline.evaluation_batch(config.model.dims)
-    with restored(config, checkpoint.path, build) as (session, (images, given, decoded)):
+    with session_scope(config, checkpoint.path, build) as (session, (images, given, decoded)):
         images = session.run(images)
         decoded = np.concatenate([session.run(decoded, {given: part}) for part in pipeline.parts(images, size)])
     return drawing.side_by_side(drawing.grid(images, rows), drawing.grid(decoded, rows))

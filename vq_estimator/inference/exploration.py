@@ -13,7 +13,7 @@ from vq_estimator.config import Config
 from vq_estimator.data import pipeline
 from vq_estimator.data.sources import Source
 from vq_estimator.inference.calibration import Calibration
-from vq_estimator.inference.session import features_of, restored
+from vq_estimator.inference.session import features_of, session_scope
 from vq_estimator.training.run_folder import Checkpoint
 
 BATCH = 100
@@ -38,7 +38,7 @@ def encode_first(config: Config, checkpoint: Checkpoint, source: Source, num: in
         given = tf.placeholder(tf.uint8, (None, *config.model.shape))
         return features, given, model.encode(given)
 
-    with restored(config, checkpoint.path, build) as (session, (features, given, codes)):
+    with session_scope(config, checkpoint.path, build) as (session, (features, given, codes)):
         found = session.run(features)
         parts = [session.run(codes, {given: some}) for some in _batches(config, found["image"])]
         return Encoded(found["image"], found["label"], np.concatenate(parts))
@@ -51,7 +51,7 @@ def decode(config: Config, checkpoint: Checkpoint, codes: np.ndarray, seed: int 
         given = tf.placeholder(tf.int32, (None,) + config.model.grid)
         return given, model.decode(given, seed, shared=True)
 
-    with restored(config, checkpoint.path, build) as (session, (given, images)):
+    with session_scope(config, checkpoint.path, build) as (session, (given, images)):
         return np.concatenate([session.run(images, {given: some}) for some in _batches(config, codes)])
 
 
@@ -192,7 +192,7 @@ def interpolate(
         both = model.quantizer.continuous(line), model.quantizer(line, False).z_q
         return tuple(model.decode_vectors(z_q, seed, shared=True) for z_q in both)
 
-    with restored(config, checkpoint.path, build) as (session, tensors):
+    with session_scope(config, checkpoint.path, build) as (session, tensors):
         return Interpolation(*session.run(tensors))
 
 
@@ -214,7 +214,7 @@ class CodebookView(NamedTuple):
 
 def codebook_entries(config: Config, checkpoint: Checkpoint) -> np.ndarray:
     """The vector that each code stands for, float32 [L, K, D]."""
-    with restored(config, checkpoint.path, lambda model: model.quantizer.entries()) as (session, entries):
+    with session_scope(config, checkpoint.path, lambda model: model.quantizer.entries()) as (session, entries):
         return session.run(entries)
 
 

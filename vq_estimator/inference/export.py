@@ -15,10 +15,9 @@ from tensorflow.core.framework import graph_pb2
 
 from vq_estimator.config import Config, SpeechConfig
 from vq_estimator.errors import VQError
-from vq_estimator.inference import evaluation
-from vq_estimator.inference.session import TrainedPrior, restored
+from vq_estimator.inference.session import TrainedPrior, session_scope
 from vq_estimator.nn import mu_law
-from vq_estimator.nn.prior import Sampling
+from vq_estimator.nn.code_prior import Sampling
 from vq_estimator.training import disk
 from vq_estimator.training.run_folder import Checkpoint
 
@@ -47,7 +46,7 @@ def signatures(config: Config, prior: Optional[TrainedPrior] = None) -> Dict[str
             "convert": Signature(("audio", "speaker", SEED), "audio", "convert"),
             DEFAULT: Signature(("audio",), "codes", "encode"),
         }
-    seed = (SEED,) if evaluation.draws(config) else ()
+    seed = (SEED,) if config.model.is_stochastic_decoder else ()
     sample = {}
     if prior is not None:
         number = "labels" if prior.config.codes.classes else "num"
@@ -76,7 +75,7 @@ def freeze(config: Config, checkpoint: Checkpoint, prior: Optional[TrainedPrior]
                 given = tf.identity(images)
         encoded = tf.identity(model.encode(given), "encode")
         seed = 0
-        if evaluation.draws(config) or prior is not None:
+        if config.model.is_stochastic_decoder or prior is not None:
             seed = tf.placeholder_with_default(tf.constant(0, tf.int64), [], SEED)
         tf.identity(model.decode(codes, seed), "decode")
         tf.identity(model.decode(encoded, seed), "reconstruct")
@@ -104,7 +103,7 @@ def freeze(config: Config, checkpoint: Checkpoint, prior: Optional[TrainedPrior]
 
     if isinstance(m, SpeechConfig):
         build, prior = build_speech, None
-    with restored(config, checkpoint.path, build, prior) as (session, _):
+    with session_scope(config, checkpoint.path, build, prior) as (session, _):
         outputs = sorted({s.tensor for s in signatures(config, prior).values()})
         return tf.graph_util.convert_variables_to_constants(session, session.graph_def, outputs)
 
@@ -134,7 +133,7 @@ def export(config: Config, checkpoint: Checkpoint, export_dir: str, prior: Optio
         raise VQError(f"export_dir: can't write {export_dir!r}: {e.strerror or e}") from None
     try:
         target = os.path.join(temporary, "model")
-        with disk.refusals(temporary):
+        with disk.translate_disk_errors(temporary):
             _write(frozen, signatures(config, prior), target)
         os.rename(target, export_dir)
     except OSError as e:

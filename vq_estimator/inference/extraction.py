@@ -5,7 +5,7 @@ from typing import Dict
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.config import CodesConfig, Config, SpeechConfig
+from vq_estimator.config import CodesConfig, Config
 from vq_estimator.data import audio, pipeline, speech
 from vq_estimator.data import codes as codes_lib
 from vq_estimator.data.codes import Codes
@@ -13,19 +13,10 @@ from vq_estimator.data.speech import SpeechSource
 from vq_estimator.errors import VQError
 from vq_estimator.inference import results
 from vq_estimator.inference.calibration import fingerprint
-from vq_estimator.inference.session import AnySource, batches, count, restored, source_name
+from vq_estimator.inference.session import AnySource, batches, session_scope
 from vq_estimator.training.run_folder import Checkpoint
 
-SECONDS = 1.024  # of a recording's codes that a prior is trained on at once
 BATCH = 50
-
-
-def grid(config: Config):
-    """The shape [h, w, L] of the codes that a prior is trained on."""
-    m = config.model
-    if not isinstance(m, SpeechConfig):
-        return m.grid
-    return 1, max(1, round(SECONDS * m.sample_rate / m.network.stride)), m.quantizer.L
 
 
 def condition_labels(codes: Codes, condition: str, classes: int) -> Codes:
@@ -43,8 +34,8 @@ def condition_labels(codes: Codes, condition: str, classes: int) -> Codes:
 def origin(config: Config, checkpoint: Checkpoint, source: AnySource) -> dict:
     """What codes are of: the files, the grid, K and the checkpoint."""
     return {
-        "dataset_source": source_name(source),
-        "grid": list(grid(config)),
+        "dataset_source": source.name,
+        "grid": list(config.model.prior_grid),
         "K": config.model.quantizer.K,
         "global_step": checkpoint.step,
         "fingerprint": fingerprint(checkpoint.path),
@@ -59,21 +50,17 @@ def codes_config(
     Raises:
       VQError: it should be conditional on classes that the data does not have.
     """
-    if isinstance(source, SpeechSource):
-        if condition != "class" and not class_conditional:
-            raise VQError(f"condition: got {condition} without --class_conditional, expected both or neither")
-        known = {"class": len(source.class_names), "speaker": len(source.speakers)}
-        known["both"] = known["class"] * known["speaker"]
-        if class_conditional and not known[condition]:
-            raise VQError(f"condition: got {condition} for {source.name}, expected speaker: it has no classes")
-        of = dict(origin(config, checkpoint, source), grid=grid(config), condition=condition)
-        return CodesConfig(classes=known[condition] if class_conditional else 0, **of)
-    if condition != "class":
-        raise VQError(f"condition: got {condition} for {source.spec.name}, expected class: only speech has speakers")
-    if class_conditional and not source.spec.classes:
-        raise VQError(f"class_conditional: got it for {source.spec.name}, expected a folder of images for each class")
-    of = dict(origin(config, checkpoint, source), grid=grid(config))
-    return CodesConfig(classes=source.spec.classes if class_conditional else 0, **of)
+    known = {"class": source.classes, "speaker": len(source.speakers)}
+    known["both"] = known["class"] * known["speaker"]
+    if condition != "class" and not source.speakers:
+        raise VQError(f"condition: got {condition} for {source.name}, expected class: only speech has speakers")
+    if condition != "class" and not class_conditional:
+        raise VQError(f"condition: got {condition} without --class_conditional, expected both or neither")
+    if class_conditional and not known[condition]:
+        want = "speaker: it has no classes" if source.speakers else "a folder of images for each class"
+        raise VQError(f"class_conditional: got it for {source.name} by {condition}, expected {want}")
+    of = dict(origin(config, checkpoint, source), grid=config.model.prior_grid, condition=condition)
+    return CodesConfig(classes=known[condition] if class_conditional else 0, **of)
 
 
 def extract(
@@ -88,7 +75,7 @@ def extract(
     found = {}
     for split in splits:
         path = codes_lib.split_path(model_dir, split)
-        shape = (_examples(config, source, split), *grid(config))
+        shape = (_examples(config, source, split), *config.model.prior_grid)
         found[split] = codes_lib.load(path, of, shape, config.model.quantizer.K)
         if found[split] is None:
             keep = results.can_write(model_dir, "codes")
@@ -100,15 +87,15 @@ def extract(
 
 
 def _examples(config: Config, source: AnySource, split: str) -> int:
-    if not isinstance(source, SpeechSource):
-        return count(source, split)
-    return speech.pieces(source.splits[split], grid(config)[1] * config.model.network.stride)
+    if config.model.fixed_dims is not None:
+        return source.count(split)
+    return speech.pieces(source.splits[split], config.model.prior_grid[1] * config.model.network.stride)
 
 
 def _encode_windows(config: Config, checkpoint: Checkpoint, source: SpeechSource, split: str) -> Codes:
-    clips, window = source.splits[split], grid(config)[1] * config.model.network.stride
+    clips, window = source.splits[split], config.model.prior_grid[1] * config.model.network.stride
     parts, labels = [], []
-    with restored(config, checkpoint.path, _encoder) as (session, (given, codes)):
+    with session_scope(config, checkpoint.path, _encoder) as (session, (given, codes)):
         for i in range(clips.count):
             levels = clips.clip(i)
             missing = -len(levels) % window
@@ -125,7 +112,7 @@ def _encoder(model):
 
 def encode(config: Config, checkpoint: Checkpoint, source: AnySource, split: str) -> Codes:
     """The codes of a split, made now; of recordings those of windows, see `extract`."""
-    if isinstance(source, SpeechSource):
+    if config.model.fixed_dims is None:
         return _encode_windows(config, checkpoint, source, split)
 
     def fetch(features, model):

@@ -19,7 +19,7 @@ WANT = "uint8 or uint16 [N, H, W, C] with C = 1, 3 or 4, or a list of arrays, Pi
 def prepare(
     images: Union[np.ndarray, Sequence[AnyImage]], viewer: Viewer, value_range: Optional[Tuple[int, ...]]
 ) -> np.ndarray:
-    """See `Model.prepare`."""
+    """See `ImageModel.prepare`."""
     depth = DepthUse(value_range)
     if isinstance(images, (str, os.PathLike, Image.Image)):
         images = [images]

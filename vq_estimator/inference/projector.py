@@ -18,7 +18,7 @@ import numpy as np
 from vq_estimator import drawing
 from vq_estimator.config import Config
 from vq_estimator.data.files import write_text
-from vq_estimator.inference import evaluation, exploration, results
+from vq_estimator.inference import exploration, results
 from vq_estimator.inference.calibration import Calibration
 from vq_estimator.training.run_folder import EVAL_NAME, Checkpoint
 
@@ -26,10 +26,10 @@ log = logging.getLogger("vq_estimator")
 
 CONFIG, FOLDER = "projector_config.pbtxt", "projector"
 VECTORS, METADATA, SPRITE = "vectors.tsv", "entries.tsv", "sprite.png"
-MOST_ENTRIES = 50000  # of all codebooks; of more, so many are shown, evenly spread
-MOST_IMAGES = 8192  # decoded for the sprite, which is left out where there are more entries
-MOST_NUMBERS = 1 << 28  # in all of them
-MOST_PIXELS = 4096  # the side of the sprite; TensorBoard takes up to 8192, which is 256 MB in a browser
+MAX_ENTRIES = 50000  # of all codebooks; of more, so many are shown, evenly spread
+MAX_IMAGES = 8192  # decoded for the sprite, which is left out where there are more entries
+MAX_NUMBERS = 1 << 28  # in all of them
+MAX_PIXELS = 4096  # the side of the sprite; TensorBoard takes up to 8192, which is 256 MB in a browser
 
 
 def write(config: Config, checkpoint: Checkpoint, calibration: Calibration, model_dir: str) -> Optional[str]:
@@ -42,13 +42,13 @@ def write(config: Config, checkpoint: Checkpoint, calibration: Calibration, mode
         return None
     entries = exploration.codebook_entries(config, checkpoint)  # [L, K, D]
     L, K, D = entries.shape
-    rows = exploration.evenly(L * K, MOST_ENTRIES)
+    rows = exploration.evenly(L * K, MAX_ENTRIES)
     path = {name: os.path.join(model_dir, FOLDER, name) for name in (VECTORS, METADATA, SPRITE)}
     write_text(path[VECTORS], vectors_tsv(entries.reshape(L * K, D)[rows]))
     write_text(path[METADATA], metadata_tsv(calibration, rows))
     images, side = sprite_images(config, checkpoint, calibration, rows), None
     if images is not None:
-        picture, side = drawing.sprite(images, MOST_PIXELS)
+        picture, side = drawing.sprite(images, MAX_PIXELS)
         drawing.save_png(path[SPRITE], picture)
     elif os.path.exists(path[SPRITE]):
         os.remove(path[SPRITE])  # of another checkpoint
@@ -89,9 +89,9 @@ def sprite_images(
     The other codebooks are at their most used entries. None where there are too many entries, and under an
     autoregressive decoder, whose images are draws: what differs between them would be the noise as much as the entry.
     """
-    most = min(MOST_IMAGES, MOST_NUMBERS // config.model.dims)
-    if evaluation.draws(config) or len(rows) > most:
-        reason = "images are draws" if evaluation.draws(config) else f"more than {most} entries"
+    most = min(MAX_IMAGES, MAX_NUMBERS // config.model.dims)
+    if config.model.is_stochastic_decoder or len(rows) > most:
+        reason = "images are draws" if config.model.is_stochastic_decoder else f"more than {most} entries"
         log.info("no pictures of the codebook's entries for TensorBoard's projector: %s", reason)
         return None
     K = calibration.counts.shape[1]

@@ -8,14 +8,14 @@ import tensorflow.compat.v1 as tf
 from vq_estimator import drawing
 from vq_estimator.config import Config, arguments
 from vq_estimator.errors import VQError
-from vq_estimator.inference.session import Closing, TrainedPrior, interruptible, opened
-from vq_estimator.nn.prior import Sampling
+from vq_estimator.inference.session import Closeable, TrainedPrior, interruptible, open_session
+from vq_estimator.nn.code_prior import Sampling
 from vq_estimator.training.run_folder import Checkpoint
 
 BATCH = 100  # always drawn whole, so that the first images do not depend on how many are asked for
-MOST_SAMPLES = 10**6  # of one call
-MOST_GUIDANCE = 100
-MOST_DRAWS = 1000  # of one recording, of which the best is taken
+MAX_SAMPLES = 10**6  # of one call
+MAX_GUIDANCE = 100
+MAX_DRAWS = 1000  # of one recording, of which the best is taken
 
 
 class Samples(NamedTuple):
@@ -55,7 +55,7 @@ def shown_classes(classes: int, most: int = 10) -> Optional[List[int]]:
 def check_num(num: Any) -> int:
     """A number of samples, as a plain integer; VQError where it is none."""
     num = arguments.integer("num", num, 1, 2**62, "1 or more")
-    return arguments.integer("num", num, 1, MOST_SAMPLES, f"at most {MOST_SAMPLES:,} samples in one call")
+    return arguments.integer("num", num, 1, MAX_SAMPLES, f"at most {MAX_SAMPLES:,} samples in one call")
 
 
 def check_seed(seed: Any) -> int:
@@ -82,12 +82,12 @@ def check_temperature(temperature: Any) -> float:
 
 def check_guidance(guidance: Any) -> float:
     """A guidance as a plain float; VQError where it is none."""
-    return arguments.real("guidance", guidance, 0, MOST_GUIDANCE, f"a number from 0 to {MOST_GUIDANCE}")
+    return arguments.real("guidance", guidance, 0, MAX_GUIDANCE, f"a number from 0 to {MAX_GUIDANCE}")
 
 
 def check_draws(draws: Any) -> int:
     """A number of draws as a plain integer; VQError where it is none."""
-    return arguments.integer("draws", draws, 1, MOST_DRAWS, f"1 to {MOST_DRAWS}")
+    return arguments.integer("draws", draws, 1, MAX_DRAWS, f"1 to {MAX_DRAWS}")
 
 
 def check_top_k(top_k: Any, K: int) -> int:
@@ -95,7 +95,7 @@ def check_top_k(top_k: Any, K: int) -> int:
     return arguments.integer("top_k", top_k, 0, K, f"0 (all) to {K}")
 
 
-class Sampler(Closing):
+class Sampler(Closeable):
     """A run's prior and decoder in one graph and one session, to draw from as often as wanted; or as a context.
 
     Args:
@@ -117,7 +117,7 @@ class Sampler(Closing):
             codes = code_prior.sample(tf.constant(BATCH), of if self._classes else None, how)
             return of, draw, heat, [codes, model.decode(codes, draw)]
 
-        self._session, tensors = opened(config, checkpoint.path, build, prior)
+        self._session, tensors = open_session(config, checkpoint.path, build, prior)
         self._of, self._draw, self._heat, self._drawn = tensors
 
     def sample(self, num: int, labels: Optional[np.ndarray] = None, temperature: float = 1.0, seed: int = 0) -> Samples:

@@ -7,17 +7,17 @@ from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Tuple, U
 import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
-from vq_estimator.config import Config, PriorConfig, SpeechConfig
-from vq_estimator.data import pipeline, speech
+from vq_estimator.config import Config, PriorConfig
+from vq_estimator.data import pipeline
 from vq_estimator.data.sources import Source
 from vq_estimator.data.speech import SpeechSource
 from vq_estimator.errors import VQError
-from vq_estimator.models.vqvae import VQVAE, signal
+from vq_estimator.models import vqvae
+from vq_estimator.nn.code_prior import CodePrior
 from vq_estimator.nn.module import static_shape
-from vq_estimator.nn.prior import CodePrior
 from vq_estimator.training import averaging, precision
+from vq_estimator.training.checkpoint_reader import CheckpointReader
 from vq_estimator.training.run_folder import Checkpoint
-from vq_estimator.training.stored import Stored
 
 
 class Restored(NamedTuple):
@@ -34,7 +34,7 @@ class TrainedPrior(NamedTuple):
     checkpoint: Checkpoint
 
 
-class Closing:
+class Closeable:
     """What holds a session, `_session`: a context too, which ends with its `close()`.
 
     After `close()` whatever needs the session is a VQError; a second `close()` does nothing.
@@ -60,7 +60,7 @@ class Closing:
         """Frees the session."""
         session, self._open = self._open, None
         if session is not None:
-            leave(session)
+            close_session(session)
 
     def __enter__(self):
         return self
@@ -69,7 +69,7 @@ class Closing:
         self.close()
 
 
-def opened(
+def open_session(
     config: Config,
     checkpoint: str,
     build: Callable,
@@ -87,7 +87,7 @@ def opened(
     precision.check(config.model.precision)
     with tf.Graph().as_default() as graph:
         tf.set_random_seed(config.train.seed)  # no draw depends on it, but a deterministic process wants one
-        model, parts, of_prior = VQVAE(config.model, config.train.seed), [], set()
+        model, parts, of_prior = vqvae.make(config.model, config.train.seed), [], set()
         if prior is None:
             tensors = build(model)
         else:
@@ -114,7 +114,7 @@ _ABANDONED = []  # events: the ends of those calls of `interruptible` that Ctrl-
 def interruptible(run: Callable, *arguments) -> Any:
     """What `run(*arguments)` returns or raises, from a thread, so that Ctrl-C is heard while TensorFlow works for long.
 
-    After a KeyboardInterrupt the thread may still be at work, until the process ends; its session is closed by `leave`.
+    After a KeyboardInterrupt the thread may be at work until the process ends; `close_session` closes its session.
     """
     result, error = [], []
     ended = threading.Event()  # a thread whose join() is interrupted says from then on that it is not alive
@@ -139,7 +139,7 @@ def interruptible(run: Callable, *arguments) -> Any:
     return result[0]
 
 
-def leave(session: tf.Session) -> None:
+def close_session(session: tf.Session) -> None:
     """Closes a session; after a Ctrl-C it waits no longer than a second, since XLA's loops can't be stopped.
 
     Otherwise it waits for all: a thread that comes back from TensorFlow while Python ends aborts the process.
@@ -153,16 +153,16 @@ def leave(session: tf.Session) -> None:
 
 
 @contextlib.contextmanager
-def restored(
+def session_scope(
     config: Config, checkpoint: str, build: Callable, prior: Optional[TrainedPrior] = None
 ) -> Iterator[Restored]:
-    """`opened` as a context: its graph and session are the default ones inside, and closed after it."""
-    found = opened(config, checkpoint, build, prior)
+    """`open_session` as a context: its graph and session are the default ones inside, and closed after it."""
+    found = open_session(config, checkpoint, build, prior)
     try:
         with found.session.graph.as_default(), found.session.as_default():
             yield found
     finally:
-        leave(found.session)
+        close_session(found.session)
 
 
 def load_variables(session: tf.Session, checkpoint: str, variables: Dict[str, tf.Variable]) -> None:
@@ -173,7 +173,7 @@ def load_variables(session: tf.Session, checkpoint: str, variables: Dict[str, tf
     Raises:
       VQError: a tensor is missing, of another shape, or can't be read.
     """
-    stored = Stored(checkpoint, "; name another one with --checkpoint")
+    stored = CheckpointReader(checkpoint, "; name another one with --checkpoint")
     for name, variable in variables.items():
         found, want = stored.shapes.get(name), static_shape(variable)
         if found != want:
@@ -191,25 +191,12 @@ def load_variables(session: tf.Session, checkpoint: str, variables: Dict[str, tf
 AnySource = Union[Source, SpeechSource]
 
 
-def source_name(source: AnySource) -> str:
-    """The `dataset_source` of a run on it."""
-    return source.name if isinstance(source, SpeechSource) else source.spec.name
-
-
-def count(source: AnySource, split: str) -> int:
-    """Examples in a split."""
-    return source.splits[split].count if isinstance(source, SpeechSource) else pipeline.split_size(source, split)
-
-
 def features_of(config: Config, source: AnySource, split: str, batch_size: int) -> Dict[str, tf.Tensor]:
     """A split as the run sees it, the next batch at each run of the graph: `image` uint8 [B, S, S, C], `label` [B].
 
     Of recordings one, whole: `audio` uint8 [1, T], `speaker` and `label` [1].
     """
-    if isinstance(config.model, SpeechConfig):
-        return tf.data.make_one_shot_iterator(speech.evaluation_dataset(source, split).prefetch(8)).get_next()
-    dataset = pipeline.evaluation_dataset(source, split, config.model.image_size, batch_size, config.model.binarize)
-    return tf.data.make_one_shot_iterator(dataset).get_next()
+    return tf.data.make_one_shot_iterator(source.evaluation_dataset(config, split, batch_size)).get_next()
 
 
 def batches(
@@ -219,10 +206,12 @@ def batches(
 
     def build(model):
         features = features_of(config, source, split, pipeline.evaluation_batch(config.model.dims))
-        return signal(features)[0], fetch(features, model)
+        return model.unpack_features(features)[0], fetch(features, model)
 
-    total, unit = count(source, split), "clip" if isinstance(source, SpeechSource) else "image"
-    with restored(config, checkpoint, build) as (session, tensors), tqdm(total=total, unit=unit, desc=title) as bar:
+    total, unit = source.count(split), config.model.example
+    with session_scope(config, checkpoint, build) as (session, tensors), tqdm(
+        total=total, unit=unit, desc=title
+    ) as bar:
         step = session.make_callable(tensors)
         seen = 0  # not bar.n, which stands still where the bar is disabled
         while seen < total:

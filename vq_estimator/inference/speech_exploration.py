@@ -14,8 +14,7 @@ from vq_estimator.data import audio
 from vq_estimator.data.speech import SpeechSource
 from vq_estimator.inference.exploration import evenly
 from vq_estimator.inference.session import batches
-from vq_estimator.inference.speech import SpeechModel
-from vq_estimator.models.vqvae import signal
+from vq_estimator.inference.speech_model import SpeechModel
 from vq_estimator.training.run_folder import Checkpoint
 
 FRAME_SECONDS = 0.032  # of a spectrogram's window
@@ -132,7 +131,7 @@ def encode_clips(config: Config, checkpoint: Checkpoint, source: SpeechSource, s
     """The codes of all recordings of a split, each of them whole."""
 
     def fetch(features, model):
-        return model.encode(signal(features)[0])
+        return model.encode(model.unpack_features(features)[0])
 
     parts = [codes[0, 0] for _, codes in batches(config, checkpoint.path, source, split, fetch, "encode " + split)]
     clips = source.splits[split]

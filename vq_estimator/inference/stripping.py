@@ -10,11 +10,11 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from vq_estimator import config as config_lib
-from vq_estimator.config import Config, SpeechConfig
+from vq_estimator.config import Config
 from vq_estimator.data.files import write_json, write_text
 from vq_estimator.errors import VQError
 from vq_estimator.inference.calibration import fingerprint
-from vq_estimator.inference.session import TrainedPrior, restored
+from vq_estimator.inference.session import TrainedPrior, session_scope
 from vq_estimator.nn.quantizers.codebooks import EMA_SUM
 from vq_estimator.training import averaging, prior_trainer, run_folder
 from vq_estimator.training.run_folder import Checkpoint
@@ -67,7 +67,7 @@ def _names(config: Config, checkpoint: Checkpoint, prior: Optional[TrainedPrior]
     m = config.model
 
     def build(model, code_prior=None):
-        shape = (1, m.window, 1) if isinstance(m, SpeechConfig) else m.shape
+        shape = m.training_shape
         images = tf.zeros((1, *shape), tf.uint8)
         codes = model.encode(images)
         model.likelihood(codes, images, tf.zeros([1], tf.int32))
@@ -78,7 +78,7 @@ def _names(config: Config, checkpoint: Checkpoint, prior: Optional[TrainedPrior]
         names = {v.op.name for v in of_prior}
         return [v for v in tf.global_variables() if v.op.name not in names], of_prior, tf.trainable_variables()
 
-    with restored(config, checkpoint.path, build, prior) as (_, (own, of_prior, trainable)):
+    with session_scope(config, checkpoint.path, build, prior) as (_, (own, of_prior, trainable)):
         decay = 0.0 if prior is None else prior.config.optimizer.average_decay
         return (
             sorted(averaging.restore_map(own, trainable, config.optimizer.average_decay)),

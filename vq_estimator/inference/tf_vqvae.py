@@ -27,11 +27,11 @@ from vq_estimator.config import (
 from vq_estimator.data.files import atomic_folder, write_json, write_text
 from vq_estimator.errors import VQError
 from vq_estimator.inference.calibration import fingerprint
+from vq_estimator.nn.code_prior import CodePrior
 from vq_estimator.nn.module import static_shape
-from vq_estimator.nn.prior import CodePrior
 from vq_estimator.training import prior_trainer, run_folder
+from vq_estimator.training.checkpoint_reader import CheckpointReader
 from vq_estimator.training.model_fns import vqvae_model_fn
-from vq_estimator.training.stored import Stored
 
 PREFIX = "train/params/"
 CODEBOOK = PREFIX + "embed/embed"
@@ -59,12 +59,12 @@ def their_name(ours: str, dataset: str) -> str:
     raise KeyError(ours)
 
 
-def _stored(checkpoint: str) -> Stored:
-    return Stored(checkpoint, "; expected the path of last.ckpt")
+def _stored(checkpoint: str) -> CheckpointReader:
+    return CheckpointReader(checkpoint, "; expected the path of last.ckpt")
 
 
-def _stored_prior(checkpoint: str) -> Stored:
-    return Stored(checkpoint, "; expected the path of last-pixelcnn.ckpt", "prior_checkpoint")
+def _stored_prior(checkpoint: str) -> CheckpointReader:
+    return CheckpointReader(checkpoint, "; expected the path of last-pixelcnn.ckpt", "prior_checkpoint")
 
 
 def configuration(checkpoint: str, dataset: str, dataset_source: Optional[str]) -> Config:
@@ -137,7 +137,7 @@ def _convert(checkpoint: str, config: Config, target: str) -> None:
             )
 
 
-def _prior_configuration(stored: Stored, config: Config, codes_of: str) -> PriorConfig:
+def _prior_configuration(stored: CheckpointReader, config: Config, codes_of: str) -> PriorConfig:
     """The configuration of the PixelCNN in a checkpoint, over the codes of the run's checkpoint `codes_of`."""
     shapes = stored.shapes
     layers = len([name for name in shapes if re.match(PIXELCNN + r"v_stack\d+/v_W$", name)])
@@ -151,7 +151,7 @@ def _prior_configuration(stored: Stored, config: Config, codes_of: str) -> Prior
     return PriorConfig(codes, network, OptimizerConfig())  # whose weights are no averages
 
 
-def _convert_prior(stored: Stored, of_model: Stored, config: PriorConfig, target: str) -> None:
+def _convert_prior(stored: CheckpointReader, of_model: CheckpointReader, config: PriorConfig, target: str) -> None:
     """Saves the prior as the best checkpoint of a training in `target`; its embedding is the model's codebook."""
     with tf.Graph().as_default():
         height, width, _ = config.codes.grid

@@ -5,12 +5,12 @@ from typing import Any, Dict, NamedTuple
 
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.config import MSE, AutoregressiveDecoder, ObjectiveConfig, SpeechConfig
+from vq_estimator.config import MSE, ObjectiveConfig
 from vq_estimator.models.vqvae import VQVAEOutput
 from vq_estimator.nn.likelihoods import to_unit
 
 
-class Terms(NamedTuple):
+class LossTerms(NamedTuple):
     """The terms of van den Oord et al. (2017), equation 3, each [B].
 
     Attributes:
@@ -31,29 +31,21 @@ class Terms(NamedTuple):
     mse: tf.Tensor
 
 
-def quality(found: Terms, model: Any) -> Dict[str, tf.Tensor]:
+def reconstruction_metric(found: LossTerms, model: Any) -> Dict[str, tf.Tensor]:
     """What training shows of the reconstruction, by its name, each [B].
 
-    Of speech the bits. An autoregressive decoder's mean is that given the true pixels before each, which is nearer to
-    the image than what it draws, and is named so.
+    The squared error, or where a reconstruction can't be compared with the original the bits per sample.
     """
-    value = found.reconstruction / math.log(2.0) if isinstance(model, SpeechConfig) else found.mse
-    return {quality_name(model): value}
-
-
-def quality_name(model: Any) -> str:
-    """The name of `quality`'s only figure."""
-    if isinstance(model, SpeechConfig):
-        return "bits_per_sample"
-    return "mse_given_pixels" if isinstance(model.decoder, AutoregressiveDecoder) else "mse"
+    value = found.mse if model.has_mse else found.reconstruction / math.log(2.0)
+    return {model.reconstruction_metric: value}
 
 
 def dims_of(images: tf.Tensor, model: Any) -> Any:
     """Numbers in each of the images; of recordings they differ from batch to batch."""
-    return tf.cast(tf.shape(images)[2], tf.float32) if isinstance(model, SpeechConfig) else model.dims
+    return model.fixed_dims or tf.cast(tf.shape(images)[2], tf.float32)
 
 
-def terms(images: tf.Tensor, out: VQVAEOutput, config: ObjectiveConfig, model: Any) -> Terms:
+def terms(images: tf.Tensor, out: VQVAEOutput, config: ObjectiveConfig, model: Any) -> LossTerms:
     """The terms for images uint8 [B, H, W, C] and the output of a `model`, its configuration, for them."""
     unit, q = to_unit(images), out.quantized
     mse = out.likelihood.squared_error(unit)
@@ -63,9 +55,9 @@ def terms(images: tf.Tensor, out: VQVAEOutput, config: ObjectiveConfig, model: A
         reconstruction = out.likelihood.cross_entropy(unit)
     else:
         reconstruction = mse
-    latent = config.beta * q.commitment
+    latent = config.beta * q.commitment_loss
     if model.quantizer.codebook_by_gradient:
-        latent += q.codebook
+        latent += q.codebook_loss
     if config.kind == "elbo":
         latent *= model.codes_per_dim
-    return Terms(reconstruction, q.codebook, q.commitment, reconstruction + latent, mse)
+    return LossTerms(reconstruction, q.codebook_loss, q.commitment_loss, reconstruction + latent, mse)

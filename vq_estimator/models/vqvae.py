@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.config import SpeechConfig
+from vq_estimator.config import implementation
 from vq_estimator.data.audio import SILENCE
 from vq_estimator.nn import decoders, quantizers
 from vq_estimator.nn.likelihoods import Likelihood, to_unit
@@ -18,13 +18,6 @@ from vq_estimator.nn.networks import Encoder
 from vq_estimator.nn.quantizers import Quantized
 
 DTYPES = {"float32": tf.float32, "bfloat16": tf.bfloat16}
-
-
-def signal(features: Dict[str, tf.Tensor]) -> Tuple[tf.Tensor, Optional[tf.Tensor]]:
-    """x and the speakers (None of images) of a batch: {"image"}, or {"audio": uint8 [B, T], "speaker": int32 [B]}."""
-    if "audio" in features:
-        return features["audio"][:, tf.newaxis, :, tf.newaxis], features["speaker"]
-    return features["image"], None
 
 
 class VQVAEOutput(NamedTuple):
@@ -49,11 +42,12 @@ class VQVAE:
       seed: of what training draws: the quantizer's entries, the conditions that are dropped.
     """
 
+    _one_row = False  # whether an example is an image of one row, and the encoder's kernels too
+
     def __init__(self, config: Any, seed: int = 0):
         q, dtype = config.quantizer, DTYPES[config.precision]
         self.config, self._seed = config, seed
-        self._speech = isinstance(config, SpeechConfig)
-        self.encoder = Encoder(config.network, q.latent_channels, dtype, self._speech)
+        self.encoder = Encoder(config.network, q.latent_channels, dtype, self._one_row)
         self.quantizer = quantizers.make(q, seed)
         self.decoder = decoders.make(config, dtype)
 
@@ -64,28 +58,23 @@ class VQVAE:
         z_e = self.encode_continuous(images)
         with tf.name_scope("quantizer"):
             quantized = self.quantizer(z_e, training, step)
-        of_speech = {}
-        if self._speech and training and step is not None:
-            seed = tf.stack([tf.constant(~self._seed, tf.int64), tf.cast(step, tf.int64)])  # the quantizer's has no ~
-            of_speech["training_seed"] = seed
-        likelihood = self.likelihood_of_vectors(quantized.z_q, images, speakers, **of_speech)
+        dropout = self._condition_dropout_seed(step) if training and step is not None else {}
+        likelihood = self.likelihood_of_vectors(quantized.z_q, images, speakers, **dropout)
         return VQVAEOutput(z_e, quantized, likelihood)
+
+    def _condition_dropout_seed(self, step) -> Dict[str, tf.Tensor]:
+        """The seed of what training drops of the decoder's condition, where it drops some."""
+        del step
+        return {}
+
+    def unpack_features(self, features: Dict[str, tf.Tensor]) -> Tuple[tf.Tensor, Optional[tf.Tensor]]:
+        """x uint8 [B, H, W, C] and the speakers int32 [B], None for images, of a batch as the pipelines give it."""
+        return features["image"], None
 
     def encode_continuous(self, images: tf.Tensor) -> tf.Tensor:
         """Images to z_e [B, h, w, P, D], before quantisation."""
-        q = self.config.quantizer
-        if not self._speech:
-            height, width, _ = self.config.grid
-            return tf.reshape(self.encoder(to_unit(images)), [-1, height, width, q.vectors_per_position, q.D])
-        missing = -tf.shape(images)[2] % self.config.network.stride
-        whole = tf.pad(images, [[0, 0], [0, 0], [0, missing], [0, 0]], constant_values=SILENCE)
-        known = static_shape(images)[2]
-        whole.set_shape([None, 1, None if known is None else known + -known % self.config.network.stride, 1])
-        z = self.encoder(2.0 * to_unit(whole) - 1.0)
-        n = static_shape(z)[2]
-        z_e = tf.reshape(z, tf.stack([tf.shape(z)[0], 1, tf.shape(z)[2], q.vectors_per_position, q.D]))
-        z_e.set_shape([None, 1, n, q.vectors_per_position, q.D])
-        return z_e
+        q, (height, width, _) = self.config.quantizer, self.config.grid
+        return tf.reshape(self.encoder(to_unit(images)), [-1, height, width, q.vectors_per_position, q.D])
 
     def encode(self, images: tf.Tensor) -> tf.Tensor:
         """Images to codes, int32 [B, h, w, L]."""
@@ -137,3 +126,35 @@ class VQVAE:
         flat = tf.reshape(z_q, tf.stack([tf.shape(z_q)[0], 1, tf.shape(z_q)[2], features]))
         flat.set_shape([None, 1, static_shape(z_q)[2], features])
         return flat
+
+
+class SpeechVQVAE(VQVAE):
+    """The VQ-VAE of a `SpeechConfig`: x is uint8 [B, 1, T, 1], mu-law levels, and T differs from batch to batch."""
+
+    _one_row = True
+
+    def unpack_features(self, features: Dict[str, tf.Tensor]) -> Tuple[tf.Tensor, Optional[tf.Tensor]]:
+        """x and the speakers of {"audio": uint8 [B, T], "speaker": int32 [B]}."""
+        return features["audio"][:, tf.newaxis, :, tf.newaxis], features["speaker"]
+
+    def _condition_dropout_seed(self, step) -> Dict[str, tf.Tensor]:
+        seed = tf.stack([tf.constant(~self._seed, tf.int64), tf.cast(step, tf.int64)])  # the quantizer's has no ~
+        return {"training_seed": seed}
+
+    def encode_continuous(self, images: tf.Tensor) -> tf.Tensor:
+        """Recordings to z_e [B, 1, n, P, D]; silence is appended where T is no multiple of the downsampling factor."""
+        q = self.config.quantizer
+        missing = -tf.shape(images)[2] % self.config.network.stride
+        whole = tf.pad(images, [[0, 0], [0, 0], [0, missing], [0, 0]], constant_values=SILENCE)
+        known = static_shape(images)[2]
+        whole.set_shape([None, 1, None if known is None else known + -known % self.config.network.stride, 1])
+        z = self.encoder(2.0 * to_unit(whole) - 1.0)
+        n = static_shape(z)[2]
+        z_e = tf.reshape(z, tf.stack([tf.shape(z)[0], 1, tf.shape(z)[2], q.vectors_per_position, q.D]))
+        z_e.set_shape([None, 1, n, q.vectors_per_position, q.D])
+        return z_e
+
+
+def make(config: Any, seed: int = 0) -> VQVAE:
+    """The model that a configuration means."""
+    return implementation(config)(config, seed)

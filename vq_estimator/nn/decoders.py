@@ -13,7 +13,7 @@ from vq_estimator.nn.pixelcnn import PixelCNN
 from vq_estimator.nn.waveform import Conditioner, Embedding, repeat
 from vq_estimator.nn.wavenet import WaveNet
 
-SEEDS_A_PIXEL = 256  # numbers a likelihood may use for the draws of one pixel
+SEEDS_PER_PIXEL = 256  # numbers a likelihood may use for the draws of one pixel
 
 
 class _Decoder:
@@ -86,7 +86,7 @@ class Autoregressive(_Decoder):
         del speakers, of_speech
 
         def draw(parameters, i, j):
-            place = tf.cast(i * self._config.image_size + j, tf.int64) * SEEDS_A_PIXEL
+            place = tf.cast(i * self._config.image_size + j, tf.int64) * SEEDS_PER_PIXEL
             p = self._given(parameters[:, tf.newaxis, tf.newaxis])
             return p.sample(tf.stack([first, place]), shared)[:, 0, 0]
 

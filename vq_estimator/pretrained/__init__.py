@@ -12,11 +12,11 @@ import shutil
 import tempfile
 from typing import Optional, Tuple, Union
 
-from vq_estimator.config import SpeechConfig, arguments
+from vq_estimator.config import arguments, opener
 from vq_estimator.errors import VQError
 from vq_estimator.inference.calibration import fingerprint
-from vq_estimator.inference.loaded import Model
-from vq_estimator.inference.speech import SpeechModel
+from vq_estimator.inference.image_model import ImageModel
+from vq_estimator.inference.speech_model import SpeechModel
 from vq_estimator.training import run_folder
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
@@ -37,14 +37,13 @@ def folder(name: str) -> str:
     return os.path.join(_HERE, arguments.one_of("pretrained", name, names()))
 
 
-def load(name: str) -> Union[Model, SpeechModel]:
+def load(name: str) -> Union[ImageModel, SpeechModel]:
     """Opens a provided model, of speech a SpeechModel.
 
     Raises:
       VQError: there is no such model.
     """
-    of_speech = isinstance(run_folder.load_config(folder(name)).model, SpeechConfig)
-    return (SpeechModel if of_speech else Model)(folder(name))
+    return opener(run_folder.load_config(folder(name)).model)(folder(name))
 
 
 def card(name: str) -> str:
@@ -53,7 +52,7 @@ def card(name: str) -> str:
         return f.read()
 
 
-def place(name: str, model_dir: Optional[str] = None) -> str:
+def copy_to_run_dir(name: str, model_dir: Optional[str] = None) -> str:
     """Makes a run folder of a provided model, for commands that write results to it; whole or not at all.
 
     It is `model_dir`, without one `log/pretrained-<name>`; returns which.

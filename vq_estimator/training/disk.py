@@ -11,7 +11,7 @@ _REASONS = [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, 
 
 
 @contextlib.contextmanager
-def refusals(path: str) -> Iterator[None]:
+def translate_disk_errors(path: str) -> Iterator[None]:
     """Within it TensorFlow's error for a file below `path` that the disk refuses is an OSError.
 
     TensorFlow's errors have no number but the system's text: "/run/model.ckpt-5...; No space left on device".

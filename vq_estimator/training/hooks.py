@@ -19,13 +19,13 @@ log = logging.getLogger("vq_estimator")
 _TERMS, _FIGURES, _TRAIN_OP = "vq_estimator/watched", "vq_estimator/shown", "vq_estimator/train_op"
 
 
-def watch(**terms: tf.Tensor) -> None:
-    """Has `Steps` look at these terms of the loss, each [B]."""
+def register_finite_check(**terms: tf.Tensor) -> None:
+    """Registers terms of the loss, each [B], that `TrainingLoopHook` checks for being finite at every step."""
     _declare(_TERMS, {name: tf.reduce_mean(term) for name, term in terms.items()})
 
 
-def show(train_op: tf.Operation, **figures: tf.Tensor) -> None:
-    """Has `Steps` make `train_op`, and show these numbers; one called `brightest` goes to `BlackImages` instead."""
+def register_progress(train_op: tf.Operation, **figures: tf.Tensor) -> None:
+    """Registers the train_op and the figures of the progress bar; that called `brightest` is for `BlackImages`."""
     tf.add_to_collection(_TRAIN_OP, train_op)
     _declare(_FIGURES, figures)
 
@@ -87,7 +87,7 @@ class StopRequest(tf.train.SessionRunHook):
             run_context.request_stop()
 
 
-class Steps(tf.train.SessionRunHook):
+class TrainingLoopHook(tf.train.SessionRunHook):
     """A bar with steps/s and figures, a stop at a loss that is no number, and most of the steps themselves.
 
     A round of the Estimator's loop (its session's `run`, with all hooks before and after it) costs near to a
@@ -102,7 +102,7 @@ class Steps(tf.train.SessionRunHook):
       alone: whether it may: one process, and no hook that wants to see every step.
     """
 
-    MOST_SECONDS = 1.0
+    MAX_SECONDS = 1.0
 
     def __init__(self, schedule: TrainConfig, start: int, stop: StopRequest, alone: bool):
         self._schedule, self._start, self._stop, self._alone = schedule, start, stop, alone
@@ -127,7 +127,7 @@ class Steps(tf.train.SessionRunHook):
             until, begin = self._next_round(), time.perf_counter()
             while self._step + 1 < until and self._stop.signal is None:
                 self._made(self._make()["terms"])
-                if time.perf_counter() - begin > self.MOST_SECONDS:
+                if time.perf_counter() - begin > self.MAX_SECONDS:
                     break
         due = (self._step + 1 - self._first) % self._schedule.log_steps == 0
         return tf.train.SessionRunArgs({"terms": self._terms, "figures": self._figures if due else {}})

@@ -11,7 +11,7 @@ from tensorflow import estimator as tf_estimator
 from vq_estimator import config as config_lib
 from vq_estimator.errors import VQError
 from vq_estimator.training import beginning, disk, distribution, lock, run_folder, summaries
-from vq_estimator.training.hooks import CheckpointHook, NotFinite, Steps, StopRequest
+from vq_estimator.training.hooks import CheckpointHook, NotFinite, StopRequest, TrainingLoopHook
 from vq_estimator.training.run_folder import Checkpoint
 
 log = logging.getLogger("vq_estimator")
@@ -32,7 +32,7 @@ class Job(NamedTuple):
     Attributes:
       config: dataclass whose `train` is a TrainConfig; kept as `config.json`.
       model_dir: the folder; checkpoints directly in it.
-      model_fn: gets params {"config": config}, and `params`; calls `hooks.watch` and `hooks.show`.
+      model_fn: gets params {"config": config}, and `params`; registers with `hooks` what is checked and shown.
       train_input: (start step, Part) -> Dataset.
       validation_input: () -> Dataset, one pass.
       metric: the evaluation's metric that the best checkpoint has the lowest of; a mean over examples.
@@ -146,7 +146,7 @@ def run(job: Job, overwrite: bool = False, hooks=(), shared: Optional[distributi
       job: what.
       overwrite: remove a run that is in the folder.
       hooks: more session hooks for training; where not each has a true attribute `of_rounds` they see every step, and
-        otherwise some of them (see `Steps`).
+        otherwise some of them (see `TrainingLoopHook`).
       shared: by which devices or processes; this one by default. In a cluster each process calls this function; a
         parameter server never comes back from it.
 
@@ -157,7 +157,9 @@ def run(job: Job, overwrite: bool = False, hooks=(), shared: Optional[distributi
     run_folder.check_name(job.model_dir)
     try:
         # In an eager process, such as a notebook's, the writer of summaries wants a graph.
-        with tf.Graph().as_default(), disk.refusals(job.model_dir), lock.training(job.model_dir, shared.name):
+        with tf.Graph().as_default(), disk.translate_disk_errors(job.model_dir), lock.training(
+            job.model_dir, shared.name
+        ):
             if shared.task != "chief":
                 return _follow(job, hooks, shared)
             beginning.heal(job.model_dir)
@@ -196,7 +198,9 @@ def _run(job: Job, start: int, hooks, shared: distribution.Distribution, begun: 
         for folder in (model_dir, estimator.eval_dir(run_folder.EVAL_NAME)):
             summaries.write_text(folder, "config", text)
         saver = CheckpointHook(model_dir, schedule.save_checkpoints_steps)
-        _listen_and_train(job, estimator, start, [stop, Steps(schedule, start, stop, alone), saver, *hooks], shared)
+        _listen_and_train(
+            job, estimator, start, [stop, TrainingLoopHook(schedule, start, stop, alone), saver, *hooks], shared
+        )
     step = run_folder.find_checkpoint(model_dir).step
     if stop.signal is None and step != run_folder.evaluated(model_dir) and not shared.cluster:
         evaluate_and_keep_best(job, estimator)
@@ -209,7 +213,7 @@ def _follow(job: Job, hooks, shared: distribution.Distribution) -> TrainResult:
     with beginning.Beginning(job.model_dir, type(job.config), worker=shared.index) as begun:
         estimator, stop = make_estimator(job, shared), StopRequest(begun.commit)
         if start < job.config.train.max_steps and not out_of_patience(job, start):
-            every = [stop, Steps(job.config.train, start, stop, alone=False), *hooks]
+            every = [stop, TrainingLoopHook(job.config.train, start, stop, alone=False), *hooks]
             _listen_and_train(job, estimator, start, every, shared)
     return TrainResult(_step(job.model_dir), stop.signal)
 

@@ -4,7 +4,7 @@ from typing import Dict, Optional
 
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.models.objectives import Terms
+from vq_estimator.models.objectives import LossTerms
 
 
 def usage(counts: tf.Tensor):
@@ -37,12 +37,12 @@ def streaming_code_counts(codes: tf.Tensor, K: int):
 
 
 def vqvae(
-    terms: Terms, shown: Dict[str, tf.Tensor], codes: tf.Tensor, K: int, weight: Optional[tf.Tensor] = None
+    terms: LossTerms, shown: Dict[str, tf.Tensor], codes: tf.Tensor, K: int, weight: Optional[tf.Tensor] = None
 ) -> Dict[str, tuple]:
     """The eval_metric_ops of a VQ-VAE.
 
     Args:
-      terms, shown: what `objectives.terms` and `objectives.quality` give.
+      terms, shown: what `objectives.terms` and `objectives.reconstruction_metric` give.
       codes, K: int32 [B, h, w, L], of K each.
       weight: of the batch's examples, where they are of different lengths.
     """

@@ -6,10 +6,9 @@ import os
 import tensorflow.compat.v1 as tf
 from tensorflow import estimator as tf_estimator
 
-from vq_estimator.config import MSE, OptimizerConfig, SpeechConfig
-from vq_estimator.models import objectives
-from vq_estimator.models.vqvae import VQVAE, signal
-from vq_estimator.nn.prior import CodePrior
+from vq_estimator.config import MSE, OptimizerConfig
+from vq_estimator.models import objectives, vqvae
+from vq_estimator.nn.code_prior import CodePrior
 from vq_estimator.training import averaging, hooks, metrics, optimization, summaries, warm_start
 from vq_estimator.training.run_folder import EVAL_NAME
 
@@ -32,40 +31,37 @@ def vqvae_model_fn(features, labels, mode, params, config):
     """
     del labels
     run = params["config"]
-    x, speakers = signal(features)  # [B, H, W, C] uint8
-    speech = isinstance(run.model, SpeechConfig)
     training = mode == tf_estimator.ModeKeys.TRAIN
     step = tf.train.get_or_create_global_step()
-    model = VQVAE(run.model, run.train.seed)
+    model = vqvae.make(run.model, run.train.seed)
+    x, speakers = model.unpack_features(features)  # [B, H, W, C] uint8
     out = model(x, training, tf.identity(step) if training else None, speakers)
     if mode == tf_estimator.ModeKeys.PREDICT:
         decoded = model.decode_vectors(out.quantized.z_q, speakers=speakers)
-        predictions = {"codes": out.quantized.codes, "images": decoded}
+        predictions = {"codes": out.quantized.codes, run.model.example + "s": decoded}
         return tf_estimator.EstimatorSpec(mode, predictions=predictions, scaffold=_restored(run.optimizer))
 
     K = run.model.quantizer.K
     with tf.name_scope("objective"):
         terms = objectives.terms(x, out, run.objective, run.model)  # each [B]
         loss = tf.reduce_mean(terms.total)
-    if speech:
-        pictures = summaries.sounds(model, x, out.quantized, speakers)
-    else:
-        few = summaries.max_images(run.model.image_size)
-        pictures = summaries.pictures(x[:few], out.quantized.codes, model.decode_vectors(out.quantized.z_q[:few]))
-    shown = objectives.quality(terms, run.model)
+    pictures = summaries.examples(model, x, out.quantized, speakers)
+    shown = objectives.reconstruction_metric(terms, run.model)
     if mode == tf_estimator.ModeKeys.EVAL:
         folder = os.path.join(config.model_dir, "eval_" + EVAL_NAME)
         return tf_estimator.EstimatorSpec(
             mode,
             loss=loss,
-            eval_metric_ops=metrics.vqvae(terms, shown, out.quantized.codes, K, tf.shape(x)[2] if speech else None),
+            eval_metric_ops=metrics.vqvae(
+                terms, shown, out.quantized.codes, K, None if run.model.fixed_dims else tf.shape(x)[2]
+            ),
             scaffold=_restored(run.optimizer),
             evaluation_hooks=[hooks.EvaluationPictures(pictures, folder, step)],
         )
 
     rate = optimization.learning_rate(run.optimizer, step, run.train.max_steps)
     summaries.vqvae(out.quantized.codes, terms, shown, rate, K)
-    hooks.watch(
+    hooks.register_finite_check(
         reconstruction=terms.reconstruction, codebook=terms.codebook, commitment=terms.commitment, total=terms.total
     )
     figures = {"loss": loss, **{name: tf.reduce_mean(value) for name, value in shown.items()}}
@@ -74,7 +70,7 @@ def vqvae_model_fn(features, labels, mode, params, config):
     o = run.optimizer
     warm = warm_start.loader(params.get("warm_start"))
     train_op = optimization.minimize(loss, rate, step, out.quantized.update, o.clip_norm, o.average_decay)
-    hooks.show(train_op, **figures)
+    hooks.register_progress(train_op, **figures)
     scaffold = tf.train.Scaffold(init_fn=warm.init_fn()) if warm else None
     return tf_estimator.EstimatorSpec(mode, loss=loss, train_op=train_op, scaffold=scaffold)
 
@@ -113,7 +109,7 @@ def prior_model_fn(features, labels, mode, params, config):
     tf.summary.scalar("loss/total", loss)
     tf.summary.scalar("bits_per_image", mean_bits)
     tf.summary.scalar("learning_rate", rate)
-    hooks.watch(log_prob=log_p)
+    hooks.register_finite_check(log_prob=log_p)
     train_op = optimization.minimize(loss, rate, step, tf.no_op, o.clip_norm, o.average_decay)
-    hooks.show(train_op, loss=loss, bits=mean_bits)
+    hooks.register_progress(train_op, loss=loss, bits=mean_bits)
     return tf_estimator.EstimatorSpec(mode, loss=loss, train_op=train_op)

@@ -12,14 +12,14 @@ from vq_estimator.training.loop import TrainResult
 from vq_estimator.training.model_fns import prior_model_fn
 
 EVAL_BATCH = 500  # code maps that are evaluated at once, at most
-MOST_LOGITS = 1 << 25  # of what is evaluated at once
+MAX_LOGITS = 1 << 25  # of what is evaluated at once
 METRIC = "bits_per_image"
 
 
 def evaluation_batch(of: CodesConfig, most: int = EVAL_BATCH) -> int:
     """Code maps that are evaluated at once: of large grids and many entries fewer, or memory would not do."""
     h, w, L = of.grid
-    return max(1, min(most, MOST_LOGITS // (h * w * L * of.K)))
+    return max(1, min(most, MAX_LOGITS // (h * w * L * of.K)))
 
 
 def folder(model_dir: str) -> str:
@@ -42,7 +42,7 @@ def check(config: PriorConfig, model_dir: str, overwrite: bool) -> None:
             f"prior: {path} is of the codes of the checkpoint of step {old.global_step}, expected the one of step "
             f"{config.codes.global_step} that is asked for; --overwrite removes that prior, and only it"
         )
-    run_folder.refuse_other(path, config)
+    run_folder.check_resumable(path, config)
 
 
 def train(

@@ -14,15 +14,15 @@ from vq_estimator import config as config_lib
 from vq_estimator.config import Config
 from vq_estimator.data.files import read_json, read_text, write_json, write_text
 from vq_estimator.errors import VQError, one_line
+from vq_estimator.training.checkpoint_reader import PATTERN, CheckpointReader, is_utf8
 from vq_estimator.training.lock import LOCKS
-from vq_estimator.training.stored import PATTERN, Stored, is_utf8
 
 log = logging.getLogger("vq_estimator")
 
 CONFIG = "config.json"
 EVALUATED = "evaluated.json"  # the step of the last evaluation during training
 BEST = "best"
-MOST_VALUE = 1e300  # of a metric
+MAX_VALUE = 1e300  # of a metric
 CLASSES = "classes.json"  # the names of the classes, where the data has some
 EVAL_NAME = "validation"  # of the Estimator's evaluations, whose events are in eval_validation/
 OF_A_RUN = (
@@ -89,7 +89,7 @@ def class_names(model_dir: str) -> List[str]:
     return [one_line(name) for name in names] if known else []
 
 
-def refuse_other(model_dir: str, config: Any) -> None:
+def check_resumable(model_dir: str, config: Any) -> None:
     """Raises VQError, with the difference, where the run in the folder is not one of `config` that can be resumed.
 
     `config`: a Config, or the PriorConfig of a prior in its own folder.
@@ -137,7 +137,7 @@ def prepare(model_dir: str, config: Any, replaces: bool = False) -> int:
     path = os.path.join(model_dir, CONFIG)
     try:
         if os.path.isfile(path):
-            refuse_other(model_dir, config)
+            check_resumable(model_dir, config)
         elif not replaces and os.path.isdir(model_dir) and _others(model_dir):
             raise VQError(f"model_dir: got {model_dir!r}, which is not empty and no run (no {CONFIG}); choose another")
         os.makedirs(model_dir, exist_ok=True)
@@ -158,7 +158,7 @@ def _others(model_dir: str) -> List[str]:
 
 def _refuse_stripped(model_dir: str, latest: Optional[Checkpoint], config: Any) -> None:
     """A checkpoint without the optimizer's variables is refused where steps are to be made from it."""
-    if latest and latest.step < config.train.max_steps and "beta1_power" not in Stored(latest.path).shapes:
+    if latest and latest.step < config.train.max_steps and "beta1_power" not in CheckpointReader(latest.path).shapes:
         raise VQError(
             f"model_dir: the checkpoint of step {latest.step} in {model_dir!r} has weights alone, like a provided "
             f"model, expected the optimizer's variables too; begin another run with --warm_start={model_dir}"
@@ -230,7 +230,7 @@ def read_checkpoint(path: str) -> Checkpoint:
     Raises:
       VQError: no readable checkpoint is there.
     """
-    stored = Stored(path)
+    stored = CheckpointReader(path)
     stored.check()
     if stored.shapes.get("global_step") != []:
         raise VQError(f"checkpoint: {path!r} can't be read (no global_step in it)")
@@ -282,7 +282,7 @@ def load_best(model_dir: str) -> Optional[dict]:
         # A plain name: TensorFlow would take others for a pattern, or for a path that leads elsewhere.
         good = re.fullmatch(r"[\w-][\w.-]*", name) and isinstance(best["metric"], str)
         good = good and type(step) is int and 0 <= step < 2**63
-        if not good or type(value) not in (int, float) or not abs(value) <= MOST_VALUE:
+        if not good or type(value) not in (int, float) or not abs(value) <= MAX_VALUE:
             raise ValueError("no checkpoint with a step and a value")
     except FileNotFoundError:
         return None

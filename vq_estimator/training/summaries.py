@@ -1,11 +1,12 @@
 """What TensorBoard shows of a VQ-VAE."""
 
 import math
-from typing import Dict, List, Tuple
+from typing import Dict, List, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.models.objectives import Terms
+from vq_estimator.config import SpeechConfig
+from vq_estimator.models.objectives import LossTerms
 from vq_estimator.models.vqvae import VQVAE
 from vq_estimator.nn import mu_law
 from vq_estimator.nn.module import static_shape
@@ -17,7 +18,7 @@ GRID_PIXELS = 2**20  # of a grid, at most, unless one image has more
 FRAME, HOP = 256, 64  # samples of a spectrogram's window, and between two
 FLOOR_DB = -80.0  # below the loudest: black
 OTHERS = 2  # voices that a recording is converted to
-MOST_SECONDS = 2  # of a recording
+MAX_SECONDS = 2  # of a recording
 
 
 def max_images(image_size: int) -> int:
@@ -51,7 +52,15 @@ def image_grid(images: tf.Tensor) -> tf.Tensor:
     return tf.reshape(tf.transpose(images, [0, 2, 1, 3, 4]), [1, rows * height, columns * width, channels])
 
 
-def pictures(images: tf.Tensor, codes: tf.Tensor, decoded: tf.Tensor):
+def examples(model: VQVAE, x: tf.Tensor, quantized: Quantized, speakers: Optional[tf.Tensor]):
+    """Summary ops of some examples of a batch, their codes and their reconstructions."""
+    if isinstance(model.config, SpeechConfig):
+        return _sounds(model, x, quantized, speakers)
+    few = max_images(model.config.image_size)
+    return _pictures(x[:few], quantized.codes, model.decode_vectors(quantized.z_q[:few]))
+
+
+def _pictures(images: tf.Tensor, codes: tf.Tensor, decoded: tf.Tensor):
     """Originals, reconstructions (both uint8 [B, S, S, C]) and the histogram of codes; returns the summary ops."""
     return [
         tf.summary.image("images/original", image_grid(images)),
@@ -70,10 +79,10 @@ def spectrogram(levels: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.reverse(tf.transpose(grey), [0]), tf.uint8)[tf.newaxis, :, :, tf.newaxis]
 
 
-def sounds(model: VQVAE, x: tf.Tensor, quantized: Quantized, speakers: tf.Tensor):
+def _sounds(model: VQVAE, x: tf.Tensor, quantized: Quantized, speakers: tf.Tensor):
     """The first recording of a batch uint8 [B, 1, T, 1], in its own voice and in others'; returns the summary ops."""
     config = model.config
-    most = MOST_SECONDS * config.sample_rate // config.network.stride  # codes
+    most = MAX_SECONDS * config.sample_rate // config.network.stride  # codes
     others = min(OTHERS, len(config.speakers) - 1)
     voices = (speakers[0] + tf.range(1 + others)) % max(len(config.speakers), 1)
     z_q = tf.tile(quantized.z_q[:1, :, :most], [1 + others, 1, 1, 1, 1])
@@ -94,8 +103,8 @@ def sounds(model: VQVAE, x: tf.Tensor, quantized: Quantized, speakers: tf.Tensor
     return found + [tf.summary.histogram("codebook/codes", quantized.codes)]
 
 
-def vqvae(codes: tf.Tensor, terms: Terms, shown: Dict[str, tf.Tensor], rate: tf.Tensor, K: int) -> None:
-    """Adds the scalars of training to the graph; `shown`: what `objectives.quality` gives."""
+def vqvae(codes: tf.Tensor, terms: LossTerms, shown: Dict[str, tf.Tensor], rate: tf.Tensor, K: int) -> None:
+    """Adds the scalars of training to the graph; `shown`: what `objectives.reconstruction_metric` gives."""
     for name in ("total", "reconstruction", "codebook", "commitment"):
         tf.summary.scalar("loss/" + name, tf.reduce_mean(getattr(terms, name)))
     for name, value in shown.items():

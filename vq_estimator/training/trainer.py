@@ -1,33 +1,33 @@
 """The training of a VQ-VAE."""
 
 import functools
-from typing import Optional, Union
+from typing import Callable, Optional, Union
 
-from vq_estimator.config import Config, SpeechConfig
-from vq_estimator.data import arrays, pipeline, speech
+from vq_estimator.config import Config
+from vq_estimator.data import arrays, pipeline
 from vq_estimator.data.sources import Source
 from vq_estimator.data.speech import SpeechSource
 from vq_estimator.errors import VQError
-from vq_estimator.models import objectives
 from vq_estimator.training import loop, precision
 from vq_estimator.training.distribution import Distribution
 from vq_estimator.training.loop import TrainResult
 from vq_estimator.training.model_fns import vqvae_model_fn
 from vq_estimator.training.run_folder import Checkpoint
 
+AnySource = Union[Source, SpeechSource]
+
 # A validation split up to this size is read once: reading MNIST's costs a third of an evaluation.
 KEPT_BYTES = 2**26
 
 
-def job(
-    config: Config, source: Union[Source, SpeechSource], model_dir: str, warm: Optional[Checkpoint] = None
-) -> loop.Job:
+def job(config: Config, source: AnySource, model_dir: str, warm: Optional[Checkpoint] = None) -> loop.Job:
     """The training of `config` on the files of `source`, from the weights of `warm` where that is given."""
-    inputs = _of_speech(config, source) if isinstance(config.model, SpeechConfig) else _of_images(config, source)
     return loop.Job(
-        *(config, model_dir, vqvae_model_fn, *inputs),
+        *(config, model_dir, vqvae_model_fn),
+        train_input=lambda start, part: source.training_dataset(config, start, part),
+        validation_input=_validation(config, source),
         metric="loss/reconstruction",
-        describe=functools.partial(_described, objectives.quality_name(config.model)),
+        describe=functools.partial(_described, config.model.reconstruction_metric),
         params={"warm_start": warm},
     )
 
@@ -38,44 +38,18 @@ def _described(name: str, metrics: dict) -> str:
     return form.format(name, metrics[name], metrics["codebook/used"], metrics["codebook/perplexity"])
 
 
-def _of_images(config: Config, source: Source):
-    """Training and validation inputs."""
-    schedule, size, binary = config.train, config.model.image_size, config.model.binarize
-    eval_batch = pipeline.evaluation_batch(config.model.dims)
-
-    def train_input(start, part):
-        order = (schedule.batch_size, schedule.seed, start, binary, schedule.flip)
-        return pipeline.training_dataset(source, size, *order, part)
-
-    @functools.lru_cache(maxsize=None)
-    def validation():
-        return arrays.load(source, "validation", size, binarize=binary)
-
-    def validation_input():
-        num = pipeline.split_size(source, "validation")
-        if num * config.model.dims > KEPT_BYTES:
-            return pipeline.evaluation_dataset(source, "validation", size, eval_batch, binary)
-        return arrays.batches(validation(), eval_batch)
-
-    return train_input, validation_input
-
-
-def _of_speech(config: Config, source: SpeechSource):
-    """The same; validation is of whole recordings, one at a time."""
-    schedule, window = config.train, config.model.window
-
-    def train_input(start, part):
-        return speech.training_dataset(source, window, schedule.batch_size, schedule.seed, start, part)
-
-    def validation_input():
-        return speech.evaluation_dataset(source, "validation")
-
-    return train_input, validation_input
+def _validation(config: Config, source: AnySource) -> Callable:
+    """A function that gives the validation dataset; a small split of images is read once."""
+    if config.model.fixed_dims is None or source.count("validation") * config.model.fixed_dims > KEPT_BYTES:
+        return lambda: source.evaluation_dataset(config, "validation")
+    size, binary = config.model.image_size, config.model.binarize
+    kept = functools.lru_cache(maxsize=None)(lambda: arrays.load(source, "validation", size, binarize=binary))
+    return lambda: arrays.batches(kept(), pipeline.evaluation_batch(config.model.dims))
 
 
 def train(
     config: Config,
-    source: Union[Source, SpeechSource],
+    source: AnySource,
     model_dir: str,
     overwrite: bool = False,
     hooks=(),

@@ -10,8 +10,8 @@ from vq_estimator.errors import VQError
 from vq_estimator.nn.module import static_shape
 from vq_estimator.nn.quantizers.codebooks import CODEBOOK, EMA_COUNT, EMA_SUM
 from vq_estimator.training import averaging, run_folder
+from vq_estimator.training.checkpoint_reader import CheckpointReader
 from vq_estimator.training.run_folder import Checkpoint
-from vq_estimator.training.stored import Stored
 
 log = logging.getLogger("vq_estimator")
 
@@ -46,7 +46,7 @@ class Loader:
           VQError: the source can't be read, or most of the variables here have none of their name and shape there.
         """
         path = self._source.path
-        source = Stored(path, "; it is that of --warm_start")
+        source = CheckpointReader(path, "; it is that of --warm_start")
         stored = {}  # by the name there: of the average, where one is kept
         for variable in self._variables:
             average = variable.op.name + averaging.SUFFIX

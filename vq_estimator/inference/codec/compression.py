@@ -13,13 +13,14 @@ from vq_estimator.errors import VQError
 from vq_estimator.inference.codec import container as container_lib
 from vq_estimator.inference.codec import images as images_lib
 from vq_estimator.inference.codec import recordings
+from vq_estimator.inference.codec.chunk_workers import Progress, encode, in_order, number_of_workers
 from vq_estimator.inference.codec.coder import library
 from vq_estimator.inference.codec.container import Header, Item
 from vq_estimator.inference.codec.images import Images
 from vq_estimator.inference.codec.network import Network
 from vq_estimator.inference.codec.run import (
     AUTO,
-    MOST_BATCH,
+    MAX_BATCH,
     AnyRun,
     as_run,
     batch_for,
@@ -29,7 +30,6 @@ from vq_estimator.inference.codec.run import (
     scale_of,
 )
 from vq_estimator.inference.codec.tiles import Layout, Tiles, cut
-from vq_estimator.inference.codec.work import Progress, encode, in_order, number_of_workers
 
 log = logging.getLogger("vq_estimator")
 
@@ -91,7 +91,7 @@ def compress(
     items = None if images.items is None else list(images.items)
     layout = Layout(m, images.number, images.size, items)
     batch = batch_for(run.config, layout.total, layout.largest) if batch is None else batch
-    most = most_batch(run.config, layout.largest) if speech else MOST_BATCH
+    most = most_batch(run.config, layout.largest) if speech else MAX_BATCH
     batch = arguments.integer("batch", batch, 1, most, f"1 to {most}")
     workers = number_of_workers(workers)
     network = Network(run, prior, scale, workers)

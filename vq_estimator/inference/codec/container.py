@@ -21,15 +21,15 @@ from typing import BinaryIO, Dict, List, NamedTuple, Optional, Sequence, Tuple
 from vq_estimator.config import arguments
 from vq_estimator.data.files import open_regular, parse_json
 from vq_estimator.errors import VQError
-from vq_estimator.inference.codec.run import FINGERPRINT, MOST_BATCH, PRIORS
+from vq_estimator.inference.codec.run import FINGERPRINT, MAX_BATCH, PRIORS
 
 MAGIC = b"\x89VQZ\r\n\x1a\n"  # as PNG's: a transfer that changes line ends changes it
 VERSION = 1
 FIXED, ENTRY = struct.Struct("<HIIII"), struct.Struct("<IIII")
-MOST_HEADER, MOST_INDEX, MOST_NAMES = 1 << 16, 1 << 26, 1 << 26  # bytes of JSON, of the index, of it unpacked
-MOST_ITEM = 5000  # bytes of one image in the index
-MOST_PIXELS = 1 << 26  # of an image
-MOST_IMAGES = 1 << 31
+MAX_HEADER, MAX_INDEX, MAX_NAMES = 1 << 16, 1 << 26, 1 << 26  # bytes of JSON, of the index, of it unpacked
+MAX_ITEM = 5000  # bytes of one image in the index
+MAX_PIXELS = 1 << 26  # of an image
+MAX_IMAGES = 1 << 31
 HEX = frozenset("0123456789abcdef")
 
 
@@ -132,8 +132,8 @@ class Writer:
         rows = [i[:3] if header.sample_rate is None else (i.name, i.width, i.speaker) for i in items or ()]
         text = "" if items is None else json.dumps(rows, separators=(",", ":"))
         self._index = zlib.compress(text.encode("ascii"), 9) if text else b""
-        if len(self._index) > MOST_INDEX or len(text) > MOST_NAMES:
-            raise VQError(f"input: got names of {len(text):,} bytes, expected at most {MOST_NAMES:,}")
+        if len(self._index) > MAX_INDEX or len(text) > MAX_NAMES:
+            raise VQError(f"input: got names of {len(text):,} bytes, expected at most {MAX_NAMES:,}")
         f.seek(len(MAGIC) + FIXED.size + len(self._header) + len(self._index) + ENTRY.size * chunks)
 
     def add(self, payload: bytes, tables_crc: int, pixels_crc: int) -> None:
@@ -178,7 +178,7 @@ def _read(f: BinaryIO, path: str, size: int) -> Container:
     version, header_bytes, index_bytes, chunks = lengths
     if version != VERSION:
         raise VQError(f"{path}: got format version {version}, expected {VERSION}; it was made by another vq_estimator")
-    if header_bytes > MOST_HEADER or index_bytes > MOST_INDEX:
+    if header_bytes > MAX_HEADER or index_bytes > MAX_INDEX:
         raise VQError(f"{path}: has a header of {header_bytes} and {index_bytes} bytes, which can't be; it is damaged")
     length = header_bytes + index_bytes + ENTRY.size * chunks
     rest = f.read(length) if length <= size else b""
@@ -227,11 +227,11 @@ def _header(found, chunks: int) -> Header:
     want(h.prior in PRIORS if text(h.prior) else False, "prior")
     want(text(h.prior_model) and set(h.prior_model) <= HEX, "prior_model")
     want(h.scale is None or (isinstance(h.scale, float) and 1e-3 <= h.scale <= 1e4), "scale")
-    want(number(h.batch, 1, MOST_BATCH), "batch")
-    want(number(h.images, 1, min(MOST_IMAGES, h.batch * chunks)), "images")
+    want(number(h.batch, 1, MAX_BATCH), "batch")
+    want(number(h.images, 1, min(MAX_IMAGES, h.batch * chunks)), "images")
     if h.size is not None:
-        want(isinstance(h.size, list) and len(h.size) == 2 and all(number(n, 1, MOST_PIXELS) for n in h.size), "size")
-        want(h.size[0] * h.size[1] <= MOST_PIXELS, "size")
+        want(isinstance(h.size, list) and len(h.size) == 2 and all(number(n, 1, MAX_PIXELS) for n in h.size), "size")
+        want(h.size[0] * h.size[1] <= MAX_PIXELS, "size")
     a = h.arithmetic
     want(isinstance(a, dict) and len(a) <= 8 and all(text(k) and text(v) for k, v in a.items()), "arithmetic")
     return h
@@ -243,7 +243,7 @@ def _items(packed: bytes, header: Header) -> Optional[List[Item]]:
         return None
     unpacker = zlib.decompressobj()
     try:
-        most = min(MOST_NAMES, MOST_ITEM * header.images + 2)
+        most = min(MAX_NAMES, MAX_ITEM * header.images + 2)
         text = unpacker.decompress(packed, most + 1)
     except zlib.error as e:
         raise ValueError(f"its index is damaged ({e})") from None
@@ -256,12 +256,12 @@ def _items(packed: bytes, header: Header) -> Optional[List[Item]]:
     for item in found:
         right = isinstance(item, list) and len(item) == 3 and isinstance(item[0], str)
         least = (1, 1) if header.sample_rate is None else (1, 0)
-        if not right or not all(type(n) is int and low <= n <= MOST_PIXELS for n, low in zip(item[1:], least)):
+        if not right or not all(type(n) is int and low <= n <= MAX_PIXELS for n, low in zip(item[1:], least)):
             raise ValueError("its index has an image or a recording that can't be")
         if header.sample_rate is not None:
             items.append(Item(item[0], 1, *item[1:]))
             continue
-        if item[1] * item[2] > MOST_PIXELS:
+        if item[1] * item[2] > MAX_PIXELS:
             raise ValueError(f"its index has an image of {item[1]} x {item[2]} pixels")
         items.append(Item(*item))
     return items

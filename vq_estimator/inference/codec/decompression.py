@@ -10,12 +10,12 @@ from vq_estimator.errors import VQError
 from vq_estimator.inference.calibration import fingerprint
 from vq_estimator.inference.codec import container as container_lib
 from vq_estimator.inference.codec import images as images_lib
+from vq_estimator.inference.codec.chunk_workers import Progress, decode, in_order, number_of_workers
 from vq_estimator.inference.codec.coder import library
 from vq_estimator.inference.codec.container import Container
 from vq_estimator.inference.codec.network import Network
 from vq_estimator.inference.codec.run import AnyRun, Run, as_run, made_by, most_batch, of_the_model, prior_for
 from vq_estimator.inference.codec.tiles import Layout, Tiles, join
-from vq_estimator.inference.codec.work import Progress, decode, in_order, number_of_workers
 
 OF_THE_MODEL = ("model", "sizes", "likelihood", "decoder", "sample_rate", "prior_model")
 

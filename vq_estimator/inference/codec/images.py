@@ -19,8 +19,8 @@ from vq_estimator.data.numpy_files import load_npy
 from vq_estimator.data.outputs import ARRAY, FOLDER, PICTURE, SOUND, output_kind
 from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError, one_line
-from vq_estimator.inference import coding
-from vq_estimator.inference.codec.container import MOST_PIXELS, Container, Item
+from vq_estimator.inference import code_files
+from vq_estimator.inference.codec.container import MAX_PIXELS, Container, Item
 from vq_estimator.inference.codec.tiles import Layout
 
 log = logging.getLogger("vq_estimator")
@@ -54,8 +54,8 @@ def of_arrays(arrays: Union[np.ndarray, Sequence[np.ndarray]], channels: int) ->
         if arrays.dtype != np.uint8 or arrays.ndim != 4 or arrays.shape[-1] != channels or not arrays.size:
             got = f"{arrays.dtype} {list(arrays.shape)}"
             raise VQError(f"input: got {got}, expected uint8 [N, H, W, {channels}]")
-        if arrays.shape[1] * arrays.shape[2] > MOST_PIXELS:
-            raise VQError(f"input: got images of {list(arrays.shape[1:3])}, expected at most {MOST_PIXELS:,} pixels")
+        if arrays.shape[1] * arrays.shape[2] > MAX_PIXELS:
+            raise VQError(f"input: got images of {list(arrays.shape[1:3])}, expected at most {MAX_PIXELS:,} pixels")
         return Images(len(arrays), arrays.shape[1:3], None, iter(arrays))
     arrays = arguments.listed("input", arrays, f"uint8 [N, H, W, {channels}], or a list of [H, W, {channels}]")
     for a in arrays:
@@ -133,7 +133,7 @@ def of_readable(
         got = f"{len(names)} files in {folder!r} of which none can be compressed"
         raise VQError(f"input: got {got}, expected one or more; the last one: {reason}")
     try:
-        coding.renamed([item.name for item in items])
+        code_files.renamed([item.name for item in items])
     except ValueError as e:  # said now, not when it is to be written
         raise VQError(f"input: {e}") from None
 
@@ -209,7 +209,7 @@ def _names(container: Container) -> List[str]:
     if container.items is None or not any(item.name for item in container.items):
         return []
     try:
-        return coding.renamed([item.name for item in container.items], _kind(container).suffix)
+        return code_files.renamed([item.name for item in container.items], _kind(container).suffix)
     except ValueError as e:
         raise VQError(f"{container.path}: can't be written to a folder: {e}") from None
 

@@ -22,9 +22,9 @@ from vq_estimator.errors import VQError
 from vq_estimator.inference.codec.chunk import Chunk
 from vq_estimator.inference.codec.coder import Coder
 from vq_estimator.inference.codec.run import LEARNED, Run, distributions
-from vq_estimator.inference.codec.tables import MOST_SYMBOLS
+from vq_estimator.inference.codec.tables import MAX_SYMBOLS
 from vq_estimator.inference.codec.tiles import Frame
-from vq_estimator.inference.session import opened
+from vq_estimator.inference.session import open_session
 from vq_estimator.nn import arithmetic
 from vq_estimator.nn.likelihoods import cumulative
 from vq_estimator.nn.waveform import repeat
@@ -47,8 +47,8 @@ class Network:
 
     def __init__(self, run: Run, prior: str, scale: Optional[float], workers: int = 1):
         m = run.config.model
-        if m.quantizer.K > MOST_SYMBOLS:
-            raise VQError(f"codec: got a codebook of {m.quantizer.K}, expected at most {MOST_SYMBOLS}")
+        if m.quantizer.K > MAX_SYMBOLS:
+            raise VQError(f"codec: got a codebook of {m.quantizer.K}, expected at most {MAX_SYMBOLS}")
         self._model, self._stopped = m, threading.Event()
         self._speech = isinstance(m, SpeechConfig)
         self._voices = max(len(m.speakers), 1) if self._speech else 0
@@ -66,7 +66,7 @@ class Network:
             use_per_session_threads=True,
             device_count={"GPU": 0},
         )
-        self._session, self._ops = opened(run.config, run.checkpoint.path, self._build, learned, settings)
+        self._session, self._ops = open_session(run.config, run.checkpoint.path, self._build, learned, settings)
 
     def close(self) -> None:
         """Ends chunks that are being coded, and frees the session."""

@@ -16,10 +16,10 @@ from vq_estimator.data.numpy_files import load_npy
 from vq_estimator.data.speech import SpeechSource
 from vq_estimator.errors import VQError
 from vq_estimator.inference.codec import images as images_lib
-from vq_estimator.inference.codec.container import MOST_PIXELS, Item
+from vq_estimator.inference.codec.container import MAX_PIXELS, Item
 from vq_estimator.inference.codec.images import Images
-from vq_estimator.inference.speech import speaker_number
-from vq_estimator.inference.speech_coding import told_apart
+from vq_estimator.inference.speech_code_files import make_unique
+from vq_estimator.inference.speech_model import speaker_number
 
 
 def of_levels(
@@ -71,7 +71,7 @@ def of_npy(path: str, m: SpeechConfig, speaker: Optional[str] = None) -> Images:
 def of_split(m: SpeechConfig, source: SpeechSource, split: str, speaker: Optional[str] = None) -> Images:
     """A split of a data set, as the model sees it: trimmed, a long recording in several clips, the speakers known."""
     clips = source.splits[split]
-    names = told_apart(clips.names)
+    names = make_unique(clips.names)
     voices = [_voice(m, [source.speakers[number]], speaker) for number in clips.speakers]
     items = [Item(*item) for item in zip(names, [1] * clips.count, clips.lengths.tolist(), voices)]
 
@@ -126,5 +126,5 @@ def _voice(m: SpeechConfig, names: Sequence[str], speaker: Optional[str]) -> Opt
 
 
 def _check_length(samples: int) -> None:
-    if samples > MOST_PIXELS:
-        raise VQError(f"input: got a recording of {samples:,} samples, expected at most {MOST_PIXELS:,}")
+    if samples > MAX_PIXELS:
+        raise VQError(f"input: got a recording of {samples:,} samples, expected at most {MAX_PIXELS:,}")

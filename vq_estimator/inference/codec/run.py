@@ -10,11 +10,11 @@ import tensorflow.compat.v1 as tf
 from vq_estimator.config import Config, LogisticMixturePixels, SpeechConfig, arguments, type_name
 from vq_estimator.errors import VQError
 from vq_estimator.inference import calibration as calibration_lib
-from vq_estimator.inference import prior as prior_lib
+from vq_estimator.inference import trained_prior as prior_lib
 from vq_estimator.inference.calibration import Calibration, fingerprint
-from vq_estimator.inference.loaded import Model
+from vq_estimator.inference.image_model import ImageModel
 from vq_estimator.inference.session import TrainedPrior
-from vq_estimator.inference.speech import SpeechModel
+from vq_estimator.inference.speech_model import SpeechModel
 from vq_estimator.nn import likelihoods
 from vq_estimator.nn.likelihoods import cumulative
 from vq_estimator.nn.waveform import repeat
@@ -23,8 +23,8 @@ from vq_estimator.training.run_folder import Checkpoint
 
 AUTO, LEARNED, UNIGRAM, UNIFORM = "auto", "learned", "unigram", "uniform"
 PRIORS = (LEARNED, UNIGRAM, UNIFORM)
-MOST_BATCH = 200
-MOST_FLOATS = 1 << 25  # of a batch's parameters; of speech, of what its samples are given
+MAX_BATCH = 200
+MAX_FLOATS = 1 << 25  # of a batch's parameters; of speech, of what its samples are given
 LONGEST = 1 << 17  # samples of a recording that are coded in one go. Part of the format.
 FINGERPRINT = 32  # hexadecimal digits that are kept of one
 
@@ -38,7 +38,7 @@ class Run(NamedTuple):
     calibration: Optional[Calibration]
 
 
-AnyRun = Union[str, Run, Model, SpeechModel]
+AnyRun = Union[str, Run, ImageModel, SpeechModel]
 
 
 def open_run(model_dir: str, which: str = "latest") -> Run:
@@ -65,7 +65,7 @@ def _one_thread() -> None:
 def as_run(run: AnyRun) -> Run:
     if isinstance(run, (str, os.PathLike)):
         return open_run(run)
-    if not isinstance(run, (Run, Model, SpeechModel)):
+    if not isinstance(run, (Run, ImageModel, SpeechModel)):
         raise VQError(
             f"run: got {type(run).__name__}, expected a run folder, open_run of one, a Model or a SpeechModel"
         )
@@ -91,7 +91,7 @@ def most_batch(config: Config, shape: Tuple[int, int]) -> int:
         floats = floats // repeat(m.network.stride) * m.decoder.condition_channels
     else:
         floats *= likelihoods.parameters(m.likelihood, m.channels)
-    return max(1, min(MOST_BATCH, MOST_FLOATS // max(floats, 1)))
+    return max(1, min(MAX_BATCH, MAX_FLOATS // max(floats, 1)))
 
 
 def batch_for(config: Config, tiles: int, shape: Tuple[int, int]) -> int:

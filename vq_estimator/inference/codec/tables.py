@@ -18,7 +18,7 @@ from vq_estimator.errors import VQError
 
 BITS = 24  # the precision of constriction's tables
 TOTAL = 1 << BITS
-MOST_SYMBOLS = 1 << 16
+MAX_SYMBOLS = 1 << 16
 
 
 class Table(NamedTuple):

@@ -25,7 +25,7 @@ from vq_estimator.nn.likelihoods.pixels import LEVELS
 CENTRE = 0.5 * (LEVELS - 1.0)
 BOUNDARIES = np.arange(LEVELS - 1)[:, np.newaxis] + 0.5  # between the levels
 ANCHORS, STRIDE = 8, 32  # of the boundaries, see `LogisticMixture.cumulative`
-MOST_EXPONENT = 370.0  # at an anchor: beyond it all of its boundaries have 0 or 1; a stride from it nothing overflows
+MAX_EXPONENT = 370.0  # at an anchor: beyond it all of its boundaries have 0 or 1; a stride from it nothing overflows
 
 
 class Pixels:
@@ -158,7 +158,7 @@ class LogisticMixture(Pixels):
         """
         middle = STRIDE * (np.arange(ANCHORS)[:, np.newaxis, np.newaxis] + 0.5)
         exponent = (self._mean_given(channel) - middle) * self._inverse[channel]
-        exponent = np.clip(exponent, -MOST_EXPONENT, MOST_EXPONENT)
+        exponent = np.clip(exponent, -MAX_EXPONENT, MAX_EXPONENT)
         weights, anchors = self._weights_and(exponent)  # [M, n], [ANCHORS, M, n]
         M, n = weights.shape
         odds = anchors[:, np.newaxis] * self._powers[:, channel]

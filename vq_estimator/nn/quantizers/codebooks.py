@@ -95,7 +95,7 @@ class Codebooks:
         if rule.kmeans_init_steps or rule.dead_entry_threshold > 0:
             batch = replicas.gathered(vectors)  # [L, R * N, D]
         # One vector, in fair shares: an entry that is used as much as the others has 1.
-        share = c.K / (replicas.count() * tf.cast(tf.shape(vectors)[1], tf.float32))
+        count_scale = c.K / (replicas.count() * tf.cast(tf.shape(vectors)[1], tf.float32))
         if count is not None:
             n, sums = replicas.summed(list(clustering.assigned(vectors, codes, c.K)))
 
@@ -103,11 +103,11 @@ class Codebooks:
             book, new_count, new_sum = codebook.read_value(), None, None
             if count is not None:
                 decay = rule.decay if ema else USAGE_DECAY
-                new_count = decay * count.read_value() + (1 - decay) * share * n
+                new_count = decay * count.read_value() + (1 - decay) * count_scale * n
             if ema:
                 # Appendix A.1, equations 6 to 8. No Laplace smoothing, which moves unused entries far away: count
                 # and sum of an unused entry decay alike, so their ratio, the entry, stays.
-                new_sum = decay * total.read_value() + (1 - decay) * share * sums
+                new_sum = decay * total.read_value() + (1 - decay) * count_scale * sums
                 weight = new_count[:, :, tf.newaxis]
                 used = tf.tile(weight > 1e-6, [1, 1, c.D])
                 book = tf.where(used, new_sum / tf.maximum(weight, 1e-6), book)
@@ -123,7 +123,7 @@ class Codebooks:
 
         def kmeans():
             book, used = self._kmeans(batch, step, seed)
-            used = share * tf.maximum(used, 1.0)
+            used = count_scale * tf.maximum(used, 1.0)
             return [book, used, book * used[:, :, tf.newaxis]][: len(variables)]
 
         variables = [v for v in (codebook, count, total) if v is not None]

@@ -12,16 +12,16 @@ class Quantized(NamedTuple):
       codes: int32 [B, h, w, L].
       z_q: float32 [B, h, w, P, D]; in training the output of the gradient estimator, elsewhere what `lookup(codes)`
         gives, to the bit.
-      commitment: [B], mean over positions of |z_e - sg(e)|^2, which moves the encoder.
-      codebook: [B], mean over positions of |sg(z_e) - e|^2, which moves the codebook; zero gradient under EMA.
+      commitment_loss: [B], mean over positions of |z_e - sg(e)|^2, which moves the encoder.
+      codebook_loss: [B], mean over positions of |sg(z_e) - e|^2, which moves the codebook; zero gradient under EMA.
       update: makes the op that changes the codebook beside the gradient. Nothing changes unless it is run; call it
         under the control dependency of the gradient step.
     """
 
     codes: tf.Tensor
     z_q: tf.Tensor
-    commitment: tf.Tensor
-    codebook: tf.Tensor
+    commitment_loss: tf.Tensor
+    codebook_loss: tf.Tensor
     update: Callable[[], tf.Operation]
 
 

@@ -23,8 +23,8 @@ from vq_estimator.data.speech import SpeechSource
 from vq_estimator.errors import VQError, one_line
 from vq_estimator.inference import sampling
 from vq_estimator.inference.calibration import fingerprint
-from vq_estimator.inference.coding import MOST_CODES, file_names
-from vq_estimator.inference.speech import SpeechModel, seeds
+from vq_estimator.inference.code_files import MAX_CODES, file_names
+from vq_estimator.inference.speech_model import SpeechModel, seeds
 
 log = logging.getLogger("vq_estimator")
 
@@ -50,13 +50,13 @@ class Recordings(NamedTuple):
 def of_split(source: SpeechSource, split: str) -> Recordings:
     """A split of a data set."""
     clips = source.splits[split]
-    names = told_apart(clips.names)
+    names = make_unique(clips.names)
     each = ((names[i], clips.clip(i)) for i in range(clips.count))
     rest = {"speakers": clips.speakers, "labels": clips.labels}
     return Recordings(f"{source.name}:{split}", clips.count, each, rest)
 
 
-def told_apart(names: Sequence[str]) -> List[str]:
+def make_unique(names: Sequence[str]) -> List[str]:
     """Names of clips; those of a long recording, several of one name, get a number each."""
     several, seen, found = {name for name, n in collections.Counter(names).items() if n > 1}, collections.Counter(), []
     taken = set(names)
@@ -152,7 +152,7 @@ def load(model: SpeechModel, path: str) -> CodesFile:
       VQError: it can't be read, holds no such codes, or was made by other weights than the model's.
     """
     try:
-        found = load_npz(path, ("codes", "lengths", "files", "origin"), MOST_CODES)
+        found = load_npz(path, ("codes", "lengths", "files", "origin"), MAX_CODES)
         codes, lengths = found.get("codes"), found.get("lengths")
         if codes is None or lengths is None:
             raise ValueError("no codes and lengths in it")

@@ -18,9 +18,9 @@ from vq_estimator.data.files import open_regular
 
 FOOTER, TRAILER = 48, 5  # bytes at the end of the file, and of a block: its compression and its checksum
 MAGIC = 0xDB4775248B80FB57
-MOST_INDEX = 1 << 26  # bytes
-MOST_NUMBERS = 1 << 40  # in a tensor
-MOST_DIMENSIONS = 16
+MAX_INDEX = 1 << 26  # bytes
+MAX_NUMBERS = 1 << 40  # in a tensor
+MAX_DIMENSIONS = 16
 REFERENCES = 100  # numbers of types from here on stand for references to variables, which nobody stores
 
 
@@ -39,8 +39,8 @@ def check(path: str) -> None:
       ValueError: it is no index that TensorFlow can be given.
     """
     with open_regular(path + ".index") as f:
-        table = f.read(MOST_INDEX + 1)
-    if not FOOTER <= len(table) <= MOST_INDEX or int.from_bytes(table[-8:], "little") != MAGIC:
+        table = f.read(MAX_INDEX + 1)
+    if not FOOTER <= len(table) <= MAX_INDEX or int.from_bytes(table[-8:], "little") != MAGIC:
         raise ValueError("its index is no table")
     _, at = _handle(table, len(table) - FOOTER)
     index, _ = _handle(table, at)
@@ -118,9 +118,9 @@ def _check_entry(name: str, message: bytes, shards: List[int]) -> None:
     shape, numbers = entry.shape, 1
     for dim in shape.dim:
         numbers *= dim.size
-        if dim.size < 0 or dim.name or numbers > MOST_NUMBERS:
+        if dim.size < 0 or dim.name or numbers > MAX_NUMBERS:
             raise ValueError(f"{name!r} has a shape that can't be")
-    if shape.unknown_rank or len(shape.dim) > MOST_DIMENSIONS or entry.slices:
+    if shape.unknown_rank or len(shape.dim) > MAX_DIMENSIONS or entry.slices:
         raise ValueError(f"{name!r} has a shape that can't be")
     inside = 0 <= entry.shard_id < len(shards) and min(entry.offset, entry.size) >= 0
     if not inside or entry.offset + entry.size > shards[entry.shard_id]:

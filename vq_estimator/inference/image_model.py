@@ -13,16 +13,16 @@ from vq_estimator.data.model_view import View, Viewer
 from vq_estimator.errors import VQError
 from vq_estimator.inference import calibration as calibration_lib
 from vq_estimator.inference import evaluation, sampling
-from vq_estimator.inference import prior as prior_lib
+from vq_estimator.inference import trained_prior as prior_lib
 from vq_estimator.inference.calibration import Calibration
 from vq_estimator.inference.preparation import AnyImage, prepare
 from vq_estimator.inference.sampling import Samples, check_num, check_seed, check_temperature, check_top_k
-from vq_estimator.inference.session import Closing, TrainedPrior, opened
+from vq_estimator.inference.session import Closeable, TrainedPrior, open_session
 from vq_estimator.training import run_folder
 from vq_estimator.training.run_folder import Checkpoint
 
 BATCH = 100
-MOST_FIRST = 10**9  # place of an image among those that are decoded in parts
+MAX_FIRST = 10**9  # place of an image among those that are decoded in parts
 
 
 class Bits(NamedTuple):
@@ -34,7 +34,7 @@ class Bits(NamedTuple):
     rate_prior: Optional[np.ndarray]
 
 
-class Model(Closing):
+class ImageModel(Closeable):
     """A trained VQ-VAE, and its prior where it has one, in a graph and a session of their own.
 
     It works beside eager TensorFlow 2 as it does in graph mode. Images are uint8 [N, S, S, C], codes int32
@@ -73,7 +73,7 @@ class Model(Closing):
             codes = model.encode(images)
             return model, images, codes, model.likelihood(codes, images)  # with which all variables are there
 
-        self._session, tensors = opened(self.config, self.checkpoint.path, build)
+        self._session, tensors = open_session(self.config, self.checkpoint.path, build)
         self._model, self._images, self._codes, self._likelihood = tensors
 
     def close(self) -> None:
@@ -115,7 +115,7 @@ class Model(Closing):
           first: the place of the first image, a multiple of 100, where the codes are a part of more.
         """
         seed, shared = check_seed(seed), arguments.boolean("shared", shared)
-        first = arguments.integer("first", first, 0, MOST_FIRST, f"a multiple of {BATCH}, from 0 to {MOST_FIRST:,}")
+        first = arguments.integer("first", first, 0, MAX_FIRST, f"a multiple of {BATCH}, from 0 to {MAX_FIRST:,}")
         if first % BATCH:
             raise VQError(f"first: got {first}, expected a multiple of {BATCH}")
         codes = self._checked_codes(codes)
@@ -126,7 +126,7 @@ class Model(Closing):
 
         given, draw, images = self._op(f"decode {shared}", build)
         # What is drawn depends on the place in a batch, so that those of an autoregressive decoder have one size.
-        size = BATCH if evaluation.draws(self.config) else self._size
+        size = BATCH if self.config.model.is_stochastic_decoder else self._size
         starts = range(first, first + len(codes), size)
         seeds = [seed if shared else sampling.part_seed(seed, start // BATCH) for start in starts]
         return self._batches(images, {given: codes}, {draw: seeds}, size)

@@ -17,7 +17,7 @@ from vq_estimator.inference.codec.container import Header
 from vq_estimator.inference.codec.network import Network
 from vq_estimator.inference.codec.tiles import Frame, Tiles
 
-MOST_WORKERS = 8
+MAX_WORKERS = 8
 
 
 class Progress:
@@ -124,8 +124,8 @@ def _floats(network: Network, header: Header) -> str:
 def number_of_workers(asked: Optional[int]) -> int:
     if asked is None:
         there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return min(there, MOST_WORKERS)
-    return arguments.integer("workers", asked, 1, MOST_WORKERS, f"1 to {MOST_WORKERS}")
+        return min(there, MAX_WORKERS)
+    return arguments.integer("workers", asked, 1, MAX_WORKERS, f"1 to {MAX_WORKERS}")
 
 
 def in_order(work: Callable, items: Iterable, workers: int, stop: Callable[[], None]) -> Iterator[Tuple]:

@@ -26,14 +26,14 @@ from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError, one_line
 from vq_estimator.inference import preparation
 from vq_estimator.inference.calibration import fingerprint
-from vq_estimator.inference.loaded import Model
+from vq_estimator.inference.image_model import ImageModel
 
 log = logging.getLogger("vq_estimator")
 
 BATCH = 500
 COLUMNS = 10  # of the picture that `.png` is
-MOST_IN_PICTURE = 10000  # images
-MOST_CODES = 1 << 31  # bytes that a file of codes may unpack to
+MAX_IN_PICTURE = 10000  # images
+MAX_CODES = 1 << 31  # bytes that a file of codes may unpack to
 
 
 class Images(NamedTuple):
@@ -50,7 +50,7 @@ class Images(NamedTuple):
     batches: Iterator[Tuple[np.ndarray, Dict[str, np.ndarray]]]
 
 
-def of_split(model: Model, source: Source, split: str) -> Images:
+def of_split(model: ImageModel, source: Source, split: str) -> Images:
     """A split of a data set, as the model sees it.
 
     Raises:
@@ -74,8 +74,8 @@ def of_split(model: Model, source: Source, split: str) -> Images:
     return Images(f"{source.spec.name}:{split}", total, batches())
 
 
-def of_array(model: Model, path: str) -> Images:
-    """A `.npy` of images, uint8 or uint16 [N, H, W, C], of any size (see `Model.prepare`).
+def of_array(model: ImageModel, path: str) -> Images:
+    """A `.npy` of images, uint8 or uint16 [N, H, W, C], of any size (see `ImageModel.prepare`).
 
     Raises:
       VQError: it can't be read, or is no such array.
@@ -92,12 +92,12 @@ def of_array(model: Model, path: str) -> Images:
     return Images(path, len(images), ((model.prepare(images[i : i + BATCH]), {}) for i in starts))
 
 
-def of_folder(model: Model, folder: str, max_bad_files: int = 100) -> Images:
+def of_folder(model: ImageModel, folder: str, max_bad_files: int = 100) -> Images:
     """All PNG and JPEG files below a folder, in the order of their paths; see `of_files`."""
     return of_files(model, folder, folder_lib.paths(folder), max_bad_files)
 
 
-def of_files(model: Model, folder: str, names: Sequence[str], max_bad_files: int = 0) -> Images:
+def of_files(model: ImageModel, folder: str, names: Sequence[str], max_bad_files: int = 0) -> Images:
     """PNG and JPEG files as the model sees them; `names` are their paths below `folder`.
 
     Unreadable ones are named and left out.
@@ -129,7 +129,7 @@ def of_files(model: Model, folder: str, names: Sequence[str], max_bad_files: int
     return Images(folder, len(names), batches())
 
 
-def encode(model: Model, images: Images, out: str) -> int:
+def encode(model: ImageModel, images: Images, out: str) -> int:
     """Writes the codes of all images to the file `out`, whole or not at all; returns how many.
 
     Raises:
@@ -158,7 +158,7 @@ class CodesFile(NamedTuple):
     names: Optional[List[str]]
 
 
-def load(model: Model, path: str) -> CodesFile:
+def load(model: ImageModel, path: str) -> CodesFile:
     """Reads a file of `encode`, or a `.npy` or `.npz` of codes that others made.
 
     Raises:
@@ -169,7 +169,7 @@ def load(model: Model, path: str) -> CodesFile:
             zipped = f.read(2) == b"PK"
         if not zipped:
             return _checked(CodesFile(load_npy(path), None))
-        found = load_npz(path, ("codes", "files", "origin"), MOST_CODES)
+        found = load_npz(path, ("codes", "files", "origin"), MAX_CODES)
         if "codes" not in found:
             raise ValueError("no codes in it")
         files = file_names(found["files"], len(found["codes"])) if "files" in found else None
@@ -217,7 +217,7 @@ def renamed(paths: Sequence[str], suffix: str = ".png") -> List[str]:
     return names
 
 
-def decode(model: Model, codes: CodesFile, out: str, seed: int = 0) -> int:
+def decode(model: ImageModel, codes: CodesFile, out: str, seed: int = 0) -> int:
     """Writes the images of codes to `out`, whole or not at all; returns how many.
 
     `out` ending in `.npy` is an array uint8 [N, S, S, C], in `.png` one picture; otherwise it is a folder, which must
@@ -227,8 +227,8 @@ def decode(model: Model, codes: CodesFile, out: str, seed: int = 0) -> int:
       VQError: the codes are none of the model's, or the folder exists, or the suffix is of another kind of file.
     """
     n, kind = len(codes.codes), output_kind("out", out, (PICTURE, ARRAY, FOLDER), FOLDER)
-    if kind == PICTURE and n > MOST_IN_PICTURE:
-        raise VQError(f"out: got a picture for {n:,} images, expected at most {MOST_IN_PICTURE:,}; name a folder")
+    if kind == PICTURE and n > MAX_IN_PICTURE:
+        raise VQError(f"out: got a picture for {n:,} images, expected at most {MAX_IN_PICTURE:,}; name a folder")
     if kind == FOLDER and os.path.exists(out):
         raise VQError(f"out: {out!r} exists; give the name of a folder to make")
 

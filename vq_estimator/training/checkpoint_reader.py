@@ -9,7 +9,7 @@ import tensorflow.compat.v1 as tf
 
 from vq_estimator.errors import VQError
 from vq_estimator.nn.quantizers.codebooks import CODEBOOK, EMA_COUNT, EMA_SUM
-from vq_estimator.training import bundle
+from vq_estimator.training import checkpoint_index
 
 PATTERN = "*?[]" + ("" if os.sep == "\\" else "\\")  # what a pattern has
 # What TensorFlow's readers raise for bytes that are no checkpoint.
@@ -31,7 +31,7 @@ def is_utf8(path: str) -> bool:
     return not any("\ud800" <= c <= "\udfff" for c in path)
 
 
-class Stored:
+class CheckpointReader:
     """A checkpoint, opened.
 
     The sums of an EMA codebook, which `inference.stripping` leaves out, are as if they were there: its entries times
@@ -50,7 +50,7 @@ class Stored:
         """
         self.path, self._hint, self._flag = path, hint, flag
         try:
-            bundle.check(path)
+            checkpoint_index.check(path)
             self._reader = tf.train.load_checkpoint(self._literal(path))
             self.shapes = dict(self._reader.get_variable_to_shape_map())
             self._dtypes = self._reader.get_variable_to_dtype_map()

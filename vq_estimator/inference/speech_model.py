@@ -11,11 +11,11 @@ from vq_estimator.config import Config, SpeechConfig, arguments
 from vq_estimator.data import audio
 from vq_estimator.errors import VQError
 from vq_estimator.inference import calibration as calibration_lib
-from vq_estimator.inference import prior as prior_lib
 from vq_estimator.inference import sampling
+from vq_estimator.inference import trained_prior as prior_lib
 from vq_estimator.inference.calibration import Calibration
-from vq_estimator.inference.session import Closing, TrainedPrior, interruptible, opened
-from vq_estimator.nn.prior import Sampling
+from vq_estimator.inference.session import Closeable, TrainedPrior, interruptible, open_session
+from vq_estimator.nn.code_prior import Sampling
 from vq_estimator.training import run_folder
 from vq_estimator.training.run_folder import Checkpoint
 
@@ -25,10 +25,10 @@ BUCKET = 16  # codes: lengths are brought to multiples of it, since each new one
 AT_ONCE = 256  # codes of a recording whose likelihood in all voices is computed in one pass
 SEGMENT = 4096  # codes that are made at once of a long recording
 AROUND = 16  # codes on either side of a segment that its codes may depend on
-MOST_SECONDS = 600  # of new speech
+MAX_SECONDS = 600  # of new speech
 
 
-class Spoken(NamedTuple):
+class SpeechSamples(NamedTuple):
     """New speech.
 
     Attributes:
@@ -49,7 +49,7 @@ def speaker_number(model: SpeechConfig, name: str) -> int:
     return model.speakers.index(arguments.one_of("speaker", name, model.speakers))
 
 
-class SpeechModel(Closing):
+class SpeechModel(Closeable):
     """A trained VQ-VAE of speech, and its prior where it has one, in a graph and a session of their own.
 
     A recording is uint8 [T], mu-law levels at `config.model.sample_rate` (`data.audio` reads files and makes them); its
@@ -89,7 +89,7 @@ class SpeechModel(Closing):
                 prior.log_prob(codes, tf.zeros([1], tf.int32) if self.prior.config.codes.classes else None)
             return model, prior, x, speakers, codes, model.encode(x), log_p
 
-        self._session, tensors = opened(self.config, self.checkpoint.path, build, self.prior)
+        self._session, tensors = open_session(self.config, self.checkpoint.path, build, self.prior)
         self._model, self._prior, self._x, self._speakers, self._codes, self._encoded, self._log_p = tensors
 
     @property
@@ -274,7 +274,7 @@ class SpeechModel(Closing):
         temperature: float = 1.0,
         seed: int = 0,
         guidance: float = 1.0,
-    ) -> Spoken:
+    ) -> SpeechSamples:
         """New speech: codes drawn from the prior, decoded.
 
         Args:
@@ -293,8 +293,8 @@ class SpeechModel(Closing):
             raise VQError("prior: the run has none; train it with vq-train-prior")
         of, voices = self.prior.config.codes, len(self.config.model.speakers)
         num = arguments.integer("num", num, 1, MOST, f"1 to {MOST:,}")
-        want = f"a number above 0, up to {MOST_SECONDS}"
-        seconds = arguments.real("seconds", seconds, 0, MOST_SECONDS, want, above=True)
+        want = f"a number above 0, up to {MAX_SECONDS}"
+        seconds = arguments.real("seconds", seconds, 0, MAX_SECONDS, want, above=True)
         temperature, seed = sampling.check_temperature(temperature), sampling.check_seed(seed)
         guidance = self.check_guidance(guidance)
         speaker = None if speaker is None else self._checked_speakers([speaker])[0]
@@ -309,7 +309,7 @@ class SpeechModel(Closing):
         n = math.ceil(seconds * self.sample_rate / self.config.model.network.stride)
         codes = self._draw_codes(given.astype(np.int32), n, temperature, seed)
         levels = self.decode_all(list(codes), list(speakers), seeds(seed, num), guidance=guidance)
-        return Spoken(np.stack(levels), codes, speakers.astype(np.int32), given if of.classes else None)
+        return SpeechSamples(np.stack(levels), codes, speakers.astype(np.int32), given if of.classes else None)
 
     def _draw_codes(self, labels: np.ndarray, n: int, temperature: float, seed: int) -> np.ndarray:
         def build():
@@ -387,7 +387,7 @@ def draw_seed(seed: int, number: int) -> int:
     return seed + (number << 52)
 
 
-def describe(spoken: Spoken, model: SpeechModel, class_names: Sequence[str]) -> List[str]:
+def sample_names(spoken: SpeechSamples, model: SpeechModel, class_names: Sequence[str]) -> List[str]:
     """A name for each of some new speech: its number, the class where the prior knows some, and the voice."""
     of, names = model.prior.config.codes, []
     for i, speaker in enumerate(spoken.speakers):

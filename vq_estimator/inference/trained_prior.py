@@ -12,7 +12,7 @@ from vq_estimator.config import Config, PriorConfig
 from vq_estimator.data.codes import Codes
 from vq_estimator.errors import VQError
 from vq_estimator.inference.calibration import fingerprint
-from vq_estimator.inference.session import Closing, TrainedPrior, opened, restored
+from vq_estimator.inference.session import Closeable, TrainedPrior, open_session, session_scope
 from vq_estimator.training import prior_trainer, run_folder
 from vq_estimator.training.run_folder import Checkpoint
 
@@ -92,11 +92,11 @@ def cost_of_clips(
         return z, of_classes, tf.reduce_sum(log_p, [1, 2, 3])
 
     parts, start = [], 0
-    with restored(config, checkpoint.path, build, prior) as (session, (z, of_classes, log_p)):
+    with session_scope(config, checkpoint.path, build, prior) as (session, (z, of_classes, log_p)):
         for n in tqdm(positions, unit="clip", desc="prior"):
             given, at_once = (
                 codes[:, :, start : start + n],
-                max(1, prior_trainer.MOST_LOGITS // (n * of.grid[2] * of.K)),
+                max(1, prior_trainer.MAX_LOGITS // (n * of.grid[2] * of.K)),
             )
             numbers = np.split(np.arange(max(classes, 1)), range(at_once, max(classes, 1), at_once))
             parts.append(np.concatenate([session.run(log_p, {z: given, of_classes: some}) for some in numbers]))
@@ -104,7 +104,7 @@ def cost_of_clips(
     return _cost(np.stack(parts).astype(np.float64), classes, labels)
 
 
-class Pricer(Closing):
+class Pricer(Closeable):
     """A run's prior in a session, to price codes of images as often as wanted; or as a context."""
 
     def __init__(self, config: Config, checkpoint: Checkpoint, prior: TrainedPrior):
@@ -118,7 +118,7 @@ class Pricer(Closing):
             labels = tf.fill([tf.shape(z)[0]], label) if self._classes else None
             return z, label, tf.reduce_sum(code_prior.log_prob(z, labels), [1, 2, 3])
 
-        self._session, (self._z, self._label, self._log_p) = opened(config, checkpoint.path, build, prior)
+        self._session, (self._z, self._label, self._log_p) = open_session(config, checkpoint.path, build, prior)
 
     def cost(self, codes: Codes) -> CodeCost:
         """What codes [N, h, w, L] cost."""
