@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import MISSING
-from typing import Any, ClassVar, Dict, Tuple, Union
+from typing import TYPE_CHECKING, Any, ClassVar, Dict, Tuple, Union
 
 from vq_estimator.config.checks import MAX_CHANNELS, MAX_LAYERS, check
 from vq_estimator.config.fields import (
@@ -89,6 +89,17 @@ class _Quantizer(Settings):
     numbers there.
     """
 
+    if TYPE_CHECKING:  # at run time a property would be in the way of the fields of these names
+
+        @property
+        def K(self) -> int: ...
+
+        @property
+        def D(self) -> int: ...
+
+        @property
+        def L(self) -> int: ...
+
     @property
     def vectors_per_position(self) -> int:
         return self.L
@@ -101,7 +112,7 @@ class _Quantizer(Settings):
     @property
     def codebook_by_gradient(self) -> bool:
         """Whether the codebook loss is a part of the loss."""
-        return isinstance(self.codebook, GradientCodebook)
+        return isinstance(getattr(self, "codebook", None), GradientCodebook)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,11 +182,6 @@ class FiniteScalarConfig(_Quantizer):
     def D(self) -> int:
         """Numbers in a group."""
         return len(self.levels)
-
-    @property
-    def codebook_by_gradient(self) -> bool:
-        """There is no codebook."""
-        return False
 
 
 QUANTIZERS = Registry(

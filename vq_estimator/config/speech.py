@@ -82,7 +82,7 @@ class SpeechConfig(Settings):
         MISSING, Integer(1, MAX_RATE), "sample rate in Hz; recordings are resampled to it", SPEECH
     )
     window: int = setting(MISSING, Integer(1, MAX_WINDOW), "samples of a training example", SPEECH)
-    network: NetworkConfig
+    network: NetworkConfig  # type: ignore[misc]  # the settings before it have no default either
     quantizer: QuantizerConfig = variant(MISSING, QUANTIZERS)
     decoder: WaveNetConfig = variant(WaveNetConfig(), SPEECH_DECODERS)
     precision: str = precision_setting()

@@ -140,8 +140,8 @@ CIFAR10 = DatasetSpec(
     mirrors=("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
 )
 
-DATASETS = {d.name: d for d in (MNIST, FASHION_MNIST, CIFAR10)}  # type: Dict[str, DatasetSpec]
-FALLBACKS = {"mnist": MNIST_5K}  # type: Dict[str, DatasetSpec]
+DATASETS = {d.name: d for d in (MNIST, FASHION_MNIST, CIFAR10)}
+FALLBACKS = {"mnist": MNIST_5K}
 
 
 def by_source(source: str) -> Optional[DatasetSpec]:
