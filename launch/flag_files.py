@@ -22,7 +22,7 @@ def expand(argv: Sequence[str], reading: Sequence[str] = ()) -> List[str]:
     Raises:
       VQError: a file can't be read.
     """
-    rest, expanded = list(argv), []
+    rest, expanded = list(argv), []  # type: List[str], List[str]
     while rest:
         argument = rest.pop(0)
         if argument == "--":

@@ -13,7 +13,7 @@ FLAGS = flags.FLAGS
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # a single letter would be a drive of Windows
 
 
-class Parser(flags.ArgumentParser):
+class Parser(flags.ArgumentParser):  # type: ignore[type-arg]  # older absl has no Generic here
     """Of absl, for a flag that is a path; `check_flags` looks at the values, the defaults' too."""
 
     def flag_type(self) -> str:
@@ -52,7 +52,7 @@ def check_flags() -> None:
 
 def several(name: str) -> List[str]:
     """The paths of a flag that may have several."""
-    return split_paths(FLAGS[name].value)
+    return split_paths(FLAGS[name].value or "")
 
 
 def from_environment(variable: str, default: str) -> str:

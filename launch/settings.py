@@ -3,18 +3,18 @@
 from typing import Any, Dict, List, Tuple, Type
 
 from vq_estimator import config as config_lib
-from vq_estimator.config.fields import GROUPS
+from vq_estimator.config.fields import GROUPS, Choice, Setting, Settings
 from vq_estimator_launch.shell import FLAGS, Group
 
 _NAMES: List[str] = []
 
 
-def define(cls: Type, only: Tuple[str, ...] = ()) -> None:
+def define(cls: Type[Any], only: Tuple[str, ...] = ()) -> None:
     """Defines a flag for every setting that a configuration of class `cls` may have, in groups; none has a default.
 
     `only`: the settings that the script has; (): all.
     """
-    declared = {}
+    declared: Dict[str, Setting] = {}
     for flag, setting, _ in config_lib.declarations(cls):
         declared.setdefault(flag, setting)
     for title in GROUPS:
@@ -22,7 +22,7 @@ def define(cls: Type, only: Tuple[str, ...] = ()) -> None:
         group = Group(title) if names else None
         for flag in names:
             kind = declared[flag].kind
-            values = (kind.names,) if kind.flag == "enum" else ()
+            values = (kind.names,) if isinstance(kind, Choice) else ()
             getattr(group, kind.flag)(flag, None, *values, declared[flag].help)
             _NAMES.append(flag)
 
@@ -32,7 +32,7 @@ def given() -> Dict[str, Any]:
     return {name: FLAGS[name].value for name in _NAMES if FLAGS[name].value is not None}
 
 
-def resolved(config: Any) -> Dict[str, str]:
+def resolved(config: Settings) -> Dict[str, str]:
     """The values of a configuration's settings as --help shows them, by the names of their flags."""
     return {found.flag: _text(found.value) for found in config_lib.settings_of(config)}
 

@@ -6,7 +6,7 @@ import re
 import signal
 import sys
 import textwrap
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence, Tuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
 
@@ -17,42 +17,45 @@ from vq_estimator import __version__
 from vq_estimator.config.renamed import NEW_NAMES
 from vq_estimator.errors import VQError, one_line
 from vq_estimator_launch import flag_files, paths, signals, streams
+from vq_estimator_launch.tensorflow_import import import_tensorflow
 
 FLAGS = flags.FLAGS
 CLUSTERS = ("multi_worker", "parameter_server")  # values of --distribution that read TF_CONFIG
 log = logging.getLogger("vq_estimator")
-_GROUPS = []  # type: List[Tuple[str, List[str]]]
+_GROUPS: List[Tuple[str, List[str]]] = []
 
 
 class Group:
     """Flags that --help shows together."""
 
     def __init__(self, title: str):
-        self._names = []  # type: List[str]
+        self._names: List[str] = []
         _GROUPS.append((title, self._names))
 
-    def _add(self, define: Callable, name: str, default: Any, text: str, *args, **kwargs) -> None:
-        define(name, default, *args, text, **kwargs)
+    def _add(self, define: Callable[..., Any], name: str, default: Any, text: str, *args: Any) -> None:
+        define(name, default, *args, text)
         self._names.append(name)
 
-    def string(self, name, default, text):
+    def string(self, name: str, default: Optional[str], text: str) -> None:
         self._add(flags.DEFINE_string, name, default, text)
 
-    def path(self, name, default, text, several=False, variable=None):
+    def path(
+        self, name: str, default: Optional[str], text: str, several: bool = False, variable: Optional[str] = None
+    ) -> None:
         """A path of this machine; see `paths`. `several`: with commas between them; `variable`: of the default."""
         self._add(lambda *args: flags.DEFINE(paths.Parser(), *args), name, default, text)
         paths.declare(name, several, variable)
 
-    def integer(self, name, default, text):
+    def integer(self, name: str, default: Optional[int], text: str) -> None:
         self._add(flags.DEFINE_integer, name, default, text)
 
-    def float(self, name, default, text):
+    def float(self, name: str, default: Optional[float], text: str) -> None:
         self._add(flags.DEFINE_float, name, default, text)
 
-    def bool(self, name, default, text):
+    def bool(self, name: str, default: Optional[bool], text: str) -> None:
         self._add(flags.DEFINE_bool, name, default, text)
 
-    def enum(self, name, default, values, text):
+    def enum(self, name: str, default: Optional[str], values: Sequence[str], text: str) -> None:
         self._add(flags.DEFINE_enum, name, default, text, list(values))
 
 
@@ -64,7 +67,7 @@ def _print_help(doc: str, values: Dict[str, str]) -> None:
         for name in names:
             flag = FLAGS[name]
             kind = "|".join(flag.parser.enum_values) if hasattr(flag.parser, "enum_values") else flag.flag_type()
-            default = values.get(name) if flag.default is None else flag.default_as_str.strip("'")
+            default = values.get(name) if flag.default is None else str(flag.default_as_str).strip("'")
             default = "" if default is None else f" [{default}]"
             head = (
                 f"--[no]{name}" if flag.boolean else "--{}={}".format(name, kind.upper() if "|" not in kind else kind)
@@ -78,8 +81,10 @@ def _print_help(doc: str, values: Dict[str, str]) -> None:
 HELP = ("--help", "-h", "-help")
 
 
-def _parse(program: str, doc: str, argument: Optional[str], values: Callable[[], Dict[str, str]]) -> Callable:
-    def parse(argv):
+def _parse(
+    program: str, doc: str, argument: Optional[str], values: Callable[[], Dict[str, str]]
+) -> Callable[[List[str]], List[str]]:
+    def parse(argv: List[str]) -> List[str]:
         if any(a in HELP for a in argv[1:]):
             try:
                 FLAGS(flag_files.expand([a for a in argv if a not in HELP]), known_only=True)
@@ -120,11 +125,11 @@ def _bad_flag(error: flags.Error) -> str:
         return str(error)
     flag = FLAGS[found.group(1)]
     wanted = {"int": "an integer", "float": "a number", "bool": "true or false"}
-    want = wanted.get(flag.flag_type()) or "one of " + ", ".join(flag.parser.enum_values)
+    want = wanted.get(flag.flag_type()) or "one of " + ", ".join(getattr(flag.parser, "enum_values", ()))
     return f"flag --{found.group(1)}={found.group(2)}: expected {want}"
 
 
-def _fail(program: str, message: str, status: int) -> None:
+def _fail(program: str, message: str, status: int) -> NoReturn:
     print(f"{program}: error: {one_line(message)}", file=sys.stderr)
     sys.exit(status)
 
@@ -147,7 +152,7 @@ def run(
     """
     program = os.path.basename(sys.argv[0])
 
-    def start(argv):
+    def start(argv: List[str]) -> None:
         del argv
         # Our log goes around the progress bars; TensorFlow's is for those who ask with --verbosity.
         handler = _TqdmHandler()
@@ -158,10 +163,9 @@ def run(
         _leave_cluster()
         try:
             ready = () if prepare is None else (prepare(),)
+            tf = import_tensorflow()
         except VQError as e:
             _fail(program, str(e), 1)
-        import tensorflow.compat.v1 as tf
-
         tf.disable_eager_execution()
         tf.logging.set_verbosity(tf.logging.INFO if FLAGS["verbosity"].present else tf.logging.ERROR)
         try:
@@ -193,12 +197,12 @@ def run(
 def _leave_cluster() -> None:
     """Removes a TF_CONFIG that is not for this command: the Estimator would read it, and wait for its cluster."""
     shared = "distribution" in FLAGS and FLAGS["distribution"].value in CLUSTERS
-    if not shared and os.environ.pop("TF_CONFIG", None):
+    if not shared and os.environ.pop("TF_CONFIG", ""):
         log.info("TF_CONFIG is set and not used: only vq-train --distribution=%s reads it", " or ".join(CLUSTERS))
 
 
 class _TqdmHandler(logging.Handler):
-    def emit(self, record):
+    def emit(self, record: logging.LogRecord) -> None:
         from tqdm import tqdm
 
         tqdm.write(self.format(record), file=sys.stderr)

@@ -11,6 +11,8 @@ import socket
 import sys
 import threading
 import time
+from types import FrameType
+from typing import Dict, Optional
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 GRACE = 2.0  # seconds that the main thread has to end in order
@@ -32,7 +34,7 @@ class Watch:
     (`training.hooks.StopRequest`): from then on the first one is its own. A signal that is ignored stays ignored.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.nothing_to_lose = False
         self._program, self._heard = "", False
 
@@ -49,13 +51,13 @@ class Watch:
         signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         threading.Thread(target=self._read, args=(reader,), daemon=True).start()
 
-    def _interrupt(self, number, frame):
+    def _interrupt(self, number: int, frame: Optional[FrameType]) -> None:
         if not self._heard:  # a second one must not break off the cleaning up; the thread sees to it
             self._heard = True
             raise Interrupted(number)
 
     def _read(self, reader: socket.socket) -> None:
-        seen = {}  # by whether training has the signals
+        seen: Dict[bool, int] = {}  # by whether training has the signals
         while True:
             number = reader.recv(1)[0]
             if number not in SIGNALS:

@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+from typing import Any
 
 
 def open_descriptors() -> None:
@@ -35,7 +36,7 @@ class _Output(io.FileIO):
     such as a full disk, is raised, once.
     """
 
-    def write(self, data) -> int:
+    def write(self, data: Any) -> int:
         try:
             return super().write(data)
         except OSError as e:

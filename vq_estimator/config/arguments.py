@@ -6,16 +6,22 @@ Flags arrive checked by their kind; arguments may be anything at all.
 
 import numbers
 import os
-from typing import Any, List, Sequence, Tuple
+from typing import Any, List, Sequence, Tuple, Union
 
 import numpy as np
 
 from vq_estimator.config.checks import MAX_INT, check
 from vq_estimator.errors import VQError
 
+Shape = Tuple[Union[int, str], ...]  # a letter is a dimension of any size
+
 
 def _is_integer(value: Any) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _is_real(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def integer(field: str, value: Any, low: int = 0, high: int = MAX_INT, want: str = "") -> int:
@@ -36,7 +42,7 @@ def real(field: str, value: Any, low: float, high: float, want: str, above: bool
     Raises:
       VQError: it is another number, NaN, or no number.
     """
-    good = isinstance(value, numbers.Real) and not isinstance(value, bool) and low <= value <= high
+    good = _is_real(value) and low <= value <= high
     check(good and not (above and value == low), field, value, want)
     return float(value)
 
@@ -78,8 +84,9 @@ def path(field: str, value: Any, want: str = "a path") -> str:
       VQError: it is empty, holds a null character, or is no path.
     """
     found = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
-    check(isinstance(found, str) and found != "" and "\0" not in found, field, value, want)
-    return found
+    text = found if isinstance(found, str) else ""
+    check(text != "" and "\0" not in text, field, value, want)
+    return text
 
 
 def listed(field: str, value: Any, want: str) -> List[Any]:
@@ -102,7 +109,7 @@ def shape_of(value: Any) -> str:
     return "no array (" + type(value).__name__ + ")"
 
 
-def array(field: str, value: Any, kind: str, shape: Tuple, hint: str = "") -> np.ndarray:
+def array(field: str, value: Any, kind: str, shape: Shape, hint: str = "") -> "np.ndarray[Any, Any]":
     """A NumPy array of a shape that is not empty; nested lists of numbers are as good.
 
     Args:
@@ -128,7 +135,7 @@ def array(field: str, value: Any, kind: str, shape: Tuple, hint: str = "") -> np
     return found
 
 
-def codes(field: str, value: Any, shape: Tuple, K: int) -> np.ndarray:
+def codes(field: str, value: Any, shape: Shape, K: int) -> "np.ndarray[Any, Any]":
     """Codes int32 of a shape; see `array`.
 
     Raises:

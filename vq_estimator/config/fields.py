@@ -180,14 +180,14 @@ class Setting(NamedTuple):
 class Row(NamedTuple):
     """A variant: its configuration, and as "module:Class" its implementations, in NumPy for the codec."""
 
-    config: Type
+    config: Type[Any]
     tensorflow: str
     numpy: str = ""
     opened: str = ""  # of a kind of model, the class that opens a trained run
     parts: Mapping[str, str] = {}  # and by name what else works on that kind: "module:object", or "module"
 
 
-_VARIANTS: Dict[Type, Tuple[str, Row]] = {}  # of every registry, by the class of the configuration
+_VARIANTS: Dict[Type[Any], Tuple[str, Row]] = {}  # of every registry, by the class of the configuration
 
 
 class Registry:
@@ -264,7 +264,15 @@ def type_name(value: Any) -> str:
     return _VARIANTS[type(value)][0] if type(value) in _VARIANTS else ""
 
 
-def setting(default: Any, kind: Kind, help: str, group: str, flag: str = "", applies=None, why: str = "") -> Any:
+def setting(
+    default: Any,
+    kind: Kind,
+    help: str,
+    group: str,
+    flag: str = "",
+    applies: Optional[Callable[[Any], bool]] = None,
+    why: str = "",
+) -> Any:
     """A dataclass field that is a setting; a `default` of `dataclasses.MISSING` has to be given."""
     return dataclasses.field(default=default, metadata={"setting": Setting(kind, help, group, flag, applies, why)})
 
@@ -274,10 +282,11 @@ def variant(default: Any, registry: Registry) -> Any:
     return dataclasses.field(default=default, metadata={"variant": registry})
 
 
+@dataclasses.dataclass(frozen=True)
 class Settings:
     """Base of the dataclasses whose fields are settings. Construction checks each value, then calls `check`."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             declared = field.metadata.get("setting")
             if declared is not None:
@@ -317,7 +326,9 @@ def settings_of(config: Any, without: Tuple[str, ...] = ()) -> Iterator[Found]:
 Chain = Tuple[Tuple[Registry, str], ...]
 
 
-def declarations(cls: Type, chain: Chain = (), without: Tuple[str, ...] = ()) -> Iterator[Tuple[str, Setting, Chain]]:
+def declarations(
+    cls: Type[Any], chain: Chain = (), without: Tuple[str, ...] = ()
+) -> Iterator[Tuple[str, Setting, Chain]]:
     """Every setting that a configuration of class `cls` may have: its flag, its declaration, and the variants, each
     (registry, name), that have it."""
     hints = get_type_hints(cls)

@@ -1,7 +1,7 @@
 """How often a training writes summaries, evaluates and saves, where this is not given: as its length has it."""
 
 import dataclasses
-from typing import Any, Collection, Mapping
+from typing import Any, Collection, Dict, Mapping
 
 from vq_estimator.config.training import TrainConfig
 
@@ -27,7 +27,7 @@ def resolve_intervals(train: TrainConfig, given: Collection[str]) -> TrainConfig
     """
     summary = _interval(train.max_steps, POINTS, 10)
     evaluation = max(_interval(train.max_steps, EVALUATIONS, 3), MIN_EVAL_STEPS)
-    derived = {
+    derived: Dict[str, Any] = {
         "save_summary_steps": min(train.save_summary_steps, summary),
         "log_steps": min(train.log_steps, summary),
         "eval_steps": min(train.eval_steps, evaluation),

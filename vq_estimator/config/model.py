@@ -95,7 +95,7 @@ class ModelConfig(Settings):
         MISSING, Integer(1, MAX_SIZE), "side of the images in pixels, a multiple of the downsampling factor", COMMON
     )
     channels: int = setting(MISSING, Integer(1, MAX_INT), "channels of your own images: 3 (colour) or 1 (grey)", COMMON)
-    network: NetworkConfig
+    network: NetworkConfig  # type: ignore[misc]  # the settings before it have no default either
     quantizer: QuantizerConfig = variant(MISSING, QUANTIZERS)
     likelihood: LikelihoodConfig = variant(MSE(), LIKELIHOODS)
     decoder: DecoderConfig = variant(FactorisedDecoder(), DECODERS)

@@ -1,7 +1,7 @@
 """Presets: for each data set, the named configurations and where each comes from."""
 
 import dataclasses
-from typing import Optional, Tuple
+from typing import Callable, Dict, Mapping, Optional, Tuple, Union
 
 from vq_estimator.config import catalogue
 from vq_estimator.config.checks import MAX_CHANNELS, check, positive_int
@@ -21,6 +21,9 @@ _CIFAR_TRAIN = TrainConfig(batch_size=128, max_steps=250000, save_checkpoints_st
 _LIKELIHOOD_OPTIMIZER = OptimizerConfig(learning_rate=1.2e-3, warmup_steps=200, final_decay=0.468, clip_norm=1.0)
 _LIKELIHOOD_TRAIN = TrainConfig(batch_size=32, flip=True, save_checkpoints_steps=500, eval_steps=2500, log_steps=50)
 
+ImageParts = Tuple[ModelConfig, ObjectiveConfig, OptimizerConfig, TrainConfig]
+SpeechParts = Tuple[SpeechConfig, ObjectiveConfig, OptimizerConfig, TrainConfig]
+
 
 def _or(value: Optional[int], default: int) -> int:
     return default if value is None else value
@@ -31,7 +34,7 @@ def _positive(D: int) -> int:
     return D
 
 
-def _digits_original(K, D):
+def _digits_original(K: Optional[int], D: Optional[int]) -> ImageParts:
     """tf-vqvae's MNIST: 3 x 3 codes of 20."""
     K, D = _or(K, 20), _positive(_or(D, 64))
     check(D % 4 == 0, "D", D, "a multiple of 4 (the network's layers have D/4, D/2 and D channels)")
@@ -39,21 +42,21 @@ def _digits_original(K, D):
     return model, ObjectiveConfig(), OptimizerConfig(), TrainConfig(eval_steps=10000)
 
 
-def _digits_tuned(K, D):
+def _digits_tuned(K: Optional[int], D: Optional[int]) -> ImageParts:
     """The same code grid. Most of the gain is the residual blocks, on a 3x3 grid nearly free, and their initialiser."""
     original, _, _, train = _digits_original(K, D)
     D = original.quantizer.D
     model = dataclasses.replace(
         original,
         network=NetworkConfig(hidden_channels=(D // 2, D, D), residual_blocks=2, initializer="he"),
-        quantizer=dataclasses.replace(original.quantizer, codebook=EMACodebook()),
+        quantizer=VectorQuantizerConfig(original.quantizer.K, original.quantizer.D, codebook=EMACodebook()),
     )
     optimizer = OptimizerConfig(learning_rate=2e-3, decay_steps=1500)
     train = dataclasses.replace(train, max_steps=10000, eval_steps=2000)
     return model, ObjectiveConfig(reconstruction="cross_entropy"), optimizer, train
 
 
-def _digits_autoregressive(K, D):
+def _digits_autoregressive(K: Optional[int], D: Optional[int]) -> ImageParts:
     """The tuned codes, and pixels that depend on those before them."""
     tuned, _, _, train = _digits_tuned(K, D)
     model = dataclasses.replace(
@@ -65,7 +68,7 @@ def _digits_autoregressive(K, D):
     return model, ObjectiveConfig("elbo"), _LIKELIHOOD_OPTIMIZER, train
 
 
-def _cifar_original(K, D):
+def _cifar_original(K: Optional[int], D: Optional[int]) -> ImageParts:
     """tf-vqvae's CIFAR-10: 8 x 8 codes of 10."""
     K, D = _or(K, 10), _positive(_or(D, 256))
     model = ModelConfig(32, 3, NetworkConfig(hidden_channels=(D, D), residual_blocks=2), VectorQuantizerConfig(K, D))
@@ -77,17 +80,17 @@ def _tuned(original: ModelConfig) -> Tuple[ModelConfig, ObjectiveConfig]:
     model = dataclasses.replace(
         original,
         network=dataclasses.replace(original.network, initializer="he"),
-        quantizer=dataclasses.replace(original.quantizer, codebook=EMACodebook()),
+        quantizer=VectorQuantizerConfig(original.quantizer.K, original.quantizer.D, codebook=EMACodebook()),
     )
     return model, ObjectiveConfig(reconstruction="cross_entropy")
 
 
-def _cifar_tuned(K, D):
+def _cifar_tuned(K: Optional[int], D: Optional[int]) -> ImageParts:
     original, _, _, train = _cifar_original(K, D)
     return (*_tuned(original), OptimizerConfig(learning_rate=5e-4), train)
 
 
-def _cifar_paper(K, D):
+def _cifar_paper(K: Optional[int], D: Optional[int]) -> ImageParts:
     """The grid of van den Oord et al. (2017), section 4.1: 8 x 8 x 10 codes and a 256-way softmax; our optimiser."""
     network = NetworkConfig(hidden_channels=(64, 128), residual_blocks=2, output_channels=64, initializer="he")
     quantizer = VectorQuantizerConfig(_or(K, 256), _or(D, 8), 10, EMACodebook(decay=0.95))
@@ -96,7 +99,7 @@ def _cifar_paper(K, D):
     return model, ObjectiveConfig("elbo"), _LIKELIHOOD_OPTIMIZER, train
 
 
-def _cifar_sonnet(K, D):
+def _cifar_sonnet(K: Optional[int], D: Optional[int]) -> ImageParts:
     """The setting of Sonnet's CIFAR-10 notebook: 8 x 8 codes of 512, 10,000 steps of 32 images."""
     # As many weights as there, where a 3 x 3 convolution of 128 maps stands before two residual blocks of 32.
     network = NetworkConfig(hidden_channels=(64, 128), residual_blocks=3, residual_channels=60, initializer="he")
@@ -112,7 +115,7 @@ def _cifar_sonnet(K, D):
     )
 
 
-def _cifar_factorised(K, D):
+def _cifar_factorised(K: Optional[int], D: Optional[int]) -> ImageParts:
     """Pixels independent given the codes: blocks of 4 x 4 pixels by six codes, each refining those before it."""
     # D: a block's 48 numbers, so that the linear path loses nothing and the codes are all that is lost.
     network = NetworkConfig((64, 128), residual_blocks=2, output_channels=64, linear_path=True, initializer="he")
@@ -124,7 +127,7 @@ def _cifar_factorised(K, D):
     return model, ObjectiveConfig("elbo"), optimizer, train
 
 
-def _cifar_autoregressive(K, D):
+def _cifar_autoregressive(K: Optional[int], D: Optional[int]) -> ImageParts:
     """Few codes, and pixels that depend on those before them."""
     network = NetworkConfig(hidden_channels=(64, 64), residual_blocks=2, initializer="he")
     quantizer = VectorQuantizerConfig(_or(K, 128), _or(D, 64), codebook=EMACodebook())
@@ -134,7 +137,7 @@ def _cifar_autoregressive(K, D):
     return model, ObjectiveConfig("elbo"), _LIKELIHOOD_OPTIMIZER, train
 
 
-def _images_original(K, D):
+def _images_original(K: Optional[int], D: Optional[int]) -> ImageParts:
     """tf-vqvae's ImageNet: 128 x 128 pixels, 32 x 32 codes of 512."""
     K, D = _or(K, 512), _positive(_or(D, 128))
     check(D % 2 == 0, "D", D, "a multiple of 2 (the network's layers have D/2 and D channels)")
@@ -144,12 +147,12 @@ def _images_original(K, D):
     return ModelConfig(128, 3, network, VectorQuantizerConfig(K, D)), ObjectiveConfig(), optimizer, train
 
 
-def _images_tuned(K, D):
+def _images_tuned(K: Optional[int], D: Optional[int]) -> ImageParts:
     original, _, _, train = _images_original(K, D)
     return (*_tuned(original), OptimizerConfig(learning_rate=5e-4, final_decay=0.3), train)
 
 
-def _speech(K, D):
+def _speech(K: Optional[int], D: Optional[int]) -> SpeechParts:
     """Van den Oord et al. (2017), section 4.3, for two cores: six layers of stride 2, and a WaveNet."""
     network = NetworkConfig(hidden_channels=(64,) * 6, residual_blocks=2, initializer="he")
     quantizer = VectorQuantizerConfig(_or(K, 256), _or(D, 64), codebook=EMACodebook())
@@ -159,8 +162,9 @@ def _speech(K, D):
     return model, ObjectiveConfig("elbo"), optimizer, train
 
 
+Preset = Callable[[Optional[int], Optional[int]], Union[ImageParts, SpeechParts]]
 # The presets of published data sets, by `DatasetSpec.presets`: (K, D or None) -> model, objective, optimizer, training.
-FAMILIES = {
+FAMILIES: Dict[str, Mapping[str, Preset]] = {
     "digits": {"original": _digits_original, "tuned": _digits_tuned, "autoregressive": _digits_autoregressive},
     "cifar10": {
         "original": _cifar_original,

@@ -63,7 +63,7 @@ class CodesConfig:
     fingerprint: str
     condition: str = "class"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         ok = len(self.grid) == 3 and min(self.grid) >= 1 and max(self.grid) <= MAX_SIZE
         check(ok, "grid", self.grid, f"three integers from 1 to {MAX_SIZE}")
         positive_int("K", self.K, MAX_ENTRIES)

@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import MISSING
-from typing import Any, ClassVar, Dict, Tuple, Union
+from typing import TYPE_CHECKING, Any, ClassVar, Dict, Tuple, Union
 
 from vq_estimator.config.checks import MAX_CHANNELS, MAX_LAYERS, check
 from vq_estimator.config.fields import (
@@ -88,6 +88,17 @@ class QuantizerSettings(Settings):
     K codes are possible for each of the L codes at a position; z_e and z_q have `vectors_per_position` vectors of D
     numbers there.
     """
+
+    if TYPE_CHECKING:  # at run time a property would be in the way of the fields of these names
+
+        @property
+        def K(self) -> int: ...
+
+        @property
+        def D(self) -> int: ...
+
+        @property
+        def L(self) -> int: ...
 
     @property
     def vectors_per_position(self) -> int:

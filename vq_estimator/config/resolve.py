@@ -1,17 +1,19 @@
 """A configuration with what is given in place of its values."""
 
 import dataclasses
-from typing import Any, Dict, Iterator, Optional, Tuple
+from typing import Any, Dict, Iterator, Optional, Tuple, TypeVar
 
 from vq_estimator.config.checks import check
 from vq_estimator.config.data import RULES
-from vq_estimator.config.fields import Registry, declarations, settings_of, type_name
+from vq_estimator.config.fields import Registry, Settings, declarations, settings_of, type_name
 from vq_estimator.config.intervals import resolve_intervals
 from vq_estimator.config.presets import PRESETS_OF, preset_of
 from vq_estimator.config.quantizer import QUANTIZERS, VectorQuantizerConfig
 from vq_estimator.config.renamed import NEW_NAMES
 from vq_estimator.config.run import DATASETS, PRESETS, Config
 from vq_estimator.errors import VQError
+
+S = TypeVar("S", bound=Settings)
 
 
 def make_config(dataset: str, preset: Optional[str] = None, **given: Any) -> Config:
@@ -46,7 +48,7 @@ def make_config(dataset: str, preset: Optional[str] = None, **given: Any) -> Con
     return dataclasses.replace(config, train=resolve_intervals(config.train, set(given)))
 
 
-def override(config: Any, given: Dict[str, Any]) -> Any:
+def override(config: S, given: Dict[str, Any]) -> S:
     """A configuration with some settings replaced.
 
     Args:
@@ -66,7 +68,7 @@ def override(config: Any, given: Dict[str, Any]) -> Any:
     return changed
 
 
-def _replace(part: Any, given: Dict[str, Any], without: tuple) -> Any:
+def _replace(part: Any, given: Dict[str, Any], without: Tuple[str, ...]) -> Any:
     """A part with what is given for it, which is taken out of `given`."""
     changes = {}
     for field in dataclasses.fields(part):
@@ -87,7 +89,7 @@ def _replace(part: Any, given: Dict[str, Any], without: tuple) -> Any:
     return changed
 
 
-def _refuse(name: str, value: Any, config: Any) -> None:
+def _refuse(name: str, value: Any, config: Settings) -> None:
     """Raises VQError: the setting is unknown, or another variant than the configuration's has it."""
     chains = [chain for flag, _, chain in declarations(type(config)) if flag == name]
     if not chains:

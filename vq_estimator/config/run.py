@@ -94,7 +94,7 @@ class Config(Settings):
         check(not without_nats, "objective", "elbo", "a likelihood other than mse, which has no nats to train on")
 
 
-def with_data(config: Config, source: str, speakers: Sequence[str] = ()) -> Config:
+def with_data(config: Config, source: Optional[str], speakers: Sequence[str] = ()) -> Config:
     """A run once its files are found: its `dataset_source`, and for speech the speakers."""
     return dataclasses.replace(config, model=config.model.with_speakers(speakers), dataset_source=source)
 

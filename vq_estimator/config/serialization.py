@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Optional, Tuple, get_type_hints
 
 from vq_estimator.config.checks import check
 from vq_estimator.config.decoder import AutoregressiveDecoder
-from vq_estimator.config.fields import Registry, type_name
+from vq_estimator.config.fields import Registry, Settings, type_name
 from vq_estimator.config.model import NetworkConfig
 from vq_estimator.config.prior import PriorNetworkConfig
 from vq_estimator.config.quantizer import EMACodebook, GradientCodebook
@@ -46,7 +46,7 @@ def to_dict(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def to_json(config: Any) -> str:
+def to_json(config: Settings) -> str:
     return json.dumps(to_dict(config), indent=2, allow_nan=False) + "\n"
 
 
@@ -102,7 +102,7 @@ def _parse_object(kind: Any, data: Any, where: str) -> Any:
 
 
 def _parse_variant(registry: Registry, data: Any, where: str) -> Any:
-    name = data.get("type", registry.default or None) if isinstance(data, dict) else None
+    name: Any = data.get("type", registry.default or None) if isinstance(data, dict) else None
     check(name in tuple(registry.rows), where + ".type", name, "one of " + ", ".join(registry.rows))
     return _parse_object(registry.rows[name].config, {k: v for k, v in data.items() if k != "type"}, where)
 
@@ -130,11 +130,11 @@ def _parse_value(kind: Any, data: Any, where: str) -> Any:
     return data
 
 
-def differences(old: Any, new: Any) -> List[str]:
+def differences(old: Settings, new: Settings) -> List[str]:
     """One line for each field that matters and differs: `model.quantizer.K: 20 in the run, 5 asked for`."""
-    lines = []
+    lines: List[str] = []
 
-    def walk(path, a, b):
+    def walk(path: List[str], a: Any, b: Any) -> None:
         if isinstance(a, dict) and isinstance(b, dict):
             for key in list(a) + [k for k in b if k not in a]:
                 walk(path + [key], a.get(key), b.get(key))

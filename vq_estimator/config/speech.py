@@ -40,7 +40,11 @@ class WaveNetConfig(Settings):
         2, Integer(1, MAX_LAYERS), "stacks of dilated layers of the WaveNet decoder", SPEECH, "wavenet_stacks"
     )
     layers: int = setting(
-        9, Integer(1, MAX_DILATIONS), "layers of a stack, whose dilations double from layer to layer", SPEECH, "wavenet_layers"
+        9,
+        Integer(1, MAX_DILATIONS),
+        "layers of a stack, whose dilations double from layer to layer",
+        SPEECH,
+        "wavenet_layers",
     )
     channels: int = setting(
         32, Integer(1, MAX_CHANNELS), "channels of the WaveNet's layers", SPEECH, "wavenet_channels"
@@ -94,7 +98,7 @@ class SpeechConfig(Settings):
         MISSING, Integer(1, MAX_RATE), "sample rate in Hz; recordings are resampled to it", SPEECH
     )
     window: int = setting(MISSING, Integer(1, MAX_WINDOW), "samples of a training example", SPEECH)
-    network: NetworkConfig
+    network: NetworkConfig  # type: ignore[misc]  # the settings before it have no default either
     quantizer: QuantizerConfig = variant(MISSING, QUANTIZERS)
     decoder: WaveNetConfig = variant(WaveNetConfig(), SPEECH_DECODERS)
     precision: str = precision_setting()

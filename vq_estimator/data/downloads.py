@@ -47,7 +47,7 @@ class _TooLong(Exception):
 class _Bounded(io.FileIO):
     """A file to write at most MAX_DOWNLOAD bytes to."""
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes) -> int:  # type: ignore[override]
         if self.tell() + len(data) > MAX_DOWNLOAD:
             raise _TooLong(f"sends more than {MAX_DOWNLOAD} bytes")
         return super().write(data)
@@ -159,10 +159,10 @@ class _Stream:
     def read(self, n: int) -> bytes:
         """Up to `n` bytes, fewer at the end of a part; none at the end of all."""
         while not self._rest:
-            self._rest = next(self._parts, None)
-            if self._rest is None:
-                self._rest = b""
+            part = next(self._parts, None)
+            if part is None:
                 return b""
+            self._rest = part
             self._most -= len(self._rest)
             if self._most < 0:
                 raise OSError("the archive unpacks to far more than it should")

@@ -19,7 +19,7 @@ from vq_estimator.errors import VQError
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 CHUNK = 1 << 20
 MAX_JSON = 1 << 26  # bytes of a JSON file that are read

@@ -168,8 +168,8 @@ def _listing(found: Found, kind: Kind, tree: splits_lib.Tree, level: int, warn=l
         below = "/".join(tree.below[path][common:])
         split = tree.splits.get(path)
         key = below if split is None else f"{split}/{below}"
-        split = drawn_split(below, missing) if split in (None, "train") else split
-        files.append(File(path, *found[path], split, numbers.get(groups[path], 0), key))
+        split = drawn_split(below, missing) if split is None or split == "train" else split
+        files.append(File(path, *found[path], split, numbers.get(groups[path] or "", 0), key))
     return Listing(tuple(sorted(files, key=lambda file: (file.hash, file.path))), names)
 
 

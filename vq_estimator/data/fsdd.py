@@ -30,7 +30,7 @@ class Recording(NamedTuple):
 
     digit: int
     speaker: int
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index
 
     @property
     def name(self) -> str:

@@ -6,12 +6,12 @@ to the model's size by a triangle filter, which averages when it shrinks and is 
 stretched.
 """
 
-from typing import Any, NamedTuple, Optional, Tuple
+from typing import Any, NamedTuple, Optional, Tuple, cast
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.config import Config, catalogue
+from vq_estimator.config import Config, ModelConfig, catalogue
 from vq_estimator.data import pipeline
 from vq_estimator.data.image_files import to_levels
 
@@ -37,7 +37,7 @@ class View(NamedTuple):
     @classmethod
     def of(cls, config: Config) -> "View":
         """The view of a run's model."""
-        m, spec = config.model, catalogue.DATASETS.get(config.dataset)
+        m, spec = cast(ModelConfig, config.model), catalogue.DATASETS.get(config.dataset)
         return cls(m.image_size, m.channels, spec and spec.shape[:2], m.binarize, config.data.value_range)
 
 

@@ -8,12 +8,15 @@ import io
 import warnings
 import zipfile
 import zlib
-from typing import BinaryIO, Dict, NamedTuple, Sequence, Tuple
+from typing import IO, TYPE_CHECKING, Dict, NamedTuple, Sequence, Tuple
 
 import numpy as np
 from numpy.lib import format as np_format
 
 from vq_estimator.data.files import open_regular
+
+if TYPE_CHECKING:  # Python 3.7 has no Literal
+    from typing import Literal
 
 MAX_HEADER = 10000  # bytes, as in NumPy
 NESTING, MAX_NESTING = (b"(", b"[", b"{", b"-", b"+", b"~"), 100  # so that Python's parser of literals stays shallow
@@ -36,7 +39,7 @@ class _Header(NamedTuple):
         return size
 
 
-def _read_header(f: BinaryIO) -> _Header:
+def _read_header(f: IO[bytes]) -> _Header:
     """Reads a header with NumPy's own functions, from a buffer that is bounded before they see it.
 
     Raises:
@@ -81,7 +84,7 @@ def load_npy(path: str) -> np.ndarray:
         there = f.seek(0, 2) - header.start
     if there < header.bytes:
         raise ValueError(f"it has {there} bytes for an array of {header.bytes}")
-    order = "F" if header.fortran else "C"
+    order: "Literal['F', 'C']" = "F" if header.fortran else "C"
     if not header.bytes:
         return np.empty(header.shape, header.dtype, order)
     return np.memmap(path, header.dtype, "r", header.start, header.shape, order)

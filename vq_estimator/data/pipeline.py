@@ -5,12 +5,12 @@ The order of training is a function of the seed and the step alone: example `p` 
 `s * batch_size` and sees what an uninterrupted run would have seen.
 """
 
-from typing import Dict, Iterator, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterator, NamedTuple, Optional, Tuple, cast
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.config import Config
+from vq_estimator.config import Config, ModelConfig
 from vq_estimator.config.catalogue import DatasetSpec
 from vq_estimator.data import records
 from vq_estimator.errors import VQError
@@ -32,7 +32,7 @@ class Source(NamedTuple):
     """
 
     spec: DatasetSpec
-    paths: Tuple[str, ...]
+    paths: Tuple[Any, ...]
     in_memory: bool = True
 
     # What the rest of the code asks of any source of data; SpeechSource has the same.
@@ -61,13 +61,13 @@ class Source(NamedTuple):
 
     def training_dataset(self, config: Config, start_step: int, part: "Part") -> tf.data.Dataset:
         """`training_dataset` for a run."""
-        m, train = config.model, config.train
+        m, train = cast(ModelConfig, config.model), config.train
         order = (train.batch_size, train.seed, start_step, m.binarize, train.flip)
         return training_dataset(self, m.image_size, *order, part)
 
     def evaluation_dataset(self, config: Config, split: str, batch_size: Optional[int] = None) -> tf.data.Dataset:
         """`evaluation_dataset` for a run; `batch_size` None: as many images as memory is had for."""
-        m = config.model
+        m = cast(ModelConfig, config.model)
         size = evaluation_batch(m.dims) if batch_size is None else batch_size
         return evaluation_dataset(self, split, m.image_size, size, m.binarize)
 

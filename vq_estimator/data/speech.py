@@ -1,11 +1,11 @@
 """Recordings of speech as 8-bit mu-law levels, and their batches."""
 
-from typing import Dict, NamedTuple, Optional, Tuple
+from typing import Dict, NamedTuple, Optional, Tuple, cast
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.config import Config
+from vq_estimator.config import Config, SpeechConfig
 from vq_estimator.data import audio
 from vq_estimator.data.pipeline import WHOLE, Part, check_part, numbers_of_batches
 
@@ -28,7 +28,7 @@ class Clips(NamedTuple):
     names: Tuple[str, ...]
 
     @property
-    def count(self) -> int:
+    def count(self) -> int:  # type: ignore[override]  # hides tuple.count
         """N, the number of recordings."""
         return len(self.ends)
 
@@ -69,8 +69,8 @@ class SpeechSource(NamedTuple):
 
     def training_dataset(self, config: Config, start_step: int, part: Part) -> tf.data.Dataset:
         """`training_dataset` for a run."""
-        train = config.train
-        return training_dataset(self, config.model.window, train.batch_size, train.seed, start_step, part)
+        train, window = config.train, cast(SpeechConfig, config.model).window
+        return training_dataset(self, window, train.batch_size, train.seed, start_step, part)
 
     def evaluation_dataset(self, config: Config, split: str, batch_size: Optional[int] = None) -> tf.data.Dataset:
         """`evaluation_dataset`: whole recordings, one at a time whatever the batch size."""

@@ -214,7 +214,8 @@ def _check_bad(bad: Sequence[Sequence[str]], most: int) -> None:
 
 def _paths(folder: str, split: str) -> Tuple[str, str, str]:
     """The files of a split: levels, numbers of the clips, names."""
-    return tuple(os.path.join(folder, split + end) for end in (".levels", ".clips.npy", ".names"))
+    levels, clips, names = (os.path.join(folder, split + end) for end in (".levels", ".clips.npy", ".names"))
+    return levels, clips, names
 
 
 def _write_clips(paths: Tuple[str, str, str], clips: Sequence[Tuple[Recording, int]], speakers: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ one for training makes every figure of a run too good, and nothing shows it.
 
 import functools
 import re
-from typing import Dict, FrozenSet, List, NamedTuple, NoReturn, Optional, Sequence, Tuple
+from typing import Collection, Dict, FrozenSet, List, NamedTuple, NoReturn, Optional, Sequence, Tuple
 
 from vq_estimator.errors import VQError
 
@@ -115,8 +115,9 @@ def arrange(paths: Sequence[str], by: str, group: str, speakers: bool) -> Tree:
     left_out = [path for path, part in below.items() if len(part) == 1 or part[0] not in names]
     for path in left_out:
         del below[path]
-    splits = {path: names[part[0]].split for path, part in below.items()}
-    folders = {split: sorted(top for top in names if names[top].split == split) for split in set(splits.values())}
+    split_of = {top: name.split for top, name in names.items() if name.split}
+    splits = {path: split_of[part[0]] for path, part in below.items()}
+    folders = {split: sorted(top for top in split_of if split_of[top] == split) for split in set(splits.values())}
     return Tree(_without_splits(below, names, speakers), splits, folders, left_out)
 
 
@@ -190,7 +191,7 @@ def _one_of_validation(below: Dict[str, Parts], group: str, speakers: bool) -> T
     return Tree(below, {}, {}, [], f"the only folder is {first!r}: a hash of each path says what is trained on")
 
 
-def _are_splits(parts: Sequence[Parts], names: Dict[str, Name], group: str) -> bool:
+def _are_splits(parts: Collection[Parts], names: Dict[str, Name], group: str) -> bool:
     """Whether the folders at the top are splits, as their names say.
 
     Raises:
@@ -214,7 +215,7 @@ def _are_splits(parts: Sequence[Parts], names: Dict[str, Name], group: str) -> b
 
 def _check_deeper(below: Dict[str, Parts], names: Dict[str, Name], group: str) -> None:
     """Raises VQError where a folder deeper in the tree is named like a split that its files don't belong to."""
-    known = {}  # type: Dict[str, FrozenSet[str]]
+    known: Dict[str, FrozenSet[Optional[str]]] = {}
     for part in below.values():
         own = {"train", names[part[0]].split} if names else {"train"}
         for folder in part[1:-1]:
@@ -248,9 +249,8 @@ def _refuse(got: str, group: str, missing: str = "") -> NoReturn:
     raise VQError(f"splits: got {got}, expected {missing or folders} or {way}")
 
 
-def _quoted(names: Sequence[str]) -> str:
-    names = sorted(names)
-    return ", ".join(repr(name) for name in names[:MAX_NAMES]) + _more(len(names) - MAX_NAMES)
+def _quoted(names: Collection[str]) -> str:
+    return ", ".join(repr(name) for name in sorted(names)[:MAX_NAMES]) + _more(len(names) - MAX_NAMES)
 
 
 def _more(count: int) -> str:

@@ -3,7 +3,7 @@
 import collections
 import logging
 import os
-from typing import Dict, Tuple
+from typing import Counter, Dict, Tuple
 
 from vq_estimator.errors import VQError, one_line
 
@@ -33,9 +33,11 @@ def find_files(folder: str, suffixes: Tuple[str, ...], name: str) -> Found:
     return found
 
 
-def _walk(folder: str, suffixes: Tuple[str, ...]) -> Tuple[Found, collections.Counter]:
+def _walk(folder: str, suffixes: Tuple[str, ...]) -> Tuple[Found, Counter[str]]:
     """The files of the suffixes, and how many others there are of each suffix."""
-    found, entered, others = {}, {os.path.realpath(folder)}, collections.Counter()
+    found: Found = {}
+    others: Counter[str] = collections.Counter()
+    entered = {os.path.realpath(folder)}
 
     def leave_out(error):
         if error.filename in (None, folder):

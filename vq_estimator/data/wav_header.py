@@ -5,7 +5,10 @@ length, and no BW64.
 """
 
 import io
-from typing import BinaryIO, List, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, BinaryIO, List, NamedTuple, Optional, Tuple
+
+if TYPE_CHECKING:  # Python 3.7 has no Literal
+    from typing import Literal
 
 MAX_CHUNKS = 1000  # before the samples
 KINDS = (b"RIFF", b"RIFX", b"RF64", b"BW64")
@@ -26,7 +29,7 @@ class _Header(NamedTuple):
     """
 
     kind: bytes
-    order: str
+    order: "Literal['big', 'little']"
     end: int
     data: int
     size: Optional[int]
@@ -65,7 +68,7 @@ def check(f: BinaryIO) -> List[Patch]:
 
 def _read(f: BinaryIO, begin: bytes) -> _Header:
     kind, at, ds64 = begin[:4], 12, None
-    order = "big" if kind == b"RIFX" else "little"
+    order: "Literal['big', 'little']" = "big" if kind == b"RIFX" else "little"
     end = 8 + int.from_bytes(begin[4:8], order)
     long_size = None
     for _ in range(MAX_CHUNKS):

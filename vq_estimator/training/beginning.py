@@ -11,18 +11,18 @@ import logging
 import os
 import shutil
 import threading
-from typing import Any, Optional, Set
+from typing import List, Optional, Set, Type
 
 from vq_estimator.data.files import read_json
 from vq_estimator.errors import VQError
 from vq_estimator.training import lock
-from vq_estimator.training.run_folder import CONFIG, OF_A_RUN, UNFINISHED, remove
+from vq_estimator.training.run_folder import CONFIG, OF_A_RUN, UNFINISHED, AnyConfig, remove
 
 log = logging.getLogger("vq_estimator")
 
 ASIDE = ".replaced"  # the old run; one without config.json is on its way there, or back
 DONE = ".replaced.done"  # the same, to be deleted
-_OPEN = []  # type: List[Beginning]
+_OPEN: "List[Beginning]" = []
 _GUARD = threading.RLock()
 
 
@@ -43,9 +43,10 @@ class Beginning:
       OSError: on entering: the run can't be moved.
     """
 
-    def __init__(self, model_dir: str, kind: Any, overwrite: bool = False, worker: Optional[int] = None):
+    def __init__(self, model_dir: str, kind: Type[AnyConfig], overwrite: bool = False, worker: Optional[int] = None):
         self._dir, self._kind, self._overwrite, self._worker = model_dir, kind, overwrite, worker
-        self._over, self._before, self.replaces = False, set(), False
+        self._before: Set[str] = set()
+        self._over, self.replaces = False, False
 
     def __enter__(self):
         there = os.path.isfile(os.path.join(self._dir, CONFIG)) and self._worker is None
@@ -129,7 +130,7 @@ def _of_a_run(name: str) -> bool:
     return ours and not any(fnmatch.fnmatch(name, pattern) for pattern in lock.LOCKS)
 
 
-def _refuse_foreign(model_dir: str, kind: Any) -> None:
+def _refuse_foreign(model_dir: str, kind: Type[AnyConfig]) -> None:
     """A `config.json` of some other program is no run."""
     try:
         needed = {field.name for field in dataclasses.fields(kind) if field.default is dataclasses.MISSING}

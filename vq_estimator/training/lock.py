@@ -15,7 +15,7 @@ from vq_estimator.errors import VQError
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 log = logging.getLogger("vq_estimator")
 

@@ -6,12 +6,12 @@ import logging
 import os
 import re
 import shutil
-from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import tensorflow.compat.v1 as tf
 
 from vq_estimator import config as config_lib
-from vq_estimator.config import Config
+from vq_estimator.config import Config, PriorConfig
 from vq_estimator.data.files import read_json, read_text, write_json, write_text
 from vq_estimator.errors import VQError, one_line
 from vq_estimator.training.checkpoint_reader import PATTERN, CheckpointReader, is_utf8
@@ -54,6 +54,8 @@ UNFINISHED = tuple(name + ".tmp*" for name in ("checkpoint", "graph.pbtxt", "mod
     ".*.json.????????",
 )
 
+AnyConfig = Union[Config, PriorConfig]
+
 
 class Checkpoint(NamedTuple):
     """A checkpoint's path, without the suffix of its files, and its step."""
@@ -89,17 +91,19 @@ def class_names(model_dir: str) -> List[str]:
     return [one_line(name) for name in names] if known else []
 
 
-def check_resumable(model_dir: str, config: Any) -> None:
+def check_resumable(model_dir: str, config: AnyConfig) -> None:
     """Raises VQError, with the difference, where the run in the folder is not one of `config` that can be resumed.
 
     `config`: a Config, or the PriorConfig of a prior in its own folder.
     """
     old = load_config(model_dir, type(config))
-    if getattr(old, "dataset_source", "") is None:  # imported, with no data: the first data becomes its own
+    if (
+        isinstance(config, Config) and old.dataset_source is None
+    ):  # imported, with no data: the first data becomes its own
         old = dataclasses.replace(old, dataset_source=config.dataset_source)
     changed = config_lib.differences(old, config)
     if changed:
-        if isinstance(config, config_lib.PriorConfig):
+        if isinstance(config, PriorConfig):
             what, hint = "prior", "--overwrite removes that prior, and only it, and starts anew"
         else:
             what, hint = "run", "choose another --model_dir, or --overwrite to remove the run and start anew"
@@ -119,7 +123,7 @@ def check_name(model_dir: str) -> None:
         raise VQError(f"model_dir: got {model_dir!r}, expected a path in UTF-8 to train in")
 
 
-def prepare(model_dir: str, config: Any, replaces: bool = False) -> int:
+def prepare(model_dir: str, config: AnyConfig, replaces: bool = False) -> int:
     """Makes the folder ready to train `config`, a Config or PriorConfig, in; returns the step that it starts from.
 
     A new or empty folder gets `config.json`. A run with the same configuration is resumed. Anything else is refused,
@@ -156,7 +160,7 @@ def _others(model_dir: str) -> List[str]:
     return [n for n in os.listdir(model_dir) if not any(fnmatch.fnmatch(n, pattern) for pattern in LOCKS)]
 
 
-def _refuse_stripped(model_dir: str, latest: Optional[Checkpoint], config: Any) -> None:
+def _refuse_stripped(model_dir: str, latest: Optional[Checkpoint], config: AnyConfig) -> None:
     """A checkpoint without the optimizer's variables is refused where steps are to be made from it."""
     if latest and latest.step < config.train.max_steps and "beta1_power" not in CheckpointReader(latest.path).shapes:
         raise VQError(
@@ -181,7 +185,7 @@ def _make_latest(model_dir: str, latest: Optional[Checkpoint]) -> None:
     An Estimator goes on from the first and removes the others in time, so what the file said before is not looked at.
     """
     older = [path for step, path in _numbered(model_dir) if latest and step <= latest.step]
-    if older:
+    if latest and older:
         tf.train.update_checkpoint_state(model_dir, latest.path, all_model_checkpoint_paths=older)
     elif os.path.lexists(os.path.join(model_dir, "checkpoint")):
         os.remove(os.path.join(model_dir, "checkpoint"))
@@ -216,8 +220,8 @@ def latest_checkpoint(model_dir: str) -> Optional[Checkpoint]:
         except VQError as e:
             damaged.append(e)
             continue
-        for e in damaged:
-            log.warning("%s; taking that of step %d", e, found.step)
+        for problem in damaged:
+            log.warning("%s; taking that of step %d", problem, found.step)
         return found
     if damaged:
         raise damaged[0]
