@@ -209,7 +209,7 @@ def write_images(folder, counts, side):
 def test_a_test_split_of_one_image_with_a_fine_grid_is_drawn(forked, tmp_path):
     write_images(tmp_path / "data", {"train": 6, "validation": 1, "test": 1}, 128)
     flags = ["--data_dir=data", "--model_dir=run"]
-    small = ["--image_size=128", "--channels=1", "--K=8", "--D=4", "--widths=4,4,4", "--residual_blocks=0"]
+    small = ["--image_size=128", "--channels=1", "--K=8", "--D=4", "--hidden_channels=4,4,4", "--residual_blocks=0"]
     small += ["--batch_size=2", "--max_steps=2", "--save_checkpoints_steps=2", "--eval_steps=2"]
     done = forked.script("train", "--dataset=images", *flags, *small, cwd=tmp_path)
     assert done.status == 0, done.stderr
