@@ -1,6 +1,5 @@
 """Fixtures: a clean graph for each test, the embedded digits, the full data where it lies, one small trained run."""
 
-import dataclasses
 import fcntl
 import logging
 import os
@@ -10,14 +9,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import hypothesis
 import pytest
-import spoken
 import tensorflow.compat.v1 as tf
-from forked import Forked
 
-from vq_estimator.config import make_config
+from helpers import spoken
+from helpers.forked import Forked
+from helpers.small_runs import small_config
+from helpers.sources import DATA_DIR, no_network
 from vq_estimator.data import sources
-from vq_estimator.errors import VQError
-from vq_estimator.training import precision, run_folder, trainer
+from vq_estimator.training import run_folder, trainer
 
 assert __name__ == "conftest"  # imported once: again, as tests.conftest, it would undo --hypothesis-profile
 tf.disable_eager_execution()
@@ -31,12 +30,6 @@ hypothesis.settings.register_profile("fast", max_examples=20, derandomize=True, 
 hypothesis.settings.register_profile("full", max_examples=1000, print_blob=True, **_settings)
 hypothesis.settings.load_profile("fast")
 
-DATA_DIR = os.environ.get("VQ_DATA_DIR")
-
-
-def no_network(url, path):
-    raise OSError(url + ": no network in tests")
-
 
 @pytest.fixture(autouse=True)
 def clean_graph():
@@ -47,11 +40,6 @@ def clean_graph():
 @pytest.fixture(scope="session")
 def cache_dir(tmp_path_factory):
     return str(tmp_path_factory.mktemp("cache"))
-
-
-def slow(*values):
-    """Values of a parametrized test that `make test` leaves out and `make test-all` has."""
-    return pytest.param(*values, marks=pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")
@@ -98,24 +86,6 @@ def full_data(cache_dir):
         return sources.locate(dataset, DATA_DIR, cache_dir, require_full=True, fetcher=no_network)
 
     return find
-
-
-def _bfloat16_here():
-    try:
-        precision.check("bfloat16")
-    except VQError:
-        return False
-    return True
-
-
-needs_bfloat16 = pytest.mark.skipif(not _bfloat16_here(), reason="no bfloat16 on this machine")
-
-
-def small_config(source, **settings):
-    given = dict(K=8, D=16, max_steps=60, save_checkpoints_steps=30, save_summary_steps=30, eval_steps=30, log_steps=10)
-    given.update(settings)
-    config = make_config("mnist", given.pop("preset", "original"), **given)
-    return dataclasses.replace(config, dataset_source=source.spec.name)
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,10 @@ import inspect
 import os
 import pathlib
 
-import codec_runs
 import numpy as np
 import pytest
 
+from helpers import codec_runs
 from vq_estimator import pretrained
 from vq_estimator.config import arguments
 from vq_estimator.data import arrays

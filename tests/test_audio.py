@@ -8,18 +8,10 @@ import pytest
 import scipy.signal
 import soundfile
 
+from helpers.sounds import save, tone
 from vq_estimator.data import audio
 
 LEVELS = np.arange(256, dtype=np.uint8)
-
-
-def tone(seconds=0.5, rate=8000, hertz=440.0, size=0.5):
-    return (size * np.sin(2 * np.pi * hertz * np.arange(int(seconds * rate)) / rate)).astype(np.float32)
-
-
-def save(path, x, rate=8000, subtype="PCM_16", kind="WAV"):
-    soundfile.write(str(path), x, rate, subtype, format=kind)
-    return str(path)
 
 
 def test_mu_law_is_wavenets_formula():

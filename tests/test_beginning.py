@@ -8,10 +8,9 @@ import sys
 
 import pytest
 import tensorflow.compat.v1 as tf
-from conftest import small_config
-from forked import ROOT
-from test_run_folder import save
 
+from helpers.forked import ROOT
+from helpers.small_runs import save, small_config
 from vq_estimator import config as config_lib
 from vq_estimator.config import Config
 from vq_estimator.errors import VQError

@@ -10,9 +10,9 @@ import sys
 import numpy as np
 import pytest
 import soundfile
-import spoken
 import tensorflow.compat.v1 as tf
 
+from helpers import spoken
 from vq_estimator.config import make_config
 from vq_estimator.data import audio
 from vq_estimator.errors import VQError

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from test_residual import residual_oracle
-from test_vector import B, H, W, latents, oracle, with_codebook
 
+from helpers.quantizers import B, H, W, latents, oracle, residual_oracle, with_codebook
 from vq_estimator.config import EMACodebook, GradientCodebook, ResidualQuantizerConfig, VectorQuantizerConfig
 from vq_estimator.nn.quantizers import ResidualQuantizer, VectorQuantizer
 

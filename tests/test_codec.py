@@ -8,10 +8,10 @@ import zlib
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from codec_runs import images, write_run
-from conftest import slow
 from PIL import Image
 
+from helpers.codec_runs import images, write_run
+from helpers.marks import slow
 from vq_estimator.errors import VQError
 from vq_estimator.inference import codec
 from vq_estimator.inference.codec import chunk_workers, network

@@ -7,17 +7,18 @@ import zlib
 
 import numpy as np
 import pytest
-from codec_runs import images, write_run
-from hostile import damaged, damaged_json, refused, write
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.codec_runs import images, write_run
+from helpers.hostile import damaged, damaged_json, refused, write
+from helpers.vqz_files import altered, packed, parts
 from vq_estimator.errors import VQError
 from vq_estimator.inference import codec
 from vq_estimator.inference.codec import container as container_lib
 from vq_estimator.inference.codec import decompression
 from vq_estimator.inference.codec import images as images_lib
-from vq_estimator.inference.codec.container import ENTRY, FIXED, MAGIC
+from vq_estimator.inference.codec.container import MAGIC
 
 AUTOREGRESSIVE = dict(decoder="autoregressive", decoder_layers=1, decoder_channels=4, decoder_condition_channels=4)
 
@@ -60,33 +61,11 @@ def decompressed(run, path):
     return found.images
 
 
-def parts(data):
-    """Version, header (a dict), index, entries, chunks."""
-    version, header, index, chunks, _ = FIXED.unpack(data[len(MAGIC) : len(MAGIC) + FIXED.size])
-    at = len(MAGIC) + FIXED.size
-    first = at + header + index + ENTRY.size * chunks
-    entries = [list(e) for e in ENTRY.iter_unpack(data[at + header + index : first])]
-    return version, json.loads(data[at : at + header]), data[at + header : at + header + index], entries, data[first:]
-
-
-def packed(version, header, index, entries, rest):
-    """A file whose checksum of the header is right, whatever the header says."""
-    header = header if isinstance(header, bytes) else json.dumps(header).encode()
-    body = header + index + b"".join(ENTRY.pack(*e) for e in entries)
-    lengths = (version, len(header), len(index), len(entries))
-    return MAGIC + FIXED.pack(*lengths, zlib.crc32(FIXED.pack(*lengths, 0) + body)) + body + rest
-
-
 def test_the_layout_is_as_it_is_described(whole, run):
     version, header, index, entries, rest = parts(whole)
     assert version == 1 and index == b"" and len(entries) == 4
     assert header["images"] == 11 and header["size"] == [8, 8] and header["batch"] == 3 and header["prior"] == "learned"
     assert sum(e[0] for e in entries) == len(rest)
-
-
-def altered(count):
-    """Decorates a property of altered files with so many of them."""
-    return settings(max_examples=count, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 
 def check_altered(whole, run, pixels, path, count):

@@ -6,15 +6,15 @@ import os
 import shutil
 import zlib
 
-import hostile
 import hypothesis
 import numpy as np
 import pytest
 import soundfile
 import tensorflow.compat.v1 as tf
-from codec_runs import VOICES, WORDS, images, sounds, write_run
-from test_codec_files import altered, packed, parts
 
+from helpers import hostile
+from helpers.codec_runs import VOICES, WORDS, images, sounds, write_run
+from helpers.vqz_files import altered, packed, parts
 from vq_estimator.data import audio
 from vq_estimator.errors import VQError
 from vq_estimator.inference import codec

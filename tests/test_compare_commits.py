@@ -6,7 +6,8 @@ import sys
 
 import numpy as np
 import pytest
-from forked import ROOT
+
+from helpers.forked import ROOT
 
 sys.path.insert(0, os.path.join(ROOT, "tools"))
 import compare_commits

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from conftest import needs_bfloat16, slow
 
+from helpers.marks import needs_bfloat16, slow
 from vq_estimator import config as c
 from vq_estimator.models.vqvae import VQVAE
 from vq_estimator.nn.code_prior import noise_seed

@@ -5,19 +5,19 @@ import dataclasses
 import json
 import os
 import shutil
-import socket
 
 import numpy as np
 import pytest
-import spoken
 import tensorflow.compat.v1 as tf
-from conftest import small_config
 
+from helpers import spoken
+from helpers.ports import free_port
+from helpers.small_runs import small_config
 from vq_estimator.config import make_config
 from vq_estimator.errors import VQError
 from vq_estimator.training import distribution, run_folder, trainer, warm_start
 
-MEMBER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "member.py")
+MEMBER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "helpers", "member.py")
 # What is one on all replicas: EMA statistics, k-means start, restart, averages, the clipped norm, flips.
 SETTINGS = dict(
     preset="tuned", dead_entry_threshold=0.5, kmeans_init_steps=3, average_decay=0.9, clip_norm=0.05, flip=True
@@ -141,12 +141,6 @@ def test_a_cluster_that_does_not_fit_is_one_line(kind, tf_config):
         VQError, match="TF_CONFIG: got .*, expected a cluster of chief, worker.* --distribution=" + kind
     ):
         distribution.make(kind, text)
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 @contextlib.contextmanager

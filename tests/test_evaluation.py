@@ -7,9 +7,11 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from conftest import slow, small_config
-from test_likelihoods import oracle
 
+from helpers.evaluation_keys import KEYS
+from helpers.likelihoods import oracle
+from helpers.marks import slow
+from helpers.small_runs import small_config
 from vq_estimator.config import catalogue, make_config
 from vq_estimator.data import pipeline
 from vq_estimator.data.sources import Source
@@ -18,25 +20,6 @@ from vq_estimator.inference import calibration, evaluation, export, extraction
 from vq_estimator.inference import session as session_lib
 from vq_estimator.inference.session import session_scope
 from vq_estimator.training import run_folder, trainer
-
-KEYS = {
-    "split",
-    "examples",
-    "dims_per_example",
-    "dataset_source",
-    "global_step",
-    "likelihood",
-    "likelihood_scale",
-    "codes",
-    "reconstruction",
-    "mse",
-    "psnr_db",
-    "normalized_mse",
-    "codebook",
-    "original_nll",
-    "bits_per_dim",
-    "prior",
-}
 
 
 @pytest.fixture(scope="module")

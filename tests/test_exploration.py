@@ -7,9 +7,9 @@ import os
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from conftest import small_config
 from PIL import Image
 
+from helpers.small_runs import small_config
 from vq_estimator import config as c
 from vq_estimator import drawing
 from vq_estimator.inference import exploration as explore

@@ -4,21 +4,20 @@ import json
 import os
 import subprocess
 import sys
-import textwrap
 
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from conftest import needs_bfloat16, small_config
 
+from helpers.exported import LOAD_TF1, TF1_PYTHON, in_a_process
+from helpers.marks import needs_bfloat16
+from helpers.small_runs import small_config
 from vq_estimator.data import pipeline
 from vq_estimator.errors import VQError
 from vq_estimator.inference import evaluation, export
 from vq_estimator.inference.image_model import ImageModel
 from vq_estimator.inference.session import features_of, session_scope
 from vq_estimator.training import run_folder, trainer
-
-TF1_PYTHON = os.environ.get("VQ_TF1_PYTHON")
 
 
 @pytest.fixture(scope="module")
@@ -157,42 +156,6 @@ LOAD_TF2 = """
     assert not [m for m in sys.modules if m.startswith("vq_estimator")]
     print("same", len(data["images"]))
 """
-
-LOAD_TF1 = """
-    import sys, numpy as np, tensorflow as tf
-    assert tf.__version__.startswith("1.15"), tf.__version__
-    data = np.load(sys.argv[2])
-    with tf.Session() as session:
-        s = tf.saved_model.load(session, ["serve"], sys.argv[1]).signature_def
-        def call(name, key, out, value):
-            return session.run(s[name].outputs[out].name, {s[name].inputs[key].name: value})
-        # Another release computes with other kernels: codes may differ where two entries are equally near.
-        codes = call("encode", "images", "codes", data["images"])
-        pixels = call("decode", "codes", "images", data["codes"])
-        assert (codes == data["codes"]).mean() > 0.999, (codes == data["codes"]).mean()
-        assert abs(pixels.astype(int) - data["pixels"]).max() <= 1
-        again = call("decode", "codes", "images", codes)
-        assert (call("reconstruct", "images", "images", data["images"]) == again).all()
-    assert not [m for m in sys.modules if m.startswith("vq_estimator")]
-    print("same", len(data["images"]))
-"""
-
-
-def in_a_process(python, code, exported, expected, tmp_path):
-    np.savez(str(tmp_path / "data.npz"), images=expected[0], codes=expected[1], pixels=expected[2])
-    script = tmp_path / "load.py"
-    script.write_text(textwrap.dedent(code))
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    done = subprocess.run(
-        [python, str(script), exported, str(tmp_path / "data.npz")],
-        cwd=str(tmp_path),
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.strip() == "same 500"
 
 
 @pytest.mark.skipif(tf.__version__.startswith("1."), reason="tf.saved_model.load of TensorFlow 2")

@@ -1,6 +1,4 @@
 import gzip
-import hashlib
-import io
 import json
 import os
 import stat
@@ -8,26 +6,9 @@ import tarfile
 
 import pytest
 
+from helpers.folders import everything_below
+from helpers.sources import archive, spec_of, writer
 from vq_estimator.data import downloads, files
-from vq_estimator.data.files import FileSpec
-
-
-def spec_of(content, path="set/a.bin"):
-    return FileSpec(path, len(content), hashlib.sha256(content).hexdigest())
-
-
-def writer(content):
-    def fetch(url, path):
-        with open(path, "wb") as f:
-            f.write(content)
-
-    return fetch
-
-
-def everything_below(folder):
-    return sorted(
-        os.path.relpath(os.path.join(d, n), str(folder)) for d, _, names in os.walk(str(folder)) for n in names
-    )
 
 
 def test_atomic_path_leaves_nothing_when_the_block_fails(tmp_path):
@@ -130,17 +111,6 @@ def test_a_failed_download_leaves_nothing_and_says_all_reasons(tmp_path):
     with pytest.raises(OSError, match="http://a: the file SHA-256.*http://b: the file SHA-256"):
         downloads.download(spec_of(b"good"), ["http://a", "http://b"], str(tmp_path), writer(b"evil"))
     assert everything_below(tmp_path) == []
-
-
-def archive(members):
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w:gz") as tar:
-        for info, content in members:
-            if isinstance(info, str):
-                info = tarfile.TarInfo(info)
-                info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
-    return out.getvalue()
 
 
 def link(name, target):

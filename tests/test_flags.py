@@ -9,8 +9,9 @@ import re
 import shutil
 
 import pytest
-from forked import ROOT, SCRIPTS
 
+from helpers.folders import everything_below
+from helpers.forked import ROOT, SCRIPTS
 from vq_estimator import pretrained
 from vq_estimator.inference import calibration, codec
 from vq_estimator.training import run_folder
@@ -456,10 +457,6 @@ def without_warning(done):
     """Where MNIST's embedded digits stand in for it, a warning of that comes first."""
     lines = done.stderr.splitlines(True)
     return done._replace(stderr="".join(line for line in lines if not line.startswith("WARNING: mnist: not found")))
-
-
-def everything_below(top):
-    return sorted(os.path.join(where, name) for where, _, names in os.walk(str(top)) for name in names)
 
 
 def test_a_hostile_value_is_shown_harmless(forked, folder):

@@ -11,10 +11,10 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from forked import ROOT, SCRIPTS
-from frozen import HERE, NUM, figures
 from PIL import Image
 
+from helpers.forked import ROOT, SCRIPTS
+from helpers.frozen import HERE, NUM, figures
 from vq_estimator import pretrained
 
 with open(os.path.join(HERE, "flags.json"), encoding="utf-8") as f:

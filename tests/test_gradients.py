@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from test_vector import latents, with_codebook
 
+from helpers.quantizers import latents, with_codebook
 from vq_estimator.config import VectorQuantizerConfig
 from vq_estimator.nn.quantizers import VectorQuantizer
 from vq_estimator.nn.quantizers.gradients import rotation, straight_through

@@ -7,10 +7,11 @@ import zipfile
 
 import numpy as np
 import pytest
-from hostile import damaged, write
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.arrays import Writes, npy, npz
+from helpers.hostile import damaged, write
 from vq_estimator.data import (
     codes,
     numpy_files,
@@ -30,18 +31,6 @@ def test_a_property_has_the_examples_that_its_profile_says(request):
     check()
     profile = request.config.getoption("hypothesis_profile") or "fast"
     assert len(seen) >= {"fast": 20, "full": 1000}[profile]
-
-
-def npz(**arrays):
-    out = io.BytesIO()
-    np.savez_compressed(out, **arrays)
-    return out.getvalue()
-
-
-def npy(array):
-    out = io.BytesIO()
-    np.save(out, array, allow_pickle=array.dtype.hasobject)
-    return out.getvalue()
 
 
 @given(damaged(npy(np.arange(60, dtype=np.uint16).reshape(5, 3, 4))))
@@ -76,16 +65,6 @@ def test_damaged_codes_are_the_same_or_none(tmp_path_factory, data):
                 new.writestr(n, data.draw(damaged(old.read(n))) if n == name else old.read(n))
     found = codes.load(path, {"K": 300}, kept.codes.shape, 300)
     assert found is None or all(np.array_equal(a, b) for a, b in zip(found, kept))
-
-
-class Writes:
-    """Unpickled, it writes a file."""
-
-    def __init__(self, path):
-        self._path = path
-
-    def __reduce__(self):
-        return open, (self._path, "w")
 
 
 def test_no_pickle_is_ever_loaded(tmp_path):

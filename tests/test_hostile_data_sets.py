@@ -13,12 +13,11 @@ import tarfile
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from conftest import no_network
-from hostile import damaged, damaged_json, everything_below, fewer, refused, write
 from hypothesis import given
 from hypothesis import strategies as st
-from test_files import archive, spec_of, writer
 
+from helpers.hostile import damaged, damaged_json, everything_below, fewer, refused, write
+from helpers.sources import archive, no_network, spec_of, writer
 from vq_estimator.data import (
     catalogue,
     downloads,

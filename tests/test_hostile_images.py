@@ -8,11 +8,11 @@ import zlib
 
 import numpy as np
 import pytest
-from hostile import damaged, damaged_json, everything_below, fewer, refused, write
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from helpers.hostile import damaged, damaged_json, everything_below, fewer, refused, write
 from vq_estimator.data import image_files, images
 from vq_estimator.data.image_decoding import decode_files
 from vq_estimator.data.images import Wanted

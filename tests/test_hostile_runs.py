@@ -9,13 +9,13 @@ import struct
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from hostile import damaged, damaged_json, everything_below, fewer, refused, write
 from hypothesis import given
 from hypothesis import strategies as st
-from test_hostile_arrays import Writes, npy, npz
-from test_tf_vqvae import names_of
-from test_tf_vqvae import write as write_theirs
 
+from helpers.arrays import Writes, npy, npz
+from helpers.hostile import damaged, damaged_json, everything_below, fewer, refused, write
+from helpers.their_checkpoints import names_of
+from helpers.their_checkpoints import write as write_theirs
 from vq_estimator import config as config_lib
 from vq_estimator import pretrained
 from vq_estimator.errors import VQError

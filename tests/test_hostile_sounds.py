@@ -8,10 +8,10 @@ import struct
 import numpy as np
 import pytest
 import soundfile
-from hostile import damaged, damaged_json, write
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.hostile import damaged, damaged_json, write
 from vq_estimator.data import (
     audio,
     pipeline,

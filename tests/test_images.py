@@ -9,10 +9,10 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from conftest import slow
 from PIL import Image
-from test_pipeline import batches
 
+from helpers.batches import batches
+from helpers.marks import slow
 from vq_estimator.config import DataConfig, make_config
 from vq_estimator.data import folder as folder_lib
 from vq_estimator.data import images, pipeline

@@ -4,10 +4,10 @@ import os
 
 import numpy as np
 import pytest
-from hostile import refused, write
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.hostile import refused, write
 from vq_estimator import pretrained
 from vq_estimator.errors import VQError
 from vq_estimator.inference import info

@@ -12,11 +12,11 @@ import time
 
 import numpy as np
 import pytest
-from codec_runs import sounds, write_run
-from forked import SCRIPTS
 from PIL import Image
-from test_tf_vqvae import names_of, write
 
+from helpers.codec_runs import sounds, write_run
+from helpers.forked import SCRIPTS
+from helpers.their_checkpoints import names_of, write
 from vq_estimator.data import audio
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))

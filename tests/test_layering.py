@@ -51,6 +51,39 @@ def test_imports_run_one_way(path):
     assert not bad, f"{path} imports {bad}"
 
 
+TESTS = os.path.join(ROOT, "tests")
+TEST_FILES = sorted(
+    os.path.relpath(os.path.join(folder, name), TESTS)
+    for folder, _, names in os.walk(TESTS)
+    for name in names
+    if name.endswith(".py")
+)
+
+
+def imported_tests(source):
+    """The modules with tests, and conftest, that a file in tests/ imports, inside of functions too."""
+    for node in ast.walk(ast.parse(source)):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            yield from (part for part in name.split(".") if part == "conftest" or part + ".py" in TEST_FILES)
+
+
+@pytest.mark.parametrize("path", TEST_FILES)
+def test_no_test_module_imports_another(path):
+    with open(os.path.join(TESTS, path), encoding="utf-8") as f:
+        others = list(imported_tests(f.read()))
+    assert not others, f"tests/{path} imports {others}; what tests share is in tests/helpers/"
+
+
+def test_the_check_of_tests_can_fail():
+    assert list(imported_tests("def f():\n    from test_layering import TESTS")) == ["test_layering"]
+    assert list(imported_tests("import tests.test_layering as other")) == ["test_layering"]
+    assert list(imported_tests("from tests import conftest")) == ["conftest"]
+    assert list(imported_tests("from helpers import forked\nimport vq_estimator.config")) == []
+
+
 def test_the_check_can_fail():
     assert list(imported_rooms("from vq_estimator.training import hooks")) == ["training"]
     assert list(imported_rooms("import vq_estimator_launch.train")) == ["vq_estimator_launch"]

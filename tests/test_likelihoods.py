@@ -3,6 +3,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 from scipy import special, stats
 
+from helpers.likelihoods import oracle
 from vq_estimator.nn import likelihoods
 from vq_estimator.nn.likelihoods import (
     Bernoulli,
@@ -25,17 +26,6 @@ def log_probabilities(mean, scale):
     x = tf.cast(tf.reshape(tf.range(256), [256, 1, 1, 1]), tf.uint8)
     with tf.Session() as session:
         return session.run(p.log_prob(x)).astype(np.float64)
-
-
-def oracle(mean, scale):
-    mean, scale = float(np.float32(mean)), float(np.float32(scale))
-    k = np.arange(256)
-    low = np.where(k == 0, -np.inf, (k - 0.5 - mean) / scale)
-    high = np.where(k == 255, np.inf, (k + 0.5 - mean) / scale)
-    flip = low + high > 0
-    low, high = np.where(flip, -high, low), np.where(flip, -low, high)
-    log_high = special.log_ndtr(high)
-    return log_high + np.log(-np.expm1(np.minimum(special.log_ndtr(low) - log_high, -1e-300)))
 
 
 @pytest.mark.parametrize("mean", MEANS)

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from hostile import damaged, write
 from hypothesis import given
 from PIL import Image
 
+from helpers.hostile import damaged, write
 from vq_estimator.data import lossless_images
 
 RNG = np.random.RandomState(0)

@@ -10,8 +10,8 @@ import re
 import sys
 
 import pytest
-from conftest import slow
 
+from helpers.marks import slow
 from vq_estimator import pretrained
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))

@@ -2,11 +2,11 @@
 
 import os
 
-import codec_runs
 import numpy as np
 import pytest
 from PIL import Image
 
+from helpers import codec_runs
 from vq_estimator.data.outputs import ARRAY, CODES, COMPRESSED, FOLDER, PICTURE, SOUND, output_kind
 from vq_estimator.errors import VQError
 from vq_estimator.inference import code_files, codec

@@ -8,7 +8,8 @@ import sys
 import zipfile
 
 import pytest
-from forked import SCRIPTS
+
+from helpers.forked import SCRIPTS
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 

@@ -4,14 +4,8 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from helpers.batches import batches
 from vq_estimator.data import pipeline
-
-
-def batches(dataset, n):
-    with tf.Graph().as_default() as graph:
-        step = tf.data.make_one_shot_iterator(dataset()).get_next()
-        with tf.Session(graph=graph) as session:
-            return [session.run(step) for _ in range(n)]
 
 
 def raw(source):

@@ -8,10 +8,10 @@ import subprocess
 import sys
 
 import numpy as np
-import provided
 import pytest
 import tensorflow.compat.v1 as tf
 
+from helpers import provided
 from vq_estimator import pretrained
 from vq_estimator.data import arrays, audio, pipeline
 from vq_estimator.errors import VQError

@@ -9,9 +9,10 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from conftest import slow, small_config
-from test_export import LOAD_TF1, TF1_PYTHON, in_a_process
 
+from helpers.exported import LOAD_TF1, TF1_PYTHON, in_a_process
+from helpers.marks import slow
+from helpers.small_runs import small_config
 from vq_estimator import config as c
 from vq_estimator.errors import VQError
 from vq_estimator.inference import evaluation, export, extraction, sampling

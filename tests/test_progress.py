@@ -5,11 +5,11 @@ import os
 import subprocess
 import sys
 
-import codec_runs
 import numpy as np
 import pytest
 import tqdm
 
+from helpers import codec_runs
 from vq_estimator.inference import codec
 from vq_estimator.inference.codec import chunk_workers
 
@@ -86,7 +86,8 @@ def test_no_bar_overrides_the_environment():
 
 CODE = """
 import sys
-import numpy as np, codec_runs
+import numpy as np
+from helpers import codec_runs
 from vq_estimator.inference import codec
 from vq_estimator.inference.image_model import ImageModel
 from vq_estimator.inference.speech_model import SpeechModel

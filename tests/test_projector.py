@@ -6,14 +6,14 @@ import os
 
 import numpy as np
 import pytest
-from codec_runs import write_run
-from conftest import slow, small_config
 from google.protobuf import text_format
 from PIL import Image
 from tensorboard.plugins.projector import projector_plugin
 from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
-from test_run_folder import overwrite_with
 
+from helpers.codec_runs import write_run
+from helpers.marks import slow
+from helpers.small_runs import overwrite_with, small_config
 from vq_estimator import drawing
 from vq_estimator.inference import exploration, projector
 from vq_estimator.inference.calibration import Calibration, calibrate

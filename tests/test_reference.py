@@ -7,14 +7,11 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from helpers.reference import REFERENCE
 from vq_estimator.config import make_config
 from vq_estimator.data import pipeline
 from vq_estimator.models.vqvae import VQVAE
 
-REFERENCE = os.environ.get(
-    "VQ_REFERENCE_DIR",
-    os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "shared", "reference"),
-)
 pytestmark = pytest.mark.skipif(not os.path.isdir(REFERENCE), reason="no reference checkpoint here")
 
 

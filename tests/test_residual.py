@@ -3,22 +3,12 @@
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from test_vector import B, H, W, latents, with_codebook
 
+from helpers.quantizers import B, H, W, latents, residual_oracle, with_codebook
 from vq_estimator.config import EMACodebook, GradientCodebook, ResidualQuantizerConfig
 from vq_estimator.nn.quantizers import ResidualQuantizer
 
 L, K, D = 3, 6, 4
-
-
-def residual_oracle(z_e, book):
-    """By brute force in float64: codes [B, h, w, L], what each stage quantised ([B, h, w, D] each), and the sum."""
-    left, codes, residuals = z_e[..., 0, :].astype(np.float64), [], []
-    for entries in book.astype(np.float64):
-        residuals.append(left)
-        codes.append(((left[..., None, :] - entries) ** 2).sum(-1).argmin(-1))
-        left = left - entries[codes[-1]]
-    return np.stack(codes, -1), residuals, z_e[..., 0, :] - left
 
 
 @pytest.fixture

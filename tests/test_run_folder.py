@@ -1,30 +1,14 @@
 import dataclasses
 import os
 
-import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from helpers.small_runs import overwrite_with, save
 from vq_estimator import config as config_lib
 from vq_estimator.config import Config
 from vq_estimator.errors import VQError
 from vq_estimator.training import beginning, run_folder
-
-
-def save(folder, step):
-    with tf.Graph().as_default(), tf.Session() as session:
-        tf.get_variable("global_step", initializer=np.int64(step), use_resource=True)
-        tf.get_variable("beta1_power", initializer=0.9, use_resource=True)  # without it: weights alone
-        session.run(tf.global_variables_initializer())
-        return tf.train.Saver().save(session, os.path.join(str(folder), "model.ckpt"), global_step=step)
-
-
-def overwrite_with(folder, config):
-    """Has the folder hold a new run in the place of the old one; the step that it starts from."""
-    with beginning.Beginning(folder, Config, overwrite=True) as begun:
-        step = run_folder.prepare(folder, config, begun.replaces)
-        begun.commit()
-        return step
 
 
 def test_a_new_folder_gets_its_config_and_a_run_is_resumed(tmp_path):

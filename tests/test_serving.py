@@ -10,9 +10,9 @@ import urllib.request
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from codec_runs import write_run
 from tensorflow import estimator as tf_estimator
 
+from helpers.codec_runs import write_run
 from vq_estimator.inference import export
 from vq_estimator.inference import trained_prior as prior_lib
 from vq_estimator.training import run_folder

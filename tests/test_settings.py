@@ -5,8 +5,8 @@ import json
 import os
 
 import pytest
-from forked import ROOT
 
+from helpers.forked import ROOT
 from vq_estimator import config as c
 from vq_estimator.config.fields import GROUPS, numpy_implementation
 from vq_estimator.config.renamed import NEW_NAMES

@@ -11,10 +11,10 @@ import time
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from forked import ROOT, SCRIPTS
 from PIL import Image
-from test_flags import everything_below
 
+from helpers.folders import everything_below
+from helpers.forked import ROOT, SCRIPTS
 from vq_estimator.data.files import split_paths
 from vq_estimator.training import run_folder
 from vq_estimator.training.checkpoint_reader import CheckpointReader
@@ -191,7 +191,7 @@ def test_a_tf_config_that_is_no_cluster_is_one_line(server, environment, tmp_pat
 @pytest.mark.parametrize("kind, task", [("multi_worker", "chief"), ("parameter_server", "worker")])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_process_that_waits_for_its_cluster_can_be_ended(server, environment, tmp_path, kind, task, number):
-    from test_distribution import free_port
+    from helpers.ports import free_port
 
     cluster = {job: [f"127.0.0.1:{free_port()}"] for job in ("chief", "worker", "ps")}
     if kind == "multi_worker":

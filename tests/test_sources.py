@@ -7,8 +7,8 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import DATA_DIR, no_network
 
+from helpers.sources import DATA_DIR, no_network
 from vq_estimator.config import catalogue
 from vq_estimator.data import arrays, sources
 from vq_estimator.errors import VQError
@@ -93,7 +93,7 @@ def test_other_sets_name_the_files_they_want(tmp_path, cache_dir, dataset, name)
 
 def small_set(tmp_path, monkeypatch):
     """A data set in MNIST's place that is small enough to damage."""
-    from test_files import spec_of
+    from helpers.sources import spec_of
 
     contents = {"small/%s.gz" % n: n.encode() * 5 for n in ("images", "labels")}
     spec = catalogue.MNIST._replace(

@@ -10,9 +10,9 @@ import subprocess
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from test_evaluation import KEYS
-from test_export import TF1_PYTHON
 
+from helpers.evaluation_keys import KEYS
+from helpers.exported import TF1_PYTHON
 from vq_estimator import config as c
 from vq_estimator.data import audio, speech_cache, speech_sources
 from vq_estimator.errors import VQError

@@ -9,11 +9,11 @@ import stat
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from conftest import DATA_DIR, no_network
-from test_audio import save, tone
-from test_files import archive, everything_below, writer
-from test_pipeline import batches
 
+from helpers.batches import batches
+from helpers.folders import everything_below
+from helpers.sounds import save, tone
+from helpers.sources import DATA_DIR, archive, no_network, writer
 from vq_estimator.data import audio, fsdd, speech, speech_sources
 from vq_estimator.data.pipeline import SPLITS
 from vq_estimator.data.speech import Clips, SpeechSource

@@ -6,9 +6,9 @@ import shutil
 import numpy as np
 import pytest
 import soundfile
-import spoken
 from PIL import Image
 
+from helpers import spoken
 from vq_estimator.data import audio
 from vq_estimator.errors import VQError
 from vq_estimator.inference import speech_code_files

@@ -11,11 +11,11 @@ import subprocess
 
 import numpy as np
 import pytest
-import spoken
 import tensorflow.compat.v1 as tf
-from codec_runs import images, write_run
-from conftest import small_config
 
+from helpers import spoken
+from helpers.codec_runs import images, write_run
+from helpers.small_runs import small_config
 from vq_estimator.errors import VQError
 from vq_estimator.inference import codec, export
 from vq_estimator.training import run_folder, trainer
@@ -29,7 +29,7 @@ FLAGS = [
 
 def train(forked, moment, model_dir, flags=FLAGS, script="train"):
     """The exit status of the command, and what it said."""
-    done = forked.file(os.path.join(HERE, "killed.py"), script, moment, *flags, f"--model_dir={model_dir}")
+    done = forked.file(os.path.join(HERE, "helpers", "killed.py"), script, moment, *flags, f"--model_dir={model_dir}")
     return done.status, done.stdout + done.stderr
 
 

@@ -5,8 +5,8 @@ import subprocess
 import sys
 
 import pytest
-from forked import ROOT
 
+from helpers.forked import ROOT
 from vq_estimator.errors import VQError
 from vq_estimator_launch import tensorflow_import
 

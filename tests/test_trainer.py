@@ -11,8 +11,9 @@ import threading
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from conftest import slow, small_config
 
+from helpers.marks import slow
+from helpers.small_runs import small_config
 from vq_estimator.errors import VQError
 from vq_estimator.inference import evaluation
 from vq_estimator.inference.session import session_scope

@@ -4,27 +4,9 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from helpers.quantizers import latents, oracle, with_codebook
 from vq_estimator.config import EMACodebook, GradientCodebook, VectorQuantizerConfig
 from vq_estimator.nn.quantizers import VectorQuantizer
-
-B, H, W = 3, 2, 2
-
-
-def latents(L, D, seed=0):
-    return np.random.RandomState(seed).randn(B, H, W, L, D).astype(np.float32)
-
-
-def oracle(z_e, codebook):
-    """Nearest entries by brute force in float64: codes, entries, and the per-example mean over positions."""
-    distance = ((z_e[..., None, :].astype(np.float64) - codebook) ** 2).sum(-1)
-    codes = distance.argmin(-1)
-    entries = np.stack([codebook[i][codes[..., i]] for i in range(codebook.shape[0])], -2)
-    return codes, entries, distance.min(-1).mean((1, 2, 3))
-
-
-def with_codebook(session, quantizer, value):
-    session.run(tf.global_variables_initializer())
-    session.run(quantizer.codebook.assign(value))
 
 
 @pytest.mark.parametrize("L", [1, 3])

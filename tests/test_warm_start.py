@@ -6,8 +6,8 @@ import logging
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from conftest import small_config
 
+from helpers.small_runs import small_config
 from vq_estimator import pretrained
 from vq_estimator.config import make_config
 from vq_estimator.errors import VQError

@@ -12,8 +12,8 @@ import zlib
 
 import numpy as np
 import tensorflow.compat.v1 as tf
-from codec_runs import images, sounds, write_run
 
+from helpers.codec_runs import images, sounds, write_run
 from vq_estimator.inference import codec
 from vq_estimator.inference.codec import recordings
 

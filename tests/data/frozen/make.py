@@ -9,10 +9,10 @@ import sys
 
 import numpy as np
 import tensorflow.compat.v1 as tf
-from frozen import HERE, figures
 from PIL import Image
 
 import vq_estimator
+from helpers.frozen import HERE, figures
 from vq_estimator import pretrained
 
 

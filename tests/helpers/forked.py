@@ -18,7 +18,7 @@ import time
 import traceback
 from typing import NamedTuple
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # launch/ beside what the scripts share.
 SCRIPTS = sorted(
     name[:-3]

@@ -16,7 +16,7 @@ from vq_estimator import pretrained
 
 NUM = 100
 LENGTHS = (400, 640, 801, 1000)  # samples of the recordings, in turn
-HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "frozen")
+HERE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data", "frozen")
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
 """launch/train.py or train_prior.py, killed by SIGKILL at a moment that is asked for.
 
-  python tests/killed.py train|train_prior MOMENT flags of it...
+  python tests/helpers/killed.py train|train_prior MOMENT flags of it...
 
 MOMENT is `step:N` (as step N of this process ends), `save:N:S` (S seconds into the writing of the N-th checkpoint of
 this process), `evaluate:S` (S seconds into its first evaluation), `time:S` (S seconds after its first step) or `never`.
@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 
 def kill():

@@ -1,6 +1,6 @@
 """What each provided model computes of one fixed example; run as a command it writes what the tests expect.
 
-    python tests/provided.py > tests/data/provided.json
+    PYTHONPATH=tests python -m helpers.provided > tests/data/provided.json
 
 It is run where a model was trained anew, never to make a test pass.
 """

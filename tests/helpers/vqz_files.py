@@ -1,0 +1,30 @@
+"""Files of the codec, taken apart and put together."""
+
+import json
+import zlib
+
+from hypothesis import HealthCheck, settings
+
+from vq_estimator.inference.codec.container import ENTRY, FIXED, MAGIC
+
+
+def parts(data):
+    """Version, header (a dict), index, entries, chunks."""
+    version, header, index, chunks, _ = FIXED.unpack(data[len(MAGIC) : len(MAGIC) + FIXED.size])
+    at = len(MAGIC) + FIXED.size
+    first = at + header + index + ENTRY.size * chunks
+    entries = [list(e) for e in ENTRY.iter_unpack(data[at + header + index : first])]
+    return version, json.loads(data[at : at + header]), data[at + header : at + header + index], entries, data[first:]
+
+
+def packed(version, header, index, entries, rest):
+    """A file whose checksum of the header is right, whatever the header says."""
+    header = header if isinstance(header, bytes) else json.dumps(header).encode()
+    body = header + index + b"".join(ENTRY.pack(*e) for e in entries)
+    lengths = (version, len(header), len(index), len(entries))
+    return MAGIC + FIXED.pack(*lengths, zlib.crc32(FIXED.pack(*lengths, 0) + body)) + body + rest
+
+
+def altered(count):
+    """Decorates a property of altered files with so many of them."""
+    return settings(max_examples=count, deadline=None, database=None, suppress_health_check=list(HealthCheck))
