@@ -1,3 +1,3 @@
-"""VQ-VAE on tf.estimator, in graph mode, with likelihoods that are real."""
+"""VQ-VAE on tf.estimator, in graph mode, with normalised likelihoods."""
 
 __version__ = "0.1.0"
