@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from helpers.hostile import damaged, damaged_json, everything_below, fewer, refused, write
 from helpers.sources import archive, no_network, spec_of, writer
+from vq_estimator.config import catalogue
 from vq_estimator.data import (
-    catalogue,
     downloads,
     files,
     images,
