@@ -61,7 +61,7 @@ class Group:
 
 def _print_help(doc: str, values: Dict[str, str]) -> None:
     """Prints the flags by their groups; `values`: of settings, in place of a default."""
-    print(doc.strip() + "\n\nFlags:")
+    print(doc.strip() + "\n\nFlags, with defaults in brackets:")
     for title, names in _GROUPS:
         print(f"\n  {title}")
         for name in names:

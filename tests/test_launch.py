@@ -47,7 +47,8 @@ def test_help_groups_the_flags_and_shows_defaults(environment, name):
     assert done.returncode == 0 and done.stderr == ""
     assert "vq-" + name.replace("_", "-") + " " in done.stdout
     assert ("\n  Data\n" in done.stdout) == (name not in WITHOUT_DATA)
-    assert re.search(r"\n    --[a-z_]+=[A-Z]+\n", done.stdout) and "[default:" in done.stdout
+    assert re.search(r"\n    --[a-z_]+=[A-Z]+\n", done.stdout) and "with defaults in brackets:" in done.stdout
+    assert ("a checkpoint [latest]" in done.stdout) == ("\n    --checkpoint=" in done.stdout and name != "train")
 
 
 def test_help_into_a_pipe_that_nobody_reads_is_no_error(environment):

@@ -37,8 +37,8 @@ class Done(NamedTuple):
     megabytes: int
 
     def one_line(self, program: str) -> str:
-        """The only line on stderr, without the program's name before it; nothing else may be there."""
-        lines = self.stderr.splitlines()
+        """The only line on stderr beside the log's, without the program's name before it; nothing else may be there."""
+        lines = [line for line in self.stderr.splitlines() if not line.startswith("INFO: ")]
         begin = program + ".py: error: "
         assert len(lines) == 1 and lines[0].startswith(begin) and lines[0].isprintable(), (self.status, self.stderr)
         assert self.status in (1, 2) and self.stdout == "", (self.status, self.stdout)
