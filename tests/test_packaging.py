@@ -116,7 +116,7 @@ def test_console_commands_work_outside_the_repository(site, tmp_path):
     assert sorted(name[3:].replace("-", "_") for name in commands) == SCRIPTS
     for name in commands:
         out = call([sys.executable, str(site / "bin" / name), "--help"], tmp_path, env=environment)
-        assert "\nFlags:\n" in out and "--help" in out
+        assert "\nFlags, with defaults in brackets:\n" in out and "--help" in out
     code = "import vq_estimator, vq_estimator_launch.common as c; print(vq_estimator.__file__, c.__file__)"
     assert call([sys.executable, "-c", code], tmp_path, env=environment).count(str(site)) == 2
 
