@@ -5,6 +5,12 @@ import os
 
 import pytest
 
+from vq_estimator.config import DECODERS, LIKELIHOODS, QUANTIZERS
+from vq_estimator.config.fields import load_object
+from vq_estimator.config.quantizer import CODEBOOKS
+from vq_estimator.config.run import MODELS
+from vq_estimator.config.speech import SPEECH_DECODERS
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PACKAGE = os.path.join(ROOT, "vq_estimator")
 # What may be imported stands to the left. Leaves know no model: errors, and drawing (which writes files by data.files).
@@ -42,6 +48,32 @@ def allowed(room):
         return LEAVES[room]
     below = ORDER[: ORDER.index(room) + 1]
     return below + ["drawing"] if room == "inference" else below
+
+
+def rows_as_text():
+    """(the room that uses it, "module:name") of what the registries name as text, which is imported on use."""
+    for registry in (QUANTIZERS, CODEBOOKS, LIKELIHOODS, DECODERS, SPEECH_DECODERS):
+        for row in registry.rows.values():
+            yield from (("nn", text) for text in (row.tensorflow, row.numpy) if text)
+    users = dict(users_of_parts())
+    for row in MODELS.rows.values():
+        yield from (("models", row.tensorflow), ("inference", row.opened))
+        yield from ((users[name], text) for name, text in row.parts.items())
+
+
+def users_of_parts():
+    """(name, room) of each call of `config.part(model, name)`."""
+    for path in files():
+        with open(os.path.join(PACKAGE, path), encoding="utf-8") as f:
+            for node in ast.walk(ast.parse(f.read())):
+                if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "part" and len(node.args) == 2:
+                    yield node.args[1].value, room_of(path)
+
+
+@pytest.mark.parametrize("user, text", sorted(set(rows_as_text())))
+def test_what_rows_name_as_text_exists_and_runs_one_way(user, text):
+    assert load_object(text) is not None
+    assert text.split(".")[1] in allowed(user), f"{user} uses {text}"
 
 
 @pytest.mark.parametrize("path", sorted(files()))
