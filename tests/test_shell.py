@@ -40,7 +40,7 @@ def test_no_path_flag_takes_a_value_that_is_no_path_here(script, forked, tmp_pat
     names = json.loads(done.stdout)
     assert names and set(names) <= {
         *("model_dir", "model_dirs", "data_dir", "input", "out", "export_dir", "checkpoint", "prior_checkpoint"),
-        "warm_start",
+        *("warm_start", "config"),
     }
     for name in names:
         for value in ("", "gs://bucket/run", "S3://x", "file:///tmp/x", "hdfs://h/x", "~no_such_user/x"):
@@ -176,7 +176,9 @@ def test_a_left_over_tf_config_is_not_seen(server, environment, tmp_path, value)
     done = commands.script("train", *FEW, "--model_dir=run", cwd=tmp_path)
     assert done.status == 0 and done.stderr.count("INFO: TF_CONFIG") == 1, done.stderr
     assert run_folder.find_checkpoint(str(tmp_path / "run")).step == 2
-    done = commands.script("train_prior", "--model_dir=run", "--layers=1", "--maps=8", "--max_steps=2", cwd=tmp_path)
+    done = commands.script(
+        "train_prior", "--model_dir=run", "--layers=1", "--channels=8", "--max_steps=2", cwd=tmp_path
+    )
     assert done.status == 0 and done.stderr.count("INFO: TF_CONFIG") == 1, done.stderr
 
 
