@@ -39,19 +39,19 @@ def main():
     import tensorflow.compat.v1 as tf
     from tensorflow import estimator as tf_estimator
 
-    from vq_estimator.training.hooks import Steps
+    from vq_estimator.training.hooks import TrainingLoopHook
 
     command = importlib.import_module("vq_estimator_launch." + sys.argv.pop(1))
     kind, *numbers = sys.argv.pop(1).split(":")
     numbers = [float(n) for n in numbers]
     if kind == "step":
-        before(Steps, "_made", lambda n: n == numbers[0] and kill())
+        before(TrainingLoopHook, "_made", lambda n: n == numbers[0] and kill())
     elif kind == "save":
         before(tf.train.Saver, "save", lambda n: n == numbers[0] and kill_in(numbers[1]))
     elif kind == "evaluate":
         before(tf_estimator.Estimator, "evaluate", lambda n: n == 1 and kill_in(numbers[0]))
     elif kind == "time":
-        before(Steps, "_made", lambda n: n == 1 and kill_in(numbers[0]))
+        before(TrainingLoopHook, "_made", lambda n: n == 1 and kill_in(numbers[0]))
     command.run()
 
 
