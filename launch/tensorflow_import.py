@@ -1,6 +1,5 @@
 """TensorFlow, imported by a command for the first time; one line where it can't be used."""
 
-import importlib
 import importlib.util
 import re
 import sys
@@ -21,8 +20,10 @@ def import_tensorflow() -> Any:
     """
     here = f"Python {sys.version_info[0]}.{sys.version_info[1]}"
     try:
-        version = str(importlib.import_module("tensorflow").__version__)
-        tf = importlib.import_module("tensorflow.compat.v1")
+        import tensorflow
+        import tensorflow.compat.v1 as tf
+
+        version = str(tensorflow.__version__)
     except Exception as e:  # NumPy 2, another protobuf and others break its import, each with an error of its own
         reason = (str(e).strip() or type(e).__name__).splitlines()[0]
         raise VQError(f"TensorFlow: got none that {here} can import ({reason}), {WANTED}") from None

@@ -40,7 +40,7 @@ def dist(tmp_path_factory):
     for left_behind in ("tests/mine.npz", "datasets/mnist/x.gz", "log/run/config.json", "vq_estimator/log/x.vqz"):
         (source / left_behind).parent.mkdir(parents=True, exist_ok=True)
         (source / left_behind).write_bytes(b"a user's file")
-    call([sys.executable, "-m", "build", "-q", "--no-isolation", str(source)], source)
+    call([sys.executable, "-m", "build", "--no-isolation", str(source)], source)
     return source / "dist"
 
 
