@@ -35,6 +35,7 @@ def load(source: Source, split: str, image_size: int, num: Optional[int] = None,
     n = n if num is None else min(n, num)
     parts, left = [], n
     with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(0)  # nothing is drawn, but a deterministic process wants one
         batch = max(1, min(n, pipeline.evaluation_batch(image_size**2 * source.spec.shape[-1])))
         dataset = pipeline.evaluation_dataset(source, split, image_size, batch, binarize)
         features = tf.data.make_one_shot_iterator(dataset).get_next()
