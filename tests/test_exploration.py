@@ -9,6 +9,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 from PIL import Image
 
+from helpers.image_folders import write_images
 from helpers.small_runs import small_config
 from vq_estimator import config as c
 from vq_estimator import drawing
@@ -195,15 +196,6 @@ def test_crops_hold_what_is_around_the_changed_position():
     coarse = explore.single_code(START, 8)
     whole = np.random.RandomState(0).randint(0, 256, [4, 8, 6, 6, 3])
     np.testing.assert_array_equal(explore.crops(coarse, whole), whole)
-
-
-def write_images(folder, counts, side):
-    for split, count in counts.items():
-        for i in range(count):
-            path = folder / split / f"{i}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            wave = 128 + 100 * np.sin(np.arange(side) / (3.0 + i))
-            Image.fromarray(np.broadcast_to(wave, (side, side)).astype(np.uint8)).save(str(path))
 
 
 def test_a_test_split_of_one_image_with_a_fine_grid_is_drawn(forked, tmp_path):

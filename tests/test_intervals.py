@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from helpers.image_folders import write_images
 from vq_estimator import config as c
 from vq_estimator.training import summaries
 
@@ -137,7 +138,9 @@ def intervals_in(folder):
 
 def test_the_commands_write_so_often_and_go_on_so(forked, tmp_path):
     run, prior = str(tmp_path / "run"), str(tmp_path / "run" / "prior")
-    flags = ["--K=4", "--D=4", "--image_size=8", "--batch_size=1", "--model_dir=" + run]
+    write_images(tmp_path / "data", {"train": 12, "validation": 3, "test": 3}, 8)
+    data = "--data_dir=" + str(tmp_path / "data")
+    flags = ["--dataset=images", data, "--K=4", "--D=4", "--image_size=8", "--batch_size=1", "--model_dir=" + run]
     done = forked.script("train", *flags, "--max_steps=1000")
     assert done.status == 0, done.stderr
     points, validations = steps_of(run, "loss/total"), steps_of(os.path.join(run, "eval_validation"), "loss/total")
@@ -148,7 +151,7 @@ def test_the_commands_write_so_often_and_go_on_so(forked, tmp_path):
     assert done.status == 0 and intervals_in(run) == dict(first, log_steps=3), done.stderr
     assert steps_of(os.path.join(run, "eval_validation"), "loss/total") == validations + [1200, 1400]
 
-    flags = ["--model_dir=" + run, "--layers=1", "--channels=2", "--embedding=2", "--batch_size=1"]
+    flags = ["--model_dir=" + run, data, "--layers=1", "--channels=2", "--embedding=2", "--batch_size=1"]
     done = forked.script("train_prior", *flags, "--max_steps=40")
     assert done.status == 0, done.stderr
     first = intervals_in(prior)

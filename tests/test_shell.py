@@ -144,7 +144,8 @@ def test_streams_that_are_closed(environment, small_run, tmp_path):
             done = run([export, "--model_dir=" + small_run[1], "--export_dir=" + out], environment, redirected)
             assert done.returncode == 0 and os.path.isfile(os.path.join(out, "saved_model.pb")), done.stderr
             assert done.stderr == b"" and done.stdout[:5] == (b"" if "1>" in redirected else b"step ")
-        done = run([export, "--export_dir=x"], environment, redirected)
+        # Refused before TensorFlow is imported.
+        done = run([os.path.join(ROOT, "launch", "train.py"), "--K=0"], environment, redirected)
         assert done.returncode == 1 and (done.stderr == b"") == ("2>" in redirected) and b"Trace" not in done.stderr
 
 
