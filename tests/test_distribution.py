@@ -108,6 +108,7 @@ def test_so_they_are_of_other_codebooks(digits, tmp_path, settings):
     two_replicas_are_one(config, str(tmp_path / "alone"), digits, str(tmp_path / "shared"))
 
 
+@pytest.mark.slow
 def test_so_they_are_of_speech_of_which_some_windows_are_told_nothing(spoken_source, tmp_path):
     given = dict(batch_size=8, wavenet_condition_dropout=0.5, max_steps=8, save_checkpoints_steps=8, eval_steps=8)
     config = spoken.tiny_config(spoken_source[1], **given)

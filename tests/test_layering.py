@@ -67,7 +67,7 @@ def users_of_parts():
         with open(os.path.join(PACKAGE, path), encoding="utf-8") as f:
             for node in ast.walk(ast.parse(f.read())):
                 if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "part" and len(node.args) == 2:
-                    yield node.args[1].value, room_of(path)
+                    yield ast.literal_eval(node.args[1]), room_of(path)
 
 
 @pytest.mark.parametrize("user, text", sorted(set(rows_as_text())))

@@ -217,6 +217,7 @@ def test_make_refuses_an_unsupported_python_before_it_makes_an_environment(tmp_p
     fake.chmod(0o755)
     venv = tmp_path / "venv"
     command = ["make", target, f"{python}={fake}", f"{environment}={venv}"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    done = subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True)  # as from a shell, not from make
     assert done.returncode == 2 and done.stdout == "" and not venv.exists()
     assert done.stderr.startswith("vq_estimator: error: Python: got CPython 3.12, expected")

@@ -234,7 +234,7 @@ def test_a_cache_that_can_not_be_written_names_its_variable(server, environment,
 NAMES = ["run [v1]", "a*b?", "a\\b", "[", "漢字"]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [NAMES[0], NAMES[-1], *(pytest.param(n, marks=pytest.mark.slow) for n in NAMES[1:-1])])
 def test_a_run_whose_name_is_a_pattern(forked, small_run, tmp_path, name):
     shutil.copytree(small_run[1], str(tmp_path / name))
     run = "--model_dir=" + name
