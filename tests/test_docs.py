@@ -1,6 +1,7 @@
 """The pages name flags and files that are there."""
 
 import glob
+import importlib
 import os
 import re
 
@@ -107,3 +108,23 @@ def test_commands_are_named_as_an_installed_user_has_them():
     for page in PAGES:
         for line in read(page).splitlines():
             assert not named.search(re.sub(r"(?:python )?launch/\w+\.py", "", line)), f"{page}: {line}"
+
+
+def taken_from_the_package(text):
+    """(module, name or "") of the imports of vq_estimator in a page, and of its dotted names in backquotes."""
+    for module, names in re.findall(r"^ *from (vq_estimator[\w.]*) import ([\w, ]+)$", text, re.M):
+        yield from ((module, name.strip()) for name in names.split(","))
+    for name in re.findall(r"`(vq_estimator(?:\.\w+)+)`", text):
+        yield name.rpartition(".")[::2]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_a_page_takes_from_the_package_is_there(page):
+    for module, name in taken_from_the_package(read(page)):
+        if not hasattr(importlib.import_module(module), name):
+            importlib.import_module(f"{module}.{name}")  # a module, or an ImportError
+
+
+def test_the_check_of_imports_can_fail():
+    found = list(taken_from_the_package("    from vq_estimator.data import a, b\n`vq_estimator.nn.c` has"))
+    assert found == [("vq_estimator.data", "a"), ("vq_estimator.data", "b"), ("vq_estimator.nn", "c")]
