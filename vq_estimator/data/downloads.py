@@ -14,7 +14,7 @@ from vq_estimator.data.files import (
     content_error,
     made_folder,
     open_regular,
-    read_json,
+    read_remembered,
     unpacked,
     write_text,
 )
@@ -62,11 +62,7 @@ class DownloadRecord:
 
     def __init__(self, cache_dir: str):
         self._path = os.path.join(cache_dir, "downloads.json")
-        try:
-            known = read_json(self._path)
-        except (OSError, ValueError):
-            known = {}
-        self._known = known if isinstance(known, dict) else {}
+        self._known = read_remembered(self._path)
 
     def add(self, data_dir: str, specs: Sequence[FileSpec]) -> None:
         """Those of `specs` that are there now; they were not before their download."""

@@ -230,16 +230,21 @@ def unpacked(f: BinaryIO) -> Iterator[bytes]:
         raise zlib.error("more than one gzip stream")
 
 
+def read_remembered(path: str) -> dict:
+    """The JSON object in a file of the cache; {} where it was lost or damaged."""
+    try:
+        known = read_json(path)
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
 class ChecksumCache:
     """Remembers in `cache_dir` which files were good, by path, size and time of change; losing it costs time only."""
 
     def __init__(self, cache_dir: str):
         self._path = os.path.join(cache_dir, "checksums.json")
-        try:
-            known = read_json(self._path)
-        except (OSError, ValueError):
-            known = {}
-        self._known = known if isinstance(known, dict) else {}
+        self._known = read_remembered(self._path)
 
     def error(self, path: str, spec: FileSpec) -> str:
         """As `content_error`, without reading a file that was found good before and has not changed."""
