@@ -1,13 +1,13 @@
 """Recordings of speech as 8-bit mu-law levels, and their batches."""
 
-from typing import Dict, NamedTuple, Optional, Tuple, cast
+from typing import Dict, NamedTuple, Optional, Tuple, Union, cast
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.config import Config, SpeechConfig
 from vq_estimator.data import audio
-from vq_estimator.data.pipeline import WHOLE, Part, check_part, numbers_of_batches
+from vq_estimator.data.pipeline import WHOLE, Part, Source, check_part, numbers_of_batches
 
 
 class Clips(NamedTuple):
@@ -76,6 +76,9 @@ class SpeechSource(NamedTuple):
         """`evaluation_dataset`: whole recordings, one at a time whatever the batch size."""
         del config, batch_size
         return evaluation_dataset(self, split).prefetch(8)
+
+
+AnySource = Union[Source, SpeechSource]
 
 
 def pieces(clips: Clips, window: int) -> int:

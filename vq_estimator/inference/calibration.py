@@ -15,9 +15,10 @@ from scipy import optimize, special
 
 from vq_estimator.config import MSE, Config
 from vq_estimator.data.files import open_regular, parts, read_json, write_json
+from vq_estimator.data.speech import AnySource
 from vq_estimator.errors import VQError
 from vq_estimator.inference import results
-from vq_estimator.inference.session import AnySource, batches
+from vq_estimator.inference.session import batches
 from vq_estimator.training.run_folder import Checkpoint, checkpoint_files
 
 BINS_PER_LEVEL = 8  # of the reconstruction, in the histogram that the scale is fitted to

@@ -12,11 +12,12 @@ from vq_estimator.config import Config, type_name
 from vq_estimator.data import pipeline
 from vq_estimator.data.codes import Codes
 from vq_estimator.data.files import atomic_path, write_json
+from vq_estimator.data.speech import AnySource
 from vq_estimator.errors import VQError
 from vq_estimator.inference import extraction, results
 from vq_estimator.inference import trained_prior as prior_lib
 from vq_estimator.inference.calibration import Calibration, calibrate
-from vq_estimator.inference.session import AnySource, TrainedPrior, batches, features_of, session_scope
+from vq_estimator.inference.session import TrainedPrior, batches, features_of, session_scope
 from vq_estimator.nn.likelihoods import to_unit
 from vq_estimator.training.run_folder import Checkpoint
 

@@ -9,11 +9,11 @@ from vq_estimator.config import CodesConfig, Config
 from vq_estimator.data import audio, pipeline, speech
 from vq_estimator.data import codes as codes_lib
 from vq_estimator.data.codes import Codes
-from vq_estimator.data.speech import SpeechSource
+from vq_estimator.data.speech import AnySource, SpeechSource
 from vq_estimator.errors import VQError
 from vq_estimator.inference import results
 from vq_estimator.inference.calibration import fingerprint
-from vq_estimator.inference.session import AnySource, batches, session_scope
+from vq_estimator.inference.session import batches, session_scope
 from vq_estimator.training.run_folder import Checkpoint
 
 BATCH = 50

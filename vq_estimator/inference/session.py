@@ -2,15 +2,14 @@
 
 import contextlib
 import threading
-from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Tuple, Union
+from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
 from vq_estimator.config import Config, PriorConfig
 from vq_estimator.data import pipeline
-from vq_estimator.data.sources import Source
-from vq_estimator.data.speech import SpeechSource
+from vq_estimator.data.speech import AnySource
 from vq_estimator.errors import VQError
 from vq_estimator.models import vqvae
 from vq_estimator.nn.code_prior import CodePrior
@@ -186,9 +185,6 @@ def load_variables(session: tf.Session, checkpoint: str, variables: Dict[str, tf
         assign.append(variable.assign(given).op)
         feed[given] = stored.value(name, variable.dtype.base_dtype)
     session.run(assign, feed)
-
-
-AnySource = Union[Source, SpeechSource]
 
 
 def features_of(config: Config, source: AnySource, split: str, batch_size: int) -> Dict[str, tf.Tensor]:

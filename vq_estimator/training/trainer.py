@@ -1,20 +1,17 @@
 """The training of a VQ-VAE."""
 
 import functools
-from typing import Callable, Optional, Union
+from typing import Callable, Optional
 
 from vq_estimator.config import Config
 from vq_estimator.data import arrays, pipeline
-from vq_estimator.data.sources import Source
-from vq_estimator.data.speech import SpeechSource
+from vq_estimator.data.speech import AnySource
 from vq_estimator.errors import VQError
 from vq_estimator.training import loop, precision
 from vq_estimator.training.distribution import Distribution
 from vq_estimator.training.loop import TrainResult
 from vq_estimator.training.model_fns import vqvae_model_fn
 from vq_estimator.training.run_folder import Checkpoint
-
-AnySource = Union[Source, SpeechSource]
 
 # A validation split up to this size is read once: reading MNIST's costs a third of an evaluation.
 KEPT_BYTES = 2**26
