@@ -46,14 +46,14 @@ def main():
         source = sources.locate(dataset, FLAGS.data_dir, common.cache_dir())
         m, t = config.model, config.train
         with tempfile.TemporaryDirectory() as folder:
-            shards.write(source, m.image_size, [os.path.join(folder, name) for name in "ab"], 16)
+            shards.write(source, m.size, [os.path.join(folder, name) for name in "ab"], 16)
             of = {"memory": source}
             both = ",".join(os.path.join(folder, name) for name in "ab")
-            of["shards"] = images.locate(both, "", images.Wanted(m.image_size, m.channels), "tfrecord")
+            of["shards"] = images.locate(both, "", images.Wanted(m.shape), "tfrecord")
             found = {}
             for kind, data in of.items():
                 with tf.Graph().as_default():
-                    read = pipeline.training_dataset(data, m.image_size, t.batch_size, 0, flip=t.flip)
+                    read = pipeline.training_dataset(data, m.size, t.batch_size, 0, flip=t.flip)
                     features = tf.data.make_one_shot_iterator(read).get_next()
                     params = {"config": config}
                     run_config = tf.estimator.RunConfig(model_dir=folder)

@@ -134,7 +134,7 @@ def _locate(config, folder: str, dataset: str, wanted=None, cache: str = "auto")
             raise VQError(f"require_full_dataset: got {found.name}, expected all of {dataset}")
         return found
     if dataset == IMAGES:
-        want = images.Wanted(config.model.image_size, config.model.channels, FLAGS.max_bad_files, config.data)
+        want = images.Wanted(config.model.shape, FLAGS.max_bad_files, config.data)
         return images.locate(FLAGS.data_dir, folder, want, cache, wanted)
     return sources.locate(dataset, FLAGS.data_dir, folder, FLAGS.require_full_dataset, wanted)
 

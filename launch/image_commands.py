@@ -155,7 +155,7 @@ class ImageCommands(Commands):
 
     def _draw_single_code(self, code_map: np.ndarray) -> None:
         m, checkpoint = self.config.model, self.run.checkpoint
-        size, (height, width, _) = m.image_size, m.grid
+        size, (height, width, _) = max(m.size), m.grid
         fine = height * width > FINE
         rows = ROWS if fine else max(8, min(64, 2048 // size))  # of large images fewer
         columns = COLUMNS if fine else max(8, min(32, 1024 // size))
@@ -165,7 +165,7 @@ class ImageCommands(Commands):
             images = explore.crops(changed, images)
         names, values = explore.position_names(changed), [str(v) for v in changed.values]
         own, title = explore.unchanged(changed, code_map), "position, and what is around it" if fine else "position"
-        path, zoom = self.announce("single_code.png"), max(2, 64 // images.shape[2])
+        path, zoom = self.announce("single_code.png"), max(2, 64 // max(images.shape[2:4]))
         drawing.table(path, images, names, values, title, "its code is changed to", own, zoom)
 
 

@@ -8,6 +8,7 @@ Several folders, such as one on each disk, are given with commas between them: -
 """
 
 from vq_estimator import config as config_lib
+from vq_estimator.config.model import SIZE
 from vq_estimator.errors import VQError
 from vq_estimator_launch import common, settings
 from vq_estimator_launch.common import FLAGS, Group
@@ -31,8 +32,9 @@ def main() -> None:
         raise VQError(f"shards: got {FLAGS.shards}, expected 1 to {shards.MAX_SHARDS // 2}")
     config = config_lib.make_config(FLAGS.dataset, **settings.given())
     source = common.locate_data(config, cache="tfrecord")
-    made = shards.write(source, config.model.image_size, common.paths.several("out"), FLAGS.shards)
-    size, _, channels = made["shape"]
+    made = shards.write(source, config.model.size, common.paths.several("out"), FLAGS.shards)
+    *sides, channels = made["shape"]
+    size = SIZE.text(tuple(sides))
     numbers = [f"{n:,} of {split} in {len(made['shards'][split])}" for split, n in made["counts"].items()]
     print(f"shards           {FLAGS.out}: images, {', '.join(numbers)}")
     print(f"train on them    --dataset=images --data_dir={FLAGS.out} --image_size={size} --channels={channels}")

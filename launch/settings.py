@@ -34,12 +34,4 @@ def given() -> Dict[str, Any]:
 
 def resolved(config: Settings) -> Dict[str, str]:
     """The values of a configuration's settings as --help shows them, by the names of their flags."""
-    return {found.flag: _text(found.value) for found in config_lib.settings_of(config)}
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, tuple):
-        return ",".join(str(n) for n in value)
-    return "none" if value is None else str(value)
+    return {found.flag: found.declared.kind.text(found.value) for found in config_lib.settings_of(config)}

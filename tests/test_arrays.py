@@ -9,7 +9,7 @@ from vq_estimator.data import arrays, pipeline
 def test_they_are_the_splits_in_order(digits):
     whole = arrays.load(digits, "train", 24)
     assert whole.images.shape == (pipeline.split_size(digits, "train"), 24, 24, 1) and whole.images.dtype == np.uint8
-    features = tf.data.make_one_shot_iterator(pipeline.evaluation_dataset(digits, "train", 24, 700)).get_next()
+    features = tf.data.make_one_shot_iterator(pipeline.evaluation_dataset(digits, "train", (24, 24), 700)).get_next()
     with tf.Session() as session:
         first = session.run(features)
     np.testing.assert_array_equal(whole.images[:700], first["image"])

@@ -263,11 +263,37 @@ def test_a_linear_path_has_a_largest_stride():
         c.make_config("fsdd", linear_path=True)
 
 
-def test_images_have_three_channels_or_one():
-    with pytest.raises(VQError, match="channels: got 2, expected 3 .colour. or 1 .grey."):
-        c.make_config("images", channels=2)
-    with pytest.raises(VQError, match="D: got 7, expected a multiple of 2"):
-        c.make_config("images", D=7)
+def test_images_have_1_to_16_channels():
+    assert [c.make_config("images", channels=n).model.shape for n in (1, 4, 16)] == [(128, 128, n) for n in (1, 4, 16)]
+    for bad in (0, 17):
+        with pytest.raises(VQError, match=f"channels: got {bad}, expected"):
+            c.make_config("images", channels=bad)
+
+
+def test_a_size_is_a_side_or_height_and_width():
+    square, wide = (c.make_config("images", image_size=size).model for size in ("64", "64x96"))
+    assert (square.image_size, square.shape, square.grid) == (64, (64, 64, 3), (16, 16, 1))
+    assert (wide.image_size, wide.shape, wide.grid) == ((64, 96), (64, 96, 3), (16, 24, 1))
+    for same in ((64, 96), [64, 96], "64X96"):
+        assert c.make_config("images", image_size=same).model == wide
+    for same in (64, (64, 64), "64x64"):
+        assert c.make_config("images", image_size=same).model == square
+    for model in (square, wide):
+        config = dataclasses.replace(c.make_config("images"), model=model)
+        assert c.from_json(c.to_json(config)) == config
+    assert (
+        json.loads(c.to_json(dataclasses.replace(c.make_config("images"), model=square)))["model"]["image_size"] == 64
+    )
+
+
+@pytest.mark.parametrize(
+    "size, nearest", [("50", "48 or 52"), ("3", "4"), ("50x96", "48x96 or 52x96"), ("1x98", "4x96 or 4x100")]
+)
+def test_a_size_that_the_strides_do_not_divide_names_the_nearest_that_they_do(size, nearest):
+    with pytest.raises(VQError, match=f"a multiple of 4 .* such as {nearest}$"):
+        c.make_config("images", image_size=size)
+    for text in nearest.split(" or "):
+        c.make_config("images", image_size=text)
 
 
 def test_differences_name_what_matters_and_only_that():

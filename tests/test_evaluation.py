@@ -35,7 +35,7 @@ def outputs(small_run, digits):
     config, model_dir = small_run
 
     def build(model):
-        dataset = pipeline.evaluation_dataset(digits, "test", 24, 500)
+        dataset = pipeline.evaluation_dataset(digits, "test", (24, 24), 500)
         images = tf.data.make_one_shot_iterator(dataset).get_next()["image"]
         out = model(images)
         return images, out.likelihood.mean(), out.quantized.codes

@@ -34,7 +34,7 @@ def expected(small_run, digits):
     config, model_dir = small_run
 
     def build(model):
-        dataset = pipeline.evaluation_dataset(digits, "test", 24, 500)
+        dataset = pipeline.evaluation_dataset(digits, "test", (24, 24), 500)
         images = tf.data.make_one_shot_iterator(dataset).get_next()["image"]
         out = model(images)
         return images, out.quantized.codes, model.decode_vectors(out.quantized.z_q)
@@ -67,7 +67,7 @@ def test_all_10000_test_images_of_mnist(small_run, exported, full_data):
     source = full_data("mnist")
 
     def batches():
-        dataset = pipeline.evaluation_dataset(source, "test", 24, 500)
+        dataset = pipeline.evaluation_dataset(source, "test", (24, 24), 500)
         return tf.data.make_one_shot_iterator(dataset).get_next()["image"]
 
     def build(model):

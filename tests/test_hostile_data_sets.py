@@ -63,7 +63,7 @@ def everything_of(source):
     found = []
     for split in pipeline.SPLITS:
         with tf.Graph().as_default(), tf.Session() as session:
-            dataset = pipeline.evaluation_dataset(source, split, 24, 100)
+            dataset = pipeline.evaluation_dataset(source, split, (24, 24), 100)
             batch = session.run(tf.data.make_one_shot_iterator(dataset).get_next())
             found += [batch[key].tobytes() for key in ("image", "label")]
     return found
@@ -214,10 +214,10 @@ def test_damaged_shards_are_the_same_or_refused(tmp_path, monkeypatch):
         write(path, packed(file.path, content))
     small = sources.locate("small", str(tmp_path / "data"), str(tmp_path / "cache"), fetcher=no_network)
     folder = str(tmp_path / "shards")
-    shards.write(small, 24, [folder], 3)
+    shards.write(small, (24, 24), [folder], 3)
     good = everything_below(folder)
     manifest = json.loads(good["shards.json"].decode())
-    locate = functools.partial(images.locate, folder, "/nowhere", Wanted(24, 1), "memory", None)
+    locate = functools.partial(images.locate, folder, "/nowhere", Wanted((24, 24, 1)), "memory", None)
     want = everything_of(locate())
 
     @fewer(2)

@@ -55,7 +55,7 @@ def with_checksums(png):
 
 
 def decoded(paths):
-    return list(decode_files([os.fsencode(str(p)) for p in paths], View(16, 3)))
+    return list(decode_files([os.fsencode(str(p)) for p in paths], View((16, 16), 3)))
 
 
 @given(st.data())
@@ -107,7 +107,7 @@ DECODE = """
 import sys
 from vq_estimator.data.image_decoding import decode_files
 from vq_estimator.data.model_view import View
-for got in decode_files([p.encode() for p in sys.argv[1:]], View(16, 3)):
+for got in decode_files([p.encode() for p in sys.argv[1:]], View((16, 16), 3)):
     print(got if isinstance(got, str) else "an image")
 """
 
@@ -135,7 +135,7 @@ def test_what_is_no_file_is_no_image_and_links_end(tmp_path):
     os.symlink("..", str(folder / "up"))
     os.symlink(".", str(folder / "here.png"))
     (folder / "folder.png").mkdir()
-    source = images.locate(str(folder), str(tmp_path / "cache"), Wanted(16, 3))
+    source = images.locate(str(folder), str(tmp_path / "cache"), Wanted((16, 16, 3)))
     assert source.spec.train + source.spec.test == 60
     assert decoded([folder / "pipe.png", folder / "zero.png"]) == ["Is no regular file"] * 2
 
@@ -152,7 +152,7 @@ def test_the_records_of_images_are_right_or_made_anew(tmp_path):
         write(folder / split / "abc"[i % 3] / f"{i}.png", PICTURES[i % 2])
 
     def locate():
-        return images.locate(str(folder), cache, Wanted(8, 3))
+        return images.locate(str(folder), cache, Wanted((8, 8, 3)))
 
     source = locate()
     good, want = everything_below(os.path.dirname(source.paths[0][0])), contents(source)

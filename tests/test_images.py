@@ -23,7 +23,7 @@ from vq_estimator.errors import VQError
 from vq_estimator.inference import evaluation, sampling
 from vq_estimator.training import run_folder, trainer
 
-WANT = Wanted(16, 3, max_bad_files=2)
+WANT = Wanted((16, 16, 3), max_bad_files=2)
 
 
 def pixels(number, height=16, width=16):
@@ -78,7 +78,7 @@ def test_every_image_is_in_one_split_with_its_class(animals, source):
     seen = []
     for split in pipeline.SPLITS:
         paths = names(source, split)
-        (batch,) = batches(lambda split=split: pipeline.evaluation_dataset(source, split, 16, 200), 1)
+        (batch,) = batches(lambda split=split: pipeline.evaluation_dataset(source, split, (16, 16), 200), 1)
         assert len(paths) == len(batch["image"]) == pipeline.split_size(source, split) > 0
         for path, image, label in zip(paths, batch["image"], batch["label"]):
             np.testing.assert_array_equal(image, np.array(Image.open(str(animals / path))))
@@ -106,7 +106,7 @@ def test_any_name_of_a_file_is_that_of_its_record(tmp_path):
     assert source.spec.class_names == ("x\ny", "z")
     for split in pipeline.SPLITS:
         paths = names(source, split)
-        (batch,) = batches(lambda split=split: pipeline.evaluation_dataset(source, split, 16, 200), 1)
+        (batch,) = batches(lambda split=split: pipeline.evaluation_dataset(source, split, (16, 16), 200), 1)
         assert len(paths) == len(batch["image"]) == 2 * len(strange)
         for path, image, label in zip(paths, batch["image"], batch["label"]):
             np.testing.assert_array_equal(image, np.array(Image.open(str(tmp_path / "in" / path))))
@@ -188,7 +188,7 @@ def test_too_few_images_are_one_line(tmp_path):
 
 
 def decode(paths, size=16, channels=3):
-    return list(decode_files([str(p).encode() for p in paths], View(size, channels)))
+    return list(decode_files([str(p).encode() for p in paths], View((size, size), channels)))
 
 
 def test_every_kind_of_file_is_decoded(tmp_path):
@@ -231,7 +231,7 @@ def test_the_middle_square_is_shrunk_by_averaging_and_nothing_is_stretched(tmp_p
     for name, array in (("wide", wide), ("high", high), ("tiles", tiles), ("small", pixels(7, 4, 4))):
         save(tmp_path / (name + ".png"), array)
     got = decode(tmp_path / (name + ".png") for name in ("wide", "high", "tiles", "small"))
-    assert [g.side for g in got] == [32, 16, 64, 4]
+    assert [g.enlarged for g in got] == [False, False, False, True]
     want = np.array(Image.fromarray(wide[:, 24:56]).resize((16, 16), Image.BILINEAR)).astype(float)
     assert np.abs(got[0].image - want).max() <= 1
     np.testing.assert_array_equal(got[1].image, high[12:28])
@@ -315,7 +315,7 @@ def test_the_cache_is_used_until_a_file_changes_or_it_is_damaged(
         f.write(b"damaged!")
     assert images.locate(str(mine), cache, WANT) == changed
     assert "the cached images are damaged" in warnings.text
-    (batch,) = batches(lambda: pipeline.evaluation_dataset(changed, "train", 16, 200), 1)
+    (batch,) = batches(lambda: pipeline.evaluation_dataset(changed, "train", (16, 16), 200), 1)
     assert len(batch["image"]) == pipeline.split_size(changed, "train")
 
 
@@ -325,7 +325,7 @@ def test_memory_and_file_give_the_same_batches_and_both_resume(animals, cache, s
     assert source.in_memory and not streamed.in_memory
 
     def run(of, start, n):  # batches of 33 do not divide an epoch
-        return batches(lambda: pipeline.training_dataset(of, 16, 33, 5, start, binarize, flip), n)
+        return batches(lambda: pipeline.training_dataset(of, (16, 16), 33, 5, start, binarize, flip), n)
 
     memory, file, resumed = run(source, 0, 9), run(streamed, 0, 9), run(streamed, 7, 2)
     assert len({b["image"].tobytes() for b in memory}) == 9

@@ -172,7 +172,7 @@ def best_shape(num, most):
     "size, most", [(8, 32), (24, 32), (128, 32), (181, 32), (256, 16), (500, 4), (1024, 1), (1200, 1)]
 )
 def test_a_grid_has_no_empty_cell(size, most):
-    assert summaries.max_images(size) == most
+    assert summaries.max_images(size, size) == most
     images = tf.placeholder(tf.uint8, [None, size, size, 1])
     grid = summaries.image_grid(images)
     with tf.Session() as session:

@@ -101,7 +101,7 @@ def cifar10():
 def test_every_file_is_within_one_level_of_pillow(kinds, size, channels):
     folder, upright = kinds
     names = sorted(upright)
-    found = list(decode_files([os.fsencode(str(folder / name)) for name in names], View(size, channels)))
+    found = list(decode_files([os.fsencode(str(folder / name)) for name in names], View((size, size), channels)))
     assert len(names) > 70
     for name, got in zip(names, found):
         assert not isinstance(got, str), (name, got)
@@ -144,7 +144,7 @@ def test_images_of_the_published_size_are_resized_as_in_training(digits, small_r
     with ImageModel(small_run[1]) as model:
         split = code_files.of_split(model, digits, "test")
         want = np.concatenate([batch for batch, _ in split.batches])[:20]
-        raw = pipeline.examples(digits, "test", 28).batch(20)
+        raw = pipeline.examples(digits, "test", (28, 28)).batch(20)
         import tensorflow.compat.v1 as tf
 
         with tf.Session() as session:
@@ -231,7 +231,7 @@ def test_old_runs_crop_before_turning_and_new_ones_after(tmp_path, orientation):
     image, options = with_orientation(array, orientation)
     path = str(tmp_path / "x.png")
     image.save(path, **options)
-    (old,), (new,) = (list(decode_files([path.encode()], View(16, 3), rules)) for rules in (1, 2))
+    (old,), (new,) = (list(decode_files([path.encode()], View((16, 16), 3), rules)) for rules in (1, 2))
     turned = np.asarray(ImageOps.exif_transpose(Image.open(path)))
     top, left = (turned.shape[0] - 16) // 2, (turned.shape[1] - 16) // 2
     np.testing.assert_array_equal(new.image, turned[top : top + 16, left : left + 16])
@@ -250,10 +250,10 @@ def test_old_runs_are_told_once_that_their_crop_differs(tmp_path, caplog, monkey
     assert old.rules == 1
     for _ in range(2):  # made, and loaded
         caplog.clear()
-        images.locate(str(tmp_path), str(tmp_path / "cache"), Wanted(16, 3, data=old))
+        images.locate(str(tmp_path), str(tmp_path / "cache"), Wanted((16, 16, 3), data=old))
         assert caplog.text.count("cropping rules of version 0.1.0") == 1 and "30 images" in caplog.text
     caplog.clear()
-    images.locate(str(tmp_path), str(tmp_path / "cache"), Wanted(16, 3))
+    images.locate(str(tmp_path), str(tmp_path / "cache"), Wanted((16, 16, 3)))
     assert "cropping rules" not in caplog.text
 
 
@@ -267,7 +267,7 @@ def damaged_exif(path):
 def test_a_damaged_exif_block_is_named_with_its_file(tmp_path, caplog, monkeypatch, recwarn):
     monkeypatch.setattr(logging.getLogger("vq_estimator"), "propagate", True)
     damaged_exif(tmp_path / "holiday.jpg")
-    (got,) = decode_files([os.fsencode(str(tmp_path / "holiday.jpg"))], View(16, 3))
+    (got,) = decode_files([os.fsencode(str(tmp_path / "holiday.jpg"))], View((16, 16), 3))
     assert got.image.shape == (16, 16, 3)
     assert "holiday.jpg" in caplog.text and "EXIF" in caplog.text and "site-packages" not in caplog.text
     assert not [w for w in recwarn if "EXIF" in str(w.message)]
@@ -284,14 +284,14 @@ def ct(number):
 def test_a_range_of_256_values_is_exact(tmp_path):
     values = np.arange(256, dtype=np.uint16).reshape(16, 16) + 1000
     Image.fromarray(values).save(str(tmp_path / "x.png"))
-    view = View(16, 1, value_range=(1000, 1255))
+    view = View((16, 16), 1, value_range=(1000, 1255))
     (got,) = decode_files([os.fsencode(str(tmp_path / "x.png"))], view)
     np.testing.assert_array_equal(got.image[..., 0], np.arange(256).reshape(16, 16))
     np.testing.assert_array_equal(Viewer(view)(values[np.newaxis, ..., np.newaxis])[0], got.image)
 
 
 def test_a_range_is_linear_and_clipped():
-    view = View(8, 1, value_range=(127, 2191))
+    view = View((8, 8), 1, value_range=(127, 2191))
     values = np.random.RandomState(0).randint(0, 4096, (1, 8, 8, 1)).astype(np.uint16)
     want = np.clip((values.astype(float) - 127) * 255 / (2191 - 127), 0, 255)
     assert np.abs(Viewer(view)(values) - want).max() <= 0.51
@@ -336,9 +336,9 @@ def test_sixteen_bits_of_colour_are_not_cut_silently(tmp_path):
     content = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     (tmp_path / "x.png").write_bytes(content)
     path = os.fsencode(str(tmp_path / "x.png"))
-    (got,) = decode_files([path], View(4, 3, value_range=(0, 100)))
+    (got,) = decode_files([path], View((4, 4), 3, value_range=(0, 100)))
     assert got.startswith("it has 16 bits in colour")
-    (got,) = decode_files([path], View(4, 3))
+    (got,) = decode_files([path], View((4, 4), 3))
     want = np.array([[range(i * 1000, i * 1000 + 12)] for i in range(4)]).reshape(4, 4, 3) >> 8
     np.testing.assert_array_equal(got.image, want)
 

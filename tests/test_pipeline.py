@@ -17,19 +17,19 @@ def raw(source):
 
 def test_splits_are_the_files_in_order(digits):
     images, labels = raw(digits)
-    train = batches(lambda: pipeline.evaluation_dataset(digits, "train", 28, 1000), 4)
+    train = batches(lambda: pipeline.evaluation_dataset(digits, "train", (28, 28), 1000), 4)
     got = np.concatenate([b["image"] for b in train])
     np.testing.assert_array_equal(got, images[:4000])
     np.testing.assert_array_equal(np.concatenate([b["label"] for b in train]), labels[:4000])
-    (validation,) = batches(lambda: pipeline.evaluation_dataset(digits, "validation", 28, 1000), 1)
+    (validation,) = batches(lambda: pipeline.evaluation_dataset(digits, "validation", (28, 28), 1000), 1)
     np.testing.assert_array_equal(validation["image"], images[4000:])
-    (test,) = batches(lambda: pipeline.evaluation_dataset(digits, "test", 28, 1000), 1)
+    (test,) = batches(lambda: pipeline.evaluation_dataset(digits, "test", (28, 28), 1000), 1)
     assert len(test["image"]) == pipeline.split_size(digits, "test") == 500
 
 
 def test_cifar_planes_become_pixels(full_data):
     source = full_data("cifar10")
-    (batch,) = batches(lambda: pipeline.evaluation_dataset(source, "test", 32, 7), 1)
+    (batch,) = batches(lambda: pipeline.evaluation_dataset(source, "test", (32, 32), 7), 1)
     with open(source.paths[-1], "rb") as f:
         record = np.frombuffer(f.read(7 * 3073), np.uint8).reshape(7, 3073)
     np.testing.assert_array_equal(batch["label"], record[:, 0])
@@ -49,7 +49,7 @@ def bilinear(image, size):
 @pytest.mark.parametrize("size", [24, 32, 40])
 def test_resize_is_tf1s_bilinear_rounded(digits, size):
     images, _ = raw(digits)
-    (batch,) = batches(lambda: pipeline.evaluation_dataset(digits, "train", size, 5), 1)
+    (batch,) = batches(lambda: pipeline.evaluation_dataset(digits, "train", (size, size), 5), 1)
     assert batch["image"].dtype == np.uint8
     for got, image in zip(batch["image"], images):
         want = bilinear(image[..., 0].astype(np.float64), size)
@@ -58,7 +58,7 @@ def test_resize_is_tf1s_bilinear_rounded(digits, size):
 
 def test_every_epoch_is_a_new_permutation(digits):
     n, batch = 4000, 100
-    got = batches(lambda: pipeline.training_dataset(digits, 28, batch, seed=1), 80)
+    got = batches(lambda: pipeline.training_dataset(digits, (28, 28), batch, seed=1), 80)
     images, _ = raw(digits)
     key = images[:n].reshape(n, -1) @ np.random.RandomState(0).rand(784)
     first, second = (
@@ -73,28 +73,30 @@ def test_every_epoch_is_a_new_permutation(digits):
 @pytest.mark.parametrize("start", [1, 39, 40, 41, 130])
 def test_a_resumed_stream_goes_on_where_it_would_have_been(digits, start):
     # 4,000 examples in batches of 96 do not divide: batches cross the end of an epoch
-    whole = batches(lambda: pipeline.training_dataset(digits, 24, 96, seed=5), start + 3)
-    rest = batches(lambda: pipeline.training_dataset(digits, 24, 96, seed=5, start_step=start), 3)
+    whole = batches(lambda: pipeline.training_dataset(digits, (24, 24), 96, seed=5), start + 3)
+    rest = batches(lambda: pipeline.training_dataset(digits, (24, 24), 96, seed=5, start_step=start), 3)
     for a, b in zip(whole[start:], rest):
         np.testing.assert_array_equal(a["image"], b["image"])
         np.testing.assert_array_equal(a["label"], b["label"])
 
 
 def test_the_seed_decides_the_order(digits):
-    a, b, c = (batches(lambda s=s: pipeline.training_dataset(digits, 24, 32, seed=s), 1)[0]["label"] for s in (1, 1, 2))
+    a, b, c = (
+        batches(lambda s=s: pipeline.training_dataset(digits, (24, 24), 32, seed=s), 1)[0]["label"] for s in (1, 1, 2)
+    )
     np.testing.assert_array_equal(a, b)
     assert (a != c).any()
 
 
 def test_no_data_in_the_graph(digits):
     with tf.Graph().as_default() as graph:
-        tf.data.make_one_shot_iterator(pipeline.training_dataset(digits, 24, 32, 0)).get_next()
+        tf.data.make_one_shot_iterator(pipeline.training_dataset(digits, (24, 24), 32, 0)).get_next()
         assert graph.as_graph_def().ByteSize() < 100000
 
 
 def test_flips_mirror_about_half_and_repeat_with_the_step(digits):
     def run(flip, start=0):
-        return batches(lambda: pipeline.training_dataset(digits, 24, 200, 3, start, False, flip), 4 - start)
+        return batches(lambda: pipeline.training_dataset(digits, (24, 24), 200, 3, start, False, flip), 4 - start)
 
     plain, flipped, resumed = run(False), run(True), run(True, 2)
     mirrored = []
@@ -108,8 +110,8 @@ def test_flips_mirror_about_half_and_repeat_with_the_step(digits):
 
 
 def test_binarize_leaves_two_levels(digits):
-    (batch,) = batches(lambda: pipeline.evaluation_dataset(digits, "test", 24, 50, binarize=True), 1)
-    (grey,) = batches(lambda: pipeline.evaluation_dataset(digits, "test", 24, 50), 1)
+    (batch,) = batches(lambda: pipeline.evaluation_dataset(digits, "test", (24, 24), 50, binarize=True), 1)
+    (grey,) = batches(lambda: pipeline.evaluation_dataset(digits, "test", (24, 24), 50), 1)
     np.testing.assert_array_equal(batch["image"], np.where(grey["image"] >= 128, 255, 0))
 
 

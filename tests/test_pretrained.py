@@ -141,7 +141,7 @@ def test_mnist_has_the_bits_that_its_card_says(full_data):
 
 def iter_images(source, config, n):
     with tf.Graph().as_default(), tf.Session() as session:
-        dataset = pipeline.evaluation_dataset(source, "test", config.model.image_size, n)
+        dataset = pipeline.evaluation_dataset(source, "test", config.model.size, n)
         features = tf.data.make_one_shot_iterator(dataset).get_next()
         yield session.run(features["image"])
 

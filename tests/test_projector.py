@@ -135,13 +135,15 @@ def test_draws_have_no_images(autoregressive_run, digits, tmp_path):
 
 def test_a_sprite_that_is_too_large_is_made_smaller():
     images = np.random.RandomState(0).randint(0, 256, [10, 8, 8, 3]).astype(np.uint8)
-    whole, side = drawing.sprite(images, 100)
-    assert (whole.shape, side) == ((24, 32, 3), 8)
+    whole, size = drawing.sprite(images, 100)
+    assert (whole.shape, size) == ((24, 32, 3), (8, 8))
     np.testing.assert_array_equal(whole[8:16, 16:24], images[6])
-    small, side = drawing.sprite(images, 16)
-    assert (small.shape, side) == ((12, 16, 3), 4)
+    small, size = drawing.sprite(images, 16)
+    assert (small.shape, size) == ((12, 16, 3), (4, 4))
     means = images[6].reshape(4, 2, 4, 2, 3).mean((1, 3))
     assert np.abs(small[4:8, 8:12] - means).max() <= 1
+    wide, size = drawing.sprite(np.tile(images, (1, 1, 2, 1)), 32)
+    assert (wide.shape, size) == ((12, 32, 3), (8, 4))  # width and height
 
 
 def test_overwrite_removes_it_with_the_run(small_run, digits, tmp_path):

@@ -30,9 +30,9 @@ def test_same_codes_reconstructions_errors_and_nll(full_data):
     want = np.load(os.path.join(REFERENCE, "first100.npz"))
     checkpoint = os.path.join(REFERENCE, "tf_vqvae_mnist", "last.ckpt")
     config = make_config("mnist", K=5, D=64)
-    records = pipeline.evaluation_dataset(source, "test", 28, 100)
+    records = pipeline.evaluation_dataset(source, "test", (28, 28), 100)
     original = tf.data.make_one_shot_iterator(records).get_next()["image"]
-    unit = pipeline.resize(tf.cast(original, tf.float32) / 255.0, 24)  # not rounded, as there
+    unit = pipeline.resize(tf.cast(original, tf.float32) / 255.0, (24, 24))  # not rounded, as there
     out = VQVAE(dataclasses.replace(config.model))(unit)
     load = [
         v.assign(tf.train.load_variable(checkpoint, mapping()[v.op.name]).reshape(v.shape.as_list()))

@@ -10,7 +10,7 @@ import tensorflow.compat.v1 as tf
 from vq_estimator.data import images, pipeline, shards
 from vq_estimator.errors import VQError
 
-WANT = images.Wanted(24, 1)
+WANT = images.Wanted((24, 24, 1))
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def folders(digits, tmp_path_factory):
     """Two folders that hold the shards of the digits together."""
     base = tmp_path_factory.mktemp("shards")
     out = [str(base / "a"), str(base / "b" / "c")]
-    shards.write(digits, 24, out, 5)
+    shards.write(digits, (24, 24), out, 5)
     return out
 
 
@@ -50,7 +50,7 @@ def test_they_lie_in_all_folders_and_hold_every_split_in_order(digits, folders):
         n = pipeline.split_size(digits, split)
         assert pipeline.split_size(source, split) == n
         ours, theirs = (
-            batches(lambda of=of, split=split, n=n: pipeline.evaluation_dataset(of, split, 24, n), 1)
+            batches(lambda of=of, split=split, n=n: pipeline.evaluation_dataset(of, split, (24, 24), n), 1)
             for of in (source, digits)
         )
         equal(ours, theirs)
@@ -59,7 +59,7 @@ def test_they_lie_in_all_folders_and_hold_every_split_in_order(digits, folders):
 @pytest.mark.parametrize("cache", ["memory", "tfrecord"])
 def test_training_sees_the_same_batches(digits, folders, cache):
     def dataset(of):
-        return pipeline.training_dataset(of, 24, 32, seed=3, start_step=137, flip=True)
+        return pipeline.training_dataset(of, (24, 24), 32, seed=3, start_step=137, flip=True)
 
     source = located(folders, cache)
     assert source.in_memory == (cache == "memory")
@@ -83,13 +83,13 @@ def copied(folders, tmp_path):
 
 def test_what_is_not_whole_or_does_not_fit_is_one_line(digits, folders, tmp_path):
     with pytest.raises(VQError, match="got shards of 24x24x1 images, expected 32x32x3"):
-        located(folders, want=images.Wanted(32, 3))
+        located(folders, want=images.Wanted((32, 32, 3)))
     with pytest.raises(VQError, match="got shards of mnist-5k-24, expected images-1, the run's own images"):
         located(folders, source="images-1")
     with pytest.raises(VQError, match="got no train-00001-of-00005.tfrecord in .*; give all folders"):
         located(folders[:1])
     with pytest.raises(VQError, match=r"out: got .*, which has shards \(shards.json\), expected a folder to make"):
-        shards.write(digits, 24, [str(tmp_path / "new"), folders[0]], 2)
+        shards.write(digits, (24, 24), [str(tmp_path / "new"), folders[0]], 2)
 
     folder = copied(folders, tmp_path)
     assert located([str(folder)]).spec == located(folders).spec

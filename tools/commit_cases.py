@@ -68,7 +68,8 @@ def source_of(dataset, data, cache, size):
         return speech_sources.locate("wav", os.path.join(data, "sounds"), cache, 8000)
     if dataset in ("mnist", "fashion_mnist"):
         return sources.locate("mnist", os.path.join(data, "nothing"), cache, fetcher=no_network)
-    return images.locate(os.path.join(data, "images"), cache, images.Wanted(size, 3))
+    shape = ((size, size, 3),) if "shape" in images.Wanted._fields else (size, 3)  # of an earlier commit
+    return images.locate(os.path.join(data, "images"), cache, images.Wanted(*shape))
 
 
 def train(dataset, preset, steps, data, cache, folder):

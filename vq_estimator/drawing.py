@@ -21,13 +21,31 @@ log = logging.getLogger("vq_estimator")
 FRAMES_PER_SECOND = 20
 MAX_PIXELS = 5000
 DPI = 120
+PICTURE_CHANNELS = (1, 3)  # of grey and colour
 MAX_NAME = 60  # letters of a name in a picture
 FRAME = 512  # pixels of a side to which the frames of an animation are enlarged at most
 GAP = 2  # pixels between the images of a table, before it is enlarged
 
 
+def panels(images: np.ndarray) -> np.ndarray:
+    """Images uint8 [..., H, W, C] as a picture can show them: uint8 [..., H, W', 1 or 3].
+
+    Grey and colour ones are as they are. Of any other the channels stand side by side in grey, white lines between.
+    """
+    height, width, channels = images.shape[-3:]
+    if channels in PICTURE_CHANNELS:
+        return images
+    apart = np.full((*images.shape[:-3], height, channels, width + 1), 255, np.uint8)
+    apart[..., :width] = np.moveaxis(images, -1, -2)
+    return apart.reshape((*images.shape[:-3], height, -1, 1))[..., :-1, :]
+
+
 def grid(images: np.ndarray, columns: int, gap: int = 1) -> np.ndarray:
-    """Images uint8 [N, H, W, C] in rows of `columns`, white gaps between; returns uint8 [rows * H + ..., ..., C]."""
+    """Images uint8 [N, H, W, C] in rows of `columns`, white gaps between.
+
+    Returns uint8 [rows * H + ..., ..., 1 or 3]; see `panels`.
+    """
+    images = panels(images)
     n, height, width, channels = images.shape
     rows = -(-n // columns)
     canvas = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, channels), 255, np.uint8)
@@ -37,27 +55,44 @@ def grid(images: np.ndarray, columns: int, gap: int = 1) -> np.ndarray:
     return canvas
 
 
-def sprite(images: np.ndarray, most: int) -> Tuple[np.ndarray, int]:
-    """Square images uint8 [N, S, S, C] in one, about square and without gaps, at most `most` pixels a side.
+def sprite(images: np.ndarray, most: int) -> Tuple[np.ndarray, Tuple[int, int]]:
+    """Images uint8 [N, H, W, C] in one, as many in a row as in a column and without gaps, at most `most` pixels a side.
 
-    Where they would not fit, each is made smaller (the mean of the pixels that it covers). Returns the picture and the
-    side of one image in it.
+    Where they would not fit, each is made smaller (the mean of the pixels that it covers). Returns the picture, and the
+    width and height of one image in it.
     """
+    images = panels(images)
     columns = math.ceil(math.sqrt(len(images)))
-    side = max(min(images.shape[1], most // columns), 1)
-    if side < images.shape[1]:
-        images = np.stack([_shrunk(image, side) for image in images])
-    return grid(images, columns, gap=0), side
+    longest = max(images.shape[1:3])
+    side = max(min(longest, most // columns), 1)
+    height, width = (max(n * side // longest, 1) for n in images.shape[1:3])
+    if side < longest:
+        images = np.stack([_shrunk(image, height, width) for image in images])
+    return grid(images, columns, gap=0), (width, height)
 
 
-def _shrunk(image: np.ndarray, side: int) -> np.ndarray:
-    small = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).resize((side, side), Image.BOX)
-    return np.asarray(small).reshape(side, side, -1)
+def _shrunk(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    small = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).resize((width, height), Image.BOX)
+    return np.asarray(small).reshape(height, width, -1)
 
 
 def side_by_side(left: np.ndarray, right: np.ndarray, gap: int = 8) -> np.ndarray:
     """Two pictures of the same height, a white band between."""
     return np.concatenate([left, np.full((left.shape[0], gap, left.shape[2]), 255, np.uint8), right], 1)
+
+
+def image_suffix(channels: int) -> str:
+    """Of the file that holds an image: a PNG, or an array where a PNG can't have so many channels."""
+    return ".png" if channels in PICTURE_CHANNELS else ".npy"
+
+
+def save_image(path: str, image: np.ndarray) -> None:
+    """Writes uint8 [H, W, C] without loss, whole or not at all, to a file of `image_suffix`."""
+    if image.shape[-1] in PICTURE_CHANNELS:
+        save_png(path, image)
+        return
+    with atomic_path(path) as temporary, open(temporary, "wb") as f:
+        np.save(f, image)
 
 
 def save_png(path: str, picture: np.ndarray, zoom: int = 1) -> None:
@@ -94,6 +129,7 @@ def table(
     from matplotlib.patches import Rectangle
 
     rows, columns = [plain_text(name) for name in rows], [plain_text(name) for name in columns]
+    images = panels(images)
     height, width = images.shape[2:4]
     canvas = grid(images.reshape((-1,) + images.shape[2:]), images.shape[1], GAP)
     zoom = max(1, min(zoom, MAX_PIXELS // max(canvas.shape[:2])))
@@ -157,6 +193,7 @@ def stacked_bars(
 
 def _enlarged(frames: np.ndarray, zoom: int) -> Iterator[np.ndarray]:
     """Of [N, H, W, C] one [zoom H, zoom W, C] after the other; large ones are not enlarged to more than FRAME."""
+    frames = panels(frames)
     zoom = max(1, min(zoom, FRAME // max(frames.shape[1:3])))
     return (frame.repeat(zoom, 0).repeat(zoom, 1) for frame in frames)
 
@@ -180,6 +217,7 @@ def save_mp4(path: str, frames: np.ndarray, zoom: int = 4) -> bool:
     ffmpeg = shutil.which("ffmpeg")
     if ffmpeg is None:
         return False
+    frames = panels(frames)
     large = _enlarged(np.broadcast_to(frames, frames.shape[:3] + (3,)), zoom)
     even = (f[: len(f) // 2 * 2, : f.shape[1] // 2 * 2] for f in large)  # the codec wants even sides
     first = next(even)
@@ -243,7 +281,7 @@ def code_maps(path: str, images: np.ndarray, codes: np.ndarray, K: int, most: in
 
     Args:
       path: the PNG.
-      images: uint8 [N, S, S, C].
+      images: uint8 [N, H, W, C]; where C is neither 1 nor 3 their first channel is shown.
       codes: int32 [N, h, w, L].
       K: values of a code; few are told apart by colour, and maps up to 8 x 8 carry the numbers.
       most: rows, below that of the images.
@@ -251,9 +289,10 @@ def code_maps(path: str, images: np.ndarray, codes: np.ndarray, K: int, most: in
     from matplotlib.patheffects import withStroke
 
     n, height, width, L = codes.shape
+    images = images if images.shape[-1] in PICTURE_CHANNELS else images[..., :1]
     rows = 1 + min(L, most)
     figure = _figure(2.6 * n, 2.6 * rows + 0.2)
-    size = images.shape[1]
+    image_height, image_width = images.shape[1:3]
     outlined = [withStroke(linewidth=1.5, foreground="black")]
     for row in range(rows):
         for column in range(n):
@@ -267,10 +306,10 @@ def code_maps(path: str, images: np.ndarray, codes: np.ndarray, K: int, most: in
             if row == 0:
                 continue
             level = codes[column, :, :, row - 1]
-            extent = (-0.5, size - 0.5, size - 0.5, -0.5)
+            extent = (-0.5, image_width - 0.5, image_height - 0.5, -0.5)
             axes.imshow(level, cmap="turbo", vmin=0, vmax=max(K - 1, 1), alpha=0.55, extent=extent)
             if max(height, width) <= 8:
-                step_y, step_x = size / height, size / width
+                step_y, step_x = image_height / height, image_width / width
                 small = {"fontsize": 9 if max(height, width) <= 4 else 6, "color": "white", "path_effects": outlined}
                 for i in range(height):
                     for j in range(width):

@@ -9,6 +9,8 @@ Flags, `--help`, the overrides of `make_config`, range checks and `docs/settings
 
 import dataclasses
 import importlib
+import numbers
+import re
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Type, get_type_hints
 
 from vq_estimator.config.checks import MAX_CHANNELS, MAX_INT, check, natural, number, positive_int
@@ -40,6 +42,10 @@ class Kind:
     def describe(self) -> str:
         """The range, for a table of settings."""
         raise NotImplementedError
+
+    def text(self, value: Any) -> str:
+        """A value as its flag takes it."""
+        return "none" if value is None else str(value)
 
     def bad_values(self) -> List[Any]:
         """Some values that `check` or `read` refuses, for the tests."""
@@ -112,6 +118,9 @@ class Bool(Kind):
     def describe(self) -> str:
         return "true, false"
 
+    def text(self, value: Any) -> str:
+        return "true" if value else "false"
+
     def bad_values(self) -> List[Any]:
         return ["maybe"]
 
@@ -137,8 +146,45 @@ class Integers(Kind):
     def describe(self) -> str:
         return self.want
 
+    def text(self, value: Any) -> str:
+        return "none" if value is None else ",".join(str(n) for n in value)
+
     def bad_values(self) -> List[Any]:
         return ["8,x", "", (-1,)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Size(Kind):
+    """Height and width: an integer where they are equal, otherwise a tuple of two; as text such as 64 or 64x96."""
+
+    high: int
+    want: str
+
+    def check(self, field: str, value: Any) -> None:
+        sides = value if isinstance(value, tuple) else (value,)
+        check(not isinstance(value, tuple) or (len(value) == 2 and value[0] != value[1]), field, value, self.want)
+        for side in sides:
+            positive_int(field, side, self.high)
+
+    def read(self, field: str, value: Any) -> Any:
+        sides: Any = value if isinstance(value, (tuple, list)) else (value,)
+        if isinstance(value, str):
+            parts = value.lower().split("x")
+            check(all(re.fullmatch(r"-?[0-9]{1,9}", part) for part in parts), field, value, self.want)
+            sides = [int(part) for part in parts]
+        good = all(isinstance(n, numbers.Integral) and not isinstance(n, bool) for n in sides)
+        check(good and len(sides) in (1, 2), field, value, self.want)
+        found = tuple(int(n) for n in sides)
+        return found[0] if found[0] == found[-1] else found
+
+    def describe(self) -> str:
+        return self.want
+
+    def text(self, value: Any) -> str:
+        return "x".join(str(n) for n in dict.fromkeys(value)) if isinstance(value, tuple) else str(value)
+
+    def bad_values(self) -> List[Any]:
+        return ["64x", "64x96x3", "0", 0, (64, -1), (8, 8, 8), self.high + 1]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 import dataclasses
 from dataclasses import MISSING
-from typing import Optional, Sequence, Tuple
+from typing import Optional, Sequence, Tuple, Union
 
-from vq_estimator.config.checks import MAX_CHANNELS, MAX_INT, MAX_LAYERS, check
+from vq_estimator.config.checks import MAX_CHANNELS, MAX_LAYERS, check
 from vq_estimator.config.decoder import DECODERS, DecoderConfig, FactorisedDecoder
 from vq_estimator.config.fields import (
     COMMON,
@@ -15,6 +15,7 @@ from vq_estimator.config.fields import (
     Integer,
     Integers,
     Settings,
+    Size,
     setting,
     type_name,
     variant,
@@ -26,6 +27,9 @@ PRECISIONS = ("float32", "bfloat16")
 INITIALIZERS = ("normal", "he")
 MAX_LINEAR_LAYERS = 5  # a stride of 32: the kernels of the linear path are of 64 x 64 pixels
 MAX_SIZE = 2**14  # pixels of an image's side
+MAX_IMAGE_CHANNELS = 16
+SIZE = Size(MAX_SIZE, "a side such as 64, or height and width such as 64x96")
+ImageSize = Union[int, Tuple[int, ...]]  # side of square images; otherwise height and width
 
 
 def precision_setting() -> str:
@@ -91,10 +95,18 @@ class ModelConfig(Settings):
     has_mse = True  # whether a reconstruction can be compared with the original, element by element
     speakers = ()
 
-    image_size: int = setting(
-        MISSING, Integer(1, MAX_SIZE), "side of the images in pixels, a multiple of the downsampling factor", COMMON
+    image_size: ImageSize = setting(
+        MISSING,
+        SIZE,
+        "side of the images in pixels, or HEIGHTxWIDTH; multiples of the downsampling factor",
+        COMMON,
     )
-    channels: int = setting(MISSING, Integer(1, MAX_INT), "channels of your own images: 3 (colour) or 1 (grey)", COMMON)
+    channels: int = setting(
+        MISSING,
+        Integer(1, MAX_IMAGE_CHANNELS),
+        "channels of your own images: 3 (colour), 1 (grey), or as many as your arrays have",
+        COMMON,
+    )
     network: NetworkConfig  # type: ignore[misc]  # the settings before it have no default either
     quantizer: QuantizerConfig = variant(MISSING, QUANTIZERS)
     likelihood: LikelihoodConfig = variant(MSE(), LIKELIHOODS)
@@ -105,16 +117,21 @@ class ModelConfig(Settings):
     )
 
     def check(self) -> None:
-        check(self.channels in (1, 3), "channels", self.channels, "3 (colour) or 1 (grey)")
-        stride = self.network.stride
-        times = len(self.network.hidden_channels)
-        want = f"a multiple of {stride} (the network halves the image {times} times)"
-        check(self.image_size % stride == 0, "image_size", self.image_size, want)
+        self._check_strides()
         unfit = self.decoder.is_stochastic and isinstance(self.likelihood, MSE)
         want = f"another with --decoder={type_name(self.decoder)}: mse gives no probabilities"
         check(not unfit, "likelihood", "mse", want)
         binary = isinstance(self.likelihood, BernoulliPixels)
         check(self.binarize or not binary, "likelihood", "bernoulli", "--binarize with it: it is for binary pixels")
+
+    def _check_strides(self) -> None:
+        """Raises VQError where the downsampling factor does not divide the size; it names the nearest that do."""
+        stride, times = self.network.stride, len(self.network.hidden_channels)
+        below = tuple(max(n // stride, 1) * stride for n in self.size)
+        above = tuple(-(-n // stride) * stride for n in self.size)
+        nearest = " or ".join(SIZE.text(sides) for sides in dict.fromkeys((below, above)))
+        want = f"a multiple of {stride} (the network halves the image {times} times), such as {nearest}"
+        check(self.size == above, "image_size", self.image_size, want)
 
     @property
     def is_stochastic_decoder(self) -> bool:
@@ -130,9 +147,16 @@ class ModelConfig(Settings):
         return "mse_given_pixels" if self.is_stochastic_decoder else "mse"
 
     @property
+    def size(self) -> Tuple[int, int]:
+        """Height and width of an image in pixels."""
+        if isinstance(self.image_size, tuple):
+            return self.image_size[0], self.image_size[1]
+        return self.image_size, self.image_size
+
+    @property
     def shape(self) -> Tuple[int, int, int]:
-        """The shape [S, S, C] of an image."""
-        return self.image_size, self.image_size, self.channels
+        """The shape [H, W, C] of an image."""
+        return (*self.size, self.channels)
 
     @property
     def training_shape(self) -> Tuple[int, int, int]:
@@ -142,8 +166,8 @@ class ModelConfig(Settings):
     @property
     def grid(self) -> Tuple[int, int, int]:
         """The shape [h, w, L] of an image's codes."""
-        side = self.image_size // self.network.stride
-        return side, side, self.quantizer.L
+        height, width = self.size
+        return height // self.network.stride, width // self.network.stride, self.quantizer.L
 
     @property
     def codes_shape(self) -> Tuple[int, int, int]:
@@ -153,7 +177,8 @@ class ModelConfig(Settings):
     @property
     def dims(self) -> int:
         """Dimensions of an image."""
-        return self.image_size * self.image_size * self.channels
+        height, width, channels = self.shape
+        return height * width * channels
 
     @property
     def fixed_dims(self) -> Optional[int]:

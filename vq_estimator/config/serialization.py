@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from typing import Any, Dict, List, Optional, Tuple, get_type_hints
+from typing import Any, Dict, List, Tuple, Union, get_type_hints
 
 from vq_estimator.config.checks import check
 from vq_estimator.config.decoder import AutoregressiveDecoder
@@ -116,9 +116,12 @@ _LISTS: Dict[Any, Tuple[type, str]] = {
 def _parse_value(kind: Any, data: Any, where: str) -> Any:
     if dataclasses.is_dataclass(kind):
         return _parse_object(kind, data, where)
-    for inner in (str, *_LISTS):
-        if kind == Optional[inner]:
-            return None if data is None else _parse_value(inner, data, where)
+    if getattr(kind, "__origin__", None) is Union:  # Optional too
+        if data is None and type(None) in kind.__args__:
+            return None
+        options = [k for k in kind.__args__ if k is not type(None)]
+        fitting = [k for k in options if (k in _LISTS) == isinstance(data, list)]
+        return _parse_value((fitting or options)[0], data, where)
     if kind in _LISTS:
         each, want = _LISTS[kind]
         check(isinstance(data, list) and all(type(n) is each for n in data), where, data, want)

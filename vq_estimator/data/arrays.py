@@ -6,21 +6,25 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.config import arguments
-from vq_estimator.config.model import MAX_SIZE
+from vq_estimator.config.model import SIZE, ImageSize
 from vq_estimator.data import pipeline
 from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError
 
 
 class Examples(NamedTuple):
-    """Images uint8 [N, S, S, C] and labels int32 [N]."""
+    """Images uint8 [N, H, W, C] and labels int32 [N]."""
 
     images: np.ndarray
     labels: np.ndarray
 
 
-def load(source: Source, split: str, image_size: int, num: Optional[int] = None, binarize: bool = False) -> Examples:
+def load(
+    source: Source, split: str, image_size: ImageSize, num: Optional[int] = None, binarize: bool = False
+) -> Examples:
     """The first `num` examples of a split (None: all) as a model of that image size sees them, in the files' order.
+
+    `image_size` is a side, or (height, width).
 
     Raises:
       VQError: a value that can't be.
@@ -28,7 +32,9 @@ def load(source: Source, split: str, image_size: int, num: Optional[int] = None,
     if not isinstance(source, Source):
         raise VQError(f"source: got {type(source).__name__}, expected what sources.locate or images.locate gives")
     split = arguments.one_of("split", split, pipeline.SPLITS)
-    image_size = arguments.integer("image_size", image_size, 1, MAX_SIZE)
+    sides = SIZE.read("image_size", image_size)
+    SIZE.check("image_size", sides)
+    size = sides if isinstance(sides, tuple) else (sides, sides)
     num = None if num is None else arguments.integer("num", num, 1)
     binarize = arguments.boolean("binarize", binarize)
     n = pipeline.split_size(source, split)
@@ -36,8 +42,8 @@ def load(source: Source, split: str, image_size: int, num: Optional[int] = None,
     parts, left = [], n
     with tf.Graph().as_default(), tf.Session() as session:
         tf.set_random_seed(0)  # nothing is drawn, but a deterministic process wants one
-        batch = max(1, min(n, pipeline.evaluation_batch(image_size**2 * source.spec.shape[-1])))
-        dataset = pipeline.evaluation_dataset(source, split, image_size, batch, binarize)
+        batch = max(1, min(n, pipeline.evaluation_batch(size[0] * size[1] * source.spec.shape[-1])))
+        dataset = pipeline.evaluation_dataset(source, split, size, batch, binarize)
         features = tf.data.make_one_shot_iterator(dataset).get_next()
         while left > 0:
             found = session.run(features)

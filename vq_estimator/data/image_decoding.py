@@ -19,14 +19,14 @@ class Decoded(NamedTuple):
     """A file.
 
     Attributes:
-      image: uint8 [S, S, C], as the model sees it.
-      side: of the square that the image was made of, in pixels.
+      image: uint8 [H, W, C], as the model sees it.
+      enlarged: whether it was smaller.
       sha256: of the file's bytes.
       shifted: whether rules 1 cut out another square than the current rules, one pixel beside it.
     """
 
     image: np.ndarray
-    side: int
+    enlarged: bool
     sha256: bytes
     shifted: bool = False
 
@@ -50,11 +50,12 @@ def decode_files(paths: Sequence[bytes], view: View, rules: int = 2, hint: str =
         except ValueError as e:
             return str(e)
         depth.add(file.pixels)
-        side, sha256 = min(file.pixels.shape[:2]), hashlib.sha256(file.content).digest()
-        if rules == 1:
+        sha256 = hashlib.sha256(file.content).digest()
+        if rules == 1:  # whose images are square
             image = image_files.upright(viewer(file.pixels[np.newaxis])[0], file.orientation)
-            return Decoded(image, side, sha256, _shifted(file))
-        return Decoded(viewer(image_files.upright(file.pixels, file.orientation)[np.newaxis])[0], side, sha256)
+            return Decoded(image, view.enlarges(file.pixels.shape[:2]), sha256, _shifted(file))
+        pixels = image_files.upright(file.pixels, file.orientation)
+        return Decoded(viewer(pixels[np.newaxis])[0], view.enlarges(pixels.shape[:2]), sha256)
 
     # Threads are enough: Pillow and TensorFlow release Python's lock.
     with contextlib.closing(viewer), ThreadPool(os.cpu_count() or 1) as pool:

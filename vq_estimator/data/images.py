@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from vq_estimator.config import DataConfig
 from vq_estimator.config.catalogue import DatasetSpec
+from vq_estimator.config.model import SIZE
 from vq_estimator.data import folder as folder_lib
 from vq_estimator.data import records, shards
 from vq_estimator.data.files import ChecksumCache, FileSpec, atomic_folder, read_json, size_and_hash, write_json
@@ -38,19 +39,14 @@ class Wanted(NamedTuple):
     """What is made of the files.
 
     Attributes:
-      size, channels: of the images.
+      shape: [H, W, C] of the images.
       max_bad_files: how many files may be unreadable.
       data: how the files are read.
     """
 
-    size: int
-    channels: int
+    shape: Tuple[int, int, int]
     max_bad_files: int = 100
     data: DataConfig = folder_lib.NOW
-
-    @property
-    def shape(self):
-        return self.size, self.size, self.channels
 
 
 def locate(data_dir: str, cache_dir: str, want: Wanted, cache: str = "auto", source: Optional[str] = None) -> Source:
@@ -72,6 +68,9 @@ def locate(data_dir: str, cache_dir: str, want: Wanted, cache: str = "auto", sou
     folders = shards.folders_of(data_dir)
     if shards.found(folders):
         return shards.locate(folders, shards.Wanted(want.shape, source), MAX_IN_MEMORY, cache)
+    if want.shape[2] not in (1, 3):
+        expected = "3 (colour) or 1 (grey) for files of images; arrays (--dataset=npy) may have other numbers"
+        raise VQError(f"channels: got {want.shape[2]}, expected {expected}")
     listing = folder_lib.read(data_dir, folder_lib.IMAGES, want.data)
     folder_lib.counts(listing.files, SPLITS)
     key = folder_lib.fingerprint([FORMAT, want.shape, want.data, listing.class_names, *listing.files], 16)
@@ -168,7 +167,7 @@ def _make(target: str, data_dir: str, listing: Listing, want: Wanted) -> None:
     except OSError as e:  # another process was faster: its records are as good
         if e.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
-    log.info("%d images of %dx%d in %s (%.2f GB)", number, want.size, want.size, target, needed / 1e9)
+    log.info("%d images of %dx%d in %s (%.2f GB)", number, *want.shape[:2], target, needed / 1e9)
 
 
 def _write(folder: str, data_dir: str, listing: Listing, want: Wanted) -> int:
@@ -177,7 +176,7 @@ def _write(folder: str, data_dir: str, listing: Listing, want: Wanted) -> int:
     content, good, bad, small, shifted = hashlib.sha256(), [], [], 0, 0
     with contextlib.ExitStack() as stack:
         add = {s: stack.enter_context(records.writer(os.path.join(folder, s + ".tfrecord"))) for s in SPLITS}
-        view = View(want.size, want.channels, value_range=want.data.value_range)
+        view = View(want.shape[:2], want.shape[2], value_range=want.data.value_range)
         found = decode_files(paths, view, want.data.rules, "--value_range={low},{high} keeps more")
         bar = tqdm(zip(listing.files, found), total=len(paths), unit="image", desc="decode images")
         for file, decoded in stack.enter_context(contextlib.closing(bar)):
@@ -188,11 +187,13 @@ def _write(folder: str, data_dir: str, listing: Listing, want: Wanted) -> int:
                 continue
             add[file.split](decoded.image, file.label)
             content.update(file.hash + decoded.sha256)
-            small += decoded.side < want.size
+            small += decoded.enlarged
             shifted += decoded.shifted
             good.append(file)
     if small:
-        log.warning("%d of %d images are smaller than %d and were enlarged", small, len(good), want.size)
+        log.warning(
+            "%d of %d images are smaller than %s and were enlarged", small, len(good), SIZE.text(want.shape[:2])
+        )
     counts = folder_lib.counts(good, SPLITS)
     for split in SPLITS:  # which file each record is of
         with open(os.path.join(folder, split + ".names"), "wb") as f:

@@ -1,12 +1,12 @@
 """What a model sees of an image of any size: the one way from pixels to the model's input.
 
 An image of the model's size is taken as it is. One of the size of the published data set that the model is for is
-resized as that data set is in training (bilinear, as tf-vqvae). Of any other the middle square is cut out and brought
-to the model's size by a triangle filter, which averages when it shrinks and is bilinear when it enlarges. Nothing is
-stretched.
+resized as that data set is in training (bilinear, as tf-vqvae). Of any other the middle is cut out, as large as the
+model's ratio of height and width allows, and brought to the model's size by a triangle filter, which averages when it
+shrinks and is bilinear when it enlarges. Nothing is stretched by more than a pixel of the cut.
 """
 
-from typing import Any, NamedTuple, Optional, Tuple, cast
+from typing import Any, NamedTuple, Optional, Sequence, Tuple, cast
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -14,7 +14,9 @@ import tensorflow.compat.v1 as tf
 from vq_estimator.config import Config, ModelConfig, catalogue
 from vq_estimator.data import pipeline
 from vq_estimator.data.image_files import to_levels
+from vq_estimator.errors import VQError
 
+GREY_OR_COLOUR = (1, 3)  # numbers of channels that become each other
 GREY = (0.299, 0.587, 0.114)  # weights of red, green and blue (ITU-R BT.601)
 
 
@@ -22,13 +24,14 @@ class View(NamedTuple):
     """What the model's input is.
 
     Attributes:
-      size, channels: of the model's images.
+      size: height and width of the model's images.
+      channels: of the model's images.
       published_size: (height, width) of the images of the model's published data set, or None.
       binarize: levels from 128 on become 255 and the others 0.
       value_range: samples of 16-bit images that become 0 and 255; None: the upper 8 bits are taken.
     """
 
-    size: int
+    size: Tuple[int, int]
     channels: int
     published_size: Optional[Tuple[int, int]] = None
     binarize: bool = False
@@ -38,17 +41,30 @@ class View(NamedTuple):
     def of(cls, config: Config) -> "View":
         """The view of a run's model."""
         m, spec = cast(ModelConfig, config.model), catalogue.DATASETS.get(config.dataset)
-        return cls(m.image_size, m.channels, spec and spec.shape[:2], m.binarize, config.data.value_range)
+        return cls(m.size, m.channels, spec and spec.shape[:2], m.binarize, config.data.value_range)
+
+    def cut(self, height: int, width: int) -> Tuple[int, int]:
+        """Height and width of what is cut out of an image; of a square model the shorter side, twice."""
+        own_height, own_width = self.size
+        nearest = (max(1, round(width * own_height / own_width)), max(1, round(height * own_width / own_height)))
+        return min(height, nearest[0]), min(width, nearest[1])
+
+    def enlarges(self, size: Sequence[int]) -> bool:
+        """Whether an image of [height, width] is smaller than the model's images."""
+        cut = self.cut(size[0], size[1])
+        return cut[0] < self.size[0] or cut[1] < self.size[1]
 
 
 class Viewer:
-    """Makes images what a model sees; several threads may call it. `close()` frees its session."""
+    """Makes images what a model sees, by its `view`; several threads may call it. `close()` frees its session."""
 
     def __init__(self, view: View):
-        self._view, size, channels = view, view.size, view.channels
+        self.view, size, channels = view, view.size, view.channels
+        self._given = 3 if channels in GREY_OR_COLOUR else channels  # a grey image is resized as one of three channels
         with tf.Graph().as_default() as graph:
-            self._squares = {dtype: tf.placeholder(dtype, [None, None, None, 3]) for dtype in (tf.uint8, tf.float32)}
-            self._fitted = {dtype: _shrink(square, size, channels) for dtype, square in self._squares.items()}
+            kinds = (tf.uint8, tf.float32)
+            self._cuts = {dtype: tf.placeholder(dtype, [None, None, None, self._given]) for dtype in kinds}
+            self._fitted = {dtype: _resize(cut, size, channels) for dtype, cut in self._cuts.items()}
             if view.published_size:
                 self._published = tf.placeholder(tf.uint8, [None, *view.published_size, channels])
                 self._resized = pipeline.fit(self._published, size)
@@ -62,30 +78,42 @@ class Viewer:
         """Upright images of one size as the model sees them.
 
         Args:
-          images: uint8 or uint16 [N, H, W, c], c 1 (grey) or 3 (colour).
+          images: uint8 or uint16 [N, H, W, c]: c is 1 (grey) or 3 (colour) where the model's images are either;
+            otherwise the model's number of channels.
 
         Returns:
-          uint8 [N, size, size, channels].
+          uint8 [N, *size, channels].
+
+        Raises:
+          VQError: another number of channels.
         """
-        view = self._view
+        view = self.view
+        self.check_channels(images.shape[-1])
         levels = to_levels(images, view.value_range)
-        if levels.shape[1:3] == view.published_size != (view.size, view.size):
+        if levels.shape[1:3] == view.published_size != view.size:
             seen = self._session.run(self._resized, {self._published: _as_channels(levels, view.channels)})
         else:
-            seen = self._run_fit(_middle_square(levels))
+            seen = self._run_fit(_middle(levels, view.cut(*levels.shape[1:3])))
         return np.where(seen >= 128, np.uint8(255), np.uint8(0)) if view.binarize else seen
 
-    def _run_fit(self, squares: np.ndarray) -> np.ndarray:
-        dtype: Any = tf.as_dtype(squares.dtype)
-        colour = np.broadcast_to(squares, (*squares.shape[:3], 3))
-        return self._session.run(self._fitted[dtype], {self._squares[dtype]: colour})
+    def check_channels(self, channels: int) -> None:
+        """Raises VQError where images of so many channels can't become the model's."""
+        own = self.view.channels
+        good = GREY_OR_COLOUR if own in GREY_OR_COLOUR else (own,)
+        if channels not in good:
+            want = "1 (grey) or 3 (colour)" if own in GREY_OR_COLOUR else f"{own}, as the model has"
+            raise VQError(f"images: got {channels} channels, expected {want}")
+
+    def _run_fit(self, cuts: np.ndarray) -> np.ndarray:
+        dtype: Any = tf.as_dtype(cuts.dtype)
+        given = np.broadcast_to(cuts, (*cuts.shape[:3], self._given))
+        return self._session.run(self._fitted[dtype], {self._cuts[dtype]: given})
 
 
-def _middle_square(images: np.ndarray) -> np.ndarray:
-    height, width = images.shape[1:3]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    return images[:, top : top + side, left : left + side]
+def _middle(images: np.ndarray, size: Tuple[int, int]) -> np.ndarray:
+    height, width = size
+    top, left = (images.shape[1] - height) // 2, (images.shape[2] - width) // 2
+    return images[:, top : top + height, left : left + width]
 
 
 def _as_channels(levels: np.ndarray, channels: int) -> np.ndarray:
@@ -96,13 +124,12 @@ def _as_channels(levels: np.ndarray, channels: int) -> np.ndarray:
     return np.broadcast_to(levels, (*levels.shape[:3], channels))
 
 
-def _shrink(squares: tf.Tensor, size: int, channels: int) -> tf.Tensor:
-    """Square images [N, side, side, 3] at the model's size, uint8 [N, size, size, channels]."""
-    scale = tf.cast(size, tf.float32) / tf.cast(tf.shape(squares)[1], tf.float32)
+def _resize(images: tf.Tensor, size: Tuple[int, int], channels: int) -> tf.Tensor:
+    """Images [N, h, w, c] of about the model's ratio of sides at the model's size, uint8 [N, *size, channels]."""
     fitted = tf.raw_ops.ScaleAndTranslate(
-        images=squares,
-        size=[size, size],
-        scale=tf.stack([scale, scale]),
+        images=images,
+        size=list(size),
+        scale=tf.cast(list(size), tf.float32) / tf.cast(tf.shape(images)[1:3], tf.float32),
         translation=[0.0, 0.0],
         kernel_type="triangle",
         antialias=True,
@@ -110,4 +137,4 @@ def _shrink(squares: tf.Tensor, size: int, channels: int) -> tf.Tensor:
     if channels == 1:
         fitted = tf.tensordot(fitted, tf.constant(GREY), [[3], [0]])[..., tf.newaxis]
     fitted = tf.cast(tf.round(tf.clip_by_value(fitted, 0.0, 255.0)), tf.uint8)
-    return tf.reshape(fitted, [-1, size, size, channels])
+    return tf.reshape(fitted, [-1, *size, channels])

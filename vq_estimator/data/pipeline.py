@@ -18,6 +18,7 @@ from vq_estimator.errors import VQError
 SPLITS = ("train", "validation", "test")
 DECODE_BATCH = 500
 EVALUATION_BATCH, OF_DIMS = 500, 32 * 32 * 3
+Size = Tuple[int, int]  # height and width of an image
 READ_BATCHES, READ_BYTES = 16, 2**22  # batches that are read from a file at once, and bytes of these
 
 
@@ -63,13 +64,13 @@ class Source(NamedTuple):
         """`training_dataset` for a run."""
         m, train = cast(ModelConfig, config.model), config.train
         order = (train.batch_size, train.seed, start_step, m.binarize, train.flip)
-        return training_dataset(self, m.image_size, *order, part)
+        return training_dataset(self, m.size, *order, part)
 
     def evaluation_dataset(self, config: Config, split: str, batch_size: Optional[int] = None) -> tf.data.Dataset:
         """`evaluation_dataset` for a run; `batch_size` None: as many images as memory is had for."""
         m = cast(ModelConfig, config.model)
         size = evaluation_batch(m.dims) if batch_size is None else batch_size
-        return evaluation_dataset(self, split, m.image_size, size, m.binarize)
+        return evaluation_dataset(self, split, m.size, size, m.binarize)
 
 
 def split_size(source: Source, split: str) -> int:
@@ -124,33 +125,33 @@ def _idx(path: str, size: int, header: int) -> tf.data.Dataset:
     return tf.data.FixedLengthRecordDataset(path, size, header_bytes=header, compression_type=kind)
 
 
-def resize(images: tf.Tensor, size: int) -> tf.Tensor:
+def resize(images: tf.Tensor, size: Size) -> tf.Tensor:
     """Bilinear as tf-vqvae, in TF1's convention (pixel centres at integers); [B, H, W, C] to float32."""
-    return tf.image.resize_bilinear(tf.cast(images, tf.float32), [size, size], align_corners=False)
+    return tf.image.resize_bilinear(tf.cast(images, tf.float32), list(size), align_corners=False)
 
 
-def fit(images: tf.Tensor, size: int, binarize: bool = False) -> tf.Tensor:
-    """Images uint8 [B, H, W, C] as a model sees them, uint8 [B, size, size, C].
+def fit(images: tf.Tensor, size: Size, binarize: bool = False) -> tf.Tensor:
+    """Images uint8 [B, H, W, C] as a model sees them, uint8 [B, *size, C].
 
     Resized ones are rounded to uint8, so that a likelihood over 256 values means something. `binarize` makes levels
     from 128 on 255 and the others 0.
     """
     _, height, width, channels = images.shape.as_list()
-    if (height, width) != (size, size):
+    if (height, width) != tuple(size):
         images = tf.cast(tf.round(resize(images, size)), tf.uint8)
     if binarize:
         images = _binary(images)
-    images.set_shape([None, size, size, channels])
+    images.set_shape([None, *size, channels])
     return images
 
 
-def examples(source: Source, split: str, image_size: int, binarize: bool = False) -> tf.data.Dataset:
-    """Dataset of single (image uint8 [S, S, C], label int32 []), made to `fit`, in the order of the files."""
+def examples(source: Source, split: str, size: Size, binarize: bool = False) -> tf.data.Dataset:
+    """Dataset of single (image uint8 [H, W, C], label int32 []), made to `fit`, in the order of the files."""
     height, width, channels = source.spec.shape
 
     def fit_images(images, labels):
         images.set_shape([None, height, width, channels])
-        return fit(images, image_size, binarize), labels
+        return fit(images, size, binarize), labels
 
     batches = _records(source, split).map(fit_images, num_parallel_calls=2)
     return batches.apply(tf.data.experimental.unbatch())
@@ -165,10 +166,10 @@ def _features(image, label):
 
 
 def evaluation_dataset(
-    source: Source, split: str, image_size: int, batch_size: int, binarize: bool = False
+    source: Source, split: str, size: Size, batch_size: int, binarize: bool = False
 ) -> tf.data.Dataset:
-    """One pass in order, in batches of {"image": uint8 [B, S, S, C], "label": int32 [B]}; the last may be smaller."""
-    return examples(source, split, image_size, binarize).batch(batch_size).map(_features).prefetch(2)
+    """One pass in order, in batches of {"image": uint8 [B, H, W, C], "label": int32 [B]}; the last may be smaller."""
+    return examples(source, split, size, binarize).batch(batch_size).map(_features).prefetch(2)
 
 
 def numbers_of_batches(n: int, batch_size: int, seed: int, start_step: int) -> tf.data.Dataset:
@@ -243,7 +244,7 @@ def check_part(part: Part, batch_size: int) -> slice:
 
 def training_dataset(
     source: Source,
-    image_size: int,
+    size: Size,
     batch_size: int,
     seed: int,
     start_step: int = 0,
@@ -251,7 +252,7 @@ def training_dataset(
     flip: bool = False,
     part: Part = WHOLE,
 ) -> tf.data.Dataset:
-    """Endless shuffled batches of {"image": uint8 [B, S, S, C], "label": int32 [B]} from `start_step` on.
+    """Endless shuffled batches of {"image": uint8 [B, H, W, C], "label": int32 [B]} from `start_step` on.
 
     The split is decoded once and kept in memory as one tensor, of which a batch is some rows; or the batch is read from
     the file (`source.in_memory`): its examples are the same. `flip` mirrors each image left to right with probability
@@ -281,7 +282,7 @@ def training_dataset(
         return _binary(images) if binarize else images, labels, steps
 
     if source.in_memory:
-        whole = examples(source, "train", image_size, binarize).batch(n).cache().repeat()
+        whole = examples(source, "train", size, binarize).batch(n).cache().repeat()
         dataset = tf.data.Dataset.zip((batches, whole)).map(gather)
     else:
         file = records.RandomAccess(source.paths[SPLITS.index("train")], source.spec.shape)

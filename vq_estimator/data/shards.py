@@ -11,6 +11,7 @@ import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
 from vq_estimator.config.catalogue import DatasetSpec
+from vq_estimator.config.model import SIZE
 from vq_estimator.data import pipeline, records
 from vq_estimator.data.files import atomic_path, read_json, split_paths, write_json
 from vq_estimator.data.sources import Source
@@ -21,12 +22,12 @@ MAX_SHARDS = 100000
 BATCH = 500
 
 
-def write(source: Source, image_size: int, folders: Sequence[str], number: int) -> Dict[str, Any]:
+def write(source: Source, size: Tuple[int, int], folders: Sequence[str], number: int) -> Dict[str, Any]:
     """Writes the splits of a data set as shards, in turn to each folder; returns the content of `shards.json`.
 
     Args:
       source: the data set.
-      image_size: the side of the images.
+      size: height and width of the images.
       folders: where; made where they are not there.
       number: of the training split's shards; the other splits have as many as their size asks for.
 
@@ -38,14 +39,14 @@ def write(source: Source, image_size: int, folders: Sequence[str], number: int) 
         if os.path.lexists(os.path.join(folder, MANIFEST)):
             raise VQError(f"out: got {folder!r}, which has shards ({MANIFEST}), expected a folder to make")
         os.makedirs(folder, exist_ok=True)
-    spec, shape = source.spec, (image_size, image_size, source.spec.shape[2])
+    spec, shape = source.spec, (*size, source.spec.shape[2])
     counts = {split: pipeline.split_size(source, split) for split in pipeline.SPLITS}
     shards = {split: _names(split, n, max(1, round(number * n / counts["train"]))) for split, n in counts.items()}
     with tqdm(total=sum(counts.values()), unit="image", desc="write shards") as bar:
         for split, names in shards.items():
-            _write_split(source, split, image_size, folders, names, bar)
+            _write_split(source, split, size, folders, names, bar)
     content = {
-        "source": spec.name if spec.layout == "tfrecord" else f"{spec.name}-{image_size}",
+        "source": spec.name if spec.layout == "tfrecord" else f"{spec.name}-{SIZE.text(size)}",
         "shape": list(shape),
         "counts": counts,
         "classes": spec.classes,
@@ -62,10 +63,12 @@ def _names(split: str, n: int, number: int) -> List[str]:
     return [f"{split}-{i:05d}-of-{number:05d}.tfrecord" for i in range(number)]
 
 
-def _write_split(source: Source, split: str, image_size: int, folders: Sequence[str], names: List[str], bar) -> None:
+def _write_split(
+    source: Source, split: str, size: Tuple[int, int], folders: Sequence[str], names: List[str], bar
+) -> None:
     n = pipeline.split_size(source, split)
     with tf.Graph().as_default(), tf.Session() as session:
-        batches = pipeline.examples(source, split, image_size).batch(BATCH)
+        batches = pipeline.examples(source, split, size).batch(BATCH)
         fetch = tf.data.make_one_shot_iterator(batches).get_next()
         images, labels = session.run(fetch)
         for i, name in enumerate(names):

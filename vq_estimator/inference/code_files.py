@@ -68,7 +68,7 @@ def of_split(model: ImageModel, source: Source, split: str) -> Images:
 
     def batches():
         with tf.Graph().as_default(), tf.Session() as session:
-            dataset = pipeline.evaluation_dataset(source, split, m.image_size, BATCH, m.binarize)
+            dataset = pipeline.evaluation_dataset(source, split, m.size, BATCH, m.binarize)
             step = session.make_callable(tf.data.make_one_shot_iterator(dataset).get_next())
             for _ in range(-(-total // BATCH)):
                 features = step()
@@ -89,7 +89,7 @@ def of_array(model: ImageModel, path: str) -> Images:
     except (OSError, ValueError) as e:
         raise VQError(f"input: {path!r} can't be read as a NumPy array ({_reason(e)})") from None
     try:
-        preparation.check_array(images)
+        preparation.check_array(images, model.config.model.channels)
     except VQError as e:
         raise VQError(f"input: {path!r}: {e}") from None
     starts = range(0, len(images), BATCH)
@@ -178,7 +178,8 @@ def load(model: ImageModel, path: str) -> CodesFile:
         if "codes" not in found:
             raise ValueError("no codes in it")
         codes = found["codes"]
-        return CodesFile(codes, file_names(found["files"], len(codes)) if "files" in found else None)
+        suffix = drawing.image_suffix(model.config.model.channels)
+        return CodesFile(codes, file_names(found["files"], len(codes), suffix) if "files" in found else None)
 
     with refusing_unreadable(path):
         with open_regular(path) as f:
@@ -249,8 +250,9 @@ def renamed(paths: Sequence[str], suffix: str = ".png") -> List[str]:
 def decode(model: ImageModel, codes: CodesFile, out: str, seed: int = 0) -> int:
     """Writes the images of codes to `out`, whole or not at all; returns how many.
 
-    `out` ending in `.npy` is an array uint8 [N, S, S, C], in `.png` one picture; otherwise it is a folder, which must
-    not exist, of a PNG each: named as the file that the codes are of, or by number.
+    `out` ending in `.npy` is an array uint8 [N, H, W, C], in `.png` one picture; otherwise it is a folder, which must
+    not exist, of a PNG each (a .npy where a PNG can't have so many channels): named as the file that the codes are of,
+    or by number.
 
     Raises:
       VQError: the codes are none of the model's, or the folder exists, or the suffix is of another kind of file.
@@ -276,14 +278,15 @@ def decode(model: ImageModel, codes: CodesFile, out: str, seed: int = 0) -> int:
         with atomic_path(out) as temporary, open(temporary, "wb") as f:
             np.save(f, whole)
         return n
+    suffix = drawing.image_suffix(model.config.model.channels)
     model.decode(codes.codes[:1], seed)  # refuses codes that are none before anything is made
     with atomic_folder(out) as folder:
         numbers = iter(range(n))
         for batch in images():
             for image in batch:
                 i = next(numbers)
-                name = f"{i:06d}.png" if codes.names is None else codes.names[i]
-                drawing.save_png(os.path.join(folder, *name.split("/")), image)
+                name = f"{i:06d}{suffix}" if codes.names is None else codes.names[i]
+                drawing.save_image(os.path.join(folder, *name.split("/")), image)
     return n
 
 

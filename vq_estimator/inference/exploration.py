@@ -90,17 +90,18 @@ def single_code(code_map: np.ndarray, K: int, most_positions: int = 64, most_val
 
 
 def crops(changed: SingleCode, images: np.ndarray, positions: int = AROUND) -> np.ndarray:
-    """Of images [P, V, S, S, C] of `single_code` a square around the changed position, some positions wide.
+    """Of images [P, V, H, W, C] of `single_code` a square around the changed position, some positions wide.
 
     A code of a fine grid changes a small part of its image. Returns uint8 [P, V, s, s, C].
     """
-    S, (height, width) = images.shape[2], changed.codes.shape[2:4]
-    side = min(S, -(-positions * S // max(height, width)))
+    size, grid = images.shape[2:4], changed.codes.shape[2:4]
+    side = min(*size, -(-positions * max(size) // max(grid)))
 
-    def start(place, places):
-        return int(np.clip(round((place + 0.5) * S / places - side / 2), 0, S - side))
+    def start(place, axis):
+        middle = (place + 0.5) * size[axis] / grid[axis]
+        return int(np.clip(round(middle - side / 2), 0, size[axis] - side))
 
-    corners = [(start(i, height), start(j, width)) for i, j, _ in changed.positions]
+    corners = [(start(i, 0), start(j, 1)) for i, j, _ in changed.positions]
     return np.stack([row[:, y : y + side, x : x + side] for row, (y, x) in zip(images, corners)])
 
 

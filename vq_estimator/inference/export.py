@@ -59,7 +59,7 @@ class ImageExport:
 
     def build(self, model: VQVAE, code_prior=None) -> None:
         m, prior = self._model, self.prior
-        images = tf.placeholder(tf.uint8, [None, m.image_size, m.image_size, m.channels], "images")
+        images = tf.placeholder(tf.uint8, (None, *m.shape), "images")
         codes = tf.placeholder(tf.int32, (None,) + m.grid, "codes")
         given = images
         if m.binarize:

@@ -49,7 +49,7 @@ class ImageModel(TrainedModel):
         """
         super().__init__(model_dir, which)
         m = self.config.model
-        self._shape = (m.image_size, m.image_size, m.channels)
+        self._shape = m.shape
         self._size = min(BATCH, pipeline.evaluation_batch(m.dims))  # images at once
         self._samplers: Dict[int, sampling.Sampler] = {}  # by top_k
         self._pricer: Optional[prior_lib.Pricer] = None
@@ -73,12 +73,13 @@ class ImageModel(TrainedModel):
         """Images of any size as the model sees them, by the same steps as `vq-encode` (see `data.model_view`).
 
         Args:
-          images: an array uint8 or uint16 [N, H, W, C], where C is 1 (grey), 3 (colour) or 4 (colour and opacity); or a
-            list of arrays [H, W, C] or [H, W], of Pillow images, or of names of PNG and JPEG files. Files and Pillow
-            images are turned as their EXIF says, and transparency is put on white.
+          images: an array uint8 or uint16 [N, H, W, C]; or a list of arrays [H, W, C] or [H, W], of Pillow images, or
+            of names of image files. For a model of 1 or 3 channels C is 1 (grey), 3 (colour) or 4 (colour and opacity),
+            otherwise the model's number. Files and Pillow images are turned as their EXIF says, and transparency is put
+            on white.
 
         Returns:
-          uint8 [N, S, S, C] for `encode`.
+          uint8 [N, *shape] for `encode`.
 
         Raises:
           VQError: one of them is no such image.
@@ -86,7 +87,7 @@ class ImageModel(TrainedModel):
         self.check_open()
         if self._viewer is None:
             self._viewer = Viewer(self._view)
-        return prepare(images, self._viewer, self._view.value_range)
+        return prepare(images, self._viewer)
 
     def encode(self, images: np.ndarray) -> np.ndarray:
         """Images to codes."""

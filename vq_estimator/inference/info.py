@@ -129,7 +129,7 @@ def describe_compressed(path: str, known: Mapping[str, str]) -> Lines:
     size = f" of {h.size[0]} x {h.size[1]} pixels" if h.size else ""
     versions = ", ".join(f"{name} {value}" for name, value in h.arithmetic.items() if isinstance(value, str))
     return [
-        ("compressed file", f"{path}, format {container.VERSION}"),
+        ("compressed file", f"{path}, format {h.version}"),
         ("content", f"{h.images:,} {kind}{size}"),
         ("size", f"{file.size:,} bytes, {file.overhead:,} of them header, in {len(file.entries):,} chunks"),
         ("coded with", f"likelihood {h.likelihood}, decoder {h.decoder}, {h.prior} prior"),

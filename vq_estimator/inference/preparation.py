@@ -1,78 +1,80 @@
 """Whatever holds images in a Python program, as arrays that a model sees."""
 
 import os
-from typing import Optional, Sequence, Tuple, Union
+from typing import Sequence, Union
 
 import numpy as np
 from PIL import Image
 
 from vq_estimator.data import image_files
 from vq_estimator.data.image_files import DepthUse
-from vq_estimator.data.model_view import Viewer
+from vq_estimator.data.model_view import GREY_OR_COLOUR, View, Viewer
 from vq_estimator.errors import VQError
 
 AnyImage = Union[np.ndarray, Image.Image, str, "os.PathLike[str]"]
 AT_ONCE = 100  # images of an array
-WANT = "uint8 or uint16 [N, H, W, C] with C = 1, 3 or 4, or a list of arrays, Pillow images and file names"
+WANT = "uint8 or uint16 [N, H, W, C] with C = {}, or a list of arrays, Pillow images and file names"
 
 
-def prepare(
-    images: Union[np.ndarray, Sequence[AnyImage]], viewer: Viewer, value_range: Optional[Tuple[int, ...]]
-) -> np.ndarray:
+def prepare(images: Union[np.ndarray, Sequence[AnyImage]], viewer: Viewer) -> np.ndarray:
     """See `ImageModel.prepare`."""
-    depth = DepthUse(value_range)
+    view = viewer.view
+    depth = DepthUse(view.value_range)
     if isinstance(images, (str, os.PathLike, Image.Image)):
         images = [images]
     if isinstance(images, np.ndarray):
-        array = check_array(images)
+        array = check_array(images, view.channels)
         depth.add(array)
-        parts = [viewer(_on_white(array[i : i + AT_ONCE])) for i in range(0, len(array), AT_ONCE)]
+        starts = range(0, len(array), AT_ONCE)
+        parts = [viewer(_on_white(array[i : i + AT_ONCE], view.channels)) for i in starts]
     else:
         try:
             images = list(images)
         except TypeError:
-            raise VQError(f"images: got {type(images).__name__}, expected {WANT}") from None
+            raise VQError(f"images: got {type(images).__name__}, expected a list of images or an array") from None
         if not images:
-            raise VQError(f"images: got an empty list, expected {WANT}")
+            raise VQError("images: got an empty list, expected one image or more")
         parts = []
         for number, image in enumerate(images):
-            array = _one(image, number, value_range)
+            array = _one(image, number, view)
             depth.add(array)
             parts.append(viewer(array[np.newaxis]))
     depth.warn()
     return np.concatenate(parts)
 
 
-def check_array(array: np.ndarray) -> np.ndarray:
-    """An array that `prepare` takes, in this machine's byte order.
+def check_array(array: np.ndarray, channels: int) -> np.ndarray:
+    """An array that `prepare` takes for a model of so many channels, in this machine's byte order.
 
     Raises:
       VQError: it is none.
     """
-    fits = array.ndim == 4 and array.size and array.shape[-1] in (1, 3, 4)
+    given = (1, 3, 4) if channels in GREY_OR_COLOUR else (channels,)
+    fits = array.ndim == 4 and array.size and array.shape[-1] in given
     if array.dtype.kind == "f" and fits:
         want = "uint8: multiply values from 0 to 1 by 255 and round them"
         raise VQError(f"images: got {array.dtype} {list(array.shape)}, expected {want}")
     native = array.dtype.newbyteorder("=")
     if not fits or native not in (np.uint8, np.uint16):
-        raise VQError(f"images: got {array.dtype} {list(array.shape)}, expected {WANT}")
+        known = "1, 3 or 4" if channels in GREY_OR_COLOUR else str(channels)
+        raise VQError(f"images: got {array.dtype} {list(array.shape)}, expected {WANT.format(known)}")
     return array.astype(native, copy=False)
 
 
-def _on_white(array: np.ndarray) -> np.ndarray:
-    """[N, H, W, 4] with its transparency on white; others as they are."""
-    if array.shape[-1] != 4:
+def _on_white(array: np.ndarray, channels: int) -> np.ndarray:
+    """Of a grey or colour model [N, H, W, 4] with its transparency on white; other arrays as they are."""
+    if array.shape[-1] != 4 or channels not in GREY_OR_COLOUR:
         return array
     if array.dtype == np.uint16:
         raise VQError("images: got uint16 with 4 channels, expected 1 or 3 of them, or uint8")
     return np.stack([image_files.to_array(Image.fromarray(image)) for image in array])
 
 
-def _one(image: AnyImage, number: int, value_range: Optional[Tuple[int, ...]]) -> np.ndarray:
-    """An element of a list, upright, uint8 or uint16 [H, W, 1 or 3]."""
+def _one(image: AnyImage, number: int, view: View) -> np.ndarray:
+    """An element of a list, upright, uint8 or uint16 [H, W, c]."""
     try:
         if isinstance(image, (str, os.PathLike)):
-            file = image_files.load(os.fspath(image), value_range)
+            file = image_files.load(os.fspath(image), view.value_range)
             return image_files.upright(file.pixels, file.orientation)
         if isinstance(image, Image.Image):
             return image_files.upright(image_files.to_array(image), image_files.orientation(image, f"images[{number}]"))
@@ -80,4 +82,5 @@ def _one(image: AnyImage, number: int, value_range: Optional[Tuple[int, ...]]) -
         name = image if isinstance(image, (str, os.PathLike)) else f"number {number}"
         raise VQError(f"images: {name}: {e}") from None
     array = np.asarray(image)
-    return _on_white(check_array((array[..., np.newaxis] if array.ndim == 2 else array)[np.newaxis]))[0]
+    array = check_array((array[..., np.newaxis] if array.ndim == 2 else array)[np.newaxis], view.channels)
+    return _on_white(array, view.channels)[0]

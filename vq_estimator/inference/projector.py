@@ -11,7 +11,7 @@ import io
 import json
 import logging
 import os
-from typing import Optional, Sequence
+from typing import Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -46,9 +46,9 @@ def write(config: Config, checkpoint: Checkpoint, calibration: Calibration, mode
     path = {name: os.path.join(model_dir, FOLDER, name) for name in (VECTORS, METADATA, SPRITE)}
     write_text(path[VECTORS], vectors_tsv(entries.reshape(L * K, D)[rows]))
     write_text(path[METADATA], metadata_tsv(calibration, rows))
-    images, side = sprite_images(config, checkpoint, calibration, rows), None
+    images, one = sprite_images(config, checkpoint, calibration, rows), None
     if images is not None:
-        picture, side = drawing.sprite(images, MAX_PIXELS)
+        picture, one = drawing.sprite(images, MAX_PIXELS)
         drawing.save_png(path[SPRITE], picture)
     elif os.path.exists(path[SPRITE]):
         os.remove(path[SPRITE])  # of another checkpoint
@@ -58,9 +58,9 @@ def write(config: Config, checkpoint: Checkpoint, calibration: Calibration, mode
     # can fail ("dictionary changed size during iteration").
     evaluations = os.path.join(model_dir, "eval_" + EVAL_NAME)
     if os.path.isdir(evaluations):
-        write_text(os.path.join(evaluations, CONFIG), projector_config(name, shape, side, "../" + FOLDER))
+        write_text(os.path.join(evaluations, CONFIG), projector_config(name, shape, one, "../" + FOLDER))
     written = os.path.join(model_dir, CONFIG)
-    write_text(written, projector_config(name, shape, side, FOLDER))
+    write_text(written, projector_config(name, shape, one, FOLDER))
     return written
 
 
@@ -102,8 +102,11 @@ def sprite_images(
     return exploration.decode(config, checkpoint, codes)
 
 
-def projector_config(name: str, shape: Sequence[int], side: Optional[int], folder: str) -> str:
-    """A `ProjectorConfig` in protobuf's text format; `folder` is relative to it, so that a run folder may be moved."""
+def projector_config(name: str, shape: Sequence[int], sprite: Optional[Tuple[int, int]], folder: str) -> str:
+    """A `ProjectorConfig` in protobuf's text format; `folder` is relative to it, so that a run folder may be moved.
+
+    `sprite`: width and height of an image in the sprite; None: there is none.
+    """
     lines = [
         "embeddings {",
         f"  tensor_name: {json.dumps(name)}",
@@ -112,6 +115,7 @@ def projector_config(name: str, shape: Sequence[int], side: Optional[int], folde
         f'  tensor_path: "{folder}/{VECTORS}"',
         f'  metadata_path: "{folder}/{METADATA}"',
     ]
-    if side is not None:
-        lines += [f'  sprite {{ image_path: "{folder}/{SPRITE}" single_image_dim: {side} single_image_dim: {side} }}']
+    if sprite is not None:
+        sides = " ".join(f"single_image_dim: {side}" for side in sprite)
+        lines += [f'  sprite {{ image_path: "{folder}/{SPRITE}" {sides} }}']
     return "\n".join([*lines, "}"]) + "\n"

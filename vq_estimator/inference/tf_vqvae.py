@@ -113,7 +113,7 @@ def _convert(checkpoint: str, config: Config, target: str) -> None:
     """Saves what training would have saved at step 0, had it started from these weights."""
     stored, m = _stored(checkpoint), config.model
     with tf.Graph().as_default():
-        images = tf.zeros([1, m.image_size, m.image_size, m.channels], tf.uint8)
+        images = tf.zeros([1, *m.shape], tf.uint8)
         params = {"config": config}
         vqvae_model_fn({"image": images}, None, "train", params, tf.estimator.RunConfig(model_dir=target))
         ours = {their_name(v.op.name, config.dataset): v for v in tf.trainable_variables()}

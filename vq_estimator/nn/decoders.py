@@ -91,7 +91,7 @@ class Autoregressive(_Decoder):
         del speakers, of_speech
 
         def draw(parameters, i, j):
-            place = tf.cast(i * self._config.image_size + j, tf.int64) * SEEDS_PER_PIXEL
+            place = tf.cast(i * self._config.size[1] + j, tf.int64) * SEEDS_PER_PIXEL
             p = self._given(parameters[:, tf.newaxis, tf.newaxis])
             return p.sample(tf.stack([first, place]), shared)[:, 0, 0]
 

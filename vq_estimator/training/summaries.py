@@ -21,9 +21,9 @@ OTHERS = 2  # voices that a recording is converted to
 MAX_SECONDS = 2  # of a recording
 
 
-def max_images(image_size: int) -> int:
+def max_images(height: int, width: int) -> int:
     """The number of images of a size that a grid shows at most: 32, and fewer of images above 181 x 181."""
-    return max(1, min(ROWS * COLUMNS, GRID_PIXELS // image_size**2))
+    return max(1, min(ROWS * COLUMNS, GRID_PIXELS // (height * width)))
 
 
 def grid_shapes(most: int) -> List[Tuple[int, int]]:
@@ -40,13 +40,19 @@ def image_grid(images: tf.Tensor) -> tf.Tensor:
     """Arranges the first images of a batch in one.
 
     Args:
-      images: uint8 [B, S, S, C].
+      images: uint8 [B, H, W, C].
 
     Returns:
-      uint8 [1, rows * S, columns * S, C]; `grid_shapes` has the rows and columns.
+      uint8 [1, rows * H, columns * W, C]; `grid_shapes` has the rows and columns. Images that have neither 1 nor 3
+      channels are shown in grey, the channels of each side by side, a white line between.
     """
     _, height, width, channels = static_shape(images)
-    most = max_images(height)
+    if channels not in (1, 3):  # what a PNG has; drawing.panels does the same with arrays
+        images = tf.pad(images, [[0, 0], [0, 0], [0, 1], [0, 0]], constant_values=255)
+        width = channels * (width + 1) - 1
+        images = tf.reshape(tf.transpose(images, [0, 1, 3, 2]), [-1, height, width + 1, 1])[:, :, :width]
+        channels = 1
+    most = max_images(height, width)
     rows, columns = tf.unstack(tf.gather(grid_shapes(most), tf.minimum(tf.shape(images)[0], most)))
     images = tf.reshape(images[: rows * columns], [rows, columns, height, width, channels])
     return tf.reshape(tf.transpose(images, [0, 2, 1, 3, 4]), [1, rows * height, columns * width, channels])
@@ -60,7 +66,7 @@ def examples(model: VQVAE, x: tf.Tensor, quantized: Quantized, speakers: Optiona
 def pictures(model: VQVAE, x: tf.Tensor, quantized: Quantized, speakers: None):
     """Images of a batch uint8 [B, S, S, C], their reconstructions and the histogram of codes; returns summary ops."""
     del speakers
-    few = max_images(model.config.image_size)
+    few = max_images(*model.config.size)
     decoded = model.decode_vectors(quantized.z_q[:few])
     return [
         tf.summary.image("images/original", image_grid(x[:few])),

@@ -39,7 +39,7 @@ def _validation(config: Config, source: AnySource) -> Callable:
     """A function that gives the validation dataset; a small split of images is read once."""
     if config.model.fixed_dims is None or source.count("validation") * config.model.fixed_dims > KEPT_BYTES:
         return lambda: source.evaluation_dataset(config, "validation")
-    size, binary = config.model.image_size, config.model.binarize
+    size, binary = config.model.size, config.model.binarize
     kept = functools.lru_cache(maxsize=None)(lambda: arrays.load(source, "validation", size, binarize=binary))
     return lambda: arrays.batches(kept(), pipeline.evaluation_batch(config.model.dims))
 

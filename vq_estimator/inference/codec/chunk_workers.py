@@ -99,7 +99,7 @@ def decode(
       VQError: they were coded with other tables.
     """
     codes = np.zeros((header.batch, *network.grid(frame)), np.int32)
-    images = np.zeros((header.batch, *frame.shape, header.sizes[1]), np.uint8)
+    images = np.zeros((header.batch, *frame.shape, header.channels), np.uint8)
     try:
         coder = Decoder(payload, progress)
         network.code(coder, codes, images, frame)

@@ -1,6 +1,6 @@
 """What the codec asks of a kind of model: the tiles of its examples, and how their codes and pixels are computed.
 
-Images are cut into square tiles of the model's size. A recording is an image of one row; its tiles are LONGEST samples
+Images are cut into tiles of the model's size. A recording is an image of one row; its tiles are LONGEST samples
 and a shorter last one. Long recordings come first, so that those that are coded side by side have about one length.
 """
 
@@ -58,7 +58,12 @@ class ImageCoding:
 
     @staticmethod
     def _whole(model) -> Tuple[Shape, Tuple[int, int, int], str]:
-        return (model.image_size, model.image_size), model.grid, type_name(model.decoder)
+        return model.size, model.grid, type_name(model.decoder)
+
+    @property
+    def sizes(self) -> Tuple[int, ...]:
+        """What a header says of a tile: a square's side, or height and width."""
+        return self.tile[1:] if self.tile[0] == self.tile[1] else self.tile
 
     def check(self, images) -> None:
         """Raises VQError where `codec.images.Images` are of another kind."""
@@ -141,6 +146,10 @@ class SpeechCoding(ImageCoding):
     @staticmethod
     def _whole(model):
         return (1, LONGEST), (1, -(-LONGEST // model.network.stride), model.quantizer.L), type_name(model.decoder)
+
+    @property
+    def sizes(self):
+        return self.tile[1:]
 
     def check(self, images) -> None:
         if not (images.read and all(item.height == 1 for item in images.items)):

@@ -25,7 +25,7 @@ from vq_estimator.inference.codec.coding import MAX_BATCH
 from vq_estimator.inference.codec.run import FINGERPRINT, PRIORS
 
 MAGIC = b"\x89VQZ\r\n\x1a\n"  # as PNG's: a transfer that changes line ends changes it
-VERSION = 1
+VERSIONS = (1, 2)  # 2: of models whose images are not square; square ones and recordings are written as 1
 FIXED, ENTRY = struct.Struct("<HIIII"), struct.Struct("<IIII")
 MAX_HEADER, MAX_INDEX, MAX_NAMES = 1 << 16, 1 << 26, 1 << 26  # bytes of JSON, of the index, of it unpacked
 MAX_ITEM = 5000  # bytes of one image in the index
@@ -39,7 +39,8 @@ class Header(NamedTuple):
 
     Attributes:
       model: fingerprint of the checkpoint, and `sizes` [S, C, h, w, L, K], `likelihood` and `decoder` of its
-        configuration; of speech S and [h, w] are samples and codes of a whole tile.
+        configuration; of images that are not square [H, W, C, h, w, L, K], in format version 2; of speech S and [h, w]
+        are samples and codes of a whole tile.
       prior: one of PRIORS; `prior_model`: the fingerprint of its figures, or "".
       scale: of the likelihood "mse", or None.
       batch: tiles of a chunk.
@@ -61,6 +62,16 @@ class Header(NamedTuple):
     size: Optional[List[int]]
     arithmetic: Dict[str, str]
     sample_rate: Optional[int] = None
+
+    @property
+    def version(self) -> int:
+        """The lowest format version that can say it."""
+        return 1 if len(self.sizes) == 6 else 2
+
+    @property
+    def channels(self) -> int:
+        """Of an image."""
+        return self.sizes[-5]
 
 
 class Item(NamedTuple):
@@ -127,7 +138,7 @@ class Writer:
     """Writes a file whose number of chunks is known before: `add` each, then `finish`."""
 
     def __init__(self, f: BinaryIO, header: Header, items: Optional[Sequence[Item]], chunks: int):
-        self._f, self._chunks, self._entries = f, chunks, []
+        self._f, self._chunks, self._entries, self._version = f, chunks, [], header.version
         fields = {k: v for k, v in header._asdict().items() if k != "sample_rate" or v is not None}
         self._header = json.dumps(fields, separators=(",", ":"), allow_nan=False).encode("ascii")
         rows = [i[:3] if header.sample_rate is None else (i.name, i.width, i.speaker) for i in items or ()]
@@ -144,7 +155,7 @@ class Writer:
     def finish(self) -> None:
         assert len(self._entries) == self._chunks, (len(self._entries), self._chunks)
         rest = self._header + self._index + b"".join(ENTRY.pack(*entry) for entry in self._entries)
-        lengths = (VERSION, len(self._header), len(self._index), self._chunks)
+        lengths = (self._version, len(self._header), len(self._index), self._chunks)
         self._f.seek(0)
         self._f.write(MAGIC + FIXED.pack(*lengths, _crc(lengths, rest)) + rest)
 
@@ -177,8 +188,9 @@ def _read(f: BinaryIO, path: str, size: int) -> Container:
         raise VQError(f"{path}: ends within its header")
     *lengths, crc = FIXED.unpack(start[len(MAGIC) :])
     version, header_bytes, index_bytes, chunks = lengths
-    if version != VERSION:
-        raise VQError(f"{path}: got format version {version}, expected {VERSION}; it was made by another vq_estimator")
+    if version not in VERSIONS:
+        known = " or ".join(map(str, VERSIONS))
+        raise VQError(f"{path}: got format version {version}, expected {known}; it was made by another vq_estimator")
     if header_bytes > MAX_HEADER or index_bytes > MAX_INDEX:
         raise VQError(f"{path}: has a header of {header_bytes} and {index_bytes} bytes, which can't be; it is damaged")
     length = header_bytes + index_bytes + ENTRY.size * chunks
@@ -188,6 +200,8 @@ def _read(f: BinaryIO, path: str, size: int) -> Container:
     if _crc(tuple(lengths), rest) != crc:
         raise VQError(f"{path}: its header is damaged (checksum)")
     header = _header(parse_json(rest[:header_bytes].decode("ascii")), chunks)
+    if header.version != version:
+        raise VQError(f"{path}: got the header of format version {header.version} in a file of version {version}")
     items = _items(rest[header_bytes : header_bytes + index_bytes], header)
     entries = [Entry(*fields) for fields in ENTRY.iter_unpack(rest[header_bytes + index_bytes :])]
     starts, at = [], len(MAGIC) + FIXED.size + length
@@ -223,7 +237,7 @@ def _header(found, chunks: int) -> Header:
     h = Header(**found)
     want(h.sample_rate is None or (number(h.sample_rate, 1, 1 << 24) and h.size is None), "sample_rate")
     want(text(h.model) and set(h.model) <= HEX and len(h.model) == FINGERPRINT, "model")
-    want(isinstance(h.sizes, list) and len(h.sizes) == 6 and all(number(n, 1, 1 << 24) for n in h.sizes), "sizes")
+    want(isinstance(h.sizes, list) and len(h.sizes) in (6, 7) and all(number(n, 1, 1 << 24) for n in h.sizes), "sizes")
     want(text(h.likelihood) and text(h.decoder), "likelihood")
     want(h.prior in PRIORS if text(h.prior) else False, "prior")
     want(text(h.prior_model) and set(h.prior_model) <= HEX, "prior_model")

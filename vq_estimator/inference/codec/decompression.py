@@ -79,7 +79,7 @@ def decompress(
 
     def work(number: int) -> Union[np.ndarray, VQError]:
         frame = layout.frame(number * header.batch, min((number + 1) * header.batch, layout.total))
-        entry, part = container.entries[number], progress.chunk(network, frame, header.sizes[1])
+        entry, part = container.entries[number], progress.chunk(network, frame, header.channels)
         try:
             payload = container.payload(number)
         except VQError as e:
@@ -105,7 +105,7 @@ def decompress(
             yield tiles
 
     def numbered():
-        for number, image in join(chunks(), layout, header.batch, header.sizes[1]):
+        for number, image in join(chunks(), layout, header.batch, header.channels):
             if image is None:
                 lost.append(number)
             yield number, image if image is None else images_lib.array_of(container, image)

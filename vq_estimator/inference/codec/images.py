@@ -16,7 +16,7 @@ from vq_estimator.data import audio, lossless_images, pipeline
 from vq_estimator.data import folder as folder_lib
 from vq_estimator.data.files import atomic_folder, atomic_path
 from vq_estimator.data.numpy_files import load_npy
-from vq_estimator.data.outputs import ARRAY, FOLDER, PICTURE, SOUND, output_kind
+from vq_estimator.data.outputs import ARRAY, FOLDER, SOUND, SUFFIXES, output_kind
 from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError, one_line
 from vq_estimator.inference import code_files
@@ -100,12 +100,12 @@ def of_split(config: Config, source: Source, split: str) -> Images:
 
     def each():
         with tf.Graph().as_default(), tf.Session() as session:
-            dataset = pipeline.evaluation_dataset(source, split, m.image_size, batch, m.binarize)
+            dataset = pipeline.evaluation_dataset(source, split, m.size, batch, m.binarize)
             step = session.make_callable(tf.data.make_one_shot_iterator(dataset).get_next()["image"])
             for _ in range(-(-total // batch)):
                 yield from step()
 
-    return Images(total, (m.image_size, m.image_size), None, each())
+    return Images(total, m.size, None, each())
 
 
 def of_files(folder: str, names: Sequence[str], channels: int, max_bad_files: int = 0) -> Images:
@@ -178,7 +178,8 @@ class _Kind(NamedTuple):
 def _kind(container: Container) -> _Kind:
     rate = container.header.sample_rate
     if rate is None:
-        return _Kind("images", ".png", PICTURE, 0, drawing.save_png)
+        suffix = drawing.image_suffix(container.header.channels)
+        return _Kind("images", suffix, SUFFIXES[suffix], 0, drawing.save_image)
     return _Kind("recordings", ".wav", SOUND, audio.SILENCE, lambda path, levels: audio.write_wav(path, levels, rate))
 
 
@@ -207,7 +208,7 @@ def check_out(container: Container, layout: Layout, out: str) -> None:
 
 
 def _output_kind(container: Container, out: str) -> str:
-    return output_kind("out", out, (_kind(container).file, ARRAY, FOLDER), FOLDER)
+    return output_kind("out", out, tuple(dict.fromkeys((_kind(container).file, ARRAY, FOLDER))), FOLDER)
 
 
 def _names(container: Container) -> List[str]:
@@ -227,9 +228,11 @@ def _reserve(file: int, size: int) -> None:
 def write(images: Numbered, container: Container, layout: Layout, out: str) -> None:
     """Writes images to `out`, whole or not at all: NAME.npy, NAME.png of one image, or a folder of a PNG each.
 
+    Where a PNG can't have so many channels, a folder has a .npy of each.
+
     Recordings are WAVs there. A lost image, None, is black in an array (a recording silent), and missing in a folder.
     """
-    n, channels, kind = container.header.images, container.header.sizes[1], _kind(container)
+    n, channels, kind = container.header.images, container.header.channels, _kind(container)
     as_what = _output_kind(container, out)
     if as_what == ARRAY:
         with atomic_path(out) as temporary:

@@ -124,7 +124,7 @@ def of_the_model(run: Run, prior: str) -> dict:
         figures = f"{zlib.crc32(run.calibration.counts.astype('<i8').tobytes()):08x}"
     return {
         "model": fingerprint(run.checkpoint.path)[:FINGERPRINT],
-        "sizes": [coding.tile[1], m.channels, *coding.grid, m.quantizer.K],
+        "sizes": [*coding.sizes, m.channels, *coding.grid, m.quantizer.K],
         "likelihood": likelihood,
         "decoder": coding.decoder,
         "sample_rate": coding.sample_rate,

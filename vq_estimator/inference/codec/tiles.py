@@ -1,4 +1,4 @@
-"""Images of any size as square tiles of the model's, recordings of any length as stretches, and back. See `coding`."""
+"""Images of any size as tiles of the model's size, recordings of any length as stretches, and back. See `coding`."""
 
 from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 

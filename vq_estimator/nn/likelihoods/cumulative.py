@@ -20,6 +20,7 @@ import numpy as np
 from vq_estimator import config as c
 from vq_estimator.nn import arithmetic
 from vq_estimator.nn.likelihoods.base import LOG_SCALE_RANGE, LOG_SCALE_START, MEAN_RANGE
+from vq_estimator.nn.likelihoods.logistic import couples, mixture_sizes
 from vq_estimator.nn.likelihoods.pixels import LEVELS
 
 CENTRE = 0.5 * (LEVELS - 1.0)
@@ -120,17 +121,18 @@ class FittedGaussian(Gaussian):
 
 
 class LogisticMixture(Pixels):
-    """A mixture of logistics whose component the channels share; means move with the channels before."""
+    """A mixture of logistics; of a colour the channels share the component, and means move with the channels before."""
 
     def __init__(self, parameters: np.ndarray, channels: int, components: int):
-        C, M = channels, components
-        pairs = C * (C - 1) // 2
-        logits, mean, log_scale, coefficients = np.split(columns(parameters), np.cumsum([M, C * M, C * M]))
-        # Of each component's weight, the logarithm up to a factor, so that nothing underflows, and the factor: [M, n].
-        self._exponent, self._factor = logits, 1.0
+        C, M, sizes = channels, components, mixture_sizes(channels)
+        logits, mean, log_scale, coefficients = np.split(columns(parameters), M * np.cumsum(sizes[:3]))
+        self._couples = couples(channels)
+        # Of each component's weight, the logarithm up to a factor, so that nothing underflows, and the factor: [M, n];
+        # of channels that are not coupled [C, M, n].
+        self._exponent, self._factor = logits if self._couples else logits.reshape(C, M, -1), 1.0
         self._inverse, small = arithmetic.exps(minus_log_scale(log_scale), -2.0 * np.abs(coefficients))
         tanh = np.sign(coefficients) * ((1.0 - small) / (1.0 + small))
-        self._coefficients = tanh.reshape(pairs, M, logits.shape[1])
+        self._coefficients = tanh.reshape(sizes[3], M, logits.shape[1])
         self._set(mean.reshape(C, M, -1), self._inverse.reshape(C, M, -1))
 
     def _set(self, mean: np.ndarray, inverse: np.ndarray) -> None:
@@ -146,7 +148,7 @@ class LogisticMixture(Pixels):
 
     def _mean_given(self, channel: int) -> np.ndarray:
         mean, first = self._mean[channel], channel * (channel - 1) // 2
-        for earlier, x in enumerate(self._observed[:channel]):
+        for earlier, x in enumerate(self._observed[:channel]):  # none where channels are not coupled
             mean = mean + self._coefficients[first + earlier] * (x - CENTRE)
         return mean  # [M, n]
 
@@ -159,7 +161,7 @@ class LogisticMixture(Pixels):
         middle = STRIDE * (np.arange(ANCHORS)[:, np.newaxis, np.newaxis] + 0.5)
         exponent = (self._mean_given(channel) - middle) * self._inverse[channel]
         exponent = np.clip(exponent, -MAX_EXPONENT, MAX_EXPONENT)
-        weights, anchors = self._weights_and(exponent)  # [M, n], [ANCHORS, M, n]
+        weights, anchors = self._weights_and(channel, exponent)  # [M, n], [ANCHORS, M, n]
         M, n = weights.shape
         odds = anchors[:, np.newaxis] * self._powers[:, channel]
         odds += 1.0
@@ -170,9 +172,10 @@ class LogisticMixture(Pixels):
             total = total + odds[:, m]
         return total
 
-    def _weights_and(self, exponent):
-        """The components' weights, and e^exponent."""
-        weights, power = arithmetic.exps((self._exponent - self._exponent.max(0))[np.newaxis], exponent)
+    def _weights_and(self, channel, exponent):
+        """The components' weights in a channel, and e^exponent."""
+        own = self._exponent if self._couples else self._exponent[channel]
+        weights, power = arithmetic.exps((own - own.max(0))[np.newaxis], exponent)
         weights = weights[0] * self._factor
         return weights / np.cumsum(weights, 0)[-1], power
 
@@ -182,6 +185,8 @@ class LogisticMixture(Pixels):
         b and a are the boundaries above and below x; of each sigmoid the factor e^-|t|, where it has one, goes to the
         exponent.
         """
+        if not self._couples:
+            return
         x = x.astype(np.float64)
         inverse, mean = self._inverse[channel], self._mean_given(channel)
         self._observed.append(x)
@@ -206,7 +211,7 @@ class Logistic(LogisticMixture):
     def _mean_given(self, channel: int) -> np.ndarray:
         return self._mean[channel]
 
-    def _weights_and(self, exponent):
+    def _weights_and(self, channel, exponent):
         return np.ones_like(self._mean[0]), arithmetic.exp(exponent)
 
     def observe(self, channel: int, x: np.ndarray) -> None:

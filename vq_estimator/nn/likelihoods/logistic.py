@@ -10,6 +10,8 @@ so its logarithm is a sum of three terms that are each stable: no interval is to
 Salimans, Karpathy, Chen, Kingma (2017), PixelCNN++, arXiv 1701.05517, sections 2.1 and 2.2.
 """
 
+from typing import Tuple
+
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.nn.likelihoods.base import Likelihood, argmax_by_channel, clipped_log_scale, clipped_mean
@@ -85,8 +87,22 @@ class DiscretizedLogistic(Likelihood):
         return to_uint8((self._mean + tf.exp(self._log_scale) * noise) / (LEVELS - 1.0))
 
 
+def couples(channels: int) -> bool:
+    """Whether a mixture couples the channels: those of a colour."""
+    return channels == 3
+
+
+def mixture_sizes(channels: int) -> Tuple[int, int, int, int]:
+    """Logits, means, log scales and coefficients per component of a mixture."""
+    pairs = channels * (channels - 1) // 2
+    return (1, channels, channels, pairs) if couples(channels) else (channels, channels, channels, 0)
+
+
 class LogisticMixture(Likelihood):
-    """A mixture for each pixel whose component is shared by its channels; a channel's mean moves with those before it.
+    """A mixture of logistics.
+
+    The three channels of a colour share a component, and a channel's mean moves with those before it. Of any other
+    number of channels each has a mixture of its own, independent of the others.
 
     Args:
       parameters: a decoder's output, float32 [B, H, W, parameters(channels, components)].
@@ -95,18 +111,26 @@ class LogisticMixture(Likelihood):
 
     def __init__(self, parameters: tf.Tensor, channels: int, components: int):
         self._parameters, self._channels, self._components = parameters, channels, components
+        self._couples = couples(channels)
         logits, mean, log_scale, coefficients = self._parts(parameters, -1)
-        self._log_weights = tf.nn.log_softmax(logits)  # [B, H, W, M]
+        # [B, H, W, 1 or C, M]
+        self._log_weights = tf.nn.log_softmax(self._by_channel(logits, 1 if self._couples else channels))
         # In levels, [B, H, W, C, M].
         self._mean, self._log_scale = self._by_channel(mean, channels), self._by_channel(log_scale, channels)
         # Entry c is [B, H, W, c, M]: what a level more in an earlier channel adds to the mean of this one.
-        coefficients = self._by_channel(coefficients, channels * (channels - 1) // 2)
-        self._coefficients = tf.split(coefficients, list(range(channels)), 3)
+        self._coefficients = []
+        if self._couples:
+            pairs = self._by_channel(coefficients, channels * (channels - 1) // 2)
+            self._coefficients = tf.split(pairs, list(range(channels)), 3)
 
     @classmethod
     def parameters(cls, channels: int, components: int = 1) -> int:
-        """For each component a logit, and for each channel a mean, a log scale and a coefficient per earlier one."""
-        return components * (1 + 2 * channels + channels * (channels - 1) // 2)
+        """How many numbers a decoder has to give for each pixel.
+
+        For each component a mean and a log scale per channel; of a colour a logit, and a coefficient per channel and
+        earlier channel; otherwise a logit per channel.
+        """
+        return components * sum(mixture_sizes(channels))
 
     @classmethod
     def from_parameters(cls, parameters: tf.Tensor, channels: int, components: int) -> "LogisticMixture":
@@ -115,8 +139,7 @@ class LogisticMixture(Likelihood):
 
     def _parts(self, parameters: tf.Tensor, axis: int):
         """Logits, means, log scales and coefficients of parameters that lie along `axis`."""
-        M, C = self._components, self._channels
-        sizes = [M, C * M, C * M, C * (C - 1) // 2 * M]
+        sizes = [self._components * n for n in mixture_sizes(self._channels)]
         logits, mean, log_scale, coefficients = tf.split(parameters, sizes, axis)
         return logits, clipped_mean(mean), clipped_log_scale(log_scale), tf.tanh(coefficients)
 
@@ -129,7 +152,7 @@ class LogisticMixture(Likelihood):
     def _mean_given(self, channel: int, x: tf.Tensor) -> tf.Tensor:
         """Means [B, H, W, M] of a channel given the channels before it in x float32 [B, H, W, >= channel]."""
         mean = self._mean[..., channel, :]
-        if channel:
+        if channel and self._couples:
             before = x[..., :channel, tf.newaxis] - 0.5 * (LEVELS - 1.0)
             mean += tf.reduce_sum(self._coefficients[channel] * before, -2)
         return mean
@@ -149,18 +172,27 @@ class LogisticMixture(Likelihood):
             tf.reshape(t, [-1, M, tf.shape(t)[1]]) for t in (mean, log_scale, coefficients)
         )
         levels = tf.transpose(tf.reshape(tf.cast(x, tf.float32), [-1, C]))[:, tf.newaxis]  # [C, 1, N]
-        shifts = [tf.zeros_like(logits)]
-        for earlier in tf.split(coefficients, list(range(C)), 0)[1:]:  # [c, M, N]
-            shifts.append(tf.reduce_sum(earlier * (levels[: len(shifts)] - 0.5 * (LEVELS - 1.0)), 0))
-        mean += tf.stack(shifts)
-        terms = tf.reduce_sum(log_prob_of_levels(levels + tf.zeros_like(mean), mean, log_scale), 0)  # [M, N]
-        logits -= tf.stop_gradient(tf.reduce_max(logits, 0))  # as a large one would leave few digits to the others
-        weighed = logits - tf.reduce_logsumexp(logits, 0) + terms
-        return tf.reduce_sum(tf.reshape(tf.reduce_logsumexp(weighed, 0), [tf.shape(x)[0], -1]), 1)
+        if self._couples:
+            shifts = [tf.zeros_like(logits)]
+            for earlier in tf.split(coefficients, list(range(C)), 0)[1:]:  # [c, M, N]
+                shifts.append(tf.reduce_sum(earlier * (levels[: len(shifts)] - 0.5 * (LEVELS - 1.0)), 0))
+            mean += tf.stack(shifts)
+        terms = log_prob_of_levels(levels + tf.zeros_like(mean), mean, log_scale)  # [C, M, N]
+        components = 0  # their axis
+        if self._couples:
+            terms = tf.reduce_sum(terms, 0)
+        else:
+            logits, components = tf.reshape(logits, tf.shape(terms)), 1
+        # A large one would leave few digits to the others.
+        logits -= tf.stop_gradient(tf.reduce_max(logits, components, keepdims=True))
+        weighed = logits - tf.reduce_logsumexp(logits, components, keepdims=True) + terms
+        log_p = tf.reduce_logsumexp(weighed, components)  # [N], or [C, N]
+        per_pixel = log_p if self._couples else tf.reduce_sum(log_p, 0)
+        return tf.reduce_sum(tf.reshape(per_pixel, [tf.shape(x)[0], -1]), 1)
 
     def log_table(self, channel: int, x=None) -> tf.Tensor:
-        log_weights = self._log_weights
-        if channel:
+        log_weights = self._weights_of(channel)
+        if channel and self._couples:
             x = tf.cast(x, tf.float32)
             # The components' posterior given the channels before.
             log_weights = tf.nn.log_softmax(log_weights + tf.add_n([self._terms(c, x) for c in range(channel)]))
@@ -170,15 +202,19 @@ class LogisticMixture(Likelihood):
         terms = log_prob_of_levels(levels, mean + tf.zeros_like(levels), log_scale + tf.zeros_like(levels))
         return tf.reduce_logsumexp(terms + log_weights[..., tf.newaxis, :], -1)
 
+    def _weights_of(self, channel: int) -> tf.Tensor:
+        """ln of the components' weights in a channel, before any channel is known: [B, H, W, M]."""
+        return self._log_weights[..., 0 if self._couples else channel, :]
+
     def mean(self) -> tf.Tensor:
-        weights, means = tf.exp(self._log_weights), []  # [B, H, W, M]
+        means = []
         given = []  # each channel's mean under each component
         for channel in range(self._channels):
             mean = self._mean[..., channel, :]
-            for earlier, value in enumerate(given):
+            for earlier, value in enumerate(given if self._couples else ()):
                 mean += self._coefficients[channel][..., earlier, :] * (value - 0.5 * (LEVELS - 1.0))
             given.append(mean)
-            means.append(tf.reduce_sum(weights * mean, -1))
+            means.append(tf.reduce_sum(tf.exp(self._weights_of(channel)) * mean, -1))
         return tf.clip_by_value(tf.stack(means, -1) / (LEVELS - 1.0), 0.0, 1.0)
 
     def mode(self) -> tf.Tensor:
@@ -186,14 +222,15 @@ class LogisticMixture(Likelihood):
 
     def sample(self, seed: tf.Tensor, shared: bool = False) -> tf.Tensor:
         seed = tf.cast(seed, tf.int64)
-        noise = gumbel(noise_shape(self._log_weights, shared), seed)
-        M = static_shape(self._log_weights)[-1]
-        picked = tf.one_hot(tf.argmax(self._log_weights + noise, -1), M)  # [B, H, W, M]
+        log_weights = self._log_weights[..., 0, :] if self._couples else self._log_weights
+        noise = gumbel(noise_shape(log_weights, shared), seed)
+        picked = tf.one_hot(tf.argmax(log_weights + noise, -1), self._components)  # [B, H, W, M], or [B, H, W, C, M]
         x = []
         for channel in range(self._channels):
             before = tf.stack(x, -1) if x else None
-            mean = tf.reduce_sum(picked * self._mean_given(channel, before), -1)
-            log_scale = tf.reduce_sum(picked * self._log_scale[..., channel, :], -1)
+            own = picked if self._couples else picked[..., channel, :]
+            mean = tf.reduce_sum(own * self._mean_given(channel, before), -1)
+            log_scale = tf.reduce_sum(own * self._log_scale[..., channel, :], -1)
             noise = logistic_noise(noise_shape(mean, shared), seed + tf.constant([0, 1 + channel], tf.int64))
             x.append(tf.round(tf.clip_by_value(mean + tf.exp(log_scale) * noise, 0.0, LEVELS - 1.0)))
         return tf.cast(tf.stack(x, -1), tf.uint8)
