@@ -46,7 +46,7 @@ class Images(NamedTuple):
     Attributes:
       origin: what they are, for the file of codes.
       total: how many, unreadable ones among them.
-      batches: of (images uint8 [B, S, S, C], {"labels": [B]} or {"files": [B]} or nothing).
+      batches: of (images uint8 [B, H, W, C], {"labels": [B]} or {"files": [B]} or nothing).
     """
 
     origin: str

@@ -1,6 +1,6 @@
 """Looking at what the codes mean: arrays of images and codes, for pictures, notebooks and questions of one's own.
 
-Code maps are int32 [h, w, L] and images uint8 [N, S, S, C]. Under an autoregressive decoder an image is a draw, and all
+Code maps are int32 [h, w, L] and images uint8 [N, H, W, C]. Under an autoregressive decoder an image is a draw, and all
 those of one call are drawn with the same noise: what differs between them is due to the codes.
 """
 
@@ -23,7 +23,7 @@ MOST = 512  # entries of a codebook whose distances are shown
 
 
 class Encoded(NamedTuple):
-    """Images uint8 [N, S, S, C], their labels int32 [N] and their codes int32 [N, h, w, L]."""
+    """Images uint8 [N, H, W, C], their labels int32 [N] and their codes int32 [N, h, w, L]."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -170,7 +170,7 @@ def random_walk(
 
 
 class Interpolation(NamedTuple):
-    """Between two images, from the first to the second; each uint8 [N, S, S, C].
+    """Between two images, from the first to the second; each uint8 [N, H, W, C].
 
     Attributes:
       continuous: decoded from z_e itself, which no code stands for.
@@ -184,7 +184,7 @@ class Interpolation(NamedTuple):
 def interpolate(
     config: Config, checkpoint: Checkpoint, first: np.ndarray, second: np.ndarray, steps: int = 10, seed: int = 0
 ) -> Interpolation:
-    """Straight lines between the z_e of two images uint8 [S, S, C]."""
+    """Straight lines between the z_e of two images uint8 [H, W, C]."""
 
     def build(model):
         z = model.encode_continuous(tf.constant(np.stack([first, second])))
@@ -241,6 +241,6 @@ def distinct_maps(codes: np.ndarray) -> int:
 
 
 def single_code_images(config: Config, checkpoint: Checkpoint, changed: SingleCode, seed: int = 0) -> np.ndarray:
-    """The images of `single_code`, [P, V, S, S, C]."""
+    """The images of `single_code`, [P, V, H, W, C]."""
     flat = decode(config, checkpoint, changed.codes.reshape((-1,) + changed.codes.shape[2:]), seed)
     return flat.reshape(changed.codes.shape[:2] + flat.shape[1:])

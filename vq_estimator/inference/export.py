@@ -128,7 +128,7 @@ def freeze(config: Config, checkpoint: Checkpoint, prior: Optional[TrainedPrior]
 def export(config: Config, checkpoint: Checkpoint, export_dir: str, prior: Optional[TrainedPrior] = None) -> str:
     """Writes the SavedModel to `export_dir`, whole or not at all; returns the folder.
 
-    Signatures, for any batch size: `encode` (images uint8 [B, S, S, C] -> codes int32 [B, h, w, L]), `decode`
+    Signatures, for any batch size: `encode` (images uint8 [B, H, W, C] -> codes int32 [B, h, w, L]), `decode`
     (codes -> images uint8), `reconstruct` (images -> images), and `serving_default`, which is `reconstruct`. Under an
     autoregressive decoder the images are draws, and `decode` and `reconstruct` take a `seed` too (int64 scalar).
     With a prior there is `sample` (`num`, or `labels` int32 [B] of a class-conditional one; `temperature` float32,

@@ -34,7 +34,7 @@ class Bits(NamedTuple):
 class ImageModel(TrainedModel):
     """A trained VQ-VAE, and its prior where it has one, in a graph and a session of their own.
 
-    It works beside eager TensorFlow 2 as it does in graph mode. Images are uint8 [N, S, S, C], codes int32
+    It works beside eager TensorFlow 2 as it does in graph mode. Images are uint8 [N, H, W, C], codes int32
     [N, h, w, L]; `close()`, or a `with` block, frees the session.
     Its attributes are those of `TrainedModel`.
     """
@@ -152,7 +152,7 @@ class ImageModel(TrainedModel):
         The sum of the distortion and a rate bounds -log2 p(x) / dims from above.
 
         Args:
-          images: uint8 [N, S, S, C].
+          images: uint8 [N, H, W, C].
           codes: int32 [N, h, w, L], which each image is decoded from; None: its own.
 
         Raises:

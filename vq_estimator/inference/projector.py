@@ -84,7 +84,7 @@ def metadata_tsv(calibration: Calibration, rows: np.ndarray) -> str:
 def sprite_images(
     config: Config, checkpoint: Checkpoint, calibration: Calibration, rows: np.ndarray
 ) -> Optional[np.ndarray]:
-    """An image for each entry, uint8 [N, S, S, C]: decoded from the map that has it everywhere.
+    """An image for each entry, uint8 [N, H, W, C]: decoded from the map that has it everywhere.
 
     The other codebooks are at their most used entries. None where there are too many entries, and under an
     autoregressive decoder, whose images are draws: what differs between them would be the noise as much as the entry.

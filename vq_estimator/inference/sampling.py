@@ -19,7 +19,7 @@ MAX_DRAWS = 1000  # of one recording, of which the best is taken
 
 
 class Samples(NamedTuple):
-    """Codes int32 [N, h, w, L], images uint8 [N, S, S, C], and labels int32 [N] (None without classes)."""
+    """Codes int32 [N, h, w, L], images uint8 [N, H, W, C], and labels int32 [N] (None without classes)."""
 
     codes: np.ndarray
     images: np.ndarray

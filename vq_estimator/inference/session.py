@@ -188,7 +188,7 @@ def load_variables(session: tf.Session, checkpoint: str, variables: Dict[str, tf
 
 
 def features_of(config: Config, source: AnySource, split: str, batch_size: int) -> Dict[str, tf.Tensor]:
-    """A split as the run sees it, the next batch at each run of the graph: `image` uint8 [B, S, S, C], `label` [B].
+    """A split as the run sees it, the next batch at each run of the graph: `image` uint8 [B, H, W, C], `label` [B].
 
     Of recordings one, whole: `audio` uint8 [1, T], `speaker` and `label` [1].
     """

@@ -91,7 +91,7 @@ class VQVAE:
     def decode(
         self, codes: tf.Tensor, seed=0, shared: bool = False, speakers: Optional[tf.Tensor] = None, **of_speech
     ) -> tf.Tensor:
-        """Codes int32 [B, h, w, L] to images uint8 [B, S, S, C], or to sound uint8 [B, 1, T, 1].
+        """Codes int32 [B, h, w, L] to images uint8 [B, H, W, C], or to sound uint8 [B, 1, T, 1].
 
         Of a factorised decoder the mean; of an autoregressive one a draw, which `seed` (an int) decides; `shared`: all
         examples are drawn with the same noise; `of_speech`: see `decoders.Waveform.image`.
@@ -105,7 +105,7 @@ class VQVAE:
         return self.decoder.image(self._flat(z_q), seed, shared, speakers, **of_speech)
 
     def parameters(self, codes: tf.Tensor) -> tf.Tensor:
-        """What the likelihoods of all pixels are made of, float32 [B, S, S, outputs]; of a factorised decoder."""
+        """What the likelihoods of all pixels are made of, float32 [B, H, W, outputs]; of a factorised decoder."""
         return self.decoder.parameters(self._flat(self.quantizer.lookup(codes)))
 
     def scan(self, codes: tf.Tensor, choose: Callable) -> tf.Tensor:

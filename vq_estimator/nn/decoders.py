@@ -46,7 +46,7 @@ class Factorised(_Decoder):
         self._modules = (self._network,)
 
     def make_network(self, config: ModelConfig, outputs: int, dtype) -> Module:
-        """The network z_q [B, h, w, features] -> the likelihood's parameters, float32 [B, S, S, outputs]."""
+        """The network z_q [B, h, w, features] -> the likelihood's parameters, float32 [B, H, W, outputs]."""
         return Decoder(config.network, outputs, dtype)
 
     def likelihood(self, z_q: tf.Tensor, images: tf.Tensor, speakers=None) -> Likelihood:
@@ -55,12 +55,12 @@ class Factorised(_Decoder):
         return self._given(self._network(z_q))
 
     def image(self, z_q: tf.Tensor, seed, shared: bool = False, speakers=None, **of_speech) -> tf.Tensor:
-        """The mean of p(x | z_q), uint8 [B, S, S, C]; nothing is drawn."""
+        """The mean of p(x | z_q), uint8 [B, H, W, C]; nothing is drawn."""
         del seed, shared, speakers, of_speech
         return to_uint8(self._given(self._network(z_q)).mean())
 
     def parameters(self, z_q: tf.Tensor) -> tf.Tensor:
-        """What the likelihood is made of, float32 [B, S, S, outputs]."""
+        """What the likelihood is made of, float32 [B, H, W, outputs]."""
         return self._network(z_q)
 
 
@@ -79,12 +79,12 @@ class Autoregressive(_Decoder):
         self._modules = (self._features, self._pixels)
 
     def likelihood(self, z_q: tf.Tensor, images: tf.Tensor, speakers=None) -> Likelihood:
-        """p(x | z_q) at x = `images` uint8 [B, S, S, C]: each pixel's distribution given the pixels of x before it."""
+        """p(x | z_q) at x = `images` uint8 [B, H, W, C]: each pixel's distribution given the pixels of x before it."""
         del speakers
         return self._given(self._pixels(_centred(images), self._features(z_q)))
 
     def image(self, z_q: tf.Tensor, seed, shared: bool = False, speakers=None, **of_speech) -> tf.Tensor:
-        """One draw from p(x | z_q), uint8 [B, S, S, C], the same for the same batch and `seed` (an int).
+        """One draw from p(x | z_q), uint8 [B, H, W, C], the same for the same batch and `seed` (an int).
 
         `shared`: the examples are drawn with the same noise, so that equal z_q give equal images.
         """
@@ -99,7 +99,7 @@ class Autoregressive(_Decoder):
         return self.scan(z_q, draw)
 
     def scan(self, z_q: tf.Tensor, choose: Callable) -> tf.Tensor:
-        """An image uint8 [B, S, S, C], one pixel after the other in raster order, each given those before it.
+        """An image uint8 [B, H, W, C], one pixel after the other in raster order, each given those before it.
 
         `choose` is a function (what the pixel's likelihood is made of, float32 [B, outputs], row, column) -> the pixel,
         uint8 [B, C].

@@ -103,7 +103,7 @@ class ResidualBlock(Module):
 
 
 class Encoder(Module):
-    """Pixels [B, S, S, C] float32 in 0..1 to z_e [B, h, w, features] float32; `row` as of `Conv2D`."""
+    """Pixels [B, H, W, C] float32 in 0..1 to z_e [B, h, w, features] float32; `row` as of `Conv2D`."""
 
     def __init__(
         self, config: NetworkConfig, features: int, dtype=tf.float32, row: bool = False, name: str = "encoder"
@@ -132,7 +132,7 @@ class Encoder(Module):
 
 
 class Decoder(Module):
-    """z_q [B, h, w, features] float32 to the likelihood's parameters [B, S, S, outputs] float32."""
+    """z_q [B, h, w, features] float32 to the likelihood's parameters [B, H, W, outputs] float32."""
 
     def __init__(self, config: NetworkConfig, outputs: int, dtype=tf.float32, name: str = "decoder"):
         super().__init__(name)

@@ -23,7 +23,7 @@ def vqvae_model_fn(features, labels, mode, params, config):
     """One VQ-VAE graph: x -> z_e -> z_q -> p(x | z_q).
 
     Args:
-      features: {"image": uint8 [B, S, S, C]}, or of speech {"audio": uint8 [B, T], "speaker": int32 [B]}.
+      features: {"image": uint8 [B, H, W, C]}, or of speech {"audio": uint8 [B, T], "speaker": int32 [B]}.
       labels: not used.
       mode: an Estimator's mode.
       params: {"config": Config}, and "warm_start": the Checkpoint to begin with, or None.

@@ -64,7 +64,7 @@ def examples(model: VQVAE, x: tf.Tensor, quantized: Quantized, speakers: Optiona
 
 
 def pictures(model: VQVAE, x: tf.Tensor, quantized: Quantized, speakers: None):
-    """Images of a batch uint8 [B, S, S, C], their reconstructions and the histogram of codes; returns summary ops."""
+    """Images of a batch uint8 [B, H, W, C], their reconstructions and the histogram of codes; returns summary ops."""
     del speakers
     few = max_images(*model.config.size)
     decoded = model.decode_vectors(quantized.z_q[:few])
