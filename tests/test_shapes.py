@@ -32,11 +32,12 @@ def run_of(folder, size, channels, layers, likelihood, autoregressive, **setting
     if autoregressive:
         settings.update(decoder="autoregressive", decoder_layers=1, decoder_channels=4, decoder_condition_channels=4)
     # Small weights: pixels have means about the middle, so that `likely` images have bits that a file can have too.
-    return write_run(folder, "images", values=lambda *given: 0.02 * given[-1], D=4, K=5, classes=0, **settings)
+    small = dict.fromkeys(("values", "prior_values"), lambda *given: 0.2 * given[-1])
+    return write_run(folder, "images", D=4, K=5, classes=0, **small, **settings)
 
 
 def likely(*shape):
-    return 116 + noise(*shape) % 24
+    return 100 + noise(*shape) % 56
 
 
 def check_run(folder, images):
