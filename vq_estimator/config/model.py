@@ -28,6 +28,7 @@ INITIALIZERS = ("normal", "he")
 MAX_LINEAR_LAYERS = 5  # a stride of 32: the kernels of the linear path are of 64 x 64 pixels
 MAX_SIZE = 2**14  # pixels of an image's side
 MAX_IMAGE_CHANNELS = 16
+MAX_LABEL = 200  # letters
 SIZE = Size(MAX_SIZE, "a side such as 64, or height and width such as 64x96")
 ImageSize = Union[int, Tuple[int, ...]]  # side of square images; otherwise height and width
 
@@ -115,8 +116,18 @@ class ModelConfig(Settings):
     binarize: bool = setting(
         False, Bool(), "make pixels from 128 on white and the others black, for --likelihood=bernoulli", DECODER
     )
+    # The caller's names for networks of a Python program in the place of ours; None: ours. Nothing is imported by them.
+    custom_encoder: Optional[str] = None
+    custom_decoder: Optional[str] = None
 
     def check(self) -> None:
+        for name in ("custom_encoder", "custom_decoder"):
+            label = getattr(self, name)
+            check(
+                label is None or (isinstance(label, str) and 0 < len(label) <= MAX_LABEL), name, label, "a short name"
+            )
+        fits = self.custom_decoder is None or not self.decoder.is_stochastic
+        check(fits, "decoder", type_name(self.decoder), "factorised with decoder_fn")
         self._check_strides()
         unfit = self.decoder.is_stochastic and isinstance(self.likelihood, MSE)
         want = f"another with --decoder={type_name(self.decoder)}: mse gives no probabilities"

@@ -5,6 +5,7 @@ The order of training is a function of the seed and the step alone: example `p` 
 `s * batch_size` and sees what an uninterrupted run would have seen.
 """
 
+import functools
 from typing import Any, Dict, Iterator, NamedTuple, Optional, Tuple, cast
 
 import numpy as np
@@ -140,7 +141,7 @@ def fit(images: tf.Tensor, size: Size, binarize: bool = False) -> tf.Tensor:
     if (height, width) != tuple(size):
         images = tf.cast(tf.round(resize(images, size)), tf.uint8)
     if binarize:
-        images = _binary(images)
+        images = binary(images)
     images.set_shape([None, *size, channels])
     return images
 
@@ -157,7 +158,8 @@ def examples(source: Source, split: str, size: Size, binarize: bool = False) -> 
     return batches.apply(tf.data.experimental.unbatch())
 
 
-def _binary(images: tf.Tensor) -> tf.Tensor:
+def binary(images: tf.Tensor) -> tf.Tensor:
+    """Levels from 128 on as 255, the others as 0."""
     return tf.cast(images >= 128, tf.uint8) * tf.constant(255, tf.uint8)
 
 
@@ -242,6 +244,22 @@ def check_part(part: Part, batch_size: int) -> slice:
     return slice(part.first * size, (part.first + part.taken) * size)
 
 
+def numbered_batches(n: int, batch_size: int, seed: int, start_step: int, part: Part) -> tf.data.Dataset:
+    """(numbers of a batch's examples int32 [batch_size], step), from `start_step` on; of turns this process's alone."""
+    numbers = numbers_of_batches(n, batch_size, seed, start_step)
+    return tf.data.Dataset.zip((numbers, tf.data.Dataset.range(start_step, 2**62))).shard(part.turns, part.turn)
+
+
+def finish_batch(
+    images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor, batch_size: int, seed: int, flip: bool, part: Part
+) -> Dict[str, tf.Tensor]:
+    """A process's part of a batch as features, with each image mirrored with probability 1/2 under `flip`."""
+    if flip:
+        draw = tf.random.stateless_uniform([batch_size], seed=tf.stack([tf.constant(~seed, tf.int64), step]))
+        images = tf.where(draw[check_part(part, batch_size)] < 0.5, images, tf.reverse(images, [2]))
+    return part.divided(_features(images, labels))
+
+
 def training_dataset(
     source: Source,
     size: Size,
@@ -263,14 +281,8 @@ def training_dataset(
       VQError: a batch can't be divided into so many parts.
     """
     n, own = split_size(source, "train"), check_part(part, batch_size)
-    numbers = numbers_of_batches(n, batch_size, seed, start_step)
-    batches = tf.data.Dataset.zip((numbers, tf.data.Dataset.range(start_step, 2**62))).shard(part.turns, part.turn)
-
-    def finish(images, labels, step):
-        if flip:
-            draw = tf.random.stateless_uniform([batch_size], seed=tf.stack([tf.constant(~seed, tf.int64), step]))[own]
-            images = tf.where(draw < 0.5, images, tf.reverse(images, [2]))
-        return part.divided(_features(images, labels))
+    batches = numbered_batches(n, batch_size, seed, start_step, part)
+    finish = functools.partial(finish_batch, batch_size=batch_size, seed=seed, flip=flip, part=part)
 
     def gather(batch, whole: Tuple[tf.Tensor, tf.Tensor]):
         numbers, step = batch
@@ -279,7 +291,7 @@ def training_dataset(
 
     def read(numbers, steps):
         images, labels = file.tensors(numbers[:, own])
-        return _binary(images) if binarize else images, labels, steps
+        return binary(images) if binarize else images, labels, steps
 
     if source.in_memory:
         whole = examples(source, "train", size, binarize).batch(n).cache().repeat()

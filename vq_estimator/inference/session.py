@@ -2,8 +2,9 @@
 
 import contextlib
 import threading
-from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
@@ -167,6 +168,18 @@ def session_scope(
 def load_variables(session: tf.Session, checkpoint: str, variables: Dict[str, tf.Variable]) -> None:
     """Loads each variable from the tensor of its name; one stored as float16 becomes what the variable is.
 
+    Raises:
+      VQError: a tensor is missing, of another shape, or can't be read.
+    """
+    assign, feed = assignments(checkpoint, variables)
+    session.run(assign, feed)
+
+
+def assignments(
+    checkpoint: str, variables: Dict[str, tf.Variable]
+) -> Tuple[List[tf.Operation], Dict[tf.Tensor, np.ndarray]]:
+    """The ops that load variables, and what they are fed.
+
     A Saver would restore a resource variable from a tensor of another shape without a word.
 
     Raises:
@@ -184,7 +197,7 @@ def load_variables(session: tf.Session, checkpoint: str, variables: Dict[str, tf
         given = tf.placeholder(variable.dtype.base_dtype, static_shape(variable))
         assign.append(variable.assign(given).op)
         feed[given] = stored.value(name, variable.dtype.base_dtype)
-    session.run(assign, feed)
+    return assign, feed
 
 
 def features_of(config: Config, source: AnySource, split: str, batch_size: int) -> Dict[str, tf.Tensor]:

@@ -1,6 +1,6 @@
 """From z_q to images or sound: what p(x | z_q) is, and a draw or the mean of it."""
 
-from typing import Callable
+from typing import Callable, Optional
 
 import tensorflow.compat.v1 as tf
 
@@ -9,7 +9,7 @@ from vq_estimator.nn import likelihoods, replicas
 from vq_estimator.nn.likelihoods import LEVELS, Likelihood, to_uint8
 from vq_estimator.nn.likelihoods.pixels import uniform
 from vq_estimator.nn.module import Module
-from vq_estimator.nn.networks import Decoder
+from vq_estimator.nn.networks import Decoder, SuppliedNetwork
 from vq_estimator.nn.pixelcnn import PixelCNN
 from vq_estimator.nn.waveform import Conditioner, Embedding, repeat
 from vq_estimator.nn.wavenet import WaveNet
@@ -49,19 +49,34 @@ class Factorised(_Decoder):
         """The network z_q [B, h, w, features] -> the likelihood's parameters, float32 [B, H, W, outputs]."""
         return Decoder(config.network, outputs, dtype)
 
-    def likelihood(self, z_q: tf.Tensor, images: tf.Tensor, speakers=None) -> Likelihood:
+    def likelihood(self, z_q: tf.Tensor, images: tf.Tensor, speakers=None, training: bool = False) -> Likelihood:
         """p(x | z_q) from z_q float32 [B, h, w, features]; the images are not looked at."""
         del images, speakers
-        return self._given(self._network(z_q))
+        return self._given(self.parameters(z_q, training))
 
     def image(self, z_q: tf.Tensor, seed, shared: bool = False, speakers=None, **of_speech) -> tf.Tensor:
         """The mean of p(x | z_q), uint8 [B, H, W, C]; nothing is drawn."""
         del seed, shared, speakers, of_speech
-        return to_uint8(self._given(self._network(z_q)).mean())
+        return to_uint8(self._given(self.parameters(z_q)).mean())
 
-    def parameters(self, z_q: tf.Tensor) -> tf.Tensor:
-        """What the likelihood is made of, float32 [B, H, W, outputs]."""
+    def parameters(self, z_q: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Returns the likelihood's parameters of every pixel, float32 [B, H, W, outputs]."""
+        del training  # nothing in our networks depends on it
         return self._network(z_q)
+
+
+class Supplied(Factorised):
+    """The same with a caller's function as its network."""
+
+    def __init__(self, config: ModelConfig, function: Callable):
+        self._function = function
+        super().__init__(config, tf.float32)
+
+    def make_network(self, config: ModelConfig, outputs: int, dtype) -> Module:
+        return SuppliedNetwork(self._function, (*config.size, outputs), "decoder_fn", "decoder")
+
+    def parameters(self, z_q: tf.Tensor, training: bool = False) -> tf.Tensor:
+        return self._network(z_q, training)
 
 
 class Autoregressive(_Decoder):
@@ -78,9 +93,9 @@ class Autoregressive(_Decoder):
         self._pixels = PixelCNN(d.layers, d.channels, self._outputs, d.kind, dtype, name="decoder_pixels")
         self._modules = (self._features, self._pixels)
 
-    def likelihood(self, z_q: tf.Tensor, images: tf.Tensor, speakers=None) -> Likelihood:
+    def likelihood(self, z_q: tf.Tensor, images: tf.Tensor, speakers=None, training: bool = False) -> Likelihood:
         """p(x | z_q) at x = `images` uint8 [B, H, W, C]: each pixel's distribution given the pixels of x before it."""
-        del speakers
+        del speakers, training
         return self._given(self._pixels(_centred(images), self._features(z_q)))
 
     def image(self, z_q: tf.Tensor, seed, shared: bool = False, speakers=None, **of_speech) -> tf.Tensor:
@@ -229,6 +244,6 @@ def _centred(images: tf.Tensor) -> tf.Tensor:
     return tf.cast(images, tf.float32) * (2.0 / (LEVELS - 1.0)) - 1.0
 
 
-def make(config, dtype):
-    """The decoder of a model: `likelihood(z_q, images)` and `image(z_q, seed)`."""
-    return implementation(config.decoder)(config, dtype)
+def make(config, dtype, supplied: Optional[Callable] = None):
+    """The decoder of a model: `likelihood(z_q, images)` and `image(z_q, seed)`; `supplied`: its network."""
+    return implementation(config.decoder)(config, dtype) if supplied is None else Supplied(config, supplied)

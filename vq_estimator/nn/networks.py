@@ -6,10 +6,13 @@ A sequence is an image of one row, and its encoder has kernels of one row.
 Variables are float32; the arithmetic of the layers is `dtype`.
 """
 
+from typing import Callable, Sequence
+
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.config import NetworkConfig
+from vq_estimator.errors import VQError
 from vq_estimator.nn.convolution import conv2d, conv2d_transpose
 from vq_estimator.nn.module import Module, static_shape
 
@@ -163,3 +166,24 @@ class Decoder(Module):
             stride = self._config.stride
             h += Conv2DTranspose(self._outputs, 2 * stride, stride, kind, name="linear")(z_q)
         return h
+
+
+class SuppliedNetwork(Module):
+    """A caller's function in the place of a network; its variables are shared by all calls.
+
+    Args:
+      function: (x float32 [B, h, w, c], channels, training) -> [B, *shape], where the last of `shape` is `channels`.
+      shape: what it has to give for each example.
+      argument: what a message calls the function.
+    """
+
+    def __init__(self, function: Callable, shape: Sequence[int], argument: str, name: str):
+        super().__init__(name)
+        self._function, self._shape, self._argument = function, list(shape), argument
+
+    def _connect(self, x, training):
+        y = tf.convert_to_tensor(self._function(x, self._shape[-1], training))
+        if y.shape.ndims != 4 or static_shape(y)[1:] != self._shape:
+            got, want = (str(shape).replace("None", "B") for shape in (y.shape, ["B", *self._shape]))
+            raise VQError(f"{self._argument}: got a tensor of shape {got}, expected {want.replace(chr(39), '')}")
+        return tf.cast(y, tf.float32)

@@ -54,11 +54,13 @@ class Job(NamedTuple):
     params: Optional[dict] = None
 
 
-def make_estimator(job: Job, shared: Optional[distribution.Distribution] = None) -> tf_estimator.Estimator:
-    """The Estimator of a run: checkpoints directly in its folder, the newest five kept."""
-    train, shared = job.config.train, shared or distribution.make()
-    run_config = tf_estimator.RunConfig(
-        model_dir=job.model_dir,
+def make_run_config(
+    train: config_lib.TrainConfig, model_dir: Optional[str], shared: Optional[distribution.Distribution] = None
+) -> tf_estimator.RunConfig:
+    """The RunConfig of a training: its seed and intervals, checkpoints directly in its folder, the newest five kept."""
+    shared = shared or distribution.make()
+    return tf_estimator.RunConfig(
+        model_dir=model_dir,
         tf_random_seed=train.seed,
         save_summary_steps=train.save_summary_steps,
         save_checkpoints_steps=train.save_checkpoints_steps,
@@ -68,7 +70,12 @@ def make_estimator(job: Job, shared: Optional[distribution.Distribution] = None)
         train_distribute=shared.strategy,
         experimental_max_worker_delay_secs=0,  # workers would begin 5 seconds after each other
     )
+
+
+def make_estimator(job: Job, shared: Optional[distribution.Distribution] = None) -> tf_estimator.Estimator:
+    """The Estimator of a run."""
     params = dict(job.params or {}, config=job.config)
+    run_config = make_run_config(job.config.train, job.model_dir, shared)
     return tf_estimator.Estimator(job.model_fn, config=run_config, params=params)
 
 

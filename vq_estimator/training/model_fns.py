@@ -12,6 +12,8 @@ from vq_estimator.nn.code_prior import CodePrior
 from vq_estimator.training import averaging, hooks, metrics, optimization, summaries, warm_start
 from vq_estimator.training.run_folder import EVAL_NAME
 
+_DEFAULT_SIGNATURE = tf.saved_model.signature_constants.DEFAULT_SERVING_SIGNATURE_DEF_KEY
+
 
 def _restored(optimizer: OptimizerConfig) -> tf.train.Scaffold:
     """Has the Estimator restore averaged weights where training keeps them."""
@@ -20,26 +22,38 @@ def _restored(optimizer: OptimizerConfig) -> tf.train.Scaffold:
 
 
 def vqvae_model_fn(features, labels, mode, params, config):
-    """One VQ-VAE graph: x -> z_e -> z_q -> p(x | z_q).
+    """One VQ-VAE graph: x -> z_e -> z_q -> p(x | z_q). The model_fn of a plain Estimator, too.
+
+        estimator = tf.estimator.Estimator(vq.model_fn, "run", params={"config": vq.make_config("mnist")})
+
+    Predictions are `codes` int32 [B, h, w, L] and `images` uint8 [B, H, W, C], the reconstructions (of speech `audios`
+    uint8 [B, 1, T, 1]).
 
     Args:
-      features: {"image": uint8 [B, H, W, C]}, or of speech {"audio": uint8 [B, T], "speaker": int32 [B]}.
+      features: {"image": uint8 [B, H, W, C]} or that tensor, of speech {"audio": uint8 [B, T], "speaker": int32 [B]}.
       labels: not used.
       mode: an Estimator's mode.
-      params: {"config": Config}, and "warm_start": the Checkpoint to begin with, or None.
+      params: {"config": Config}; what the package adds: "warm_start", the Checkpoint to begin with; "networks", the
+        caller's `vqvae.Networks`; "metrics", a function (model, x, output, speakers) -> (more eval_metric_ops, hooks);
+        "eval_dir", where pictures of an evaluation go.
       config: the RunConfig.
+
+    Raises:
+      VQError: the features are of another type, rank, size or number of channels than the configuration says.
     """
     del labels
     run = params["config"]
     training = mode == tf_estimator.ModeKeys.TRAIN
     step = tf.train.get_or_create_global_step()
-    model = vqvae.make(run.model, run.train.seed)
+    model = vqvae.make(run.model, run.train.seed, params.get("networks") or vqvae.OURS)
     x, speakers = model.unpack_features(features)  # [B, H, W, C] uint8
     out = model(x, training, tf.identity(step) if training else None, speakers)
     if mode == tf_estimator.ModeKeys.PREDICT:
         decoded = model.decode_vectors(out.quantized.z_q, speakers=speakers)
         predictions = {"codes": out.quantized.codes, run.model.example + "s": decoded}
-        return tf_estimator.EstimatorSpec(mode, predictions=predictions, scaffold=_restored(run.optimizer))
+        exported = {_DEFAULT_SIGNATURE: tf_estimator.export.PredictOutput(predictions)}
+        scaffold = _restored(run.optimizer)
+        return tf_estimator.EstimatorSpec(mode, predictions=predictions, export_outputs=exported, scaffold=scaffold)
 
     K = run.model.quantizer.K
     with tf.name_scope("objective"):
@@ -48,15 +62,16 @@ def vqvae_model_fn(features, labels, mode, params, config):
     pictures = summaries.examples(model, x, out.quantized, speakers)
     shown = objectives.reconstruction_metric(terms, run.model)
     if mode == tf_estimator.ModeKeys.EVAL:
-        folder = os.path.join(config.model_dir, "eval_" + EVAL_NAME)
+        folder = params.get("eval_dir") or os.path.join(config.model_dir, "eval_" + EVAL_NAME)
+        weight = None if run.model.fixed_dims else tf.shape(x)[2]
+        ops, each = metrics.vqvae(terms, shown, out.quantized.codes, K, weight), []
+        scaffold = _restored(run.optimizer)
+        if params.get("metrics"):
+            more, each = params["metrics"](model, x, out, speakers)
+            ops.update(more)
+        each = [*each, hooks.EvaluationPictures(pictures, folder, step)]
         return tf_estimator.EstimatorSpec(
-            mode,
-            loss=loss,
-            eval_metric_ops=metrics.vqvae(
-                terms, shown, out.quantized.codes, K, None if run.model.fixed_dims else tf.shape(x)[2]
-            ),
-            scaffold=_restored(run.optimizer),
-            evaluation_hooks=[hooks.EvaluationPictures(pictures, folder, step)],
+            mode, loss=loss, eval_metric_ops=ops, scaffold=scaffold, evaluation_hooks=each
         )
 
     rate = optimization.learning_rate(run.optimizer, step, run.train.max_steps)
@@ -69,7 +84,8 @@ def vqvae_model_fn(features, labels, mode, params, config):
         figures["brightest"] = tf.reduce_max(out.likelihood.mean())
     o = run.optimizer
     warm = warm_start.loader(params.get("warm_start"))
-    train_op = optimization.minimize(loss, rate, step, out.quantized.update, o.clip_norm, o.average_decay)
+    with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):  # of the caller's networks
+        train_op = optimization.minimize(loss, rate, step, out.quantized.update, o.clip_norm, o.average_decay)
     hooks.register_progress(train_op, **figures)
     scaffold = tf.train.Scaffold(init_fn=warm.init_fn()) if warm else None
     return tf_estimator.EstimatorSpec(mode, loss=loss, train_op=train_op, scaffold=scaffold)
@@ -79,7 +95,7 @@ def prior_model_fn(features, labels, mode, params, config):
     """The prior over the codes of a trained VQ-VAE.
 
     Args:
-      features: {"codes": int32 [B, h, w, L], "label": int32 [B]}.
+      features: {"codes": int32 [B, h, w, L], "label": int32 [B]}; the label where the prior has classes.
       labels: not used.
       mode: an Estimator's mode.
       params: {"config": PriorConfig}.

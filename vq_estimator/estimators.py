@@ -1,0 +1,428 @@
+"""The Estimators: `tf.estimator.Estimator`s of a VQ-VAE and of the prior over its codes.
+
+A run that they train is a run directory as `vq-train` makes it: every command and `vq.load` accept it. Nothing of the
+process is changed: no signal handlers, no log levels, no global modes.
+"""
+
+import contextlib
+import dataclasses
+import logging
+import os
+import time
+from typing import Any, Callable, Dict, Iterator, List, Optional
+
+import tensorflow.compat.v1 as tf
+from tensorflow import estimator as tf_estimator
+
+from vq_estimator import config as config_lib
+from vq_estimator import pretrained
+from vq_estimator.config import CodesConfig, Config, PriorConfig, arguments, catalogue
+from vq_estimator.errors import VQError
+from vq_estimator.inference import calibration as calibration_lib
+from vq_estimator.inference import export
+from vq_estimator.inference import trained_prior as prior_lib
+from vq_estimator.inference.calibration import Calibration
+from vq_estimator.inference.session import TrainedPrior
+from vq_estimator.inference.streaming import BitsPerDim
+from vq_estimator.inputs import FOREIGN
+from vq_estimator.models.vqvae import OURS, Networks
+from vq_estimator.training import beginning, disk, lock, loop, precision, prior_trainer, run_folder, warm_start
+from vq_estimator.training.model_fns import prior_model_fn, vqvae_model_fn
+from vq_estimator.training.run_folder import Checkpoint
+
+log = logging.getLogger("vq_estimator")
+
+UNEVALUATED = "training"  # the metric of a prior's best checkpoint that no evaluation chose
+
+
+class _RunEstimator(tf_estimator.Estimator):
+    """What both have: `train` in a run directory of a configuration.
+
+    TensorFlow refuses a class that overrides a method of `Estimator` itself; a class between them passes.
+    """
+
+    _own: Any  # Config or PriorConfig
+
+    def train(self, input_fn, hooks=None, steps=None, max_steps=None, saving_listeners=None):
+        """Trains, from the newest checkpoint of the run on; see `tf.estimator.Estimator.train`.
+
+        The first call writes `config.json`. Without `steps` and `max_steps` it trains to the `max_steps` of the
+        configuration, which also sets the schedule of the learning rate whatever is asked for here.
+
+        Raises:
+          VQError: the directory holds another run, or another process trains in it; or the features are not those of
+            the configuration.
+        """
+        if steps is None and max_steps is None:
+            max_steps = self._own.train.max_steps
+        with self._beginning(input_fn) as commit:
+            super().train(input_fn, [commit, *(hooks or ())], steps, max_steps, saving_listeners)
+        return self
+
+    @contextlib.contextmanager
+    def _beginning(self, input_fn: Any) -> Iterator[tf.train.SessionRunHook]:
+        """The directory ready to train in; without a trace of a run that makes no step."""
+        model_dir = self.model_dir
+        chief = self.config.is_chief
+        alone = self.config.num_worker_replicas <= 1 and not self.config.num_ps_replicas
+        run_folder.check_name(model_dir)
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(disk.translate_disk_errors(model_dir))
+            if not chief:  # the chief prepares the directory
+                yield _Begun(lambda: None)
+                return
+            stack.enter_context(lock.training(model_dir, None if alone else f"chief{self.config.task_id}"))
+            beginning.heal(model_dir)
+            begun = stack.enter_context(beginning.Beginning(model_dir, type(self._own)))
+            self._own = self._with_data(input_fn)
+            self._params["config"] = self._own
+            run_folder.prepare(model_dir, self._own)
+            yield _Begun(begun.commit)
+
+    def _with_data(self, input_fn: Any) -> Any:
+        """The configuration with what is known of the data of an input_fn."""
+        del input_fn
+        return self._own
+
+
+class _Begun(tf.train.SessionRunHook):
+    """Calls a function after the first step."""
+
+    def __init__(self, first_step: Callable[[], None]):
+        self._first_step: Optional[Callable[[], None]] = first_step
+
+    def after_run(self, run_context, run_values):
+        del run_context, run_values
+        if self._first_step is not None:
+            self._first_step()
+            self._first_step = None
+
+
+class _VQVAEEstimator(_RunEstimator):
+    def evaluate(self, input_fn, steps=None, hooks=None, checkpoint_path=None, name=None):
+        """Evaluates a checkpoint; see `tf.estimator.Estimator.evaluate`.
+
+        Returns:
+          A dictionary of means over the examples: `mse` (of autoregressive decoders `mse_given_pixels`),
+          `codebook/used`, `codebook/perplexity`, the terms of the loss, and `bits_per_dim/distortion`, with `rate_` and
+          `total_` of the priors that there are: `uniform`, `unigram` (once the run is calibrated), `prior` (once one is
+          trained). Under the likelihood `mse` distortion and totals need a calibration too (`calibrate`).
+        """
+        path = checkpoint_path or self.latest_checkpoint()
+        known = self._known(run_folder.read_checkpoint(path)) if path else BitsPerDim(None, None)
+        self._params.update(metrics=known, eval_dir=self.eval_dir(name))
+        try:
+            return super().evaluate(input_fn, steps, hooks, path, name)
+        finally:
+            self._params.update(metrics=None, eval_dir=None)
+
+    def export_saved_model(
+        self,
+        export_dir_base,
+        serving_input_receiver_fn=None,
+        assets_extra=None,
+        as_text=False,
+        checkpoint_path=None,
+        experimental_mode=tf_estimator.ModeKeys.PREDICT,
+    ):
+        """Exports a SavedModel below `export_dir_base`; returns its path, as bytes like TensorFlow.
+
+        Without a `serving_input_receiver_fn` it has all signatures of `vq-export` (docs/serving.md), the prior's
+        `sample` among them where there is one, and loads in TensorFlow 1.15 and 2.x without this package. With one it
+        is TensorFlow's own export, whose one signature gives codes and reconstructions.
+        """
+        if serving_input_receiver_fn is not None:
+            return super().export_saved_model(
+                *(export_dir_base, serving_input_receiver_fn, assets_extra, as_text, checkpoint_path, experimental_mode)
+            )
+        for field, value in (("assets_extra", assets_extra), ("as_text", as_text)):
+            if value:
+                raise VQError(f"{field}: got {value!r}, expected a serving_input_receiver_fn with it")
+        checkpoint = self._checkpoint(checkpoint_path)
+        base = arguments.path("export_dir_base", export_dir_base)
+        folder = os.path.join(base, str(_unused(base)))
+        prior = prior_lib.find_or_warn(self.model_dir, checkpoint)
+        made = export.export(self._own, checkpoint, folder, prior, self._params["networks"])
+        return made.encode()
+
+    def calibrate(self, input_fn, checkpoint_path: Optional[str] = None) -> Calibration:
+        """Fits what a likelihood needs and training did not learn, on data of the training split.
+
+        That is the frequencies of the codes and, under the likelihood `mse`, the scale of the pixels' distribution. It
+        is kept in the run directory, for this checkpoint, and read by `evaluate`, `vq-evaluate` and `vq.load`.
+
+        Args:
+          input_fn: of training data, one pass; never of the data that is evaluated.
+          checkpoint_path: None: the newest checkpoint.
+
+        Raises:
+          VQError: there is no checkpoint.
+        """
+        checkpoint = self._checkpoint(checkpoint_path)
+        source = _Batches(input_fn, self._params, self.config, self._own.dataset_source or FOREIGN)
+        return calibration_lib.calibrate(self._own, checkpoint, source, self.model_dir, self._params["networks"])
+
+    def _checkpoint(self, path: Optional[str]) -> Checkpoint:
+        return run_folder.find_checkpoint(self.model_dir, path or "latest")
+
+    def _known(self, checkpoint: Checkpoint) -> BitsPerDim:
+        """The calibration and the prior of a checkpoint."""
+        kept = calibration_lib.kept(self._own, checkpoint, self.model_dir)
+        if kept is None and isinstance(self._own.model.likelihood, config_lib.MSE):
+            log.warning(
+                "evaluate: no bits/dim, since the likelihood mse has no scale yet: estimator.calibrate(input_fn) fits "
+                "it on training data"
+            )
+        return BitsPerDim(kept, prior_lib.find_or_warn(self.model_dir, checkpoint))
+
+    def _with_data(self, input_fn: Any) -> Config:
+        if hasattr(input_fn, "locate"):
+            input_fn.locate(self._own)
+        source = getattr(input_fn, "source", FOREIGN)
+        path = os.path.join(self.model_dir, run_folder.CONFIG)
+        if os.path.isfile(path):  # a run keeps its data; unknown data is taken for it
+            old = run_folder.load_config(self.model_dir)
+            config = config_lib.as_resumed(config_lib.keep_intervals(self._own, old, {}), old)
+            if FOREIGN in (source, old.dataset_source) or old.dataset_source is None:
+                return config
+            return dataclasses.replace(config, dataset_source=source)
+        speakers = getattr(input_fn, "speakers", ()) or self._own.model.speakers
+        return config_lib.with_data(self._own, source, speakers)
+
+
+class VQVAEEstimator(_VQVAEEstimator):
+    """A VQ-VAE as a `tf.estimator.Estimator`.
+
+        >>> config = vq.make_config("images", image_size=8, channels=1, K=8, D=8, max_steps=2)
+        >>> estimator = vq.VQVAEEstimator(config, model_dir="run")
+        >>> images = np.random.randint(0, 256, [64, 8, 8, 1]).astype(np.uint8)
+        >>> estimator = estimator.train(vq.inputs.numpy_input_fn(images))
+        >>> codes = [p["codes"] for p in estimator.predict(vq.inputs.numpy_input_fn(images, shuffle=False))]
+
+    It may be used with `train_and_evaluate`, hooks and exporters. Features are {"image": uint8 [B, H, W, C]}, or that
+    tensor alone. Predictions have `codes` int32 [h, w, L] and `images`, the reconstructions.
+
+    Args:
+      config: of `vq.make_config`. A decoder's network, quantizer, likelihood, optimizer and intervals come from it.
+      model_dir: the run directory; None: that of `run_config`, or a temporary one.
+      run_config: a `tf.estimator.RunConfig`; None: seed and intervals of `config`, the newest five checkpoints kept.
+      warm_start_from: see `tf.estimator.Estimator`; `config.warm_start` names a run or a provided model instead, of
+        which whatever fits is taken.
+      encoder_fn, decoder_fn: your own networks in the place of the package's, see `vq_estimator.models.vqvae.Networks`;
+        the decoder is then factorised.
+      label: what `config.json` says of them, so that you know them again; None: the functions' names.
+
+    Raises:
+      VQError: a value that can't be, or the precision can't be had here.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        model_dir: Optional[str] = None,
+        run_config: Optional[tf_estimator.RunConfig] = None,
+        warm_start_from: Any = None,
+        encoder_fn: Optional[Callable] = None,
+        decoder_fn: Optional[Callable] = None,
+        label: Optional[str] = None,
+    ):
+        if not isinstance(config, Config):
+            raise VQError(f"config: got {type(config).__name__}, expected what vq.make_config gives")
+        model_dir = None if model_dir is None else arguments.path("model_dir", model_dir)
+        networks = Networks(encoder_fn, decoder_fn)
+        if networks != OURS:
+            config = dataclasses.replace(config, model=_labelled(config.model, networks, label))
+        precision.check(config.model.precision)
+        warm = None
+        if config.warm_start is not None:
+            warm = warm_start.of_run(locate_run(config.warm_start))
+        self._own = config
+        params = {"config": config, "warm_start": warm, "networks": networks, "metrics": None, "eval_dir": None}
+        run_config = run_config or loop.make_run_config(config.train, model_dir)
+        super().__init__(vqvae_model_fn, model_dir, run_config, params, warm_start_from)
+
+
+class _PriorEstimator(_RunEstimator):
+    def train(self, input_fn, hooks=None, steps=None, max_steps=None, saving_listeners=None):
+        """Trains, from the newest checkpoint of the prior on; see `VQVAEEstimator.train`.
+
+        Until an evaluation has chosen one, the newest checkpoint is the one that `vq.load` and the commands use.
+        """
+        super().train(input_fn, hooks, steps, max_steps, saving_listeners)
+        best = run_folder.load_best(self.model_dir)
+        if best is None or best["metric"] == UNEVALUATED:
+            latest = run_folder.find_checkpoint(self.model_dir)
+            run_folder.keep_best(self.model_dir, latest.path, latest.step, UNEVALUATED, run_folder.MAX_VALUE)
+        return self
+
+    def evaluate(self, input_fn, steps=None, hooks=None, checkpoint_path=None, name=None):
+        """Evaluates a checkpoint; the one of the lowest `bits_per_image` is kept as the best one.
+
+        Returns:
+          A dictionary with `bits_per_image`: -log2 p(z), of a class-conditional prior -log2 p(z given the class).
+        """
+        path = checkpoint_path or self.latest_checkpoint()
+        found = super().evaluate(input_fn, steps, hooks, path, name)
+        value, metric = float(found[prior_trainer.METRIC]), prior_trainer.METRIC
+        run_folder.keep_best(self.model_dir, path, int(found["global_step"]), metric, value)
+        return found
+
+
+class PriorEstimator(_PriorEstimator):
+    """The prior over the codes of a trained VQ-VAE, as a `tf.estimator.Estimator`; its directory is `prior/` in the run.
+
+        >>> prior = vq.PriorEstimator.from_run("run", max_steps=2)
+        >>> model = vq.load("run")
+        >>> prior = prior.train(vq.inputs.codes_input_fn(model.encode(images)))
+
+    Features are {"codes": int32 [B, h, w, L], "label": int32 [B]}.
+
+    Args:
+      config: of `config.make_prior_config`.
+      model_dir: the run directory of the VQ-VAE.
+      run_config: a `tf.estimator.RunConfig`; None: seed and intervals of `config`.
+    """
+
+    def __init__(self, config: PriorConfig, model_dir: str, run_config: Optional[tf_estimator.RunConfig] = None):
+        if not isinstance(config, PriorConfig):
+            raise VQError(f"config: got {type(config).__name__}, expected a PriorConfig; see PriorEstimator.from_run")
+        folder = prior_trainer.folder(arguments.path("model_dir", model_dir))
+        self._own = config
+        run_config = run_config or loop.make_run_config(config.train, folder)
+        super().__init__(prior_model_fn, folder, run_config, {"config": config})
+
+    @classmethod
+    def from_run(
+        cls,
+        model_dir: str,
+        class_conditional: bool = False,
+        classes: Optional[int] = None,
+        checkpoint: str = "latest",
+        run_config: Optional[tf_estimator.RunConfig] = None,
+        **settings: Any,
+    ) -> "PriorEstimator":
+        """The prior of a run of images.
+
+        Args:
+          model_dir: the run directory.
+          class_conditional: whether it is p(codes | class).
+          classes: how many classes there are, where the run's data does not say it.
+          checkpoint: of the VQ-VAE: "latest", "best" or a path.
+          run_config: see the class.
+          **settings: any setting of `vq-train-prior`, such as `max_steps`.
+
+        Raises:
+          VQError: there is no such run or checkpoint, or a value that can't be.
+        """
+        model_dir = arguments.path("model_dir", model_dir)
+        config, found = run_folder.load_config(model_dir), run_folder.find_checkpoint(model_dir, checkpoint)
+        m = config.model
+        number = 0
+        if arguments.boolean("class_conditional", class_conditional):
+            number = _classes(config, model_dir) if classes is None else arguments.integer("classes", classes, 1)
+        elif classes is not None:
+            raise VQError(f"classes: got {classes}, expected class_conditional=True with it")
+        source = config.dataset_source or FOREIGN
+        of = CodesConfig(
+            classes=number,
+            dataset_source=source,
+            grid=m.prior_grid,
+            K=m.quantizer.K,
+            global_step=found.step,
+            fingerprint=calibration_lib.fingerprint(found.path),
+        )
+        return cls(config_lib.make_prior_config(of, m.has_one_row, **settings), model_dir, run_config)
+
+
+def _classes(config: Config, model_dir: str) -> int:
+    """The number of classes of a run's data."""
+    known = len(run_folder.class_names(model_dir))
+    published = catalogue.by_source(config.dataset_source or "")
+    found = known or (published.classes if published else 0)
+    if not found:
+        raise VQError("classes: got none, expected classes=N: the run does not know how many its data has")
+    return found
+
+
+def _labelled(model: Any, networks: Networks, label: Optional[str]) -> Any:
+    """A model's configuration that says which of its networks are the caller's."""
+    given = {"custom_encoder": networks.encoder_fn, "custom_decoder": networks.decoder_fn}
+    if not all(hasattr(model, name) for name in given):
+        raise VQError("encoder_fn: got a function, expected None: only models of images take networks")
+    label = None if label is None else arguments.text("label", label)
+    for name, function in given.items():
+        if function is not None and not callable(function):
+            raise VQError(f"{name[7:]}_fn: got {type(function).__name__}, expected a function")
+    names = {k: label or getattr(f, "__qualname__", type(f).__name__) for k, f in given.items() if f is not None}
+    return dataclasses.replace(model, **names)
+
+
+class _Batches:
+    """The dataset of an input_fn as a source that inference reads one pass of."""
+
+    class_names: List[str] = []
+    speakers = ()
+
+    def __init__(self, input_fn: Callable, params: Dict[str, Any], config: Any, name: str):
+        self._input_fn, self._params, self._config, self.name = input_fn, params, config, name
+
+
+def _unused(folder: str) -> int:
+    """A time stamp in seconds by which nothing in a folder is called yet, as TensorFlow names its exports."""
+    stamp = int(time.time())
+    while os.path.lexists(os.path.join(folder, str(stamp))):
+        stamp += 1
+    return stamp
+
+
+def locate_run(name: str) -> str:
+    """The folder of a run or of a provided model.
+
+    A folder wins if there is one and no provided model of that name; `./mnist` is always the folder.
+
+    Raises:
+      VQError: there is neither, or both.
+    """
+    name = arguments.path("run", name, "a run directory or the name of a provided model")
+    provided, there = name in pretrained.names(), os.path.isdir(name)
+    if provided and there:
+        raise VQError(
+            f"run: got {name!r}, which is a provided model and a folder too, expected ./{name} for the folder"
+        )
+    if provided:
+        return pretrained.folder(name)
+    if not there:
+        known = ", ".join(pretrained.names())
+        raise VQError(f"run: got {name!r}, expected a run directory, or one of the provided models {known}")
+    return name
+
+
+def load(
+    name: str,
+    checkpoint: str = "latest",
+    encoder_fn: Optional[Callable] = None,
+    decoder_fn: Optional[Callable] = None,
+) -> Any:
+    """Opens a run or a provided model.
+
+        >>> model = vq.load("mnist")
+        >>> model.decode(np.zeros([1, 3, 3, 1], np.int32)).shape
+        (1, 24, 24, 1)
+        >>> model.close()
+
+    Args:
+      name: a run directory, or the name of a provided model (`vq.pretrained.names()`); "./mnist" is always the folder.
+      checkpoint: "latest", "best" (by validation) or the path of a checkpoint.
+      encoder_fn, decoder_fn: the networks of a run that `VQVAEEstimator` trained with them.
+
+    Returns:
+      An `ImageModel`, of speech a `SpeechModel`: encode, decode, reconstruct, sample, bits_per_dim. It has a session of
+      its own; `close()` or a `with` block ends it.
+
+    Raises:
+      VQError: there is no such run or checkpoint, or the networks are not those of the run.
+    """
+    folder = locate_run(name)
+    networks = Networks(encoder_fn, decoder_fn)
+    opened = config_lib.opener(run_folder.load_config(folder).model)
+    return opened(folder, checkpoint, networks=networks)
