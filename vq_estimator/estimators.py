@@ -22,7 +22,6 @@ from vq_estimator.inference import calibration as calibration_lib
 from vq_estimator.inference import export
 from vq_estimator.inference import trained_prior as prior_lib
 from vq_estimator.inference.calibration import Calibration
-from vq_estimator.inference.session import TrainedPrior
 from vq_estimator.inference.streaming import BitsPerDim
 from vq_estimator.inputs import FOREIGN
 from vq_estimator.models.vqvae import OURS, Networks
@@ -269,7 +268,7 @@ class _PriorEstimator(_RunEstimator):
 
 
 class PriorEstimator(_PriorEstimator):
-    """The prior over the codes of a trained VQ-VAE, as a `tf.estimator.Estimator`; its directory is `prior/` in the run.
+    """The prior over the codes of a trained VQ-VAE, as a `tf.estimator.Estimator`, in the folder `prior/` of the run.
 
         >>> prior = vq.PriorEstimator.from_run("run", max_steps=2)
         >>> model = vq.load("run")

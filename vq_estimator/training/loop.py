@@ -7,6 +7,7 @@ from typing import Any, Callable, Iterator, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 from tensorflow import estimator as tf_estimator
+from tensorflow.core.protobuf import rewriter_config_pb2
 
 from vq_estimator import config as config_lib
 from vq_estimator.errors import VQError
@@ -59,6 +60,9 @@ def make_run_config(
 ) -> tf_estimator.RunConfig:
     """The RunConfig of a training: its seed and intervals, checkpoints directly in its folder, the newest five kept."""
     shared = shared or distribution.make()
+    # Grappler's remapper says at each start that it failed ("missing node residual_1/add"), which is harmless, and that
+    # it is off changes neither the weights nor the time of a step.
+    shared.session.graph_options.rewrite_options.remapping = rewriter_config_pb2.RewriterConfig.OFF
     return tf_estimator.RunConfig(
         model_dir=model_dir,
         tf_random_seed=train.seed,
