@@ -2,8 +2,8 @@
 
     >>> import vq_estimator
     >>> model = vq_estimator.pretrained.load("mnist")
-    >>> model.sample(4).images.shape
-    (4, 24, 24, 1)
+    >>> model.sample(10).images.shape
+    (10, 24, 24, 1)
     >>> model.close()
 
 The public names are imported when they are first used: importing this package imports neither TensorFlow nor NumPy.
