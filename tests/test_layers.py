@@ -263,6 +263,29 @@ def test_several_calls_have_one_update_by_the_vectors_of_all(connect, kind):
         np.testing.assert_allclose(got[name], want[name], rtol=1e-5, atol=1e-6, err_msg=name)
 
 
+def reads_before(*tensors):
+    """The ops that read the codebook before these tensors or ops are there."""
+    found, left = set(), [getattr(t, "op", t) for t in tensors]
+    while left:
+        op = left.pop()
+        if op not in found:
+            found.add(op)
+            left += [t.op for t in op.inputs] + list(op.control_inputs)
+    return {op for op in found if op.type == "ReadVariableOp" and "codebook" in op.inputs[0].op.name}
+
+
+@pytest.mark.parametrize("kind", ["gradient", "ema", "residual"])
+def test_all_calls_of_a_step_read_the_codebook_before_its_update(kind):
+    layer, all_reads = MAKERS[kind](**RESTARTS), set()
+    for is_training in (True, tf.placeholder_with_default(True, []), True):
+        out = layer(tf.constant(vectors(5, D)), is_training)
+        (update,) = tf.get_collection(UPDATE_OPS)
+        reads = reads_before(out.codes, out.loss, *([out.quantized] if is_training is True else []))
+        all_reads |= reads
+        assert len(reads) == 1 and reads <= reads_before(out.update_op) and all_reads <= reads_before(update)
+    assert len(all_reads) == 3
+
+
 def test_the_update_of_a_call_is_by_its_own_vectors():
     layer, batches = layers.VectorQuantizerEMA(K, D, **PLAIN), [vectors(20, D), vectors(20, D, seed=1)]
     outs = [layer(tf.constant(b), True) for b in batches]
@@ -484,6 +507,23 @@ def test_eager_execution_is_refused(monkeypatch):
     monkeypatch.setattr(tf, "executing_eagerly", lambda: True)
     with pytest.raises(VQError, match="^vq: got eager execution, expected a graph: tf.Graph"):
         layers.VectorQuantizer(8, 4, name="vq")(np.zeros([3, 4], np.float32), False)
+
+
+def in_a_branch(layer):
+    tf.cond(tf.constant(True), lambda: layer(tf.zeros([3, D]), True).loss, lambda: tf.constant(0.0))
+
+
+def in_a_loop(layer):
+    z = tf.constant(vectors(3, D))
+    tf.while_loop(lambda i, _: i < 2, lambda i, _: (i + 1, layer(z, True).loss), [0, 0.0])
+
+
+@pytest.mark.parametrize("control_flow", ["functional", "classic"], indirect=True)
+@pytest.mark.parametrize("call", [in_a_branch, in_a_loop])
+def test_an_update_that_no_step_could_run_is_refused(call, control_flow):
+    with pytest.raises(VQError, match="is_training: got True inside of tf.cond, tf.while_loop or a function, expected"):
+        call(MAKERS["ema"]())
+    call(MAKERS["gradient"]())  # has no update
 
 
 def test_codes_are_looked_up_in_a_dataset_function():

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from vq_estimator.config import make_config as make_config
     from vq_estimator.errors import VQError as VQError
 
-# Each public name and "module" or "module:object", which it stands for. A name here has an import above too.
+# The public names, and "module" or "module:object" for each. A new name has a row here and an import above.
 _PUBLIC = {
     "VQError": "vq_estimator.errors:VQError",
     "layers": "vq_estimator.layers",
@@ -39,15 +39,16 @@ _PUBLIC = {
 __all__ = ["__version__", *_PUBLIC]
 
 
-def __getattr__(name: str) -> Any:
-    """Imports a public name on its first use."""
-    if name not in _PUBLIC:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, _, attribute = _PUBLIC[name].partition(":")
-    found = importlib.import_module(module)
-    value = getattr(found, attribute) if attribute else found
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # a type checker would believe any name
+
+    def __getattr__(name: str) -> Any:
+        """Imports a public name on its first use."""
+        if name not in _PUBLIC:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module, _, attribute = _PUBLIC[name].partition(":")
+        value = importlib.import_module(module)
+        globals()[name] = value = getattr(value, attribute) if attribute else value
+        return value
 
 
 def __dir__() -> List[str]:

@@ -25,7 +25,7 @@ class QuantizerOutput(NamedTuple):
       perplexity: float32 [], exp of the entropy of the codes' frequencies in this batch, from 1 to K; of a residual
         quantizer the mean over its stages. For monitoring.
       update_op: changes the codebook by this call's inputs; a no-op in inference, and where only the gradient changes
-        the codebook.
+        the codebook. `session.run` of the whole tuple runs it, too.
 
     Example:
 
@@ -91,15 +91,16 @@ class QuantizerLayer(Module):
           A `QuantizerOutput`.
 
         Raises:
-          VQError: inputs of another dtype, rank or last dimension; another graph than that of the calls before.
+          VQError: inputs of another dtype, rank or last dimension; another graph than that of the calls before; a call
+          in training, with an update, inside of `tf.cond`, `tf.while_loop` or a function.
         """
         D = self._config.D
         self._check_graph()
         want = f"{FLOAT_NAMES} [..., {D}] of rank 2 or more"
         inputs = tensor("inputs", inputs, FLOATS, (..., None, D), want)
         is_training = checks.is_training(is_training)
-        if self._config.has_updates and is_training is not False and replicas.count() > 1:
-            self._check_replica(is_training)
+        if self._config.has_updates and is_training is not False:
+            self._check_update(is_training)
         return super().__call__(self._quantize, inputs, is_training)
 
     def lookup(self, codes: tf.Tensor) -> tf.Tensor:
@@ -146,7 +147,7 @@ class QuantizerLayer(Module):
         update_op = tf.no_op()
         if c.has_updates and is_training is not False:
             update_op = self._make_update(q, is_training)
-            self._register_update(z, is_training, update_op, step)
+            self._register_update(z, q, is_training, update_op, step)
 
         shape = tf.shape(inputs)
         quantized = tf.cast(tf.reshape(self._select_output(q, is_training), shape), inputs.dtype)
@@ -158,10 +159,10 @@ class QuantizerLayer(Module):
 
     def _select_output(self, q: Quantized, is_training):
         """The gradient estimator's output in training, and the entries themselves, without a gradient, elsewhere."""
-        if is_training is True:
-            return q.z_q
+        if isinstance(is_training, bool):
+            return q.z_q if is_training else tf.stop_gradient(q.z_q)
         entries = tf.stop_gradient(self._quantizer.lookup(q.codes))
-        return entries if is_training is False else tf.cond(is_training, lambda: q.z_q, lambda: entries)
+        return tf.cond(is_training, lambda: q.z_q, lambda: entries)
 
     def _make_update(self, q: Quantized, condition) -> tf.Operation:
         """The op that updates the codebook and counts the update, where `condition` (True or a tensor) holds."""
@@ -172,12 +173,13 @@ class QuantizerLayer(Module):
 
         return update() if condition is True else tf.group(tf.cond(condition, update, tf.no_op))
 
-    def _register_update(self, z, is_training, own: tf.Operation, step) -> None:
+    def _register_update(self, z, q: Quantized, is_training, own: tf.Operation, step) -> None:
         if replicas.count() > 1:  # they update together, each call by the vectors of all replicas
             tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, own)
             return
-        n = tf.shape(z)[1]
-        rows = z if is_training is True else z[:, : tf.where(is_training, n, tf.zeros_like(n))]
+        with tf.control_dependencies([q.codes]):  # a joint update too waits until this call has read the codebook
+            n = tf.shape(z)[1]
+            rows = tf.identity(z) if is_training is True else z[:, : tf.where(is_training, n, tf.zeros_like(n))]
 
         def joint(all_rows):
             return self._make_update(self._quantizer(all_rows, True, step), tf.shape(all_rows)[1] > 0)
@@ -199,10 +201,19 @@ class QuantizerLayer(Module):
         if graph is not self._graph:
             raise VQError(f"{self.name}: got another graph than before, expected one layer for each graph")
 
-    def _check_replica(self, is_training) -> None:
+    def _check_update(self, is_training) -> None:
+        """Raises VQError where the update of a training call could not be run, or only beside another one."""
+        graph, given = tf.get_default_graph(), "True" if is_training is True else "a tensor"
+        if graph.building_function or graph._get_control_flow_context() is not None:
+            where = "inside of tf.cond, tf.while_loop or a function"
+            raise VQError(
+                f"is_training: got {given} {where}, expected False there, because no step could run the update"
+            )
+        if replicas.count() == 1:
+            return
         count = f"{replicas.count()} replicas"
         if is_training is not True:
-            raise VQError(f"is_training: got a tensor under {count}, expected True or False")
+            raise VQError(f"is_training: got {given} under {count}, expected True or False")
         replica = tf.distribute.get_replica_context()
         if any(replica is known for known in self._replicas):
             raise VQError(f"{self.name}: got a second call in training under {count}, expected one in each replica")
