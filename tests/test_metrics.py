@@ -3,6 +3,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.models.objectives import LossTerms
+from vq_estimator.nn.quantizers import usage
 from vq_estimator.training import metrics
 
 
@@ -25,11 +26,11 @@ def test_metrics_are_means_over_examples_of_a_ragged_stream():
 def test_perplexity_is_the_mean_over_codebooks_and_used_the_total():
     counts = tf.constant([[1.0, 1.0, 1.0, 1.0], [5.0, 0.0, 0.0, 0.0]])
     with tf.Session() as session:
-        used, perplexity = session.run(metrics.usage(counts))
+        used, perplexity = session.run([usage.entries_used(counts), usage.perplexity(counts)])
     assert used == 5 and perplexity == pytest.approx(2.5)
 
 
 def test_counts_of_several_codebooks_do_not_mix():
     codes = tf.constant([[[[0, 2], [1, 2]]]])
     with tf.Session() as session:
-        np.testing.assert_array_equal(session.run(metrics.code_counts(codes, 3)), [[1, 1, 0], [0, 0, 2]])
+        np.testing.assert_array_equal(session.run(usage.code_counts(codes, 3)), [[1, 1, 0], [0, 0, 2]])

@@ -4,9 +4,10 @@ Each returns the value as the plain type that the code works with, so that a Num
 Flags arrive checked by their kind; arguments may be anything at all.
 """
 
+import dataclasses
 import numbers
 import os
-from typing import Any, List, Sequence, Tuple, Union
+from typing import Any, List, Sequence, Tuple, Type, Union
 
 import numpy as np
 
@@ -75,6 +76,24 @@ def one_of(field: str, value: Any, choices: Sequence[str]) -> str:
     """
     check(isinstance(value, str) and value in choices, field, value, "one of " + ", ".join(choices))
     return str(value)
+
+
+def setting(config: Type[Any], field: str, argument: str, value: Any) -> Any:
+    """A value that the setting `field` of a configuration may have; a NumPy value as a Python one.
+
+    Args:
+      config: the class of the configuration.
+      field: the name of its field.
+      argument: the name of the argument, for a message.
+      value: what was passed.
+
+    Raises:
+      VQError: the setting cannot have this value.
+    """
+    (kind,) = [f.metadata["setting"].kind for f in dataclasses.fields(config) if f.name == field]
+    value = kind.read(argument, value.tolist() if isinstance(value, (np.generic, np.ndarray)) else value)
+    kind.check(argument, value)
+    return value
 
 
 def path(field: str, value: Any, want: str = "a path") -> str:

@@ -114,6 +114,14 @@ class QuantizerSettings(Settings):
         """Whether the codebook loss is a part of the loss; a quantizer without a codebook has none."""
         return isinstance(getattr(self, "codebook", None), GradientCodebook)
 
+    @property
+    def has_updates(self) -> bool:
+        """Whether anything beside the gradient changes the codebook: a moving average, k-means or restarts."""
+        rule = getattr(self, "codebook", None)
+        return rule is not None and (
+            isinstance(rule, EMACodebook) or rule.kmeans_init_steps > 0 or rule.dead_entry_threshold > 0
+        )
+
 
 @dataclasses.dataclass(frozen=True)
 class VectorQuantizerConfig(QuantizerSettings):

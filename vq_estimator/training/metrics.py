@@ -5,20 +5,7 @@ from typing import Dict, Optional
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.models.objectives import LossTerms
-
-
-def usage(counts: tf.Tensor):
-    """Entries used (total) and perplexity (mean over codebooks) of code counts [L, K]."""
-    p = counts / tf.maximum(tf.reduce_sum(counts, -1, keepdims=True), 1.0)
-    entropy = -tf.reduce_sum(p * tf.log(tf.maximum(p, 1e-30)), -1)
-    return tf.reduce_sum(tf.cast(counts > 0, tf.float32)), tf.reduce_mean(tf.exp(entropy))
-
-
-def code_counts(codes: tf.Tensor, K: int) -> tf.Tensor:
-    """Counts [L, K] float32 of the codes int32 [B, h, w, L]."""
-    L = codes.shape.as_list()[-1]
-    ids = tf.reshape(codes + K * tf.range(L), [-1])
-    return tf.reshape(tf.math.unsorted_segment_sum(tf.ones_like(ids, tf.float32), ids, L * K), [L, K])
+from vq_estimator.nn.quantizers.usage import code_counts, entries_used, perplexity
 
 
 def streaming_code_counts(codes: tf.Tensor, K: int):
@@ -51,13 +38,12 @@ def vqvae(
         return tf.metrics.mean(term, weight)
 
     counts, update = streaming_code_counts(codes, K)
-    used, perplexity = usage(counts)
     return {
         **{name: mean(value) for name, value in shown.items()},
         "loss/total": mean(terms.total),
         "loss/reconstruction": mean(terms.reconstruction),
         "loss/codebook": mean(terms.codebook),
         "loss/commitment": mean(terms.commitment),
-        "codebook/used": (used, update),
-        "codebook/perplexity": (perplexity, update),
+        "codebook/used": (entries_used(counts), update),
+        "codebook/perplexity": (perplexity(counts), update),
     }

@@ -10,8 +10,7 @@ from vq_estimator.models.objectives import LossTerms
 from vq_estimator.models.vqvae import VQVAE
 from vq_estimator.nn import mu_law
 from vq_estimator.nn.module import static_shape
-from vq_estimator.nn.quantizers import Quantized
-from vq_estimator.training import metrics
+from vq_estimator.nn.quantizers import Quantized, usage
 
 COLUMNS, ROWS = 8, 4  # of a grid of images, at most
 GRID_PIXELS = 2**20  # of a grid, at most, unless one image has more
@@ -115,9 +114,9 @@ def vqvae(codes: tf.Tensor, terms: LossTerms, shown: Dict[str, tf.Tensor], rate:
         tf.summary.scalar("loss/" + name, tf.reduce_mean(getattr(terms, name)))
     for name, value in shown.items():
         tf.summary.scalar(name, tf.reduce_mean(value))
-    used, perplexity = metrics.usage(metrics.code_counts(codes, K))
-    tf.summary.scalar("codebook/used", used)
-    tf.summary.scalar("codebook/perplexity", perplexity)
+    counts = usage.code_counts(codes, K)
+    tf.summary.scalar("codebook/used", usage.entries_used(counts))
+    tf.summary.scalar("codebook/perplexity", usage.perplexity(counts))
     tf.summary.scalar("learning_rate", rate)
 
 

@@ -89,7 +89,7 @@ class Codebooks:
         c, rule = self._config, self._config.codebook
         ema = isinstance(rule, EMACodebook)
         codebook, count, total = self._variables()
-        if count is None and rule.kmeans_init_steps == 0:
+        if not c.has_updates:
             return tf.no_op()
         seed = tf.stack([tf.constant(self._seed, tf.int64), tf.cast(step, tf.int64)])
         if rule.kmeans_init_steps or rule.dead_entry_threshold > 0:
