@@ -12,9 +12,9 @@ import pytest
 
 import vq_estimator
 from helpers.forked import ROOT
-from vq_estimator import layers, likelihoods
+from vq_estimator import estimators, inputs, layers, likelihoods
 
-MODULES = [vq_estimator, layers, likelihoods]
+MODULES = [vq_estimator, estimators, inputs, layers, likelihoods]
 
 
 def python(code):
@@ -103,7 +103,8 @@ def public_objects():
 
 
 @pytest.mark.parametrize("name, value", list(public_objects()), ids=[name for name, _ in public_objects()])
-def test_every_public_docstring_has_an_example_that_runs(name, value):
+def test_every_public_docstring_has_an_example_that_runs(name, value, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     test = doctest.DocTestParser().get_doctest(inspect.getdoc(value), {}, name, None, 0)
     assert test.examples, f"{name} has no example"
     output = []

@@ -1,18 +1,23 @@
 """VQ-VAE on tf.estimator, in graph mode, with normalised likelihoods.
 
-    >>> import vq_estimator
-    >>> model = vq_estimator.pretrained.load("mnist")
+    >>> import vq_estimator as vq
+    >>> model = vq.load("mnist")
     >>> model.sample(10).images.shape
     (10, 24, 24, 1)
     >>> model.close()
 
 The public names are imported when they are first used: importing this package imports neither TensorFlow nor NumPy.
 
-    layers       quantizer layers for any TensorFlow 1 graph
-    likelihoods  normalised likelihoods over the 256 values of a pixel
-    make_config  the configuration of a data set and a preset, with overrides
-    pretrained   the models that come with the package
-    VQError      the one error type for what a user can mend
+    make_config     the configuration of a data set and a preset, with overrides
+    VQVAEEstimator  a VQ-VAE as a tf.estimator.Estimator
+    PriorEstimator  the prior over its codes, as another
+    model_fn        the model_fn, for a plain tf.estimator.Estimator
+    inputs          input functions
+    load            opens a run or a provided model: codes, reconstructions, samples, likelihoods
+    layers          quantizer layers for any TensorFlow 1 graph
+    likelihoods     normalised likelihoods over the 256 values of a pixel
+    pretrained      the models that come with the package
+    VQError         the one error type for what a user can mend
 """
 
 import importlib
@@ -21,18 +26,28 @@ from typing import TYPE_CHECKING, Any, List
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from vq_estimator import inputs as inputs
     from vq_estimator import layers as layers
     from vq_estimator import likelihoods as likelihoods
     from vq_estimator import pretrained as pretrained
     from vq_estimator.config import make_config as make_config
     from vq_estimator.errors import VQError as VQError
+    from vq_estimator.estimators import PriorEstimator as PriorEstimator
+    from vq_estimator.estimators import VQVAEEstimator as VQVAEEstimator
+    from vq_estimator.estimators import load as load
+    from vq_estimator.estimators import model_fn as model_fn
 
 # The public names, and "module" or "module:object" for each. A new name has a row here and an import above.
 _PUBLIC = {
+    "PriorEstimator": "vq_estimator.estimators:PriorEstimator",
     "VQError": "vq_estimator.errors:VQError",
+    "VQVAEEstimator": "vq_estimator.estimators:VQVAEEstimator",
+    "inputs": "vq_estimator.inputs",
     "layers": "vq_estimator.layers",
     "likelihoods": "vq_estimator.likelihoods",
+    "load": "vq_estimator.estimators:load",
     "make_config": "vq_estimator.config:make_config",
+    "model_fn": "vq_estimator.estimators:model_fn",
     "pretrained": "vq_estimator.pretrained",
 }
 

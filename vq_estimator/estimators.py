@@ -2,6 +2,9 @@
 
 A run that they train is a run directory as `vq-train` makes it: every command and `vq.load` accept it. Nothing of the
 process is changed: no signal handlers, no log levels, no global modes.
+
+    >>> import vq_estimator as vq
+    >>> estimator = vq.VQVAEEstimator(vq.make_config("mnist"), "run")
 """
 
 import contextlib
@@ -29,7 +32,10 @@ from vq_estimator.training import beginning, disk, lock, loop, precision, prior_
 from vq_estimator.training.model_fns import prior_model_fn, vqvae_model_fn
 from vq_estimator.training.run_folder import Checkpoint
 
+__all__ = ["PriorEstimator", "VQVAEEstimator", "load", "model_fn"]
+
 log = logging.getLogger("vq_estimator")
+model_fn = vqvae_model_fn  # of a plain Estimator
 
 UNEVALUATED = "training"  # the metric of a prior's best checkpoint that no evaluation chose
 
@@ -192,11 +198,15 @@ class _VQVAEEstimator(_RunEstimator):
 class VQVAEEstimator(_VQVAEEstimator):
     """A VQ-VAE as a `tf.estimator.Estimator`.
 
+        >>> import numpy as np
+        >>> import vq_estimator as vq
+        >>> images = np.random.randint(0, 256, [64, 8, 8, 1]).astype(np.uint8)
         >>> config = vq.make_config("images", image_size=8, channels=1, K=8, D=8, max_steps=2)
         >>> estimator = vq.VQVAEEstimator(config, model_dir="run")
-        >>> images = np.random.randint(0, 256, [64, 8, 8, 1]).astype(np.uint8)
         >>> estimator = estimator.train(vq.inputs.numpy_input_fn(images))
         >>> codes = [p["codes"] for p in estimator.predict(vq.inputs.numpy_input_fn(images, shuffle=False))]
+        >>> codes[0].shape
+        (2, 2, 1)
 
     It may be used with `train_and_evaluate`, hooks and exporters. Features are {"image": uint8 [B, H, W, C]}, or that
     tensor alone. Predictions have `codes` int32 [h, w, L] and `images`, the reconstructions.
@@ -270,9 +280,18 @@ class _PriorEstimator(_RunEstimator):
 class PriorEstimator(_PriorEstimator):
     """The prior over the codes of a trained VQ-VAE, as a `tf.estimator.Estimator`, in the folder `prior/` of the run.
 
+        >>> import numpy as np
+        >>> import vq_estimator as vq
+        >>> images = np.random.randint(0, 256, [64, 8, 8, 1]).astype(np.uint8)
+        >>> config = vq.make_config("images", image_size=8, channels=1, K=8, D=8, max_steps=2)
+        >>> estimator = vq.VQVAEEstimator(config, "run").train(vq.inputs.numpy_input_fn(images))
+        >>> with vq.load("run") as model:
+        ...     codes = model.encode(images)
         >>> prior = vq.PriorEstimator.from_run("run", max_steps=2)
-        >>> model = vq.load("run")
-        >>> prior = prior.train(vq.inputs.codes_input_fn(model.encode(images)))
+        >>> prior = prior.train(vq.inputs.codes_input_fn(codes))
+        >>> with vq.load("run") as model:
+        ...     model.sample(10).images.shape
+        (10, 8, 8, 1)
 
     Features are {"codes": int32 [B, h, w, L], "label": int32 [B]}.
 
@@ -404,6 +423,8 @@ def load(
 ) -> Any:
     """Opens a run or a provided model.
 
+        >>> import numpy as np
+        >>> import vq_estimator as vq
         >>> model = vq.load("mnist")
         >>> model.decode(np.zeros([1, 3, 3, 1], np.int32)).shape
         (1, 24, 24, 1)

@@ -3,6 +3,10 @@
 Each function here returns an `input_fn` for `train`, `evaluate`, `predict`, a `TrainSpec` or an `EvalSpec`. It takes
 the seed and the first step from the Estimator that calls it, so that a resumed training goes on in the order of the
 data in which it stopped. Any `tf.data.Dataset` of {"image": uint8 [B, H, W, C]}, or of that tensor alone, is as good an input.
+
+    >>> import numpy as np
+    >>> import vq_estimator as vq
+    >>> input_fn = vq.inputs.numpy_input_fn(np.zeros([100, 8, 8, 1], np.uint8))
 """
 
 import functools
@@ -71,6 +75,8 @@ def numpy_input_fn(
 ) -> InputFn:
     """Batches of an array of images, which stays outside of the graph; a memory map is as good.
 
+        >>> import numpy as np
+        >>> import vq_estimator as vq
         >>> images = np.random.randint(0, 256, [100, 8, 8, 1]).astype(np.uint8)
         >>> input_fn = vq.inputs.numpy_input_fn(images, batch_size=32)
 
@@ -156,6 +162,7 @@ def dataset_input_fn(
 ) -> InputFn:
     """A split of a published data set, resized as the configuration says.
 
+        >>> import vq_estimator as vq
         >>> input_fn = vq.inputs.dataset_input_fn("mnist", "train")
 
     Args:
@@ -182,6 +189,9 @@ def folder_input_fn(
     folder: str, split: str = "train", cache_dir: Optional[str] = None, max_bad_files: int = 100
 ) -> InputFn:
     """A split of a folder of images or recordings, as `vq-train --dataset=images` and `wav` read it.
+
+        >>> import vq_estimator as vq
+        >>> input_fn = vq.inputs.folder_input_fn("photos", "train")
 
     Args:
       folder: see docs/your_own_images.md and docs/speech_data.md.
@@ -233,8 +243,11 @@ def _cache(cache_dir: Optional[str]) -> str:
 def codes_input_fn(codes: np.ndarray, labels: Optional[np.ndarray] = None) -> InputFn:
     """Codes for a `PriorEstimator`: shuffled without end in training, once in order otherwise.
 
-        >>> codes = vq.load("mnist").encode(images)
-        >>> prior.train(vq.inputs.codes_input_fn(codes))
+        >>> import numpy as np
+        >>> import vq_estimator as vq
+        >>> with vq.load("mnist") as model:
+        ...     codes = model.encode(np.zeros([32, 24, 24, 1], np.uint8))
+        >>> input_fn = vq.inputs.codes_input_fn(codes)
 
     Args:
       codes: integers [N, h, w, L], as `encode` gives them.

@@ -24,7 +24,9 @@ def _restored(optimizer: OptimizerConfig) -> tf.train.Scaffold:
 def vqvae_model_fn(features, labels, mode, params, config):
     """One VQ-VAE graph: x -> z_e -> z_q -> p(x | z_q). The model_fn of a plain Estimator, too.
 
-        estimator = tf.estimator.Estimator(vq.model_fn, "run", params={"config": vq.make_config("mnist")})
+        >>> import tensorflow as tf
+        >>> import vq_estimator as vq
+        >>> estimator = tf.estimator.Estimator(vq.model_fn, "run", params={"config": vq.make_config("mnist")})
 
     Predictions are `codes` int32 [B, h, w, L] and `images` uint8 [B, H, W, C], the reconstructions (of speech `audios`
     uint8 [B, 1, T, 1]).
