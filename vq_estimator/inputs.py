@@ -2,7 +2,8 @@
 
 Each function here returns an `input_fn` for `train`, `evaluate`, `predict`, a `TrainSpec` or an `EvalSpec`. It takes
 the seed and the first step from the Estimator that calls it, so that a resumed training goes on in the order of the
-data in which it stopped. Any `tf.data.Dataset` of {"image": uint8 [B, H, W, C]}, or of that tensor alone, is as good an input.
+data in which it stopped. Any `tf.data.Dataset` of {"image": uint8 [B, H, W, C]}, or of that tensor alone, is as good
+an input.
 
     >>> import numpy as np
     >>> import vq_estimator as vq
