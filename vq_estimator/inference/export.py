@@ -15,7 +15,8 @@ from tensorflow.core.framework import graph_pb2
 
 from vq_estimator.config import Config, part
 from vq_estimator.errors import VQError
-from vq_estimator.inference.session import TrainedPrior, session_scope
+from vq_estimator.inference.session import OpenRun
+from vq_estimator.inference.trained_prior import TrainedPrior
 from vq_estimator.models.vqvae import VQVAE
 from vq_estimator.nn import mu_law
 from vq_estimator.nn.code_prior import Sampling
@@ -120,9 +121,10 @@ def signatures(config: Config, prior: Optional[TrainedPrior] = None) -> Dict[str
 def freeze(config: Config, checkpoint: Checkpoint, prior: Optional[TrainedPrior] = None) -> graph_pb2.GraphDef:
     """The graph with its weights as constants; `signatures` names its tensors."""
     of = part(config.model, "export")(config, prior)
-    with session_scope(config, checkpoint.path, of.build, of.prior) as (session, _):
+    with OpenRun(config, checkpoint, prior=of.prior) as run:
+        run.op("export", lambda: of.build(run.vqvae, *([run.code_prior] if of.prior else [])))
         outputs = sorted({s.tensor for s in of.signatures().values()})
-        return tf.graph_util.convert_variables_to_constants(session, session.graph_def, outputs)
+        return tf.graph_util.convert_variables_to_constants(run.session, run.session.graph_def, outputs)
 
 
 def export(config: Config, checkpoint: Checkpoint, export_dir: str, prior: Optional[TrainedPrior] = None) -> str:
