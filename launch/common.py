@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from typing import Any, Iterator, NamedTuple, Optional
+from typing import Any, Iterator, Optional
 
 import pooch
 
@@ -188,17 +188,9 @@ def split_of(config, given: str, datasets):
         return _locate(config, folder, dataset), split
 
 
-class Run(NamedTuple):
-    """A trained run: its Config, its Checkpoint, and its folder."""
-
-    config: Any
-    checkpoint: Any
-    model_dir: str
-
-
-def open_run() -> Run:
-    """The run of --model_dir, or the provided model of --pretrained, put there."""
-    from vq_estimator.training import run_folder
+def open_run() -> Any:
+    """The run of --model_dir, or the provided model of --pretrained, put there: an `OpenRun`."""
+    from vq_estimator.inference import session
 
     model_dir = FLAGS.model_dir
     if FLAGS.pretrained:
@@ -207,4 +199,4 @@ def open_run() -> Run:
         model_dir = pretrained.copy_to_run_dir(FLAGS.pretrained, model_dir)
     if not model_dir:
         raise VQError("model_dir: got none, expected --model_dir=RUN, the folder that vq-train made, or --pretrained")
-    return Run(run_folder.load_config(model_dir), run_folder.find_checkpoint(model_dir, FLAGS.checkpoint), model_dir)
+    return session.open_run(model_dir, FLAGS.checkpoint)

@@ -36,8 +36,8 @@ def main() -> None:
     sampling.check_temperature(FLAGS.temperature)
     sampling.check_guidance(FLAGS.guidance)
     sampling.check_draws(FLAGS.draws)
-    _, checkpoint, model_dir = common.open_run()
-    with SpeechModel(model_dir, checkpoint.path) as model:
+    run = common.open_run()
+    with SpeechModel(run.model_dir, run.checkpoint.path) as model:
         model.check_guidance(FLAGS.guidance)
         model.check_draws(FLAGS.draws)
         speaker = None if FLAGS.reconstruct else model.speaker(FLAGS.speaker)

@@ -29,8 +29,8 @@ CODEC.integer("workers", 0, "chunks that are worked on at a time; 0: one for eac
 
 def _run(codec):
     if FLAGS.model_dir or FLAGS.pretrained:
-        _, checkpoint, model_dir = common.open_run()
-        return codec.open_run(model_dir, checkpoint.path)
+        run = common.open_run()
+        return codec.open_run(run.model_dir, run.checkpoint.path)
     from vq_estimator import pretrained
 
     wanted = codec.read(FLAGS.input).header.model

@@ -21,10 +21,9 @@ EVALUATION.enum(
 def main() -> None:
     from vq_estimator.inference import evaluation
 
-    config, checkpoint, model_dir = common.open_run()
-    source = common.data_of_run(config)
-    result = evaluation.evaluate(config, checkpoint, source, model_dir, FLAGS.split, FLAGS.codes)
-    print(evaluation.table([result]))
+    with common.open_run() as run:
+        source = common.data_of_run(run.config)
+        print(evaluation.table([evaluation.evaluate(run, source, FLAGS.split, FLAGS.codes)]))
 
 
 def run() -> None:

@@ -17,16 +17,15 @@ EXPORT.path("export_dir", None, "the folder to make; TensorFlow Serving wants a 
 def main() -> None:
     from vq_estimator.data import outputs
     from vq_estimator.inference import export
-    from vq_estimator.inference import trained_prior as prior_lib
 
     if not FLAGS.export_dir:
         raise VQError("export_dir: got none, expected --export_dir=FOLDER, a folder to make")
     outputs.output_kind("export_dir", FLAGS.export_dir, (outputs.FOLDER,), outputs.FOLDER)
     common.check_writable("export_dir")
-    config, checkpoint, model_dir = common.open_run()
-    prior = prior_lib.find_or_warn(model_dir, checkpoint)
-    folder = export.export(config, checkpoint, FLAGS.export_dir, prior)
-    print(f"step {checkpoint.step} exported to {folder}, signatures " + ", ".join(export.signatures(config, prior)))
+    run = common.open_run()
+    folder = export.export(run.config, run.checkpoint, FLAGS.export_dir, run.prior)
+    signatures = ", ".join(export.signatures(run.config, run.prior))
+    print(f"step {run.checkpoint.step} exported to {folder}, signatures {signatures}")
 
 
 def run() -> None:

@@ -10,11 +10,12 @@ from vq_estimator.config import catalogue
 from vq_estimator.data import outputs
 from vq_estimator.data.folder import IMAGES
 from vq_estimator.errors import VQError
-from vq_estimator.inference import code_files, evaluation, projector, sampling
+from vq_estimator.inference import code_files, projector, sampling
 from vq_estimator.inference import exploration as explore
 from vq_estimator.inference import trained_prior as prior_lib
 from vq_estimator.inference.calibration import calibrate
 from vq_estimator.inference.codec import images as codec_images
+from vq_estimator.inference.session import OpenRun
 from vq_estimator.training import run_folder
 from vq_estimator_launch import common
 from vq_estimator_launch.common import FLAGS
@@ -75,8 +76,8 @@ class ImageCommands(Commands):
         self.check_guidance()
         if FLAGS.seconds is not None:
             raise VQError(f"seconds: got {FLAGS.seconds}, expected no value: images take no time")
-        config, checkpoint, model_dir = self.run
-        prior = prior_lib.find(model_dir, checkpoint)
+        model_dir = self.run.model_dir
+        prior = prior_lib.find(model_dir, self.run.checkpoint)
         if prior is None:
             raise VQError(f"prior: {model_dir!r} has none; train it with vq-train-prior --model_dir={model_dir}")
         asked, num, classes = _asked_labels(), FLAGS.num, prior.config.codes.classes
@@ -86,7 +87,8 @@ class ImageCommands(Commands):
         if num > MOST:
             raise VQError(f"num: got {num}, expected at most {MOST}: they are one picture")
         labels = sampling.labels_for(classes, num, asked)
-        samples = sampling.sample(config, checkpoint, prior, num, labels, FLAGS.temperature, FLAGS.top_k, FLAGS.seed)
+        with self.run:
+            samples = sampling.sample(self.run, num, labels, FLAGS.temperature, FLAGS.top_k, FLAGS.seed)
         drawing.save_png(FLAGS.out, sampling.picture(samples), zoom=2)
         print(f"{num} samples in {FLAGS.out}")
         names = run_folder.class_names(model_dir)
@@ -99,7 +101,8 @@ class ImageCommands(Commands):
         shown = sampling.shown_classes(classes)
         num = ROW * len(shown) if shown else ROW * ROW
         labels = sampling.labels_for(classes, num, shown)
-        return sampling.picture(sampling.sample(self.config, self.run.checkpoint, prior, num, labels))
+        with OpenRun(self.config, self.run.checkpoint, prior=prior) as run:
+            return sampling.picture(sampling.sample(run, num, labels))
 
     def summarize_samples(self, events: str, prior: Any, class_names: Any) -> None:
         del class_names
@@ -113,54 +116,54 @@ class ImageCommands(Commands):
 
     def explore(self) -> None:
         self.check_guidance()
-        config, checkpoint, model_dir = self.run
         for name in ("image", "other"):
             if FLAGS[name].value is not None and not 0 <= FLAGS[name].value < SHOWN:
                 raise VQError(f"{name}: got {FLAGS[name].value}, expected a number from 0 to {SHOWN - 1}")
         if not 1 <= FLAGS.frames <= MAX_FRAMES:
             raise VQError(f"frames: got {FLAGS.frames}, expected 1 to {MAX_FRAMES}")
-        source = common.data_of_run(config, measured=False)
-        K, seed = config.model.quantizer.K, FLAGS.seed
-        found = explore.encode_first(config, checkpoint, source, SHOWN, FLAGS.split)
+        source = common.data_of_run(self.config, measured=False)
+        with self.open() as model:
+            self._draw(model, source)
+
+    def _draw(self, model: Any, source: Any) -> None:
+        K, seed = self.config.model.quantizer.K, FLAGS.seed
+        found = explore.encode_first(model, source, SHOWN, FLAGS.split)
         n = len(found.images)
         other = min(1, n - 1) if FLAGS.other is None else FLAGS.other
         for name, number in (("image", FLAGS.image), ("other", other)):
             if number >= n:
                 raise VQError(f"{name}: got {number}, expected 0 to {n - 1}, an image of {FLAGS.split}")
 
-        def decode(codes):
-            return explore.decode(config, checkpoint, codes, seed)
-
-        both = evaluation.reconstructions(config, checkpoint, source, FLAGS.split)
+        both = explore.reconstructions(model, source, FLAGS.split)
         drawing.save_png(self.announce("reconstructions.png"), both, zoom=2)
 
         first = found.codes[FLAGS.image]
-        self._draw_single_code(first)
+        self._draw_single_code(model, first)
 
-        calibration = calibrate(config, checkpoint, source, model_dir)
-        view = explore.codebook(config, checkpoint, calibration)
+        calibration = calibrate(model, source)
+        view = explore.codebook(model, calibration)
         for name, near in (("random_walk", None), ("random_walk_near", explore.neighbours(view.entries))):
-            walk = decode(explore.random_walk(first, FLAGS.frames, K, seed, near))
+            walk = model.decode(explore.random_walk(first, FLAGS.frames, K, seed, near), seed, shared=True)
             drawing.save_gif(self.announce(name + ".gif"), walk)
             if drawing.save_mp4(os.path.join(FLAGS.out, name + ".mp4"), walk):
                 print(os.path.join(FLAGS.out, name + ".mp4"))
 
-        between = explore.interpolate(config, checkpoint, found.images[FLAGS.image], found.images[other], seed=seed)
+        between = explore.interpolate(model, found.images[FLAGS.image], found.images[other], seed=seed)
         shares = [f"{share:.2f}" for share in np.linspace(0.0, 1.0, len(between.continuous))]
         table = self.announce("interpolation.png")
         drawing.table(table, np.stack(between), ["z_e", "quantised"], shares, zoom=3)
         drawing.codebooks(self.announce("codebook.png"), view.usage, view.distances, view.plane)
         drawing.code_maps(self.announce("code_map.png"), found.images[:GRID:2], found.codes[:GRID:2], K)
-        self.print_path(projector.write(config, checkpoint, calibration, model_dir))
+        self.print_path(projector.write(model, calibration))
 
-    def _draw_single_code(self, code_map: np.ndarray) -> None:
-        m, checkpoint = self.config.model, self.run.checkpoint
+    def _draw_single_code(self, model: Any, code_map: np.ndarray) -> None:
+        m = self.config.model
         size, (height, width, _) = max(m.size), m.grid
         fine = height * width > FINE
         rows = ROWS if fine else max(8, min(64, 2048 // size))  # of large images fewer
         columns = COLUMNS if fine else max(8, min(32, 1024 // size))
         changed = explore.single_code(code_map, m.quantizer.K, rows, columns)
-        images = explore.single_code_images(self.config, checkpoint, changed, FLAGS.seed)
+        images = explore.single_code_images(model, changed, FLAGS.seed)
         if fine:
             images = explore.crops(changed, images)
         names, values = explore.position_names(changed), [str(v) for v in changed.values]

@@ -42,7 +42,7 @@ class Commands:
       compressed: the file that vq-compress writes.
       decoded: the kinds of output of vq-decode, see `data.outputs`.
       samples, samples_kind: what vq-sample writes, and the kind of output.
-      run: the trained run.
+      run: the trained run, an `OpenRun`.
     """
 
     noun: ClassVar[str]
@@ -55,7 +55,7 @@ class Commands:
     samples: ClassVar[str]
     samples_kind: ClassVar[str]
 
-    def __init__(self, run: common.Run):
+    def __init__(self, run: Any):
         self.run, self.config = run, run.config
 
     def open(self, **given: Any) -> Any:
@@ -125,7 +125,7 @@ class Commands:
         raise VQError(f"input: got {given!r}, expected {readers.want}; see --help")
 
 
-def of(run: common.Run) -> Commands:
+def of(run: Any) -> Commands:
     """The commands for a run."""
     from vq_estimator.config import type_name
     from vq_estimator.config.fields import load_object

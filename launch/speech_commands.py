@@ -105,22 +105,21 @@ class SpeechCommands(Commands):
         for name in ("other", "frames"):
             if FLAGS[name].present:
                 raise VQError(f"{name}: got {FLAGS[name].value}, expected no value: it is of images alone")
-        config, checkpoint, model_dir = self.run
-        source = common.data_of_run(config, measured=False)
+        source = common.data_of_run(self.config, measured=False)
         count = source.count(FLAGS.split)
         if not 0 <= FLAGS.image < count:
             raise VQError(f"image: got {FLAGS.image}, expected 0 to {count - 1}, a recording of {FLAGS.split}")
-        self._draw_recordings(source, explore.some_numbers(FLAGS.image, count, RECORDINGS))
-        self._draw_meaning(source)
-        calibration = calibrate(config, checkpoint, source, model_dir)
-        view = codebook(config, checkpoint, calibration)
-        drawing.codebooks(self.announce("codebook.png"), view.usage, view.distances, view.plane)
-        self.print_path(projector.write(config, checkpoint, calibration, model_dir))
-
-    def _draw_recordings(self, source: Any, numbers: Any) -> None:
-        m = self.config.model
         with self.open() as model:
-            found = explore.listen(model, source, FLAGS.split, numbers, seed=FLAGS.seed, guidance=FLAGS.guidance)
+            self._draw_recordings(model, source, explore.some_numbers(FLAGS.image, count, RECORDINGS))
+            self._draw_meaning(model, source)
+            calibration = calibrate(model, source)
+            view = codebook(model, calibration)
+            drawing.codebooks(self.announce("codebook.png"), view.usage, view.distances, view.plane)
+            self.print_path(projector.write(model, calibration))
+
+    def _draw_recordings(self, model: Any, source: Any, numbers: Any) -> None:
+        m = self.config.model
+        found = explore.listen(model, source, FLAGS.split, numbers, seed=FLAGS.seed, guidance=FLAGS.guidance)
         sounds = []
         for number, heard in zip(numbers, found):
             label, speaker = source.class_names[heard.label] if source.class_names else None, m.speakers[heard.speaker]
@@ -139,9 +138,9 @@ class SpeechCommands(Commands):
         path = self.announce("speech.png")
         drawing.recordings(path, sounds, m.quantizer.K, m.sample_rate, m.network.stride)
 
-    def _draw_meaning(self, source: Any) -> None:
+    def _draw_meaning(self, model: Any, source: Any) -> None:
         K, panels = self.config.model.quantizer.K, []
-        encoded = explore.encode_clips(self.config, self.run.checkpoint, source, "train")
+        encoded = explore.encode_clips(model, source, "train")
         for kind, kinds, names in (
             ("digit", encoded.labels, source.class_names),
             ("speaker", encoded.speakers, source.speakers),

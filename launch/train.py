@@ -71,7 +71,7 @@ def prepare() -> Any:
 
 def main(config: Any) -> None:
     from vq_estimator import drawing, pretrained
-    from vq_estimator.inference import evaluation, projector
+    from vq_estimator.inference import evaluation, exploration, projector
     from vq_estimator.inference.calibration import calibrate
     from vq_estimator.training import distribution, run_folder, trainer, warm_start
 
@@ -111,15 +111,15 @@ def main(config: Any) -> None:
         same = "the same command without --overwrite" if FLAGS.overwrite else "the same command"
         print(f"stopped at step {result.step}; run {same} to resume", file=sys.stderr)
         sys.exit(128 + result.stopped_by)
-    checkpoint = run_folder.find_checkpoint(model_dir, FLAGS.checkpoint)
-    results = [evaluation.evaluate(config, checkpoint, source, model_dir, s) for s in ("validation", "test")]
-    projector.write(config, checkpoint, calibrate(config, checkpoint, source, model_dir), model_dir)
-    print(evaluation.table(results))
-    print(f"\nrun folder       {model_dir}")
-    if config.model.has_mse:
-        picture = os.path.join(model_dir, "reconstructions.png")
-        drawing.save_png(picture, evaluation.reconstructions(config, checkpoint, source), zoom=2)
-        print(f"reconstructions  {picture}")
+    with config_lib.opener(config.model)(model_dir, FLAGS.checkpoint) as model:
+        results = [evaluation.evaluate(model, source, split) for split in ("validation", "test")]
+        projector.write(model, calibrate(model, source))
+        print(evaluation.table(results))
+        print(f"\nrun folder       {model_dir}")
+        if config.model.has_mse:
+            picture = os.path.join(model_dir, "reconstructions.png")
+            drawing.save_png(picture, exploration.reconstructions(model, source), zoom=2)
+            print(f"reconstructions  {picture}")
     print(f"TensorBoard      tensorboard --logdir {model_dir}")
 
 

@@ -9,6 +9,7 @@ makes new images, and vq-export adds the signature `sample`.
 
 import os
 import sys
+from typing import Any
 
 from vq_estimator import config as config_lib
 from vq_estimator_launch import common, kinds, settings
@@ -24,16 +25,20 @@ settings.define(config_lib.PriorConfig)
 
 
 def main() -> None:
+    common.be_deterministic()
+    with common.open_run() as run:
+        train(run)
+
+
+def train(run: Any) -> None:
+    """Trains the prior of a run, and evaluates the run with it."""
     from vq_estimator.inference import evaluation, extraction
-    from vq_estimator.inference import trained_prior as prior_lib
-    from vq_estimator.inference.session import TrainedPrior
+    from vq_estimator.inference.trained_prior import TrainedPrior
     from vq_estimator.training import precision, prior_trainer, run_folder
 
-    common.be_deterministic()
-    opened = common.open_run()
-    config, checkpoint, model_dir = opened
+    config, model_dir = run.config, run.model_dir
     source = common.data_of_run(config)
-    of = extraction.codes_config(config, checkpoint, source, FLAGS.class_conditional, FLAGS.condition)
+    of = extraction.codes_config(run, source, FLAGS.class_conditional, FLAGS.condition)
     prior_config = config_lib.make_prior_config(of, config.model.has_one_row, **settings.given())
     folder = prior_trainer.folder(model_dir)
     if not FLAGS.overwrite and os.path.isfile(os.path.join(folder, run_folder.CONFIG)):
@@ -42,11 +47,11 @@ def main() -> None:
     precision.check(config.model.precision)
     common.check_can_train(prior_trainer.folder(model_dir))
     prior_trainer.check(prior_config, model_dir, FLAGS.overwrite)
-    codes = extraction.extract(config, checkpoint, source, model_dir)
+    codes = extraction.extract(run, source)
     if source.speakers:  # the labels say both
         classes = max(len(source.class_names), 1)
         codes = {split: extraction.condition_labels(c, FLAGS.condition, classes) for split, c in codes.items()}
-    commands = kinds.of(opened)
+    commands = kinds.of(run)
 
     def evaluated(at):
         events = os.path.join(folder, "eval_" + run_folder.EVAL_NAME)
@@ -59,8 +64,8 @@ def main() -> None:
         print(f"stopped at step {result.step}; run the same command (without --overwrite) to resume", file=sys.stderr)
         sys.exit(128 + result.stopped_by)
     splits = ("validation", "test")
-    results = [evaluation.evaluate(config, checkpoint, source, model_dir, split) for split in splits]
-    samples = commands.save_samples(folder, prior_lib.find(model_dir, checkpoint), source.class_names)
+    results = [evaluation.evaluate(run, source, split) for split in splits]
+    samples = commands.save_samples(folder, run.prior, source.class_names)
     print(evaluation.table(results))
     print(f"\nprior            {folder}\nsamples          {samples}\nTensorBoard      tensorboard --logdir {folder}")
 

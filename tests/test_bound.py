@@ -7,7 +7,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from vq_estimator import config as c
-from vq_estimator.inference import evaluation
+from vq_estimator.inference import code_cost, evaluation
 from vq_estimator.inference.calibration import Calibration
 from vq_estimator.models.vqvae import VQVAE
 from vq_estimator.nn import likelihoods
@@ -98,13 +98,13 @@ def test_what_an_evaluation_says_bounds_all_binary_4x4_images_of_2x2_positions(c
     def examples(distortion, codes):
         none = np.zeros(len(codes))
         dims, positions = np.full(len(codes), 16), np.full(len(codes), 4)
-        return evaluation.PerExample(none, distortion, none, codes, none, dims, positions, 1.0)
+        return evaluation.PerExample(none, distortion, none, codes, none, None, dims, positions, 1.0)
 
     calibration = Calibration(None, rng.randint(0, 50, (L, K)))
     said = evaluation.bits_per_dim(examples(distortion.astype(np.float64), codes), config, calibration)
     rates = {
-        "uniform": evaluation.uniform_cost(examples(np.zeros(len(maps)), maps), config),
-        "unigram": evaluation.unigram_cost(maps, calibration),
+        "uniform": code_cost.uniform_cost(config, np.full(len(maps), 4)),
+        "unigram": code_cost.unigram_cost(maps, calibration),
     }
     for prior, nats in rates.items():
         assert np.exp(-nats).sum() == pytest.approx(1.0, abs=1e-9)  # the rates are those of a distribution over maps

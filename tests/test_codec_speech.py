@@ -14,6 +14,7 @@ import tensorflow.compat.v1 as tf
 
 from helpers import hostile
 from helpers.codec_runs import VOICES, WORDS, images, sounds, write_run
+from helpers.sessions import session_scope
 from helpers.vqz_files import altered, packed, parts
 from vq_estimator.data import audio
 from vq_estimator.errors import VQError
@@ -21,7 +22,6 @@ from vq_estimator.inference import codec
 from vq_estimator.inference.codec import coding, recordings, tiles
 from vq_estimator.inference.codec import images as images_lib
 from vq_estimator.inference.codec.network import Network
-from vq_estimator.inference.session import session_scope
 from vq_estimator.inference.speech_model import SpeechModel
 
 LENGTHS = (7, 64, 30, 1, 65, 8, 150)  # a code is of 8 samples

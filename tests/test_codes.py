@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from helpers.sessions import features_of, session_scope
 from vq_estimator.data import codes as codes_lib
 from vq_estimator.data.codes import Codes
 from vq_estimator.inference import extraction
-from vq_estimator.inference.session import features_of, session_scope
+from vq_estimator.inference.session import OpenRun
 from vq_estimator.training import run_folder
 
 
@@ -52,7 +53,8 @@ def test_damaged_files_are_not_loaded(tmp_path):
 def test_extraction_equals_a_plain_pass_and_happens_once(small_run, digits, tmp_path, monkeypatch):
     config, model_dir = small_run
     checkpoint = run_folder.find_checkpoint(model_dir)
-    found = extraction.extract(config, checkpoint, digits, str(tmp_path))
+    run = OpenRun(config, checkpoint, str(tmp_path))
+    found = extraction.extract(run, digits)
     assert {split: len(c.codes) for split, c in found.items()} == {"train": 4000, "validation": 500, "test": 500}
 
     def build(model):
@@ -68,13 +70,13 @@ def test_extraction_equals_a_plain_pass_and_happens_once(small_run, digits, tmp_
     made = []
     encode = extraction.encode
     monkeypatch.setattr(extraction, "encode", lambda *args: made.append(args[-1]) or encode(*args))
-    extraction.extract(config, checkpoint, digits, str(tmp_path))
+    extraction.extract(run, digits)
     assert made == []
     (tmp_path / "codes" / "test.npz").write_bytes(b"no zip")
-    extraction.extract(config, checkpoint, digits, str(tmp_path))
+    extraction.extract(run, digits)
     assert made == ["test"]
     another = run_folder.read_checkpoint(os.path.join(model_dir, "model.ckpt-30"))
-    extraction.extract(config, another, digits, str(tmp_path))
+    extraction.extract(OpenRun(config, another, str(tmp_path)), digits)
     assert made == ["test", "train", "validation", "test"]
 
 

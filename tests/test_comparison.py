@@ -7,13 +7,13 @@ import pytest
 from vq_estimator.config import make_config
 from vq_estimator.errors import VQError
 from vq_estimator.inference import comparison, evaluation
-from vq_estimator.training import run_folder
+from vq_estimator.inference.session import open_run
 
 
 @pytest.fixture(scope="module")
 def runs(small_run, autoregressive_run, digits):
-    for config, model_dir in (small_run, autoregressive_run):
-        evaluation.evaluate(config, run_folder.find_checkpoint(model_dir), digits, model_dir, "test")
+    for model_dir in (small_run[1], autoregressive_run[1]):
+        evaluation.evaluate(open_run(model_dir), digits, "test")
     return [small_run[1], autoregressive_run[1]]
 
 

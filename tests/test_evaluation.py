@@ -11,22 +11,22 @@ import tensorflow.compat.v1 as tf
 from helpers.evaluation_keys import KEYS
 from helpers.likelihoods import oracle
 from helpers.marks import slow
+from helpers.sessions import features_of, session_scope
 from helpers.small_runs import small_config
 from vq_estimator.config import catalogue, make_config
 from vq_estimator.data import pipeline
 from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError
-from vq_estimator.inference import calibration, evaluation, export, extraction
+from vq_estimator.inference import calibration, evaluation, exploration, export
 from vq_estimator.inference import session as session_lib
-from vq_estimator.inference.session import session_scope
+from vq_estimator.inference.image_model import ImageModel
+from vq_estimator.inference.session import open_run
 from vq_estimator.training import run_folder, trainer
 
 
 @pytest.fixture(scope="module")
 def evaluated(small_run, digits):
-    config, model_dir = small_run
-    checkpoint = run_folder.find_checkpoint(model_dir)
-    return evaluation.evaluate(config, checkpoint, digits, model_dir, "test")
+    return evaluation.evaluate(open_run(small_run[1]), digits, "test")
 
 
 @pytest.fixture(scope="module")
@@ -77,27 +77,28 @@ def test_errors_equal_numpy(evaluated, outputs):
 
 def test_of_images_of_one_level_the_error_has_no_variance_to_be_divided_by(small_run, digits, tmp_path, monkeypatch):
     config, model_dir = small_run
-    read = session_lib.features_of
+    read = pipeline.evaluation_dataset
 
     def grey(*args):
-        found = read(*args)
-        return dict(found, image=tf.zeros_like(found["image"]) + 77)
+        return read(*args).map(lambda features: dict(features, image=tf.zeros_like(features["image"]) + 77))
 
-    monkeypatch.setattr(session_lib, "features_of", grey)
-    result = evaluation.evaluate(config, run_folder.find_checkpoint(model_dir), digits, str(tmp_path), "test")
+    monkeypatch.setattr(pipeline, "evaluation_dataset", grey)
+    run = session_lib.OpenRun(config, run_folder.find_checkpoint(model_dir), str(tmp_path))
+    result = evaluation.evaluate(run, digits, "test")
     assert result["normalized_mse"] is None and result["mse"] > 0 and set(result) == KEYS
     assert "normalized mse" not in evaluation.table([result])
 
 
 def test_bits_per_dim_equal_numpy(small_run, digits, evaluated, outputs):
-    config, model_dir = small_run
+    model_dir = small_run[1]
     images, mean, codes = outputs
-    fitted = calibration.calibrate(config, run_folder.find_checkpoint(model_dir), digits, model_dir)
+    fitted = calibration.calibrate(open_run(model_dir), digits)
     rows, nats = np.random.RandomState(0).permutation(500)[:20], 0.0
     for i in rows:
         for x, m in zip(images[i].ravel(), mean[i].ravel()):
             nats -= oracle(m * 255.0, fitted.scale)[x]
-    per_example = evaluation.run_split(config, run_folder.find_checkpoint(model_dir), digits, "test", fitted.scale)
+    run = open_run(model_dir)
+    per_example = evaluation.per_example(run, run.examples(digits, "test"), fitted.scale)
     assert per_example.distortion[rows].mean() == pytest.approx(nats / 20, rel=1e-4)
     bits = evaluated["bits_per_dim"]
     to_bits = 1 / (576 * math.log(2))
@@ -110,15 +111,15 @@ def test_bits_per_dim_equal_numpy(small_run, digits, evaluated, outputs):
 
 
 def test_calibration_is_of_the_training_split_and_fitted_once(small_run, digits, evaluated, monkeypatch):
-    config, model_dir = small_run
-    fitted = calibration.calibrate(config, run_folder.find_checkpoint(model_dir), digits, model_dir)
+    model_dir = small_run[1]
+    fitted = calibration.calibrate(open_run(model_dir), digits)
     assert fitted.counts.sum() == 4000 * 9
     (name,) = os.listdir(os.path.join(model_dir, "calibration"))
     with open(os.path.join(model_dir, "calibration", name)) as f:
         kept = json.load(f)
     assert kept["split"] == "train" and kept["scale"] == fitted.scale == evaluated["likelihood_scale"]
     monkeypatch.setattr(calibration, "_fit", None)  # would raise
-    evaluation.evaluate(config, run_folder.find_checkpoint(model_dir), digits, model_dir, "test")
+    evaluation.evaluate(open_run(model_dir), digits, "test")
 
 
 def test_what_was_fitted_of_another_checkpoint_is_not_taken(small_run, evaluated, tmp_path):
@@ -126,12 +127,12 @@ def test_what_was_fitted_of_another_checkpoint_is_not_taken(small_run, evaluated
     older, newest = (run_folder.read_checkpoint(os.path.join(model_dir, f"model.ckpt-{n}")) for n in (30, 60))
     (name,) = os.listdir(os.path.join(model_dir, "calibration"))
     for checkpoint in (older, newest):
-        path = calibration.kept_path(checkpoint, str(tmp_path))
+        path = calibration.kept_path(session_lib.OpenRun(config, checkpoint, str(tmp_path)))
         os.makedirs(os.path.dirname(path), exist_ok=True)
         shutil.copy(os.path.join(model_dir, "calibration", name), path)
-    assert calibration.kept(config, newest, str(tmp_path)) is not None
-    assert calibration.kept(config, older, str(tmp_path)) is None
-    assert calibration.kept(config, newest, str(tmp_path), "mnist") is None
+    run = session_lib.OpenRun(config, newest, str(tmp_path))
+    assert calibration.kept(run) is not None and calibration.kept(run, "mnist") is None
+    assert calibration.kept(session_lib.OpenRun(config, older, str(tmp_path))) is None
 
 
 def test_the_fitted_scale_is_the_best_and_finds_a_known_one():
@@ -190,10 +191,9 @@ class DisabledBar:
 
 
 def test_a_disabled_progress_bar_changes_nothing(small_run, digits, evaluated, monkeypatch):
-    config, model_dir = small_run
     monkeypatch.setattr(session_lib, "tqdm", lambda **given: DisabledBar())
-    checkpoint = run_folder.find_checkpoint(model_dir)
-    again = evaluation.run_split(config, checkpoint, digits, "test", evaluated["likelihood_scale"])
+    run = open_run(small_run[1])
+    again = evaluation.per_example(run, run.examples(digits, "test"), evaluated["likelihood_scale"])
     assert len(again.mse) == 500
 
 
@@ -225,7 +225,7 @@ def test_cifar10_trains_evaluates_and_exports(tmp_path, settings):
     model_dir = str(tmp_path / "run")
     trainer.train(config, source, model_dir)
     checkpoint = run_folder.find_checkpoint(model_dir)
-    result = evaluation.evaluate(config, checkpoint, source, model_dir, "test")
+    result = evaluation.evaluate(open_run(model_dir), source, "test")
     assert result["dims_per_example"] == 3072 and result["examples"] == 20
     assert result["codebook"]["size"] == K * L
     assert result["bits_per_dim"]["rate_uniform"] == pytest.approx(8 * 8 * L * math.log(K, 2) / 3072)
@@ -268,7 +268,7 @@ def test_a_learnt_likelihood_trains_and_is_evaluated_by_itself(digits, tmp_path,
     )
     model_dir = str(tmp_path / "run")
     trainer.train(config, digits, model_dir)
-    result = evaluation.evaluate(config, run_folder.find_checkpoint(model_dir), digits, model_dir, "test")
+    result = evaluation.evaluate(open_run(model_dir), digits, "test")
     assert result["likelihood"] == likelihood and result["likelihood_scale"] is None
     bits = result["bits_per_dim"]
     start = {"bernoulli": 1.0, "categorical": 8.0}.get(likelihood, 9.0)  # what a decoder that knows nothing pays
@@ -297,8 +297,7 @@ def test_table_has_a_row_for_each_figure(evaluated):
 
 
 def test_reconstructions_are_originals_beside_their_decodings(small_run, digits, outputs):
-    config, model_dir = small_run
-    picture = evaluation.reconstructions(config, run_folder.find_checkpoint(model_dir), digits)
+    picture = exploration.reconstructions(ImageModel(small_run[1]), digits)
     images, mean, _ = outputs
     side = 10 * 25 - 1
     assert picture.shape == (side, 2 * side + 8, 1)
@@ -310,8 +309,8 @@ def test_reconstructions_are_originals_beside_their_decodings(small_run, digits,
 def test_an_autoregressive_run_has_the_same_keys_no_reconstruction_and_a_seeded_draw(autoregressive_run, digits):
     config, model_dir = autoregressive_run
     checkpoint = run_folder.find_checkpoint(model_dir)
-    result = evaluation.evaluate(config, checkpoint, digits, model_dir, "test")
-    again = evaluation.evaluate(config, checkpoint, digits, model_dir, "test")
+    result = evaluation.evaluate(open_run(model_dir), digits, "test")
+    again = evaluation.evaluate(open_run(model_dir), digits, "test")
     assert result == again and set(result) == KEYS
     assert result["reconstruction"] == "draw" and result["original_nll"] is None
     with open(os.path.join(model_dir, "eval", "test.json")) as f:
@@ -319,10 +318,10 @@ def test_an_autoregressive_run_has_the_same_keys_no_reconstruction_and_a_seeded_
     text = evaluation.table([result])
     assert "mse of a draw" in text and "bits/dim, distortion" in text
     assert "nll" not in text and "-\n" not in text + "\n"  # no row is empty
-    assert evaluation.reconstructions(config, checkpoint, digits, rows=2).dtype == np.uint8
+    assert exploration.reconstructions(ImageModel(model_dir), digits, rows=2).dtype == np.uint8
 
     def build(model):
-        images = session_lib.features_of(config, digits, "test", 500)["image"]
+        images = features_of(config, digits, "test", 500)["image"]
         codes = model.encode(images)
         return images, model.decode(codes, 0), model.likelihood(codes, images).log_prob(images)
 
@@ -337,9 +336,8 @@ def test_an_autoregressive_run_has_the_same_keys_no_reconstruction_and_a_seeded_
 def test_the_codes_of_another_image_explain_less_and_are_kept_apart(digits, tmp_path):
     config, model_dir = small_config(digits, preset="tuned", max_steps=100), str(tmp_path / "run")
     trainer.train(config, digits, model_dir)
-    checkpoint = run_folder.find_checkpoint(model_dir)
-    own = evaluation.evaluate(config, checkpoint, digits, model_dir, "test")
-    another = evaluation.evaluate(config, checkpoint, digits, model_dir, "test", evaluation.ANOTHER)
+    own = evaluation.evaluate(open_run(model_dir), digits, "test")
+    another = evaluation.evaluate(open_run(model_dir), digits, "test", evaluation.ANOTHER)
     assert (own["codes"], another["codes"]) == ("own", "another")
     assert another["bits_per_dim"]["rate_uniform"] == own["bits_per_dim"]["rate_uniform"]
     assert another["bits_per_dim"]["distortion"] > own["bits_per_dim"]["distortion"]
@@ -352,22 +350,18 @@ def test_the_codes_of_another_image_explain_less_and_are_kept_apart(digits, tmp_
 
 
 def test_no_image_has_its_own_codes_whatever_the_batch(small_run, digits, monkeypatch):
-    config, model_dir = small_run
     monkeypatch.setattr(pipeline, "evaluation_batch", lambda dims: 499)  # of 500: the last batch is one image
-    given = (config, run_folder.find_checkpoint(model_dir), digits, "test", 0.1)
-    own, another = evaluation.run_split(*given), evaluation.run_split(*given, evaluation.ANOTHER)
+    run = open_run(small_run[1])
+    given = run, run.examples(digits, "test"), 0.1
+    own, another = evaluation.per_example(*given), evaluation.per_example(*given, evaluation.ANOTHER)
     np.testing.assert_array_equal(another.codes, np.roll(own.codes, 1, 0))
-    monkeypatch.setattr(extraction, "batches", lambda *given: iter([(None, (own.codes[:1], own.labels[:1]))]))
-    with pytest.raises(VQError, match="codes: got another for the one image of the test split"):
-        evaluation.run_split(*given, evaluation.ANOTHER)
+    one = session_lib.Examples("lonely", 1, lambda: iter([session_lib.Batch(np.zeros([1, 24, 24, 1], np.uint8))]))
+    with pytest.raises(VQError, match="codes: got another for the one image of lonely"):
+        evaluation.per_example(run, one, 0.1, evaluation.ANOTHER)
 
 
-def test_likelihoods_that_are_no_numbers_are_said(small_run, digits, monkeypatch):
-    config, model_dir = small_run
-
-    def broken(*args):
-        yield np.zeros([1, 24, 24, 1], np.uint8), (np.zeros(1), np.array([np.nan]), np.zeros(1), np.zeros([1, 3, 3, 1]))
-
-    monkeypatch.setattr(evaluation, "batches", broken)
+def test_likelihoods_that_are_no_numbers_are_said(small_run):
+    batch = session_lib.Batch(np.zeros([1, 24, 24, 1], np.uint8))
+    values = evaluation.Measured(np.zeros(1), np.array([np.nan]), np.zeros(1), np.zeros([1, 3, 3, 1]))
     with pytest.raises(VQError, match="likelihoods that are no numbers"):
-        evaluation.run_split(config, run_folder.find_checkpoint(model_dir), digits, "test", None)
+        evaluation.collect(open_run(small_run[1]), iter([(batch, values)]))

@@ -10,12 +10,14 @@ import tensorflow.compat.v1 as tf
 from PIL import Image
 
 from helpers.image_folders import write_images
+from helpers.sessions import features_of, session_scope
 from helpers.small_runs import small_config
 from vq_estimator import config as c
 from vq_estimator import drawing
 from vq_estimator.inference import exploration as explore
 from vq_estimator.inference.calibration import calibrate
-from vq_estimator.inference.session import features_of, session_scope
+from vq_estimator.inference.image_model import ImageModel
+from vq_estimator.inference.session import open_run
 from vq_estimator.nn import quantizers
 from vq_estimator.training import run_folder, trainer
 
@@ -104,8 +106,8 @@ def run(digits, tmp_path_factory):
 
 
 def test_encode_and_decode_equal_the_model(run, digits):
-    config, checkpoint, _ = run
-    found = explore.encode_first(config, checkpoint, digits, 120)
+    config, checkpoint, model_dir = run
+    found = explore.encode_first(ImageModel(model_dir), digits, 120)
 
     def build(model):
         images = features_of(config, digits, "test", 120)["image"]
@@ -116,22 +118,22 @@ def test_encode_and_decode_equal_the_model(run, digits):
         images, codes, decoded = session.run(tensors)
     np.testing.assert_array_equal(found.images, images)
     np.testing.assert_array_equal(found.codes, codes)
-    assert np.abs(explore.decode(config, checkpoint, codes).astype(int) - decoded).max() <= 1
+    assert np.abs(ImageModel(model_dir).decode(codes).astype(int) - decoded).max() <= 1
 
 
 def test_interpolation_goes_from_one_image_to_the_other(run, digits):
-    config, checkpoint, _ = run
-    found = explore.encode_first(config, checkpoint, digits, 2)
-    between = explore.interpolate(config, checkpoint, *found.images, steps=5)
-    decoded = explore.decode(config, checkpoint, found.codes).astype(int)
+    model = ImageModel(run[2])
+    found = explore.encode_first(model, digits, 2)
+    between = explore.interpolate(model, *found.images, steps=5)
+    decoded = model.decode(found.codes).astype(int)
     assert np.abs(between.quantized[[0, -1]].astype(int) - decoded).max() <= 1
     assert between.continuous.shape == (5, 24, 24, 1)
     assert np.stack(between).shape == (2, 5, 24, 24, 1)
 
 
 def test_codebook_view(run, digits):
-    config, checkpoint, model_dir = run
-    view = explore.codebook(config, checkpoint, calibrate(config, checkpoint, digits, model_dir))
+    opened = open_run(run[2])
+    view = explore.codebook(opened, calibrate(opened, digits))
     assert view.entries.shape == (2, 8, 16) and view.plane.shape == (2, 8, 2)
     np.testing.assert_allclose(view.usage.sum(-1), 1.0)
 

@@ -11,12 +11,13 @@ import tensorflow.compat.v1 as tf
 
 from helpers.exported import LOAD_TF1, TF1_PYTHON, in_a_process
 from helpers.marks import needs_bfloat16
+from helpers.sessions import features_of, session_scope
 from helpers.small_runs import small_config
 from vq_estimator.data import pipeline
 from vq_estimator.errors import VQError
 from vq_estimator.inference import evaluation, export
 from vq_estimator.inference.image_model import ImageModel
-from vq_estimator.inference.session import features_of, session_scope
+from vq_estimator.inference.session import open_run
 from vq_estimator.training import run_folder, trainer
 
 
@@ -99,7 +100,7 @@ def test_a_run_in_bfloat16_from_training_to_savedmodel(digits, tmp_path, decoder
     config, model_dir = small_config(digits, max_steps=30, learning_rate=2e-3, **given), str(tmp_path / "run")
     trainer.train(config, digits, model_dir)
     checkpoint = run_folder.find_checkpoint(model_dir)
-    found = evaluation.evaluate(config, checkpoint, digits, model_dir, "test")
+    found = evaluation.evaluate(open_run(model_dir), digits, "test")
     assert found["global_step"] == 30 and 0 < found["bits_per_dim"]["total_uniform"] < 8
     images = np.random.RandomState(0).randint(0, 256, (5, 8, 8, 1)).astype(np.uint8)
     folder = export.export(config, checkpoint, str(tmp_path / "export" / "1"))

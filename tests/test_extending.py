@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from helpers.sessions import session_scope
 from vq_estimator import config as c
 from vq_estimator.config.fields import Registry, Row
 from vq_estimator.config.run import MODELS
 from vq_estimator.data.pipeline import WHOLE, Source
 from vq_estimator.data.speech import SpeechSource
 from vq_estimator.errors import VQError
-from vq_estimator.inference.session import session_scope
 from vq_estimator.models import objectives, vqvae
 from vq_estimator.nn import decoders, likelihoods, quantizers
 from vq_estimator.nn.likelihoods import cumulative

@@ -14,7 +14,7 @@ from helpers.folders import everything_below
 from helpers.forked import ROOT, SCRIPTS
 from vq_estimator import pretrained
 from vq_estimator.inference import calibration, codec
-from vq_estimator.training import run_folder
+from vq_estimator.inference.session import open_run
 
 # What stands for these in a row is in the folder that the scripts run in.
 RUN, PROVIDED, NOWHERE = "--model_dir=run", "--model_dir=provided", "/dev/null/nowhere"
@@ -399,7 +399,7 @@ def folder(tmp_path_factory, small_run, digits):
     (out / "text.npy").write_text("no array")
     np.save(str(out / "codes.npy"), np.zeros([1, 3, 3, 1], np.uint16))
     run = str(out / "run")
-    calibration.calibrate(small_run[0], run_folder.find_checkpoint(run), digits, run)
+    calibration.calibrate(open_run(run), digits)
     codec.compress(run, np.zeros([3, 24, 24, 1], np.uint8), str(out / "images.vqz"), prior="uniform")
     return out
 

@@ -21,6 +21,7 @@ from vq_estimator import pretrained
 from vq_estimator.errors import VQError
 from vq_estimator.inference import calibration, code_files, comparison, tf_vqvae
 from vq_estimator.inference.image_model import ImageModel
+from vq_estimator.inference.session import open_run
 from vq_estimator.training import run_folder
 from vq_estimator.training.checkpoint_reader import CheckpointReader
 
@@ -108,14 +109,14 @@ def test_a_damaged_note_of_the_last_evaluation_is_a_step(tmp_path_factory, conte
 
 
 def test_a_damaged_calibration_is_fitted_anew(run):
-    config, checkpoint = run_folder.load_config(str(run)), run_folder.find_checkpoint(str(run))
-    path = calibration.kept_path(checkpoint, str(run))
-    whole, q = load(path), config.model.quantizer
+    opened = open_run(str(run))
+    path = calibration.kept_path(opened)
+    whole, q = load(path), opened.config.model.quantizer
 
     @given(damaged_json(whole))
     def check(content):
         write(path, content)
-        found = calibration.kept(config, checkpoint, str(run))
+        found = calibration.kept(opened)
         if found is not None:
             assert found.counts.shape == (q.L, q.K) and found.counts.min() >= 0 and 0 < found.scale < 1000
             assert abs(found.code_probabilities().sum() - q.L) < 1e-6

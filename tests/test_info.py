@@ -36,7 +36,7 @@ def test_a_compressed_file(kind, unit):
     lines = dict(info.describe(path, KNOWN))
     assert unit in lines["content"] and f"{os.path.getsize(path):,} bytes" in lines["size"]
     weights = lines["decodes with"].split()[-1]
-    from vq_estimator.inference.calibration import fingerprint
+    from vq_estimator.training.run_folder import fingerprint
 
     made_by = fingerprint(run_folder.find_checkpoint(os.path.join(DATA, kind)).path)
     assert made_by.startswith(weights) and len(weights) >= 16

@@ -18,6 +18,8 @@ from vq_estimator.errors import VQError
 from vq_estimator.inference import evaluation, sampling, stripping
 from vq_estimator.inference import trained_prior as prior_lib
 from vq_estimator.inference.image_model import ImageModel
+from vq_estimator.inference.session import OpenRun, open_run
+from vq_estimator.nn.code_prior import CodePrior
 from vq_estimator.training import run_folder
 from vq_estimator.training.checkpoint_reader import CheckpointReader
 from vq_estimator_launch import common
@@ -89,15 +91,14 @@ def test_what_each_computes_stays(name):
 
 
 def test_a_loaded_model_samples_what_the_command_does_and_builds_its_graph_once(monkeypatch):
-    built = []
-    real = sampling.open_session
-    monkeypatch.setattr(sampling, "open_session", lambda *given: built.append(None) or real(*given))
+    built, real = [], CodePrior.sample
+    monkeypatch.setattr(CodePrior, "sample", lambda *given: built.append(None) or real(*given))
     with pretrained.load("mnist") as model:
         first, other, again = (model.sample(10, seed=1, temperature=heat) for heat in (1.0, 0.5, 1.0))
         assert len(built) == 1
-        alone = sampling.sample(model.config, model.checkpoint, model.prior, 10, first.labels, seed=1)
+        alone = sampling.sample(open_run(model.model_dir), 10, first.labels, seed=1)
         with pytest.raises(VQError, match="labels: got 3, expected 10: the prior has 10 classes"):
-            sampling.sample(model.config, model.checkpoint, model.prior, 10, first.labels[:3])
+            sampling.sample(model, 10, first.labels[:3])
     for same in (again, alone):
         np.testing.assert_array_equal(first.codes, same.codes)
         np.testing.assert_array_equal(first.images, same.images)
@@ -105,9 +106,8 @@ def test_a_loaded_model_samples_what_the_command_does_and_builds_its_graph_once(
 
 
 def test_a_loaded_model_prices_codes_by_one_graph(monkeypatch):
-    built = []
-    real = prior_lib.open_session
-    monkeypatch.setattr(prior_lib, "open_session", lambda *given: built.append(None) or real(*given))
+    built, real = [], CodePrior.log_prob
+    monkeypatch.setattr(CodePrior, "log_prob", lambda *given: built.append(None) or real(*given))
     with pretrained.load("mnist") as model:
         codes = np.random.RandomState(0).randint(0, 5, (102,) + model.config.model.grid)
         all_of_them, few = (model.bits_per_dim(np.zeros([n, 24, 24, 1], np.uint8), codes[:n]) for n in (102, 2))
@@ -148,8 +148,7 @@ def iter_images(source, config, n):
 
 def test_a_model_gives_what_its_run_gives(small_run, digits):
     config, model_dir = small_run
-    checkpoint = run_folder.find_checkpoint(model_dir)
-    result = evaluation.evaluate(config, checkpoint, digits, model_dir, "test")
+    result = evaluation.evaluate(open_run(model_dir), digits, "test")
     with np.load(os.path.join(model_dir, "eval", "test.npz")) as f:
         codes, distortion = f["codes"], f["distortion"]
     with ImageModel(model_dir) as model:
@@ -270,7 +269,7 @@ def test_a_stripped_prior_is_of_the_stripped_codes(tmp_path):
     at = run_folder.find_checkpoint(target)
     again = prior_lib.find(target, at)
     drawn = [
-        sampling.sample(config, c, p, 10, np.arange(10, dtype=np.int32)).codes
+        sampling.sample(OpenRun(config, c, prior=p), 10, np.arange(10, dtype=np.int32)).codes
         for c, p in ((checkpoint, prior), (at, again))
     ]
     np.testing.assert_array_equal(*drawn)

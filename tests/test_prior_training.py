@@ -12,12 +12,14 @@ import tensorflow.compat.v1 as tf
 
 from helpers.exported import LOAD_TF1, TF1_PYTHON, in_a_process
 from helpers.marks import slow
+from helpers.sessions import features_of, session_scope
 from helpers.small_runs import small_config
 from vq_estimator import config as c
 from vq_estimator.errors import VQError
-from vq_estimator.inference import evaluation, export, extraction, sampling
+from vq_estimator.inference import code_cost, evaluation, export, extraction, sampling
 from vq_estimator.inference import trained_prior as prior_lib
-from vq_estimator.inference.session import TrainedPrior, session_scope
+from vq_estimator.inference.session import OpenRun, open_run
+from vq_estimator.inference.trained_prior import TrainedPrior
 from vq_estimator.training import loop, prior_trainer, run_folder, trainer
 
 
@@ -27,13 +29,13 @@ def vqvae_run(digits, tmp_path_factory):
     model_dir = str(tmp_path_factory.mktemp("runs") / "vqvae")
     config = small_config(digits, preset="tuned", max_steps=150, eval_steps=150)
     trainer.train(config, digits, model_dir)
-    codes = extraction.extract(config, run_folder.find_checkpoint(model_dir), digits, model_dir)
+    codes = extraction.extract(open_run(model_dir), digits)
     return config, model_dir, codes
 
 
 def prior_config(vqvae_run, digits, classes=0, **settings):
-    config, model_dir, _ = vqvae_run
-    of = extraction.codes_config(config, run_folder.find_checkpoint(model_dir), digits, classes > 0)
+    model_dir = vqvae_run[1]
+    of = extraction.codes_config(open_run(model_dir), digits, classes > 0)
     given = dict(layers=2, channels=16, max_steps=150, save_checkpoints_steps=50, eval_steps=150, learning_rate=5e-3)
     given.update(settings)
     return c.make_prior_config(of, **given)
@@ -58,7 +60,7 @@ def trained(request, vqvae_run, digits, tmp_path_factory):
 def test_it_learns_and_evaluate_counts_its_bits(trained, digits):
     config, model_dir, codes, prior = trained
     checkpoint = run_folder.find_checkpoint(model_dir)
-    result = evaluation.evaluate(config, checkpoint, digits, model_dir, "test")
+    result = evaluation.evaluate(open_run(model_dir), digits, "test")
     bits = result["bits_per_dim"]
     assert bits["rate_prior"] < 0.97 * bits["rate_unigram"]
     assert bits["total_prior"] == bits["distortion"] + bits["rate_prior"]
@@ -95,13 +97,13 @@ def test_validation_bits_are_kept_with_the_best_checkpoint(trained):
 
 def test_samples_repeat_and_do_not_depend_on_their_number(trained):
     config, model_dir, _, prior = trained
-    checkpoint = run_folder.find_checkpoint(model_dir)
+    run = open_run(model_dir)
 
     def draw(num, **how):
         labels = sampling.labels_for(prior.config.codes.classes, num)
         if labels is not None:
             labels = np.full(num, 3, np.int32)
-        return sampling.sample(config, checkpoint, prior, num, labels, **how)
+        return sampling.sample(run, num, labels, **how)
 
     a, b, few, other = draw(120), draw(120), draw(20), draw(20, seed=1)
     np.testing.assert_array_equal(a.images, b.images)
@@ -113,14 +115,14 @@ def test_samples_repeat_and_do_not_depend_on_their_number(trained):
     def build(model):
         return model.decode(tf.constant(few.codes))
 
-    with session_scope(config, checkpoint.path, build) as (session, tensors):
+    with session_scope(config, run.checkpoint.path, build) as (session, tensors):
         np.testing.assert_array_equal(session.run(tensors), few.images)
     assert sampling.picture(a).ndim == 3
 
 
 def test_what_can_not_be_sampled_is_said(trained):
-    config, model_dir, _, prior = trained
-    checkpoint = run_folder.find_checkpoint(model_dir)
+    _, model_dir, _, prior = trained
+    run = open_run(model_dir)
     labels = sampling.labels_for(prior.config.codes.classes, 10)
     cases = [
         (dict(temperature=0.0), "temperature: got 0.0, expected a number above 0"),
@@ -130,19 +132,18 @@ def test_what_can_not_be_sampled_is_said(trained):
     ]
     for given, message in cases:
         with pytest.raises(VQError, match=message):
-            sampling.sample(config, checkpoint, prior, 10, labels, **given)
+            sampling.sample(run, 10, labels, **given)
 
 
 def test_large_grids_are_evaluated_fewer_at_once(trained, monkeypatch):
-    config, model_dir, codes, prior = trained
+    _, model_dir, codes, prior = trained
     assert prior_trainer.evaluation_batch(prior.config.codes) == 500
     of = dataclasses.replace(prior.config.codes, grid=(128, 128, 1), K=512)
     assert prior_trainer.evaluation_batch(of) == 4 and prior_trainer.evaluation_batch(of, 3) == 3
-    some = codes["test"]._replace(codes=codes["test"].codes[:20], labels=codes["test"].labels[:20])
-    checkpoint = run_folder.find_checkpoint(model_dir)
-    whole = prior_lib.cost(config, checkpoint, prior, some)
+    run, some = open_run(model_dir), codes["test"].codes[:20]
+    whole = code_cost.cost(run, some)
     monkeypatch.setattr(prior_trainer, "MAX_LOGITS", 1)
-    np.testing.assert_allclose(prior_lib.cost(config, checkpoint, prior, some).nats, whole.nats, rtol=1e-5)
+    np.testing.assert_allclose(code_cost.cost(run, some).nats, whole.nats, rtol=1e-5)
 
 
 def test_labels():
@@ -231,10 +232,10 @@ def test_another_checkpoint_another_prior(trained, digits):
 
 
 def test_a_run_without_a_prior_has_nulls(small_run, digits):
-    config, model_dir = small_run
+    model_dir = small_run[1]
     checkpoint = run_folder.find_checkpoint(model_dir)
     assert prior_lib.find(model_dir, checkpoint) is None
-    result = evaluation.evaluate(config, checkpoint, digits, model_dir, "test")
+    result = evaluation.evaluate(open_run(model_dir), digits, "test")
     assert result["prior"] is None
     assert result["bits_per_dim"]["rate_prior"] is None and result["bits_per_dim"]["total_prior"] is None
     assert "trained prior" not in evaluation.table([result])
@@ -275,8 +276,6 @@ def test_a_saved_model_with_a_prior_loads_in_a_tensorflow_1_15_process(trained, 
     folder = export.export(config, checkpoint, str(tmp_path / "1"), prior)
 
     def build(model):
-        from vq_estimator.inference.session import features_of
-
         images = features_of(config, digits, "test", 500)["image"]
         codes = model.encode(images)
         return images, codes, model.decode(codes)
@@ -300,6 +299,6 @@ def test_the_trained_prior_of_a_step_can_be_named(trained):
     folder = prior_trainer.folder(model_dir)
     at = TrainedPrior(prior.config, run_folder.find_checkpoint(folder))
     labels = sampling.labels_for(prior.config.codes.classes, 10)
-    samples = sampling.sample(config, run_folder.find_checkpoint(model_dir), at, 10, labels)
+    samples = sampling.sample(OpenRun(config, run_folder.find_checkpoint(model_dir), prior=at), 10, labels)
     sampling.write_summary(os.path.join(folder, "eval_validation"), at.checkpoint.step, sampling.picture(samples))
     assert any("tfevents" in name for name in os.listdir(os.path.join(folder, "eval_validation")))

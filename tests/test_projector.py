@@ -17,6 +17,7 @@ from helpers.small_runs import overwrite_with, small_config
 from vq_estimator import drawing
 from vq_estimator.inference import exploration, projector
 from vq_estimator.inference.calibration import Calibration, calibrate
+from vq_estimator.inference.image_model import ImageModel
 from vq_estimator.training import run_folder, trainer
 
 
@@ -58,20 +59,21 @@ RUNS = {
 def trained(source, folder, **settings):
     config = small_config(source, max_steps=20, **settings)
     trainer.train(config, source, folder)
-    return config, run_folder.find_checkpoint(folder)
+    return config
 
 
 @pytest.mark.parametrize("name", ["one codebook", *map(slow, sorted(set(RUNS) - {"one codebook"}))])
 def test_every_entry_is_shown_with_its_use_and_image(name, digits, tmp_path):
     model_dir = str(tmp_path / "run")
-    config, checkpoint = trained(digits, model_dir, **RUNS[name])
-    calibration = calibrate(config, checkpoint, digits, model_dir)
-    written = projector.write(config, checkpoint, calibration, model_dir)
+    config = trained(digits, model_dir, **RUNS[name])
+    model = ImageModel(model_dir)
+    calibration = calibrate(model, digits)
+    written = projector.write(model, calibration)
     assert written == os.path.join(model_dir, "projector_config.pbtxt")
     q = config.model.quantizer
     embedding, vectors, metadata = shown(model_dir)
     assert embedding.tensor_name == "codebook, step 20"
-    entries = exploration.codebook_entries(config, checkpoint)
+    entries = exploration.codebook_entries(model)
     np.testing.assert_array_equal(vectors, entries.reshape(q.L * q.K, q.D))
     assert list(metadata[0]) == ["entry", "codebook", "count", "share"]
     pictures = tiles(model_dir, embedding)
@@ -83,15 +85,14 @@ def test_every_entry_is_shown_with_its_use_and_image(name, digits, tmp_path):
         assert int(known["count"]) == calibration.counts[codebook, entry]
         assert float(known["share"]) == pytest.approx(calibration.usage()[codebook, entry], rel=1e-5)
         maps[row, :, :, codebook] = entry
-    expected = exploration.decode(config, checkpoint, maps)
+    expected = model.decode(maps)
     np.testing.assert_array_equal(pictures[: len(maps)], expected)
     assert not [n for n in os.listdir(os.path.join(model_dir, "projector")) if n.startswith(".")]
 
 
 def test_the_events_of_evaluations_show_the_same(small_run, digits):
-    config, model_dir = small_run
-    checkpoint = run_folder.find_checkpoint(model_dir)
-    projector.write(config, checkpoint, calibrate(config, checkpoint, digits, model_dir), model_dir)
+    model, model_dir = ImageModel(small_run[1]), small_run[1]
+    projector.write(model, calibrate(model, digits))
     (here,), (there,) = embeddings(model_dir), embeddings(os.path.join(model_dir, "eval_validation"))
     assert here.tensor_name == there.tensor_name
     for name in ("tensor_path", "metadata_path"):
@@ -101,34 +102,31 @@ def test_the_events_of_evaluations_show_the_same(small_run, digits):
 
 def test_8192_entries_fit(tmp_path):
     model_dir = write_run(tmp_path / "run", K=8192, image_size=24)
-    config = run_folder.load_config(model_dir)
-    checkpoint = run_folder.find_checkpoint(model_dir)
-    projector.write(config, checkpoint, Calibration(None, np.arange(8192).reshape(1, 8192)), model_dir)
+    projector.write(ImageModel(model_dir), Calibration(None, np.arange(8192).reshape(1, 8192)))
     embedding, vectors, metadata = shown(model_dir)
     assert vectors.shape == (8192, 16) and metadata[-1]["count"] == "8191"
     assert len(tiles(model_dir, embedding)) == 91 * 91  # 91 x 24 pixels
 
 
 def test_many_entries_are_thinned_out_and_have_no_images(small_run, digits, tmp_path, monkeypatch):
-    config, trained_dir = small_run
-    checkpoint = run_folder.find_checkpoint(trained_dir)
-    calibration, model_dir = calibrate(config, checkpoint, digits, trained_dir), str(tmp_path)
-    projector.write(config, checkpoint, calibration, model_dir)
+    model, model_dir = ImageModel(small_run[1]), str(tmp_path)
+    calibration, model.model_dir = calibrate(model, digits), model_dir
+    projector.write(model, calibration)
     assert os.path.isfile(str(tmp_path / "projector" / "sprite.png"))
     monkeypatch.setattr(projector, "MAX_ENTRIES", 5)
     monkeypatch.setattr(projector, "MAX_IMAGES", 4)
-    projector.write(config, checkpoint, calibration, model_dir)
+    projector.write(model, calibration)
     embedding, vectors, metadata = shown(model_dir)
     assert [int(known["entry"]) for known in metadata] == [0, 2, 4, 5, 7]
-    np.testing.assert_array_equal(vectors, exploration.codebook_entries(config, checkpoint)[0][[0, 2, 4, 5, 7]])
+    np.testing.assert_array_equal(vectors, exploration.codebook_entries(model)[0][[0, 2, 4, 5, 7]])
     assert not embedding.HasField("sprite")
     assert not os.path.exists(str(tmp_path / "projector" / "sprite.png"))  # that of before
 
 
 def test_draws_have_no_images(autoregressive_run, digits, tmp_path):
-    config, trained_dir = autoregressive_run
-    checkpoint = run_folder.find_checkpoint(trained_dir)
-    projector.write(config, checkpoint, calibrate(config, checkpoint, digits, trained_dir), str(tmp_path))
+    model = ImageModel(autoregressive_run[1])
+    calibration, model.model_dir = calibrate(model, digits), str(tmp_path)
+    projector.write(model, calibration)
     embedding, vectors, _ = shown(str(tmp_path))
     assert vectors.shape == (16, 16) and not embedding.HasField("sprite")
 
@@ -148,9 +146,10 @@ def test_a_sprite_that_is_too_large_is_made_smaller():
 
 def test_overwrite_removes_it_with_the_run(small_run, digits, tmp_path):
     config, trained_dir = small_run
-    checkpoint, model_dir = run_folder.find_checkpoint(trained_dir), str(tmp_path / "run")
+    model, model_dir = ImageModel(trained_dir), str(tmp_path / "run")
     run_folder.prepare(model_dir, config)
-    projector.write(config, checkpoint, calibrate(config, checkpoint, digits, trained_dir), model_dir)
+    calibration, model.model_dir = calibrate(model, digits), model_dir
+    projector.write(model, calibration)
     overwrite_with(model_dir, config)
     assert os.listdir(model_dir) == ["config.json"]
     assert json.load(open(os.path.join(model_dir, "config.json")))["dataset_source"] == "mnist-5k"

@@ -9,7 +9,8 @@ import pytest
 
 from vq_estimator.inference import evaluation, extraction, projector, results
 from vq_estimator.inference.calibration import calibrate
-from vq_estimator.training import run_folder
+from vq_estimator.inference.image_model import ImageModel
+from vq_estimator.inference.session import open_run
 
 
 @pytest.fixture(autouse=True)
@@ -37,26 +38,26 @@ def blocked_run(small_run, tmp_path):
 def test_figures_are_computed_and_one_warning_comes_before_the_work(
     small_run, blocked_run, digits, caplog, monkeypatch
 ):
-    config, model_dir = blocked_run
-    checkpoint, before = run_folder.find_checkpoint(model_dir), everything_below(model_dir)
+    model_dir = blocked_run[1]
+    before = everything_below(model_dir)
     warned = []
-    real = evaluation.run_split
-    monkeypatch.setattr(evaluation, "run_split", lambda *given: warned.append(len(caplog.records)) or real(*given))
+    real = evaluation.per_example
+    monkeypatch.setattr(evaluation, "per_example", lambda *given: warned.append(len(caplog.records)) or real(*given))
     monkeypatch.setattr(results.log, "propagate", True)
-    found = evaluation.evaluate(config, checkpoint, digits, model_dir, "test")
-    want = evaluation.evaluate(config, run_folder.find_checkpoint(small_run[1]), digits, small_run[1], "test")
+    found = evaluation.evaluate(open_run(model_dir), digits, "test")
+    want = evaluation.evaluate(open_run(small_run[1]), digits, "test")
     assert found == want and warned[0] == 1
     messages = [r.getMessage() for r in caplog.records if model_dir in r.getMessage()]
     assert len(messages) == 1 and messages[0].startswith("model_dir: can't write")
-    codes = extraction.extract(config, checkpoint, digits, model_dir, ("test",))["test"]
+    model = ImageModel(model_dir)
+    codes = extraction.extract(model, digits, ("test",))["test"]
     assert codes.codes.shape[0] == found["examples"]
-    calibration = calibrate(config, checkpoint, digits, model_dir)
-    assert projector.write(config, checkpoint, calibration, model_dir) is None
+    assert projector.write(model, calibrate(model, digits)) is None
     assert everything_below(model_dir) == before
 
 
 def test_a_write_that_fails_after_the_work_loses_no_figure(small_run, digits, tmp_path, monkeypatch):
-    config, model_dir = small_run[0], str(tmp_path / "run")
+    model_dir = str(tmp_path / "run")
     shutil.copytree(small_run[1], model_dir)
     shutil.rmtree(os.path.join(model_dir, "eval"), ignore_errors=True)
 
@@ -64,14 +65,14 @@ def test_a_write_that_fails_after_the_work_loses_no_figure(small_run, digits, tm
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(evaluation, "write_json", full)
-    found = evaluation.evaluate(config, run_folder.find_checkpoint(model_dir), digits, model_dir, "test")
+    found = evaluation.evaluate(open_run(model_dir), digits, "test")
     assert found["examples"] > 0 and not os.path.exists(os.path.join(model_dir, "eval", "test.json"))
 
 
 def test_a_folder_that_can_be_written_to_gets_the_results(small_run, digits, tmp_path):
     assert results.can_write(str(tmp_path), "a/b/c") and os.listdir(str(tmp_path)) == []
-    config, model_dir = small_run
-    result = evaluation.evaluate(config, run_folder.find_checkpoint(model_dir), digits, model_dir, "test")
+    model_dir = small_run[1]
+    result = evaluation.evaluate(open_run(model_dir), digits, "test")
     with open(os.path.join(model_dir, "eval", "test.json")) as f:
         assert json.load(f) == result
 

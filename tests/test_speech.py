@@ -16,8 +16,9 @@ from helpers.exported import TF1_PYTHON
 from vq_estimator import config as c
 from vq_estimator.data import audio, speech_cache, speech_sources
 from vq_estimator.errors import VQError
-from vq_estimator.inference import comparison, evaluation, export, extraction, speech_code_files, stripping
+from vq_estimator.inference import code_cost, comparison, evaluation, export, extraction, speech_code_files, stripping
 from vq_estimator.inference import trained_prior as prior_lib
+from vq_estimator.inference.session import open_run
 from vq_estimator.inference.speech_model import SpeechModel, sample_names
 from vq_estimator.models import vqvae as vqvae_lib
 from vq_estimator.nn.likelihoods import pixels
@@ -71,10 +72,10 @@ def run(source, tmp_path_factory):
 @pytest.fixture(scope="module")
 def with_prior(run, source):
     """The same, once a prior is trained on speakers."""
-    config, checkpoint, model_dir = run
-    of = extraction.codes_config(config, checkpoint, source, True, "speaker")
+    opened, model_dir = open_run(run[2]), run[2]
+    of = extraction.codes_config(opened, source, True, "speaker")
     given = dict(layers=3, channels=8, embedding=4, max_steps=20, save_checkpoints_steps=10, eval_steps=10)
-    codes = extraction.extract(config, checkpoint, source, model_dir)
+    codes = extraction.extract(opened, source)
     codes = {split: extraction.condition_labels(found, "speaker", 1) for split, found in codes.items()}
     prior_config = c.make_prior_config(of, True, batch_size=4, **given)
     prior_trainer.train(prior_config, codes["train"], codes["validation"], model_dir)
@@ -211,8 +212,8 @@ def test_training_learns_and_resumes(run, source):
 
 
 def test_evaluation_has_the_keys_of_images_and_counts_each_sample_once(with_prior, source, monkeypatch):
-    config, checkpoint, model_dir = with_prior
-    result = evaluation.evaluate(config, checkpoint, source, model_dir, "test")
+    model_dir = with_prior[2]
+    result = evaluation.evaluate(open_run(model_dir), source, "test")
     assert set(result) == KEYS and result["mse"] is None and result["original_nll"] is None
     assert json.load(open(os.path.join(model_dir, "eval", "test.json"))) == result
     text, (row,) = evaluation.table([result]), comparison.load([model_dir])
@@ -231,10 +232,9 @@ def test_evaluation_has_the_keys_of_images_and_counts_each_sample_once(with_prio
     assert kept["codes"].shape == (1, 1, codes.sum(), 1) and (kept["positions"] == codes).all()
     # Of the trained prior the figures are those of its log-probabilities, the mixture of both speakers, however many of
     # these are computed at once.
-    prior = prior_lib.find(model_dir, checkpoint)
     monkeypatch.setattr(prior_trainer, "MAX_LOGITS", 1)
     given = (kept["codes"], kept["positions"], clips.speakers)
-    found = prior_lib.cost_of_clips(config, checkpoint, prior, *given).nats
+    found = code_cost.cost_of_clips(open_run(model_dir), *given).nats
     np.testing.assert_allclose(found, kept["rate_prior"], rtol=1e-5)
     assert result["prior"]["bits_per_image"] == pytest.approx(kept["rate_prior"].mean() / math.log(2.0))
     assert result["prior"]["bits_per_image_given_class"] < result["prior"]["bits_per_image_uniform"] + 1
@@ -243,7 +243,7 @@ def test_evaluation_has_the_keys_of_images_and_counts_each_sample_once(with_prio
 
 def test_the_codes_of_another_recording_are_refused(run, source):
     with pytest.raises(VQError, match="codes: got another, expected own"):
-        evaluation.evaluate(*run[:2], source, run[2], "test", evaluation.ANOTHER)
+        evaluation.evaluate(open_run(run[2]), source, "test", evaluation.ANOTHER)
 
 
 # In a program

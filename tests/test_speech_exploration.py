@@ -13,6 +13,7 @@ from vq_estimator.data import audio
 from vq_estimator.errors import VQError
 from vq_estimator.inference import speech_code_files
 from vq_estimator.inference import speech_exploration as explore
+from vq_estimator.inference.session import open_run
 from vq_estimator.inference.speech_exploration import EncodedClips
 from vq_estimator.inference.speech_model import SpeechModel
 
@@ -128,8 +129,7 @@ def test_recordings_are_heard_in_their_own_voice_first(model, source):
 
 
 def test_whole_splits_are_encoded_as_single_recordings_are(run, model, source):
-    config, checkpoint, _ = run
-    encoded = explore.encode_clips(config, checkpoint, source, "validation")
+    encoded = explore.encode_clips(open_run(run[2]), source, "validation")
     want = [model.encode(source.splits["validation"].clip(i)) for i in range(source.splits["validation"].count)]
     np.testing.assert_array_equal(encoded.codes, np.concatenate(want))
     assert encoded.lengths.tolist() == [len(codes) for codes in want] and encoded.codes.dtype == np.int32

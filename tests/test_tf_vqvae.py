@@ -9,13 +9,15 @@ import tensorflow.compat.v1 as tf
 
 from helpers.marks import slow
 from helpers.reference import REFERENCE
+from helpers.sessions import features_of, session_scope
 from helpers.their_checkpoints import names_of, write
 from vq_estimator import config as c
 from vq_estimator.errors import VQError
-from vq_estimator.inference import evaluation, sampling, tf_vqvae
+from vq_estimator.inference import code_cost, evaluation, sampling, tf_vqvae
 from vq_estimator.inference import trained_prior as prior_lib
 from vq_estimator.inference.exploration import encode_first
-from vq_estimator.inference.session import features_of, session_scope
+from vq_estimator.inference.image_model import ImageModel
+from vq_estimator.inference.session import open_run
 from vq_estimator.training import prior_trainer, run_folder, trainer
 
 
@@ -119,7 +121,7 @@ def test_an_imported_run_trains_on_and_is_evaluated(digits, tmp_path):
     path, model_dir = str(tmp_path / "last.ckpt"), str(tmp_path / "run")
     write(path, names_of("mnist", 8))
     config = tf_vqvae.import_checkpoint(path, "mnist", digits.spec.name, model_dir)
-    result = evaluation.evaluate(config, run_folder.find_checkpoint(model_dir), digits, model_dir, "test")
+    result = evaluation.evaluate(open_run(model_dir), digits, "test")
     assert result["global_step"] == 0
     longer = dataclasses.replace(config, train=dataclasses.replace(config.train, max_steps=5))
     assert trainer.train(longer, digits, model_dir).step == 5
@@ -132,14 +134,14 @@ def test_tf_vqvaes_own_mnist_model_by_the_path_of_evaluation(full_data, tmp_path
     config = tf_vqvae.import_checkpoint(path, "mnist", "mnist", model_dir)
     checkpoint = run_folder.find_checkpoint(model_dir)
     want = np.load(os.path.join(REFERENCE, "first100.npz"))
-    np.testing.assert_array_equal(encode_first(config, checkpoint, source, 100).codes[..., 0], want["codes"])
+    np.testing.assert_array_equal(encode_first(ImageModel(model_dir), source, 100).codes[..., 0], want["codes"])
 
     def build(model):
         return model(features_of(config, source, "test", 100)["image"]).likelihood.mean()
 
     with session_scope(config, checkpoint.path, build) as (session, mean):
         np.testing.assert_allclose(session.run(mean), want["recon"], atol=1e-5)
-    evaluation.evaluate(config, checkpoint, source, model_dir, "test")
+    evaluation.evaluate(open_run(model_dir), source, "test")
     with open(os.path.join(model_dir, "eval", "test.json")) as f:
         result = json.load(f)
     assert result["mse"] == pytest.approx(0.02467, abs=5e-5) and result["codebook"]["size"] == 5
@@ -153,14 +155,16 @@ def test_tf_vqvaes_own_prior(full_data, tmp_path):
     """Far below the 20.9 bits of a uniform prior, which weights put together in another way would not be."""
     source, model_dir = full_data("mnist"), str(tmp_path / "run")
     path, of_prior = (os.path.join(REFERENCE, "tf_vqvae_mnist", name) for name in ("last.ckpt", "last-pixelcnn.ckpt"))
-    config = tf_vqvae.import_checkpoint(path, "mnist", "mnist", model_dir, of_prior)
+    tf_vqvae.import_checkpoint(path, "mnist", "mnist", model_dir, of_prior)
     checkpoint = run_folder.find_checkpoint(model_dir)
     prior = prior_lib.find(model_dir, checkpoint)
     assert (prior.config.network.layers, prior.config.network.kind, prior.config.codes.classes) == (12, "tf_vqvae", 10)
-    cost = prior_lib.cost(config, checkpoint, prior, encode_first(config, checkpoint, source, 200))
+    model = ImageModel(model_dir)
+    _, labels, codes = encode_first(model, source, 200)
+    cost = code_cost.cost(model, codes, labels)
     assert cost.given_class.mean() / np.log(2) < 12.5 and cost.nats.mean() / np.log(2) < 15.5
     labels = np.arange(10, dtype=np.int32)
-    samples = sampling.sample(config, checkpoint, prior, 10, labels, seed=1)
+    samples = sampling.sample(model, 10, labels, seed=1)
     assert samples.images.shape == (10, 24, 24, 1) and len(np.unique(samples.codes.reshape(10, -1), axis=0)) == 10
     with pytest.raises(VQError, match="holds a prior that differs: .*network.kind"):
         prior_trainer.check(c.make_prior_config(prior.config.codes), model_dir, overwrite=False)

@@ -13,10 +13,11 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from helpers.marks import slow
+from helpers.sessions import session_scope
 from helpers.small_runs import small_config
 from vq_estimator.errors import VQError
 from vq_estimator.inference import evaluation
-from vq_estimator.inference.session import session_scope
+from vq_estimator.inference.session import open_run
 from vq_estimator.training import hooks, run_folder, trainer
 
 
@@ -212,7 +213,7 @@ def test_averaged_weights_are_what_evaluation_and_sessions_use(digits, tmp_path)
         v,
     ):
         np.testing.assert_array_equal(s.run(v), found["encoder/conv_1/w/average"])
-    result = evaluation.evaluate(config, run_folder.find_checkpoint(folder), digits, folder, "validation")
+    result = evaluation.evaluate(open_run(folder), digits, "validation")
     events = [
         e for p in glob.glob(os.path.join(folder, "eval_validation", "ev*")) for e in tf.train.summary_iterator(p)
     ]

@@ -122,16 +122,16 @@ def _provide(folder: str) -> None:
     from vq_estimator import pretrained
     from vq_estimator.inference import evaluation, stripping
     from vq_estimator.inference import trained_prior as prior_lib
-    from vq_estimator.training import run_folder
+    from vq_estimator.inference.session import open_run
 
-    config, checkpoint, model_dir = common.open_run()
-    prior = prior_lib.find(model_dir, checkpoint)
+    run = common.open_run()
+    config, checkpoint, prior = run.config, run.checkpoint, prior_lib.find(run.model_dir, run.checkpoint)
     target = os.path.join(os.path.dirname(os.path.abspath(pretrained.__file__)), FLAGS.name)
     made = os.path.join(folder, FLAGS.name)
     stripping.strip(config, checkpoint, made, prior, FLAGS.half)
-    config, at = run_folder.load_config(made), run_folder.find_checkpoint(made)
-    source = common.data_of_run(config)
-    result = evaluation.evaluate(config, at, source, made, "test")
+    with open_run(made) as stripped:
+        config = stripped.config
+        result = evaluation.evaluate(stripped, common.data_of_run(config), "test")
     os.remove(os.path.join(made, "eval", "test.npz"))
     m, words, steps = config.model, WORDS[config.model.example], "none"
     if prior is not None:

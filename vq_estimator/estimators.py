@@ -9,10 +9,11 @@ process is changed: no signal handlers, no log levels, no global modes.
 
 import contextlib
 import dataclasses
+import inspect
 import logging
 import os
 import time
-from typing import Any, Callable, Dict, Iterator, List, Optional
+from typing import Any, Callable, Dict, Iterator, Optional
 
 import tensorflow.compat.v1 as tf
 from tensorflow import estimator as tf_estimator
@@ -23,8 +24,8 @@ from vq_estimator.config import CodesConfig, Config, PriorConfig, arguments, cat
 from vq_estimator.errors import VQError
 from vq_estimator.inference import calibration as calibration_lib
 from vq_estimator.inference import export
-from vq_estimator.inference import trained_prior as prior_lib
 from vq_estimator.inference.calibration import Calibration
+from vq_estimator.inference.session import OpenRun
 from vq_estimator.inference.streaming import BitsPerDim
 from vq_estimator.inputs import FOREIGN
 from vq_estimator.models.vqvae import OURS, Networks
@@ -146,7 +147,8 @@ class _VQVAEEstimator(_RunEstimator):
         checkpoint = self._checkpoint(checkpoint_path)
         base = arguments.path("export_dir_base", export_dir_base)
         folder = os.path.join(base, str(_unused(base)))
-        prior = prior_lib.find_or_warn(self.model_dir, checkpoint)
+        with self._open(checkpoint) as run:
+            prior = run.prior
         made = export.export(self._own, checkpoint, folder, prior, self._params["networks"])
         return made.encode()
 
@@ -164,21 +166,26 @@ class _VQVAEEstimator(_RunEstimator):
           VQError: there is no checkpoint.
         """
         checkpoint = self._checkpoint(checkpoint_path)
-        source = _Batches(input_fn, self._params, self.config, self._own.dataset_source or FOREIGN)
-        return calibration_lib.calibrate(self._own, checkpoint, source, self.model_dir, self._params["networks"])
+        source = _InputSource(input_fn, self.params, self.config, self._own.dataset_source or FOREIGN)
+        with self._open(checkpoint) as run:
+            return calibration_lib.calibrate(run, source, anew=True)
 
     def _checkpoint(self, path: Optional[str]) -> Checkpoint:
         return run_folder.find_checkpoint(self.model_dir, path or "latest")
 
     def _known(self, checkpoint: Checkpoint) -> BitsPerDim:
         """The calibration and the prior of a checkpoint."""
-        kept = calibration_lib.kept(self._own, checkpoint, self.model_dir)
+        with self._open(checkpoint) as run:
+            kept, prior = calibration_lib.kept(run), run.prior
         if kept is None and isinstance(self._own.model.likelihood, config_lib.MSE):
             log.warning(
                 "evaluate: no bits/dim, since the likelihood mse has no scale yet: estimator.calibrate(input_fn) fits "
                 "it on training data"
             )
-        return BitsPerDim(kept, prior_lib.find_or_warn(self.model_dir, checkpoint))
+        return BitsPerDim(kept, prior)
+
+    def _open(self, checkpoint: Checkpoint) -> OpenRun:
+        return OpenRun(self._own, checkpoint, self.model_dir, networks=self._params["networks"])
 
     def _with_data(self, input_fn: Any) -> Config:
         if hasattr(input_fn, "locate"):
@@ -375,14 +382,33 @@ def _labelled(model: Any, networks: Networks, label: Optional[str]) -> Any:
     return dataclasses.replace(model, **names)
 
 
-class _Batches:
-    """The dataset of an input_fn as a source that inference reads one pass of."""
-
-    class_names: List[str] = []
-    speakers = ()
+class _InputSource:
+    """One pass over the data of an input_fn, as a source of inference."""
 
     def __init__(self, input_fn: Callable, params: Dict[str, Any], config: Any, name: str):
         self._input_fn, self._params, self._config, self.name = input_fn, params, config, name
+
+    def count(self, split: str) -> None:
+        """Nobody knows."""
+        del split
+
+    def evaluation_dataset(self, config: Any, split: str, batch_size: Optional[int] = None) -> tf.data.Dataset:
+        """The features as a dictionary, in batches of the input_fn's own."""
+        del config, split, batch_size
+        known = {"params": self._params, "config": self._config, "mode": tf_estimator.ModeKeys.EVAL}
+        names = inspect.signature(self._input_fn).parameters
+        dataset = self._input_fn(**{name: value for name, value in known.items() if name in names})
+        if not isinstance(dataset, tf.data.Dataset):
+            raise VQError(f"input_fn: got {type(dataset).__name__}, expected one that returns a tf.data.Dataset")
+
+        def features_of(features, *labels):
+            del labels
+            return features if isinstance(features, dict) else {self._own_name(): features}
+
+        return dataset.map(features_of)
+
+    def _own_name(self) -> str:
+        return self._params["config"].model.example
 
 
 def _unused(folder: str) -> int:

@@ -34,7 +34,7 @@ from vq_estimator.data import speech_sources
 from vq_estimator.data.files import read_json, write_json
 from vq_estimator.errors import VQError
 from vq_estimator.inference import speech_exploration as explore
-from vq_estimator.inference.calibration import fingerprint
+from vq_estimator.inference.session import OpenRun
 from vq_estimator.inference.speech_model import SpeechModel
 from vq_estimator.training import run_folder
 from vq_estimator_launch import common
@@ -88,7 +88,7 @@ def measure(options) -> dict:
         "quick": options.quick,
         "dataset_source": source.name,
         "global_step": checkpoint.step,
-        "weights": fingerprint(checkpoint.path),
+        "weights": run_folder.fingerprint(checkpoint.path),
         "model": {
             "codes_a_second": rate / config.model.network.stride * config.model.quantizer.L,
             "K": config.model.quantizer.K,
@@ -97,7 +97,8 @@ def measure(options) -> dict:
     }
     splits = ("train", "validation", "test") if "content" in options.only else ("test",)
     if {"content", "generation"} & set(options.only):
-        encoded = {split: explore.encode_clips(config, checkpoint, source, split) for split in splits}
+        with OpenRun(config, checkpoint) as run:
+            encoded = {split: explore.encode_clips(run, source, split) for split in splits}
     for part in options.only:
         begin, conditions = time.time(), report.conditions()
         if part == "bits":

@@ -10,12 +10,14 @@ from benchmarks.speed import report
 from vq_estimator.config import SpeechConfig, differences
 from vq_estimator.errors import VQError
 from vq_estimator.inference import evaluation
+from vq_estimator.inference.session import OpenRun, open_run
 from vq_estimator.training import run_folder
 
 
 def measure(config, checkpoint, source, model_dir: str, without: str) -> dict:
     """Bits a sample of the run, of one without codes where that is given, and of FLAC."""
-    found = evaluation.evaluate(config, checkpoint, source, model_dir, "test")
+    with OpenRun(config, checkpoint, model_dir) as run:
+        found = evaluation.evaluate(run, source, "test")
     result = {
         "clips": found["examples"],
         "samples": int(source.splits["test"].lengths.sum()),
@@ -27,7 +29,8 @@ def measure(config, checkpoint, source, model_dir: str, without: str) -> dict:
     if without:
         other = run_folder.load_config(without)
         check_without(config, other)
-        plain = evaluation.evaluate(other, run_folder.find_checkpoint(without), source, without, "test")
+        with open_run(without) as run:
+            plain = evaluation.evaluate(run, source, "test")
         result["without_codes"] = dict(plain["bits_per_dim"], global_step=plain["global_step"])
     b = result["run"]
     rows = [("bits a sample", "total", "distortion", "rate")]

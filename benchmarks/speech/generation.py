@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from benchmarks.speed import report
-from vq_estimator.inference.session import session_scope
+from vq_estimator.inference.session import OpenRun
 from vq_estimator.nn import wavenet
 from vq_estimator.nn.likelihoods.pixels import uniform
 
@@ -29,7 +29,8 @@ def measure(config, checkpoint, encoded, seconds: float, passes: int, repeats: i
     speakers = np.arange(max(BATCHES)) % max(len(m.speakers), 1)
     kinds = ("plain", "compiled") if wavenet.XLA else ("plain",)
 
-    def build(model):
+    def build():
+        model = run.vqvae
         z = tf.placeholder(tf.int32, (None, 1, None, m.quantizer.L))
         who, x = tf.placeholder(tf.int32, [None]), tf.placeholder(tf.uint8, (None, 1, None, 1))
         at, noise = tf.placeholder(tf.int32, []), tf.placeholder(tf.float32, [])
@@ -41,20 +42,19 @@ def measure(config, checkpoint, encoded, seconds: float, passes: int, repeats: i
         return z, who, x, at, noise, drawn, loops, everything, model.decoder.receptive_field
 
     result = {"seconds_of_sound": n * stride / m.sample_rate, "sample_rate": m.sample_rate, "loop": {}, "full_pass": {}}
-    with session_scope(config, checkpoint.path, build) as (
-        session,
-        (z, who, x, at, noise, drawn, loops, everything, field),
-    ):
+    with OpenRun(config, checkpoint) as run:
+        z, who, x, at, noise, drawn, loops, everything, field = run.op("generation", build)
+        session = run.session
         found = {}
         for kind in kinds:
-            run = session.make_callable(loops[kind], [z, who])
+            draw = session.make_callable(loops[kind], [z, who])
             for batch in BATCHES:
                 first, times = time.perf_counter(), []
-                run(codes[:batch], speakers[:batch])
+                draw(codes[:batch], speakers[:batch])
                 first = time.perf_counter() - first
                 for _ in range(repeats):
                     begin = time.perf_counter()
-                    levels = run(codes[:batch], speakers[:batch])
+                    levels = draw(codes[:batch], speakers[:batch])
                     times.append(time.perf_counter() - begin)
                 rate = batch * n * stride / float(np.median(times))
                 result["loop"][f"{kind}, batch {batch}"] = speed(rate, first_call_seconds=first)

@@ -11,10 +11,11 @@ from vq_estimator.config import CodesConfig, make_config, make_prior_config
 from vq_estimator.data import audio
 from vq_estimator.data.files import write_json, write_text
 from vq_estimator.inference import calibration
-from vq_estimator.inference.calibration import fingerprint
+from vq_estimator.inference.session import OpenRun
 from vq_estimator.models import vqvae
 from vq_estimator.nn.code_prior import CodePrior
 from vq_estimator.training import run_folder
+from vq_estimator.training.run_folder import fingerprint
 
 SCALE = 20.5
 VOICES, WORDS = ("anna", "ben", "carl"), 2  # of runs of speech
@@ -57,7 +58,7 @@ def write_run(folder, dataset="mnist", classes=None, values=None, prior_values=N
     q = m.quantizer
     mse = isinstance(m.likelihood, config_lib.MSE)
     write_json(
-        calibration.kept_path(checkpoint, folder),
+        calibration.kept_path(OpenRun(config, checkpoint, folder)),
         {
             "fingerprint": fingerprint(checkpoint.path),
             "global_step": checkpoint.step,

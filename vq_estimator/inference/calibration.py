@@ -4,7 +4,6 @@ Both are fitted on the training split, once per checkpoint, and kept in the run 
 evaluation.
 """
 
-import hashlib
 import math
 import os
 from typing import NamedTuple, Optional
@@ -13,13 +12,12 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from scipy import optimize, special
 
-from vq_estimator.config import MSE, Config
-from vq_estimator.data.files import open_regular, parts, read_json, write_json
+from vq_estimator.config import MSE
+from vq_estimator.data.files import read_json, write_json
 from vq_estimator.data.speech import AnySource
 from vq_estimator.errors import VQError
 from vq_estimator.inference import results
-from vq_estimator.inference.session import batches
-from vq_estimator.training.run_folder import Checkpoint, checkpoint_files
+from vq_estimator.inference.session import OpenRun
 
 BINS_PER_LEVEL = 8  # of the reconstruction, in the histogram that the scale is fitted to
 MIN_SCALE = 0.05  # in levels; below it a Gaussian has all its mass in one level anyway
@@ -68,90 +66,74 @@ def fit_scale(histogram: np.ndarray) -> float:
     return float(math.exp(found.x))
 
 
-def fingerprint(checkpoint: str) -> str:
-    """SHA-256 over the checkpoint's files: another checkpoint of the same step is another checkpoint."""
-    digest = hashlib.sha256()
-    for path in checkpoint_files(checkpoint):
-        with open_regular(path) as f:
-            for chunk in parts(f):
-                digest.update(chunk)
-    return digest.hexdigest()
+def kept_path(run: OpenRun) -> str:
+    """The file of a checkpoint's calibration in the run directory."""
+    return os.path.join(run.model_dir, "calibration", run.fingerprint[:16] + ".json")
 
 
-def kept_path(checkpoint: Checkpoint, model_dir: str) -> str:
-    """The file of a checkpoint's calibration."""
-    return os.path.join(model_dir, "calibration", fingerprint(checkpoint.path)[:16] + ".json")
-
-
-def kept(
-    config: Config, checkpoint: Checkpoint, model_dir: str, dataset_source: Optional[str] = None
-) -> Optional[Calibration]:
-    """The calibration in the run folder, if there is one of this checkpoint, and of that data where it is given.
+def kept(run: OpenRun, dataset_source: Optional[str] = None) -> Optional[Calibration]:
+    """The calibration in the run directory, if there is one of this checkpoint, and of that data where it is given.
 
     None where it is damaged, as where there is none: it can be fitted anew.
     """
-    q = config.model.quantizer
+    m = run.config.model
     try:
-        found = read_json(kept_path(checkpoint, model_dir))
-        same = found["fingerprint"] == fingerprint(checkpoint.path)
+        found = read_json(kept_path(run))
+        same = found["fingerprint"] == run.fingerprint
         if not same or dataset_source not in (None, found["dataset_source"]):
             return None
         scale, counts = found["scale"], np.array(found["code_counts"])
     except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None
-    if counts.shape != (q.L, q.K) or counts.dtype != np.int64 or counts.min() < 0 or counts.max() >= 2**48:
+    shape = m.quantizer.L, m.quantizer.K
+    if counts.shape != shape or counts.dtype != np.int64 or counts.min() < 0 or counts.max() >= 2**48:
         return None
-    if isinstance(config.model.likelihood, MSE):
+    if isinstance(m.likelihood, MSE):
         fits = isinstance(scale, float) and MIN_SCALE / 2 <= scale <= 512.0
     else:
         fits = scale is None
     return Calibration(scale, counts) if fits else None
 
 
-def calibrate(config: Config, checkpoint: Checkpoint, source: AnySource, model_dir: str) -> Calibration:
-    """The calibration of a checkpoint, from the run folder's `calibration/` or fitted now.
+def calibrate(run: OpenRun, source: AnySource, anew: bool = False) -> Calibration:
+    """The calibration of a checkpoint, from the run directory's `calibration/` or fitted now, `anew` in any case.
 
-    It is kept there, where the folder can be written to.
+    It is kept there, where the directory can be written to.
     """
-    found = kept(config, checkpoint, model_dir, source.name)
+    found = None if anew else kept(run, source.name)
     if found is not None:
         return found
-    keep = results.can_write(model_dir, "calibration")
-    fitted = _fit(config, checkpoint, source)
+    keep = results.can_write(run.model_dir, "calibration")
+    fitted = _fit(run, source)
     figures = {
-        "fingerprint": fingerprint(checkpoint.path),
-        "global_step": checkpoint.step,
+        "fingerprint": run.fingerprint,
+        "global_step": run.checkpoint.step,
         "dataset_source": source.name,
         "split": "train",
         "scale": fitted.scale,
         "code_counts": fitted.counts.tolist(),
     }
     if keep:
-        with results.tolerated(model_dir):
-            write_json(kept_path(checkpoint, model_dir), figures)
+        with results.tolerated(run.model_dir):
+            write_json(kept_path(run), figures)
     return fitted
 
 
-def _fit(config: Config, checkpoint: Checkpoint, source: AnySource) -> Calibration:
-    q, scaled = config.model.quantizer, isinstance(config.model.likelihood, MSE)
-
-    def fetch(features, model):
-        images, speakers = model.unpack_features(features)
-        if not scaled:
-            return {"codes": model.encode(images)}
-        out = model(images, speakers=speakers)
-        bins = tf.cast(tf.round(out.likelihood.mean() * 255.0 * BINS_PER_LEVEL), tf.int32)
-        return {"codes": out.quantized.codes, "bins": bins}
-
+def _fit(run: OpenRun, source: AnySource) -> Calibration:
+    q, scaled, t = run.config.model.quantizer, isinstance(run.config.model.likelihood, MSE), run.connect()
+    fetch = {"codes": t.codes}
+    if scaled:
+        bins = run.op("bins", lambda: tf.cast(tf.round(t.likelihood.mean() * 255.0 * BINS_PER_LEVEL), tf.int32))
+        fetch["bins"] = bins
     width = 255 * BINS_PER_LEVEL + 1
     histogram, counts = np.zeros(256 * width, np.int64), np.zeros(q.L * q.K, np.int64)
-    for images, values in batches(config, checkpoint.path, source, "train", fetch, "calibrate on train"):
+    for batch, values in run.batches(run.examples(source, "train"), fetch, "calibrate on"):
         counts += np.bincount((values["codes"] + q.K * np.arange(q.L)).ravel(), minlength=len(counts))
         if scaled:
             bins = values["bins"]
             if bins.min() < 0 or bins.max() >= width:
-                raise VQError(f"checkpoint: {checkpoint.path!r} gives reconstructions that are no numbers (NaN)")
-            cells = images.astype(np.int64) * width + bins
+                raise VQError(f"checkpoint: {run.checkpoint.path!r} gives reconstructions that are no numbers (NaN)")
+            cells = batch.images.astype(np.int64) * width + bins
             histogram += np.bincount(cells.ravel(), minlength=len(histogram))
     scale = fit_scale(histogram.reshape(256, width)) if scaled else None
     return Calibration(scale, counts.reshape(q.L, q.K))

@@ -26,7 +26,6 @@ from vq_estimator.data.outputs import ARRAY, FOLDER, PICTURE, output_kind
 from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError, one_line
 from vq_estimator.inference import preparation
-from vq_estimator.inference.calibration import fingerprint
 from vq_estimator.inference.image_model import ImageModel
 from vq_estimator.inference.trained_model import TrainedModel
 
@@ -154,7 +153,7 @@ def encode(model: ImageModel, images: Images, out: str) -> int:
 def save(model: TrainedModel, origin: str, out: str, arrays: Dict[str, np.ndarray]) -> None:
     """Writes a file of codes; `arrays` are `codes` and what is known of them, `origin` what they were made of."""
     K = model.config.model.quantizer.K
-    about = {"input": origin, "K": K, "fingerprint": fingerprint(model.checkpoint.path)}
+    about = {"input": origin, "K": K, "fingerprint": model.fingerprint}
     arrays = dict(arrays, codes=arrays["codes"].astype(np.uint16 if K <= 2**16 else np.int32))
     with atomic_path(out) as temporary, open(temporary, "wb") as f:
         np.savez_compressed(f, origin=np.array(json.dumps(about)), **arrays)
@@ -215,7 +214,7 @@ def load_archive(
         origin = parse_json(str(found["origin"])) if "origin" in found else {}
         if not isinstance(origin, dict):
             raise ValueError("its origin is no object")
-    made_by, ours = origin.get("fingerprint"), fingerprint(model.checkpoint.path)
+    made_by, ours = origin.get("fingerprint"), model.fingerprint
     if made_by not in (None, ours):
         got = f"codes by the weights {str(made_by)[:12]}"
         raise VQError(f"codes: got {got} in {path!r}, expected {ours[:12]}, the model's: name the run that made them")

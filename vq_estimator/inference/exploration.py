@@ -4,19 +4,18 @@ Code maps are int32 [h, w, L] and images uint8 [N, H, W, C]. Under an autoregres
 those of one call are drawn with the same noise: what differs between them is due to the codes.
 """
 
-from typing import Iterator, List, NamedTuple, Optional, Tuple
+import contextlib
+from typing import List, NamedTuple, Optional, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.config import Config
-from vq_estimator.data import pipeline
+from vq_estimator import drawing
 from vq_estimator.data.sources import Source
 from vq_estimator.inference.calibration import Calibration
-from vq_estimator.inference.session import features_of, session_scope
-from vq_estimator.training.run_folder import Checkpoint
+from vq_estimator.inference.image_model import ImageModel
+from vq_estimator.inference.session import OpenRun
 
-BATCH = 100
 BLOCK = 1024  # entries at a time whose neighbours are looked for
 AROUND = 4  # positions of a crop's side
 MOST = 512  # entries of a codebook whose distances are shown
@@ -30,34 +29,17 @@ class Encoded(NamedTuple):
     codes: np.ndarray
 
 
-def encode_first(config: Config, checkpoint: Checkpoint, source: Source, num: int, split: str = "test") -> Encoded:
+def encode_first(model: ImageModel, source: Source, num: int, split: str = "test") -> Encoded:
     """The first images of a split and their codes."""
-
-    def build(model):
-        features = features_of(config, source, split, num)
-        given = tf.placeholder(tf.uint8, (None, *config.model.shape))
-        return features, given, model.encode(given)
-
-    with session_scope(config, checkpoint.path, build) as (session, (features, given, codes)):
-        found = session.run(features)
-        parts = [session.run(codes, {given: some}) for some in _batches(config, found["image"])]
-        return Encoded(found["image"], found["label"], np.concatenate(parts))
+    with contextlib.closing(model.examples(source, split, num).batches()) as batches:
+        first = next(batches)
+    return Encoded(first.images, first.labels, model.encode(first.images))
 
 
-def decode(config: Config, checkpoint: Checkpoint, codes: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Codes int32 [N, h, w, L] to images, in batches."""
-
-    def build(model):
-        given = tf.placeholder(tf.int32, (None,) + config.model.grid)
-        return given, model.decode(given, seed, shared=True)
-
-    with session_scope(config, checkpoint.path, build) as (session, (given, images)):
-        return np.concatenate([session.run(images, {given: some}) for some in _batches(config, codes)])
-
-
-def _batches(config: Config, array: np.ndarray) -> Iterator[np.ndarray]:
-    """Parts of it for BATCH images at most, and for fewer large ones."""
-    return pipeline.parts(array, min(BATCH, pipeline.evaluation_batch(config.model.dims)))
+def reconstructions(model: ImageModel, source: Source, split: str = "test", rows: int = 10) -> np.ndarray:
+    """The first rows * rows images of a split and their reconstructions, as two grids side by side: uint8 [H, W, C]."""
+    images, _, codes = encode_first(model, source, rows * rows, split)
+    return drawing.side_by_side(drawing.grid(images, rows), drawing.grid(model.decode(codes), rows))
 
 
 def evenly(n: int, most: int) -> np.ndarray:
@@ -182,19 +164,20 @@ class Interpolation(NamedTuple):
 
 
 def interpolate(
-    config: Config, checkpoint: Checkpoint, first: np.ndarray, second: np.ndarray, steps: int = 10, seed: int = 0
+    model: ImageModel, first: np.ndarray, second: np.ndarray, steps: int = 10, seed: int = 0
 ) -> Interpolation:
     """Straight lines between the z_e of two images uint8 [H, W, C]."""
 
-    def build(model):
-        z = model.encode_continuous(tf.constant(np.stack([first, second])))
+    def build():
+        ends, draw = tf.placeholder(tf.uint8, (2, *model.config.model.shape)), tf.placeholder(tf.int64, [])
+        z = model.vqvae.encode_continuous(ends)
         share = tf.reshape(tf.linspace(0.0, 1.0, steps), [-1, 1, 1, 1, 1])
         line = z[0] * (1.0 - share) + z[1] * share
-        both = model.quantizer.continuous(line), model.quantizer(line, False).z_q
-        return tuple(model.decode_vectors(z_q, seed, shared=True) for z_q in both)
+        both = model.vqvae.quantizer.continuous(line), model.vqvae.quantizer(line, False).z_q
+        return ends, draw, [model.vqvae.decode_vectors(z_q, draw, shared=True) for z_q in both]
 
-    with session_scope(config, checkpoint.path, build) as (session, tensors):
-        return Interpolation(*session.run(tensors))
+    ends, draw, tensors = model.op(("interpolate", steps), build)
+    return Interpolation(*model.session.run(tensors, {ends: np.stack([first, second]), draw: seed}))
 
 
 class CodebookView(NamedTuple):
@@ -213,15 +196,14 @@ class CodebookView(NamedTuple):
     plane: np.ndarray
 
 
-def codebook_entries(config: Config, checkpoint: Checkpoint) -> np.ndarray:
+def codebook_entries(run: OpenRun) -> np.ndarray:
     """The vector that each code stands for, float32 [L, K, D]."""
-    with session_scope(config, checkpoint.path, lambda model: model.quantizer.entries()) as (session, entries):
-        return session.run(entries)
+    return run.session.run(run.op("entries", run.vqvae.quantizer.entries))
 
 
-def codebook(config: Config, checkpoint: Checkpoint, calibration: Calibration) -> CodebookView:
+def codebook(run: OpenRun, calibration: Calibration) -> CodebookView:
     """The codebooks of a run."""
-    entries, usage = codebook_entries(config, checkpoint), calibration.usage()
+    entries, usage = codebook_entries(run), calibration.usage()
     plane = np.stack([principal_plane(book) for book in entries])
     some = entries[:, evenly(entries.shape[1], MOST)]
     return CodebookView(entries, usage, distances(some, some), plane)
@@ -240,7 +222,7 @@ def distinct_maps(codes: np.ndarray) -> int:
     return len(np.unique(codes.reshape(len(codes), -1), axis=0))
 
 
-def single_code_images(config: Config, checkpoint: Checkpoint, changed: SingleCode, seed: int = 0) -> np.ndarray:
+def single_code_images(model: ImageModel, changed: SingleCode, seed: int = 0) -> np.ndarray:
     """The images of `single_code`, [P, V, H, W, C]."""
-    flat = decode(config, checkpoint, changed.codes.reshape((-1,) + changed.codes.shape[2:]), seed)
+    flat = model.decode(changed.codes.reshape((-1,) + changed.codes.shape[2:]), seed, shared=True)
     return flat.reshape(changed.codes.shape[:2] + flat.shape[1:])

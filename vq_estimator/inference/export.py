@@ -15,8 +15,9 @@ from tensorflow.core.framework import graph_pb2
 
 from vq_estimator.config import Config, part
 from vq_estimator.errors import VQError
-from vq_estimator.inference.session import TrainedPrior, session_scope
-from vq_estimator.models.vqvae import VQVAE
+from vq_estimator.inference.session import OpenRun
+from vq_estimator.inference.trained_prior import TrainedPrior
+from vq_estimator.models.vqvae import OURS, VQVAE, Networks
 from vq_estimator.nn import mu_law
 from vq_estimator.nn.code_prior import Sampling
 from vq_estimator.training import disk
@@ -117,15 +118,24 @@ def signatures(config: Config, prior: Optional[TrainedPrior] = None) -> Dict[str
     return part(config.model, "export")(config, prior).signatures()
 
 
-def freeze(config: Config, checkpoint: Checkpoint, prior: Optional[TrainedPrior] = None) -> graph_pb2.GraphDef:
+def freeze(
+    config: Config, checkpoint: Checkpoint, prior: Optional[TrainedPrior] = None, networks: Networks = OURS
+) -> graph_pb2.GraphDef:
     """The graph with its weights as constants; `signatures` names its tensors."""
     of = part(config.model, "export")(config, prior)
-    with session_scope(config, checkpoint.path, of.build, of.prior) as (session, _):
+    with OpenRun(config, checkpoint, prior=of.prior, networks=networks) as run:
+        run.op("export", lambda: of.build(run.vqvae, *([run.code_prior] if of.prior else [])))
         outputs = sorted({s.tensor for s in of.signatures().values()})
-        return tf.graph_util.convert_variables_to_constants(session, session.graph_def, outputs)
+        return tf.graph_util.convert_variables_to_constants(run.session, run.session.graph_def, outputs)
 
 
-def export(config: Config, checkpoint: Checkpoint, export_dir: str, prior: Optional[TrainedPrior] = None) -> str:
+def export(
+    config: Config,
+    checkpoint: Checkpoint,
+    export_dir: str,
+    prior: Optional[TrainedPrior] = None,
+    networks: Networks = OURS,
+) -> str:
     """Writes the SavedModel to `export_dir`, whole or not at all; returns the folder.
 
     Signatures, for any batch size: `encode` (images uint8 [B, H, W, C] -> codes int32 [B, h, w, L]), `decode`
@@ -141,7 +151,7 @@ def export(config: Config, checkpoint: Checkpoint, export_dir: str, prior: Optio
     """
     if os.path.exists(export_dir):
         raise VQError(f"export_dir: {export_dir!r} exists; give the name of a folder to make")
-    frozen = freeze(config, checkpoint, prior)
+    frozen = freeze(config, checkpoint, prior, networks)
     parent = os.path.dirname(os.path.abspath(export_dir))
     try:
         os.makedirs(parent, exist_ok=True)

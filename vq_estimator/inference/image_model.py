@@ -8,15 +8,13 @@ import tensorflow.compat.v1 as tf
 
 from vq_estimator.config import arguments
 from vq_estimator.data import pipeline
-from vq_estimator.data.codes import Codes
 from vq_estimator.data.model_view import View, Viewer
 from vq_estimator.errors import VQError
-from vq_estimator.inference import evaluation, sampling
-from vq_estimator.inference import trained_prior as prior_lib
+from vq_estimator.inference import code_cost, sampling
 from vq_estimator.inference.preparation import AnyImage, prepare
-from vq_estimator.inference.sampling import Samples, check_num, check_seed, check_temperature, check_top_k
-from vq_estimator.inference.session import open_session
+from vq_estimator.inference.sampling import Samples, check_seed
 from vq_estimator.inference.trained_model import TrainedModel
+from vq_estimator.models.vqvae import OURS, Networks
 
 BATCH = 100
 MAX_FIRST = 10**9  # place of an image among those that are decoded in parts
@@ -41,33 +39,23 @@ class ImageModel(TrainedModel):
 
     kind = "images"
 
-    def __init__(self, model_dir: str, which: str = "latest"):
+    def __init__(self, model_dir: str, which: str = "latest", networks: Networks = OURS):
         """Opens the run in `model_dir`, at the checkpoint `which`: "latest", "best" or a path.
+
+        `networks`: the caller's, of a run that has some.
 
         Raises:
           VQError: there is no such run or checkpoint, or it is no run of images.
         """
-        super().__init__(model_dir, which)
-        m = self.config.model
-        self._shape = m.shape
-        self._size = min(BATCH, pipeline.evaluation_batch(m.dims))  # images at once
-        self._samplers: Dict[int, sampling.Sampler] = {}  # by top_k
-        self._pricer: Optional[prior_lib.Pricer] = None
+        super().__init__(model_dir, which, networks=networks)
+        self._size = min(BATCH, pipeline.evaluation_batch(self.config.model.dims))  # images at once
         self._view, self._viewer = View.of(self.config), None  # type: View, Optional[Viewer]
-
-        def build(model):
-            images = tf.placeholder(tf.uint8, (None,) + self._shape)
-            codes = model.encode(images)
-            return model, images, codes, model.likelihood(codes, images)  # with which all variables are there
-
-        self._session, tensors = open_session(self.config, self.checkpoint.path, build)
-        self._model, self._images, self._codes, self._likelihood = tensors
 
     def close(self) -> None:
         """Frees the sessions."""
         super().close()
-        for opened_one in filter(None, (self._pricer, self._viewer, *self._samplers.values())):
-            opened_one.close()
+        if self._viewer is not None:
+            self._viewer.close()
 
     def prepare(self, images: Union[np.ndarray, Sequence[AnyImage]]) -> np.ndarray:
         """Images of any size as the model sees them, by the same steps as `vq-encode` (see `data.model_view`).
@@ -91,7 +79,7 @@ class ImageModel(TrainedModel):
 
     def encode(self, images: np.ndarray) -> np.ndarray:
         """Images to codes."""
-        return self._batches(self._codes, {self._images: self._checked(images)}, size=self._size)
+        return self._batches(self.connect().codes, {self.connect().images: self._checked(images)}, size=self._size)
 
     def decode(self, codes: np.ndarray, seed: int = 0, shared: bool = False, first: int = 0) -> np.ndarray:
         """Codes to images.
@@ -110,9 +98,9 @@ class ImageModel(TrainedModel):
 
         def build():
             given, draw = tf.placeholder(tf.int32, (None,) + self.config.model.grid), tf.placeholder(tf.int64, [])
-            return given, draw, self._model.decode(given, draw, shared)
+            return given, draw, self.vqvae.decode(given, draw, shared)
 
-        given, draw, images = self._op(f"decode {shared}", build)
+        given, draw, images = self.op(("decode", shared), build)
         # What is drawn depends on the place in a batch, so that those of an autoregressive decoder have one size.
         size = BATCH if self.config.model.is_stochastic_decoder else self._size
         starts = range(first, first + len(codes), size)
@@ -139,12 +127,8 @@ class ImageModel(TrainedModel):
         self.check_open()
         if self.prior is None:
             raise VQError("prior: the run has none; train it with vq-train-prior")
-        num, temperature, seed = check_num(num), check_temperature(temperature), check_seed(seed)
-        top_k = check_top_k(top_k, self.prior.config.codes.K)
         each = sampling.labels_for(self.prior.config.codes.classes, num, labels)
-        if top_k not in self._samplers:
-            self._samplers[top_k] = sampling.Sampler(self.config, self.checkpoint, self.prior, top_k)
-        return self._samplers[top_k].sample(num, each, temperature, seed)
+        return sampling.sample(self, num, each, temperature, top_k, seed)
 
     def bits_per_dim(self, images: np.ndarray, codes: Optional[np.ndarray] = None) -> Bits:
         """What images cost: -log2 p(x | z_q), and their codes under each prior, over the dimensions.
@@ -162,27 +146,23 @@ class ImageModel(TrainedModel):
             raise VQError("calibration: the run has none of this checkpoint; evaluate it with vq-evaluate first")
 
         def build():
-            p, scale = self._likelihood, self.calibration.scale
-            return -(p if scale is None else p.with_scale(scale)).log_prob(self._images)
+            p, scale = t.likelihood, self.calibration.scale
+            return -(p if scale is None else p.with_scale(scale)).log_prob(t.images)
 
-        images = self._checked(images)
+        t, images = self.connect(), self._checked(images)
         codes = self.encode(images) if codes is None else self._checked_codes(codes)
         if len(codes) != len(images):
             raise VQError(f"codes: got {len(codes)} maps, expected {len(images)}, one for each image")
-        given = {self._images: images, self._codes: codes}
-        nats = self._batches(self._op("distortion", build), given, size=self._size).astype(np.float64)
+        given = {t.images: images, t.codes: codes}
+        nats = self._batches(self.op("distortion", build), given, size=self._size).astype(np.float64)
         to_bits = 1.0 / (self.config.model.dims * math.log(2.0))
-        rate_prior = None
-        if self.prior is not None:
-            labels = np.zeros(len(codes), np.int32)  # the mixture over the classes does not need them
-            if self._pricer is None:
-                self._pricer = prior_lib.Pricer(self.config, self.checkpoint, self.prior)
-            rate_prior = self._pricer.cost(Codes(codes, labels)).nats * to_bits
+        height, width, _ = self.config.model.grid
+        positions = np.full(len(codes), height * width)
         return Bits(
             nats * to_bits,
-            np.full(len(codes), evaluation.uniform_rate(self.config) * to_bits),
-            evaluation.unigram_cost(codes, self.calibration) * to_bits,
-            rate_prior,
+            code_cost.uniform_cost(self.config, positions) * to_bits,
+            code_cost.unigram_cost(codes, self.calibration) * to_bits,
+            None if self.prior is None else code_cost.cost(self, codes).nats * to_bits,
         )
 
     def _batches(
@@ -193,11 +173,11 @@ class ImageModel(TrainedModel):
         for number, start in enumerate(range(0, n, size)):
             feed = {key: array[start : start + size] for key, array in arrays.items()}
             feed.update({key: values[number] for key, values in (each or {}).items()})
-            parts.append(self._session.run(fetch, feed))
+            parts.append(self.session.run(fetch, feed))
         return np.concatenate(parts)
 
     def _checked(self, images: np.ndarray) -> np.ndarray:
-        images = arguments.array("images", images, "uint8", ("N", *self._shape), _hint(images))
+        images = arguments.array("images", images, "uint8", ("N", *self.config.model.shape), _hint(images))
         if self.config.model.binarize and not ((images == 0) | (images == 255)).all():
             raise VQError(
                 "images: got levels between 0 and 255, expected those two alone; prepare(images) makes them so"

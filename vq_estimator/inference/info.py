@@ -7,11 +7,11 @@ from vq_estimator.config import Config, type_name
 from vq_estimator.data.files import open_regular, parse_json, read_json
 from vq_estimator.data.numpy_files import load_npz
 from vq_estimator.errors import VQError, one_line
-from vq_estimator.inference import trained_prior
-from vq_estimator.inference.calibration import fingerprint, kept
+from vq_estimator.inference.calibration import kept
 from vq_estimator.inference.code_files import MAX_CODES
 from vq_estimator.inference.codec import container
 from vq_estimator.inference.codec.run import FINGERPRINT
+from vq_estimator.inference.session import OpenRun
 from vq_estimator.training import run_folder
 
 SPLITS = ("train", "validation", "test")
@@ -59,11 +59,10 @@ def describe_run(model_dir: str, known: Mapping[str, str]) -> Lines:
     best = run_folder.load_best(model_dir)
     at = f", best by validation at step {best['global_step']:,}" if best else ""
     lines.append(("training", f"step {checkpoint.step:,} of {train.max_steps:,}{at}"))
-    weights = fingerprint(checkpoint.path)
-    lines.append(("weights", f"{weights[:FINGERPRINT]}{_name(weights, known)}"))
-    prior = trained_prior.find_or_warn(model_dir, checkpoint)
-    lines.append(("prior", "none" if prior is None else _prior(prior)))
-    calibrated = "yes" if kept(config, checkpoint, model_dir) else "no: run vq-evaluate"
+    run = OpenRun(config, checkpoint, model_dir)
+    lines.append(("weights", f"{run.fingerprint[:FINGERPRINT]}{_name(run.fingerprint, known)}"))
+    lines.append(("prior", "none" if run.prior is None else _prior(run.prior)))
+    calibrated = "yes" if kept(run) else "no: run vq-evaluate"
     lines.append(("calibrated", calibrated))
     lines += [
         (f"evaluated on {split}", text) for split in SPLITS for text in [_evaluated(model_dir, split, m.unit)] if text

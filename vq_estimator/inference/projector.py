@@ -16,11 +16,12 @@ from typing import Optional, Sequence, Tuple
 import numpy as np
 
 from vq_estimator import drawing
-from vq_estimator.config import Config
 from vq_estimator.data.files import write_text
 from vq_estimator.inference import exploration, results
 from vq_estimator.inference.calibration import Calibration
-from vq_estimator.training.run_folder import EVAL_NAME, Checkpoint
+from vq_estimator.inference.image_model import ImageModel
+from vq_estimator.inference.trained_model import TrainedModel
+from vq_estimator.training.run_folder import EVAL_NAME
 
 log = logging.getLogger("vq_estimator")
 
@@ -32,27 +33,28 @@ MAX_NUMBERS = 1 << 28  # in all of them
 MAX_PIXELS = 4096  # the side of the sprite; TensorBoard takes up to 8192, which is 256 MB in a browser
 
 
-def write(config: Config, checkpoint: Checkpoint, calibration: Calibration, model_dir: str) -> Optional[str]:
+def write(model: TrainedModel, calibration: Calibration) -> Optional[str]:
     """Writes `projector_config.pbtxt` and the folder `projector/` to the run folder; returns the first one's path.
 
     Rows are the entries of codebook 0, then of codebook 1, and so on: `codes[..., codebook] == entry`.
     Returns None, after a warning, where the run folder can't be written to.
     """
+    model_dir = model.model_dir
     if not results.can_write(model_dir) or not results.can_write(model_dir, FOLDER):
         return None
-    entries = exploration.codebook_entries(config, checkpoint)  # [L, K, D]
+    entries = exploration.codebook_entries(model)  # [L, K, D]
     L, K, D = entries.shape
     rows = exploration.evenly(L * K, MAX_ENTRIES)
     path = {name: os.path.join(model_dir, FOLDER, name) for name in (VECTORS, METADATA, SPRITE)}
     write_text(path[VECTORS], vectors_tsv(entries.reshape(L * K, D)[rows]))
     write_text(path[METADATA], metadata_tsv(calibration, rows))
-    images, one = sprite_images(config, checkpoint, calibration, rows), None
+    images, one = sprite_images(model, calibration, rows), None
     if images is not None:
         picture, one = drawing.sprite(images, MAX_PIXELS)
         drawing.save_png(path[SPRITE], picture)
     elif os.path.exists(path[SPRITE]):
         os.remove(path[SPRITE])  # of another checkpoint
-    name, shape = f"codebook, step {checkpoint.step}", (len(rows), D)
+    name, shape = f"codebook, step {model.checkpoint.step}", (len(rows), D)
     # The evaluations' events are a run of their own to TensorBoard, with the checkpoint of the folder above. A run that
     # has a checkpoint and no matrix makes it read the files of all runs anew at each request, and two requests at once
     # can fail ("dictionary changed size during iteration").
@@ -81,25 +83,24 @@ def metadata_tsv(calibration: Calibration, rows: np.ndarray) -> str:
     return "\n".join(lines) + "\n"
 
 
-def sprite_images(
-    config: Config, checkpoint: Checkpoint, calibration: Calibration, rows: np.ndarray
-) -> Optional[np.ndarray]:
+def sprite_images(model: TrainedModel, calibration: Calibration, rows: np.ndarray) -> Optional[np.ndarray]:
     """An image for each entry, uint8 [N, H, W, C]: decoded from the map that has it everywhere.
 
     The other codebooks are at their most used entries. None where there are too many entries, and under an
     autoregressive decoder, whose images are draws: what differs between them would be the noise as much as the entry.
     """
-    most = min(MAX_IMAGES, MAX_NUMBERS // config.model.dims)
-    if config.model.is_stochastic_decoder or len(rows) > most:
-        reason = "images are draws" if config.model.is_stochastic_decoder else f"more than {most} entries"
+    m = model.config.model
+    most = min(MAX_IMAGES, MAX_NUMBERS // m.dims)
+    if not isinstance(model, ImageModel) or m.is_stochastic_decoder or len(rows) > most:
+        reason = "images are draws" if m.is_stochastic_decoder else f"more than {most} entries"
         log.info("no pictures of the codebook's entries for TensorBoard's projector: %s", reason)
         return None
     K = calibration.counts.shape[1]
     usual = calibration.counts.argmax(-1).astype(np.int32)  # [L]
-    codes = np.tile(usual, (len(rows),) + config.model.grid[:2] + (1,))  # [N, h, w, L]
+    codes = np.tile(usual, (len(rows),) + m.grid[:2] + (1,))  # [N, h, w, L]
     for row, (codebook, entry) in enumerate(zip(rows // K, rows % K)):
         codes[row, :, :, codebook] = entry
-    return exploration.decode(config, checkpoint, codes)
+    return model.decode(codes)
 
 
 def projector_config(name: str, shape: Sequence[int], sprite: Optional[Tuple[int, int]], folder: str) -> str:

@@ -6,11 +6,10 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from vq_estimator import drawing
-from vq_estimator.config import Config, arguments
+from vq_estimator.config import arguments
 from vq_estimator.errors import VQError
-from vq_estimator.inference.session import Closeable, TrainedPrior, interruptible, open_session
+from vq_estimator.inference.session import OpenRun, interruptible
 from vq_estimator.nn.code_prior import Sampling
-from vq_estimator.training.run_folder import Checkpoint
 
 BATCH = 100  # always drawn whole, so that the first images do not depend on how many are asked for
 MAX_SAMPLES = 10**6  # of one call
@@ -95,74 +94,51 @@ def check_top_k(top_k: Any, K: int) -> int:
     return arguments.integer("top_k", top_k, 0, K, f"0 (all) to {K}")
 
 
-class Sampler(Closeable):
-    """A run's prior and decoder in one graph and one session, to draw from as often as wanted; or as a context.
-
-    Args:
-      config, checkpoint, prior: the run.
-      top_k: see `nn.prior.Sampling`.
-
-    Raises:
-      VQError: a value that can't be.
-    """
-
-    def __init__(self, config: Config, checkpoint: Checkpoint, prior: TrainedPrior, top_k: int = 0):
-        K, self._classes = prior.config.codes.K, prior.config.codes.classes
-        top_k = check_top_k(top_k, K)
-
-        def build(model, code_prior):
-            of = tf.placeholder(tf.int32, [BATCH])
-            draw, heat = tf.placeholder(tf.int64, []), tf.placeholder(tf.float32, [])
-            how = Sampling(draw, heat, top_k)
-            codes = code_prior.sample(tf.constant(BATCH), of if self._classes else None, how)
-            return of, draw, heat, [codes, model.decode(codes, draw)]
-
-        self._session, tensors = open_session(config, checkpoint.path, build, prior)
-        self._of, self._draw, self._heat, self._drawn = tensors
-
-    def sample(self, num: int, labels: Optional[np.ndarray] = None, temperature: float = 1.0, seed: int = 0) -> Samples:
-        """Draws `num` code maps and decodes them; the same arguments give the same samples.
-
-        Args:
-          num: how many.
-          labels: int32 [num] where the prior has classes.
-          temperature, seed: see `nn.prior.Sampling`.
-
-        Raises:
-          VQError: a value that can't be.
-        """
-        num, temperature, seed = check_num(num), check_temperature(temperature), check_seed(seed)
-        if labels is not None:
-            labels = arguments.array("labels", labels, "integers", ("num",))
-        got, want = (0 if labels is None else len(labels)), (num if self._classes else 0)
-        if got != want:
-            raise VQError(f"labels: got {got}, expected {want}: the prior has {self._classes} classes")
-        if labels is not None:
-            labels = arguments.codes("labels", labels, (num,), self._classes)
-        parts = []
-        for start in range(0, num, BATCH):
-            given = np.zeros(BATCH, np.int32)
-            if labels is not None:
-                given[: len(labels[start : start + BATCH])] = labels[start : start + BATCH]
-            feed = {self._of: given, self._heat: temperature, self._draw: part_seed(seed, start // BATCH)}
-            parts.append(interruptible(self._session.run, self._drawn, feed))
-        codes, images = (np.concatenate(p)[:num] for p in zip(*parts))
-        return Samples(codes, images, labels)
-
-
 def sample(
-    config: Config,
-    checkpoint: Checkpoint,
-    prior: TrainedPrior,
+    run: OpenRun,
     num: int,
     labels: Optional[np.ndarray] = None,
     temperature: float = 1.0,
     top_k: int = 0,
     seed: int = 0,
 ) -> Samples:
-    """`Sampler.sample`, once."""
-    with Sampler(config, checkpoint, prior, top_k) as sampler:
-        return sampler.sample(num, labels, temperature, seed)
+    """Draws `num` code maps from the run's prior and decodes them; the same arguments give the same samples.
+
+    Args:
+      run: a run of images with a prior.
+      num: how many.
+      labels: int32 [num] where the prior has classes.
+      temperature, top_k, seed: see `nn.prior.Sampling`.
+
+    Raises:
+      VQError: a value that can't be.
+    """
+    classes, top_k = run.prior.config.codes.classes, check_top_k(top_k, run.prior.config.codes.K)
+    num, temperature, seed = check_num(num), check_temperature(temperature), check_seed(seed)
+    if labels is not None:
+        labels = arguments.array("labels", labels, "integers", ("num",))
+    got, want = (0 if labels is None else len(labels)), (num if classes else 0)
+    if got != want:
+        raise VQError(f"labels: got {got}, expected {want}: the prior has {classes} classes")
+    if labels is not None:
+        labels = arguments.codes("labels", labels, (num,), classes)
+
+    def build():
+        of = tf.placeholder(tf.int32, [BATCH])
+        draw, heat = tf.placeholder(tf.int64, []), tf.placeholder(tf.float32, [])
+        codes = run.code_prior.sample(tf.constant(BATCH), of if classes else None, Sampling(draw, heat, top_k))
+        return of, draw, heat, [codes, run.vqvae.decode(codes, draw)]
+
+    of, draw, heat, drawn = run.op(("sample", top_k), build)
+    parts = []
+    for start in range(0, num, BATCH):
+        given = np.zeros(BATCH, np.int32)
+        if labels is not None:
+            given[: len(labels[start : start + BATCH])] = labels[start : start + BATCH]
+        feed = {of: given, heat: temperature, draw: part_seed(seed, start // BATCH)}
+        parts.append(interruptible(run.session.run, drawn, feed))
+    codes, images = (np.concatenate(p)[:num] for p in zip(*parts))
+    return Samples(codes, images, labels)
 
 
 def picture(samples: Samples, columns: int = 10) -> np.ndarray:

@@ -1,64 +1,234 @@
-"""A trained model in one graph and one session."""
+"""A trained run, opened once: its model in one graph and one session."""
 
 import contextlib
 import threading
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Hashable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
-from vq_estimator.config import Config, PriorConfig
+from vq_estimator.config import Config
 from vq_estimator.data import pipeline
 from vq_estimator.data.speech import AnySource
 from vq_estimator.errors import VQError
+from vq_estimator.inference.trained_prior import TrainedPrior, find_or_warn
 from vq_estimator.models import vqvae
 from vq_estimator.nn.code_prior import CodePrior
+from vq_estimator.nn.likelihoods import Likelihood
 from vq_estimator.nn.module import static_shape
-from vq_estimator.training import averaging, precision
+from vq_estimator.training import averaging, precision, run_folder
 from vq_estimator.training.checkpoint_reader import CheckpointReader
-from vq_estimator.training.run_folder import Checkpoint
+from vq_estimator.training.run_folder import Checkpoint, fingerprint
 
 
-class Restored(NamedTuple):
-    """An open session and what `build` returned for it."""
+class Batch(NamedTuple):
+    """Examples as a model sees them.
 
-    session: tf.Session
-    tensors: Any
-
-
-class TrainedPrior(NamedTuple):
-    """A prior over a run's codes: its configuration and its checkpoint."""
-
-    config: PriorConfig
-    checkpoint: Checkpoint
-
-
-class Closeable:
-    """What holds a session, `_session`: a context too, which ends with its `close()`.
-
-    After `close()` whatever needs the session is a VQError; a second `close()` does nothing.
+    Attributes:
+      images: uint8 [B, H, W, C]; a recording is [1, 1, T, 1].
+      labels: int32 [B], or None where they are unknown.
+      speakers: int32 [B], or None where there are none.
+      codes: int32 [B, h, w, L] to decode the images from in place of their own, or None.
     """
 
-    _open: Optional[tf.Session] = None
+    images: np.ndarray
+    labels: Optional[np.ndarray] = None
+    speakers: Optional[np.ndarray] = None
+    codes: Optional[np.ndarray] = None
+
+
+class Examples(NamedTuple):
+    """Where batches come from.
+
+    Attributes:
+      name: of the examples, for the progress bar and messages.
+      total: their number.
+      batches: starts a pass over them.
+    """
+
+    name: str
+    total: int
+    batches: Callable[[], Iterator[Batch]]
+
+
+class Tensors(NamedTuple):
+    """What a model computes.
+
+    Attributes:
+      images: the placeholder uint8 [B, H, W, C].
+      speakers: the placeholder int32 [B]; image models do without it.
+      codes: the codes of the images, int32 [B, h, w, L]; other codes may be fed in their place.
+      likelihood: p(x | z_q) of these codes at x = images.
+    """
+
+    images: tf.Tensor
+    speakers: tf.Tensor
+    codes: tf.Tensor
+    likelihood: Likelihood
+
+
+class OpenRun:
+    """A trained run in one graph and one session. It is a context, and `close()` frees the session.
+
+    Ops are added to the graph as they are needed, and the variables that they create are loaded from the checkpoint;
+    those of the prior are loaded from its own checkpoint. The session is opened with the first op. Neither graph nor
+    session becomes the default one. After `close()` whatever needs the session is a VQError.
+
+    Attributes:
+      config, checkpoint: the run's configuration and checkpoint.
+      model_dir: the run directory; "" where the run has none.
+      graph, vqvae: the graph, and the model in it.
+      loaded: the names of the tensors that have been loaded from each checkpoint, by its path.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        checkpoint: Checkpoint,
+        model_dir: str = "",
+        prior: Optional[TrainedPrior] = None,
+        settings: Optional[tf.ConfigProto] = None,
+        networks: vqvae.Networks = vqvae.OURS,
+    ):
+        """Opens nothing yet.
+
+        Args:
+          config, checkpoint, model_dir: the run.
+          prior: the trained prior; None: the best one in the run directory.
+          settings: the session's.
+          networks: the caller's, of a run that has some.
+        """
+        self.config, self.checkpoint, self.model_dir = config, checkpoint, model_dir
+        self.loaded: Dict[str, Set[str]] = {}
+        self._settings, self._closed, self._open = settings, False, None  # type: Any, bool, Optional[tf.Session]
+        self._made: Dict[Hashable, Any] = {} if prior is None else {"prior": prior}
+        self.graph = tf.Graph()
+        with self.graph.as_default():
+            tf.set_random_seed(config.train.seed)  # no draw depends on it, but a deterministic process wants one
+            self.vqvae = vqvae.make(config.model, config.train.seed, networks)
+
+    def _once(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
+
+    @property
+    def prior(self) -> Optional[TrainedPrior]:
+        """The trained prior; None where there is none of this checkpoint's codes, with a warning if it is another's."""
+        return self._once("prior", lambda: find_or_warn(self.model_dir, self.checkpoint) if self.model_dir else None)
+
+    @property
+    def fingerprint(self) -> str:
+        """The SHA-256 of the checkpoint's files."""
+        return self._once("fingerprint", lambda: fingerprint(self.checkpoint.path))
+
+    @property
+    def code_prior(self) -> CodePrior:
+        """The network of `prior`, which must not be None; for the function that `op` is given."""
+        return self._once("code_prior", lambda: CodePrior.of(self.prior.config.network, self.prior.config.codes))
+
+    def connect(self) -> Tensors:
+        """The model's inputs and outputs. All variables of the VQ-VAE are created with them."""
+
+        def build():
+            images = tf.placeholder(tf.uint8, (None, *self.config.model.shape))
+            speakers, codes = tf.placeholder(tf.int32, [None]), self.vqvae.encode(images)
+            return Tensors(images, speakers, codes, self.vqvae.likelihood(codes, images, speakers))
+
+        return self.op("connect", build)
+
+    @property
+    def session(self) -> tf.Session:
+        """The session, opened by its first use.
+
+        Raises:
+          VQError: the run is closed, or the precision can't be had here.
+        """
+        self.check_open()
+        if self._open is None:
+            precision.check(self.config.model.precision)
+            self._open = tf.Session(graph=self.graph, config=self._settings)
+        return self._open
+
+    def op(self, key: Hashable, build: Callable[[], Any]) -> Any:
+        """What `build()` adds to the graph, once for each `key`.
+
+        Raises:
+          VQError: a checkpoint does not fit its configuration.
+        """
+
+        def make():
+            with self.graph.as_default():
+                built = build()
+                self._load_new_variables()
+                return built
+
+        self.check_open()
+        return self._once(("op", key), make)
+
+    def _load_new_variables(self) -> None:
+        own, of_prior, trainable = [], [], tf.trainable_variables()
+        names = {v.op.name for v in self.code_prior.variables} if "code_prior" in self._made else ()
+        for variable in tf.global_variables():
+            (of_prior if variable.op.name in names else own).append(variable)
+        parts = [(self.checkpoint.path, self.config.optimizer, own)]
+        if of_prior:
+            parts.append((self.prior.checkpoint.path, self.prior.config.optimizer, of_prior))
+        for path, optimizer, variables in parts:
+            named = averaging.restore_map(variables, trainable, optimizer.average_decay)
+            loaded = self.loaded.setdefault(path, set())
+            new = {name: variable for name, variable in named.items() if name not in loaded}
+            if new:
+                load_variables(self.session, path, new)
+                loaded.update(new)
+
+    def examples(self, source: AnySource, split: str, batch_size: Optional[int] = None) -> Examples:
+        """A split as the run sees it, of recordings one whole recording a batch.
+
+        `batch_size` None: as many images as there is memory for.
+        """
+        size = batch_size or pipeline.evaluation_batch(self.config.model.dims)
+
+        def batches():
+            return self.dataset_batches(lambda: source.evaluation_dataset(self.config, split, size))
+
+        return Examples(split, source.count(split), batches)
+
+    def dataset_batches(self, make_dataset: Callable[[], tf.data.Dataset]) -> Iterator[Batch]:
+        """One pass over a dataset of the features that the model unpacks, such as {"image": uint8 [B, H, W, C]}."""
+        with tf.Graph().as_default() as graph:
+            tf.set_random_seed(self.config.train.seed)
+            features = tf.data.make_one_shot_iterator(make_dataset()).get_next()
+            images, speakers = self.vqvae.unpack_features(features)
+            tensors = {"images": images, "labels": features.get("label"), "speakers": speakers}
+            tensors = {name: tensor for name, tensor in tensors.items() if tensor is not None}
+        with contextlib.closing(tf.Session(graph=graph)) as session:
+            step = session.make_callable(tensors)
+            while True:
+                try:
+                    batch = Batch(**step())
+                except tf.errors.OutOfRangeError:
+                    return
+                yield batch
+
+    def batches(self, examples: Examples, fetch: Any, title: str) -> Iterator[Tuple[Batch, Any]]:
+        """One pass over examples with a progress bar: each batch, and the values of the tensors `fetch` for it."""
+        t = self.connect()
+        with tqdm(total=examples.total, unit=self.config.model.example, desc=f"{title} {examples.name}") as bar:
+            for batch in examples.batches():
+                fed = {t.images: batch.images, t.speakers: batch.speakers, t.codes: batch.codes}
+                yield batch, self.session.run(fetch, {key: value for key, value in fed.items() if value is not None})
+                bar.update(len(batch.images))
 
     def check_open(self) -> None:
         """Raises VQError after `close()`."""
-        if self._open is None:
+        if self._closed:
             raise VQError("model: got a call after close(), expected an open model; open it anew")
 
-    @property
-    def _session(self) -> tf.Session:
-        self.check_open()
-        return self._open
-
-    @_session.setter
-    def _session(self, session: tf.Session) -> None:
-        self._open = session
-
     def close(self) -> None:
-        """Frees the session."""
-        session, self._open = self._open, None
+        """Frees the session. A second call does nothing."""
+        self._closed, session, self._open = True, self._open, None
         if session is not None:
             close_session(session)
 
@@ -69,43 +239,14 @@ class Closeable:
         self.close()
 
 
-def open_session(
-    config: Config,
-    checkpoint: str,
-    build: Callable,
-    prior: Optional[TrainedPrior] = None,
-    settings: Optional[tf.ConfigProto] = None,
-) -> Restored:
-    """Builds `build(model)` in a graph of its own and restores the model's variables from `checkpoint`.
-
-    With a prior it is `build(model, its CodePrior)`, and the prior's variables are restored from its own checkpoint.
-    Neither graph nor session becomes the default one; who opens it closes it. `settings` are the session's.
+def open_run(model_dir: str, which: str = "latest") -> OpenRun:
+    """The run in `model_dir`, at the checkpoint `which`: "latest", "best" or a path.
 
     Raises:
-      VQError: a checkpoint does not fit its configuration, or the precision can't be had here.
+      VQError: there is no such run or checkpoint.
     """
-    precision.check(config.model.precision)
-    with tf.Graph().as_default() as graph:
-        tf.set_random_seed(config.train.seed)  # no draw depends on it, but a deterministic process wants one
-        model, parts, of_prior = vqvae.make(config.model, config.train.seed), [], set()
-        if prior is None:
-            tensors = build(model)
-        else:
-            code_prior = CodePrior.of(prior.config.network, prior.config.codes)
-            tensors = build(model, code_prior)
-            of_prior = {v.op.name for v in code_prior.variables}
-            parts.append((prior.checkpoint.path, prior.config.optimizer, code_prior.variables))
-        rest = [v for v in tf.global_variables() if v.op.name not in of_prior]
-        if rest:
-            parts.append((checkpoint, config.optimizer, rest))
-        trainable, session = tf.trainable_variables(), tf.Session(graph=graph, config=settings)
-        try:
-            for path, optimizer, own in parts:
-                load_variables(session, path, averaging.restore_map(own, trainable, optimizer.average_decay))
-        except BaseException:
-            session.close()
-            raise
-        return Restored(session, tensors)
+    config = run_folder.load_config(model_dir)
+    return OpenRun(config, run_folder.find_checkpoint(model_dir, which), model_dir)
 
 
 _ABANDONED = []  # events: the ends of those calls of `interruptible` that Ctrl-C left at work
@@ -152,19 +293,6 @@ def close_session(session: tf.Session) -> None:
     thread.join(1.0)
 
 
-@contextlib.contextmanager
-def session_scope(
-    config: Config, checkpoint: str, build: Callable, prior: Optional[TrainedPrior] = None
-) -> Iterator[Restored]:
-    """`open_session` as a context: its graph and session are the default ones inside, and closed after it."""
-    found = open_session(config, checkpoint, build, prior)
-    try:
-        with found.session.graph.as_default(), found.session.as_default():
-            yield found
-    finally:
-        close_session(found.session)
-
-
 def load_variables(session: tf.Session, checkpoint: str, variables: Dict[str, tf.Variable]) -> None:
     """Loads each variable from the tensor of its name; one stored as float16 becomes what the variable is.
 
@@ -198,33 +326,3 @@ def assignments(
         assign.append(variable.assign(given).op)
         feed[given] = stored.value(name, variable.dtype.base_dtype)
     return assign, feed
-
-
-def features_of(config: Config, source: AnySource, split: str, batch_size: int) -> Dict[str, tf.Tensor]:
-    """A split as the run sees it, the next batch at each run of the graph: `image` uint8 [B, H, W, C], `label` [B].
-
-    Of recordings one, whole: `audio` uint8 [1, T], `speaker` and `label` [1].
-    """
-    return tf.data.make_one_shot_iterator(source.evaluation_dataset(config, split, batch_size)).get_next()
-
-
-def batches(
-    config: Config, checkpoint: str, source: AnySource, split: str, fetch: Callable, title: str
-) -> Iterator[Tuple[Any, Any]]:
-    """One pass over a split with a progress bar: (images, values of `fetch(features, model)`) a batch."""
-
-    def build(model):
-        features = features_of(config, source, split, pipeline.evaluation_batch(config.model.dims))
-        return model.unpack_features(features)[0], fetch(features, model)
-
-    total, unit = source.count(split), config.model.example
-    with session_scope(config, checkpoint, build) as (session, tensors), tqdm(
-        total=total, unit=unit, desc=title
-    ) as bar:
-        step = session.make_callable(tensors)
-        seen = 0  # not bar.n, which stands still where the bar is disabled
-        while seen < total:
-            images, values = step()
-            yield images, values
-            seen += len(images)
-            bar.update(len(images))

@@ -9,13 +9,11 @@ from typing import List, NamedTuple, Sequence
 
 import numpy as np
 
-from vq_estimator.config import Config
 from vq_estimator.data import audio
 from vq_estimator.data.speech import SpeechSource
 from vq_estimator.inference.exploration import evenly
-from vq_estimator.inference.session import batches
+from vq_estimator.inference.session import OpenRun
 from vq_estimator.inference.speech_model import SpeechModel
-from vq_estimator.training.run_folder import Checkpoint
 
 FRAME_SECONDS = 0.032  # of a spectrogram's window
 HOPS = 8  # of a window
@@ -127,13 +125,9 @@ class EncodedClips(NamedTuple):
         return np.repeat(numbers, self.lengths)
 
 
-def encode_clips(config: Config, checkpoint: Checkpoint, source: SpeechSource, split: str) -> EncodedClips:
+def encode_clips(run: OpenRun, source: SpeechSource, split: str) -> EncodedClips:
     """The codes of all recordings of a split, each of them whole."""
-
-    def fetch(features, model):
-        return model.encode(model.unpack_features(features)[0])
-
-    parts = [codes[0, 0] for _, codes in batches(config, checkpoint.path, source, split, fetch, "encode " + split)]
+    parts = [codes[0, 0] for _, codes in run.batches(run.examples(source, split), run.connect().codes, "encode")]
     clips = source.splits[split]
     lengths = np.array([len(part) for part in parts], np.int64)
     return EncodedClips(np.concatenate(parts).astype(np.int32), lengths, clips.speakers, clips.labels)

@@ -11,7 +11,7 @@ from vq_estimator.config import SpeechConfig, arguments
 from vq_estimator.data import audio
 from vq_estimator.errors import VQError
 from vq_estimator.inference import sampling
-from vq_estimator.inference.session import TrainedPrior, interruptible, open_session
+from vq_estimator.inference.session import interruptible
 from vq_estimator.inference.trained_model import TrainedModel
 from vq_estimator.nn.code_prior import Sampling
 
@@ -56,28 +56,6 @@ class SpeechModel(TrainedModel):
 
     kind = "speech"
 
-    def __init__(self, model_dir: str, which: str = "latest", prior: Optional[TrainedPrior] = None):
-        """Opens the run in `model_dir`, at the checkpoint `which`: "latest", "best" or a path.
-
-        `prior`: another than the run's best one.
-
-        Raises:
-          VQError: there is no such run or checkpoint, or it is no run of speech.
-        """
-        super().__init__(model_dir, which, prior)
-
-        def build(model, prior=None):
-            x = tf.placeholder(tf.uint8, (None, *model.config.shape))
-            speakers = tf.placeholder(tf.int32, [None])
-            codes = tf.placeholder(tf.int32, (None, *model.config.codes_shape))
-            log_p = model.likelihood(codes, x, speakers).log_prob(x)
-            if prior is not None:  # all its variables have to be there
-                prior.log_prob(codes, tf.zeros([1], tf.int32) if self.prior.config.codes.classes else None)
-            return model, prior, x, speakers, codes, model.encode(x), log_p
-
-        self._session, tensors = open_session(self.config, self.checkpoint.path, build, self.prior)
-        self._model, self._prior, self._x, self._speakers, self._codes, self._encoded, self._log_p = tensors
-
     @property
     def sample_rate(self) -> int:
         """Samples a second."""
@@ -105,12 +83,12 @@ class SpeechModel(TrainedModel):
 
     def encode(self, levels: np.ndarray) -> np.ndarray:
         """A recording to its codes; a long one in parts, so that memory is bounded."""
-        levels, stride = self._checked(levels), self.config.model.network.stride
+        levels, stride, t = self._checked(levels), self.config.model.network.stride, self.connect()
         parts, n = [], -(-len(levels) // stride)
         for first in range(0, n, SEGMENT):
             begin, end = max(first - AROUND, 0), min(first + SEGMENT + AROUND, n)
             part = levels[begin * stride : end * stride]
-            codes = self._session.run(self._encoded, {self._x: part[np.newaxis, np.newaxis, :, np.newaxis]})[0, 0]
+            codes = self.session.run(t.codes, {t.images: part[np.newaxis, np.newaxis, :, np.newaxis]})[0, 0]
             parts.append(codes[first - begin :][: min(SEGMENT, n - first)])
         return np.concatenate(parts)
 
@@ -153,16 +131,16 @@ class SpeechModel(TrainedModel):
             raise VQError(f"seed: got {len(each)}, expected {len(codes)}, one for each of the codes")
         temperature, guidance = sampling.check_temperature(temperature), self.check_guidance(guidance)
         guided = guidance != 1.0
-        feeds, levels = self._op(f"decode {guided}", lambda: self._decoder(guided))
-        lengths, found = [-(-len(c) // BUCKET) * BUCKET for c in codes], [None] * len(codes)
+        feeds, levels = self.op(("decode", guided), lambda: self._decoder(guided))
+        t, lengths, found = self.connect(), [-(-len(c) // BUCKET) * BUCKET for c in codes], [None] * len(codes)
         order = sorted(range(len(codes)), key=lambda i: lengths[i])
         while order:
             same = [i for i in order[:BATCH] if lengths[i] == lengths[order[0]]]
             order = order[len(same) :]
             whole = [np.pad(codes[i], [(0, lengths[i] - len(codes[i])), (0, 0)], mode="edge") for i in same]
-            given = {self._codes: np.stack(whole)[:, np.newaxis], self._speakers: [speakers[i] for i in same]}
+            given = {t.codes: np.stack(whole)[:, np.newaxis], t.speakers: [speakers[i] for i in same]}
             given.update(zip(feeds, ([each[i] for i in same], temperature, guidance)))
-            drawn = interruptible(self._session.run, levels, given)[:, 0, :, 0]
+            drawn = interruptible(self.session.run, levels, given)[:, 0, :, 0]
             for i, one in zip(same, drawn):
                 found[i] = one[: len(codes[i]) * self.config.model.network.stride]
         return found
@@ -231,14 +209,15 @@ class SpeechModel(TrainedModel):
         """
         if len(speakers) > 1 and len(codes) > AT_ONCE:
             return np.concatenate([self._log_prob(levels, codes, [one]) for one in speakers])
-        stride = self.config.model.network.stride
-        before = -(-self._model.decoder.receptive_field // stride) + AROUND  # codes that a part may depend on
+        stride, t = self.config.model.network.stride, self.connect()
+        log_prob = self.op("log_prob of levels", lambda: t.likelihood.log_prob(t.images))
+        before = -(-self.vqvae.decoder.receptive_field // stride) + AROUND  # codes that a part may depend on
 
         def log_p(first, last, end):
             of, x = codes[np.newaxis, np.newaxis, first : last + AROUND], levels[first * stride : end * stride]
-            feed = {self._codes: np.repeat(of, len(speakers), 0), self._speakers: list(speakers)}
-            feed[self._x] = np.repeat(x[np.newaxis, np.newaxis, :, np.newaxis], len(speakers), 0)
-            return self._session.run(self._log_p, feed).astype(np.float64)
+            feed = {t.codes: np.repeat(of, len(speakers), 0), t.speakers: list(speakers)}
+            feed[t.images] = np.repeat(x[np.newaxis, np.newaxis, :, np.newaxis], len(speakers), 0)
+            return self.session.run(log_prob, feed).astype(np.float64)
 
         total = np.zeros(len(speakers))
         for start in range(0, len(codes), SEGMENT):
@@ -302,16 +281,16 @@ class SpeechModel(TrainedModel):
             of = tf.placeholder(tf.int32, [BATCH])
             width, heat, draw = (tf.placeholder(t, []) for t in (tf.int32, tf.float32, tf.int64))
             given = of if self.prior.config.codes.classes else None
-            codes = self._prior.sample(tf.constant(BATCH), given, Sampling(draw, heat), width)
+            codes = self.code_prior.sample(tf.constant(BATCH), given, Sampling(draw, heat), width)
             return of, width, heat, draw, codes
 
-        of, width, heat, draw, codes = self._op("sample", build)
+        of, width, heat, draw, codes = self.op("sample", build)
         parts = []
         for start in range(0, len(labels), BATCH):
             some = np.zeros(BATCH, np.int32)
             some[: len(labels[start : start + BATCH])] = labels[start : start + BATCH]
             feed = {of: some, width: n, heat: temperature, draw: sampling.part_seed(seed, start // BATCH)}
-            parts.append(self._session.run(codes, feed)[:, 0])
+            parts.append(self.session.run(codes, feed)[:, 0])
         return np.concatenate(parts)[: len(labels)]
 
     def _decoder(self, guided: bool) -> Tuple[Tuple[tf.Tensor, ...], tf.Tensor]:
@@ -319,7 +298,8 @@ class SpeechModel(TrainedModel):
         draw, heat = tf.placeholder(tf.int64, [None]), tf.placeholder(tf.float32, [])
         guidance = (tf.placeholder(tf.float32, []),) if guided else ()
         given = dict(compiled=True, temperature=heat, guidance=guidance[0] if guided else None)
-        return (draw, heat, *guidance), self._model.decode(self._codes, draw, speakers=self._speakers, **given)
+        t = self.connect()
+        return (draw, heat, *guidance), self.vqvae.decode(t.codes, draw, speakers=t.speakers, **given)
 
     def check_guidance(self, guidance: float) -> float:
         """A guidance as a plain float; VQError where the run's speech can't be drawn by it."""

@@ -13,11 +13,12 @@ from vq_estimator import config as config_lib
 from vq_estimator.config import Config
 from vq_estimator.data.files import write_json, write_text
 from vq_estimator.errors import VQError
-from vq_estimator.inference.calibration import fingerprint
-from vq_estimator.inference.session import TrainedPrior, session_scope
+from vq_estimator.inference import code_cost
+from vq_estimator.inference.session import OpenRun
+from vq_estimator.inference.trained_prior import TrainedPrior
 from vq_estimator.nn.quantizers.codebooks import EMA_SUM
-from vq_estimator.training import averaging, prior_trainer, run_folder
-from vq_estimator.training.run_folder import Checkpoint
+from vq_estimator.training import prior_trainer, run_folder
+from vq_estimator.training.run_folder import Checkpoint, fingerprint
 
 KEPT = ("codebook",)  # in the names of variables that stay float32: a code is decided by small differences
 
@@ -64,26 +65,12 @@ def strip(
 
 def _names(config: Config, checkpoint: Checkpoint, prior: Optional[TrainedPrior]):
     """The names in their checkpoints of the variables that the model and the prior restore."""
-    m = config.model
-
-    def build(model, code_prior=None):
-        shape = m.training_shape
-        images = tf.zeros((1, *shape), tf.uint8)
-        codes = model.encode(images)
-        model.likelihood(codes, images, tf.zeros([1], tf.int32))
-        if code_prior is not None:
-            classes = prior.config.codes.classes
-            code_prior.log_prob(codes, tf.zeros([1], tf.int32) if classes else None)
-        of_prior = [] if code_prior is None else code_prior.variables
-        names = {v.op.name for v in of_prior}
-        return [v for v in tf.global_variables() if v.op.name not in names], of_prior, tf.trainable_variables()
-
-    with session_scope(config, checkpoint.path, build, prior) as (_, (own, of_prior, trainable)):
-        decay = 0.0 if prior is None else prior.config.optimizer.average_decay
-        return (
-            sorted(averaging.restore_map(own, trainable, config.optimizer.average_decay)),
-            sorted(averaging.restore_map(of_prior, trainable, decay)),
-        )
+    with OpenRun(config, checkpoint, prior=prior) as run:
+        run.connect()
+        if prior is not None:
+            code_cost.log_prob(run)
+        paths = checkpoint.path, "" if prior is None else prior.checkpoint.path
+        return [sorted(run.loaded.get(path, ())) for path in paths]
 
 
 def _copy(checkpoint: Checkpoint, names, folder: str, half: bool) -> str:

@@ -26,12 +26,12 @@ from vq_estimator.config import (
 )
 from vq_estimator.data.files import atomic_folder, write_json, write_text
 from vq_estimator.errors import VQError
-from vq_estimator.inference.calibration import fingerprint
 from vq_estimator.nn.code_prior import CodePrior
 from vq_estimator.nn.module import static_shape
 from vq_estimator.training import prior_trainer, run_folder
 from vq_estimator.training.checkpoint_reader import CheckpointReader
 from vq_estimator.training.model_fns import vqvae_model_fn
+from vq_estimator.training.run_folder import fingerprint
 
 PREFIX = "train/params/"
 CODEBOOK = PREFIX + "embed/embed"

@@ -1,18 +1,18 @@
 """What an opened run is, whatever its data."""
 
-from typing import Any, Callable, ClassVar, Dict, Optional
+from typing import ClassVar, Optional
 
-from vq_estimator.config import Config, arguments, opener
+from vq_estimator.config import arguments, opener
 from vq_estimator.errors import VQError
 from vq_estimator.inference import calibration as calibration_lib
-from vq_estimator.inference import trained_prior as prior_lib
 from vq_estimator.inference.calibration import Calibration
-from vq_estimator.inference.session import Closeable, TrainedPrior
+from vq_estimator.inference.session import OpenRun
+from vq_estimator.inference.trained_prior import TrainedPrior
+from vq_estimator.models.vqvae import OURS, Networks
 from vq_estimator.training import run_folder
-from vq_estimator.training.run_folder import Checkpoint
 
 
-class TrainedModel(Closeable):
+class TrainedModel(OpenRun):
     """Base of `ImageModel` and `SpeechModel`: a trained VQ-VAE, and its prior where it has one.
 
     Attributes:
@@ -24,28 +24,27 @@ class TrainedModel(Closeable):
 
     kind: ClassVar[str] = ""  # what it is a model of
 
-    def __init__(self, model_dir: str, which: str = "latest", prior: Optional[TrainedPrior] = None):
-        """Reads the run in `model_dir`, at the checkpoint `which`: "latest", "best" or a path.
+    def __init__(
+        self,
+        model_dir: str,
+        which: str = "latest",
+        prior: Optional[TrainedPrior] = None,
+        networks: Networks = OURS,
+    ):
+        """Opens the run in `model_dir`, at the checkpoint `which`: "latest", "best" or a path.
 
-        `prior`: another than the run's best one.
+        `prior`: another than the run's best one; `networks`: the caller's, of a run that has some.
 
         Raises:
           VQError: there is no such run or checkpoint, or it is of another kind of data.
         """
         model_dir, which = arguments.path("model_dir", model_dir), arguments.path("checkpoint", which)
-        self.config: Config = run_folder.load_config(model_dir)
-        opened = opener(self.config.model)
+        config = run_folder.load_config(model_dir)
+        opened = opener(config.model)
         if not isinstance(self, opened):
             got = f"{model_dir!r}, a run of {opened.kind}"
             raise VQError(f"model_dir: got {got}, expected one of {self.kind}; see {opened.__name__}")
-        self.checkpoint: Checkpoint = run_folder.find_checkpoint(model_dir, which)
-        self.prior: Optional[TrainedPrior] = prior or prior_lib.find_or_warn(model_dir, self.checkpoint)
-        self.calibration: Optional[Calibration] = calibration_lib.kept(self.config, self.checkpoint, model_dir)
-        self._ops: Dict[str, Any] = {}
-
-    def _op(self, name: str, build: Callable[[], Any]) -> Any:
-        """What `build` adds to the graph, once for each name."""
-        if name not in self._ops:
-            with self._session.graph.as_default():
-                self._ops[name] = build()
-        return self._ops[name]
+        checkpoint = run_folder.find_checkpoint(model_dir, which)
+        super().__init__(config, checkpoint, model_dir, prior, networks=networks)
+        self.calibration: Optional[Calibration] = calibration_lib.kept(self)
+        self.connect()  # weights that do not fit are refused now

@@ -14,10 +14,10 @@ from typing import Dict, Optional, Tuple, Union
 
 from vq_estimator.config import arguments, opener
 from vq_estimator.errors import VQError
-from vq_estimator.inference.calibration import fingerprint
 from vq_estimator.inference.image_model import ImageModel
 from vq_estimator.inference.speech_model import SpeechModel
 from vq_estimator.training import run_folder
+from vq_estimator.training.run_folder import fingerprint
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 CARD = "README.md"

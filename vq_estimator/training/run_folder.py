@@ -2,6 +2,7 @@
 
 import dataclasses
 import fnmatch
+import hashlib
 import logging
 import os
 import re
@@ -12,7 +13,7 @@ import tensorflow.compat.v1 as tf
 
 from vq_estimator import config as config_lib
 from vq_estimator.config import Config, PriorConfig
-from vq_estimator.data.files import read_json, read_text, write_json, write_text
+from vq_estimator.data.files import open_regular, parts, read_json, read_text, write_json, write_text
 from vq_estimator.errors import VQError, one_line
 from vq_estimator.training.checkpoint_reader import PATTERN, CheckpointReader, is_utf8
 from vq_estimator.training.lock import LOCKS
@@ -275,6 +276,16 @@ def checkpoint_files(checkpoint: str) -> List[str]:
     folder, name = os.path.split(checkpoint)
     kept = [n for n in os.listdir(folder or ".") if n.startswith((name + ".data-", name + ".index"))]
     return [os.path.join(folder, n) for n in sorted(kept)]
+
+
+def fingerprint(checkpoint: str) -> str:
+    """The SHA-256 of a checkpoint's files, which tells it from another one of the same step."""
+    digest = hashlib.sha256()
+    for path in checkpoint_files(checkpoint):
+        with open_regular(path) as f:
+            for chunk in parts(f):
+                digest.update(chunk)
+    return digest.hexdigest()
 
 
 def load_best(model_dir: str) -> Optional[dict]:

@@ -7,7 +7,6 @@ import numpy as np
 
 from vq_estimator.config import arguments
 from vq_estimator.errors import VQError
-from vq_estimator.inference.calibration import fingerprint
 from vq_estimator.inference.codec import container as container_lib
 from vq_estimator.inference.codec import images as images_lib
 from vq_estimator.inference.codec.chunk_workers import Progress, decode, in_order, number_of_workers
@@ -17,6 +16,7 @@ from vq_estimator.inference.codec.container import Container
 from vq_estimator.inference.codec.network import Network
 from vq_estimator.inference.codec.run import AnyRun, Run, as_run, made_by, of_the_model, prior_for
 from vq_estimator.inference.codec.tiles import Layout, Tiles, join
+from vq_estimator.training.run_folder import fingerprint
 
 OF_THE_MODEL = ("model", "sizes", "likelihood", "decoder", "sample_rate", "prior_model")
 

@@ -20,7 +20,7 @@ from vq_estimator.inference.codec.coder import Coder
 from vq_estimator.inference.codec.coding import Frame, coding_of
 from vq_estimator.inference.codec.run import LEARNED, Run, distributions
 from vq_estimator.inference.codec.tables import MAX_SYMBOLS
-from vq_estimator.inference.session import open_session
+from vq_estimator.inference.session import OpenRun
 from vq_estimator.nn import arithmetic
 from vq_estimator.nn.likelihoods import cumulative
 
@@ -58,12 +58,14 @@ class Network:
             use_per_session_threads=True,
             device_count={"GPU": 0},
         )
-        self._session, self._ops = open_session(run.config, run.checkpoint.path, self._build, learned, settings)
+        self._run = OpenRun(run.config, run.checkpoint, prior=learned, settings=settings)
+        self._ops = self._run.op("codec", lambda: self._build(self._run.vqvae, learned and self._run.code_prior))
+        self._session = self._run.session
 
     def close(self) -> None:
         """Ends chunks that are being coded, and frees the session."""
         self.stop()
-        self._session.close()
+        self._run.close()
 
     def stop(self) -> None:
         """Makes chunks that are being coded end soon, by an error."""

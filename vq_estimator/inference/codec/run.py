@@ -9,15 +9,13 @@ import tensorflow.compat.v1 as tf
 
 from vq_estimator.config import Config, LogisticMixturePixels, arguments, type_name
 from vq_estimator.errors import VQError
-from vq_estimator.inference import calibration as calibration_lib
-from vq_estimator.inference import trained_prior as prior_lib
-from vq_estimator.inference.calibration import Calibration, fingerprint
+from vq_estimator.inference import session
+from vq_estimator.inference.calibration import Calibration, kept
 from vq_estimator.inference.codec.coding import coding_of
-from vq_estimator.inference.session import TrainedPrior
 from vq_estimator.inference.trained_model import TrainedModel
+from vq_estimator.inference.trained_prior import TrainedPrior
 from vq_estimator.nn.likelihoods import cumulative
-from vq_estimator.training import run_folder
-from vq_estimator.training.run_folder import Checkpoint
+from vq_estimator.training.run_folder import Checkpoint, fingerprint
 
 AUTO, LEARNED, UNIGRAM, UNIFORM = "auto", "learned", "unigram", "uniform"
 PRIORS = (LEARNED, UNIGRAM, UNIFORM)
@@ -46,9 +44,8 @@ def open_run(model_dir: str, which: str = "latest") -> Run:
     """
     model_dir, which = arguments.path("model_dir", model_dir), arguments.path("checkpoint", which)
     _one_thread()
-    config, checkpoint = run_folder.load_config(model_dir), run_folder.find_checkpoint(model_dir, which)
-    prior = prior_lib.find_or_warn(model_dir, checkpoint)
-    return Run(config, checkpoint, prior, calibration_lib.kept(config, checkpoint, model_dir))
+    run = session.open_run(model_dir, which)
+    return Run(run.config, run.checkpoint, run.prior, kept(run))
 
 
 def _one_thread() -> None:
