@@ -27,6 +27,7 @@ from vq_estimator.inference import export
 from vq_estimator.inference.calibration import Calibration
 from vq_estimator.inference.session import OpenRun
 from vq_estimator.inference.streaming import BitsPerDim
+from vq_estimator.inference.trained_prior import fingerprint
 from vq_estimator.inputs import FOREIGN
 from vq_estimator.models.vqvae import OURS, Networks
 from vq_estimator.training import beginning, disk, lock, loop, precision, prior_trainer, run_folder, warm_start
@@ -354,7 +355,7 @@ class PriorEstimator(_PriorEstimator):
             grid=m.prior_grid,
             K=m.quantizer.K,
             global_step=found.step,
-            fingerprint=calibration_lib.fingerprint(found.path),
+            fingerprint=fingerprint(found.path),
         )
         return cls(config_lib.make_prior_config(of, m.has_one_row, **settings), model_dir, run_config)
 

@@ -46,6 +46,7 @@ def vqvae_model_fn(features, labels, mode, params, config):
     del labels
     run = params["config"]
     training = mode == tf_estimator.ModeKeys.TRAIN
+    tf.set_random_seed(run.train.seed)  # whatever RunConfig has: initial values follow from it and the variables' names
     step = tf.train.get_or_create_global_step()
     model = vqvae.make(run.model, run.train.seed, params.get("networks") or vqvae.OURS)
     x, speakers = model.unpack_features(features)  # [B, H, W, C] uint8
@@ -105,6 +106,7 @@ def prior_model_fn(features, labels, mode, params, config):
     """
     del labels, config
     run, o, schedule = params["config"], params["config"].optimizer, params["config"].train
+    tf.set_random_seed(schedule.seed)
     step = tf.train.get_or_create_global_step()
     label = features["label"] if run.codes.classes else None
     seed = None
