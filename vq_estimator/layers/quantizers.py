@@ -164,10 +164,10 @@ class ResidualVectorQuantizer(_CodebookLayer):
     >>> import tensorflow.compat.v1 as tf
     >>> from vq_estimator import layers
     >>> with tf.Graph().as_default():
-    ...     quantizer = layers.ResidualVectorQuantizer(num_embeddings=256, embedding_dim=64, num_quantizers=4)
+    ...     quantizer = layers.ResidualVectorQuantizer(num_embeddings=256, embedding_dim=64, num_quantizers=2)
     ...     out = quantizer(tf.random.normal([32, 100, 64]), is_training=True)
     ...     out.codes.shape.as_list(), quantizer.embeddings.shape.as_list()
-    ([32, 100, 4], [4, 256, 64])
+    ([32, 100, 2], [2, 256, 64])
 
     Args:
       num_embeddings: K, the entries of each codebook.
