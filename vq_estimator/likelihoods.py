@@ -17,7 +17,7 @@ is in bits per dimension.
     (50, 'uint8', [16, 32, 32, 3])
 
 All of them allow any number of channels. Given the parameters the dimensions are independent, except that
-`LogisticMixture` couples the channels of a pixel.
+`LogisticMixture` couples the three channels of a colour.
 """
 
 from typing import Any, Dict, Tuple, Union
@@ -196,11 +196,11 @@ class DiscretizedGaussian(PixelLikelihood):
 
 
 class LogisticMixture(PixelLikelihood):
-    """A mixture of discretised logistics for each pixel, whose component is shared by the channels.
+    """A mixture of M discretised logistics for each pixel.
 
-    With C > 1 the mean of a channel under a component is shifted linearly by the values of the channels before it, as
-    in PixelCNN++; with C = 1 there is nothing to couple. The parameters of a pixel are M logits, C M means, C M log
-    scales and C (C - 1) / 2 M coefficients.
+    With C = 3 the channels share a component, and under it the mean of a channel is shifted linearly by the values of
+    the channels before it, as in PixelCNN++: M logits, 3 M means, 3 M log scales and 3 M coefficients. With any other C
+    each channel has a mixture of its own, independent of the others: C M logits, means and log scales each.
 
     Example:
 
