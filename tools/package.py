@@ -96,6 +96,27 @@ def install(wheel: str) -> None:
                     f"package: error: {command} --version: got {done.stderr or done.stdout!r}, expected its version"
                 )
             print(done.stdout.strip())
+        done = subprocess.run(
+            [os.path.join(bin_dir, "python"), "-c", ten_lines()],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            sys.exit(f"package: error: the ten lines of docs/estimator.md: got {done.stderr[-2000:]!r}")
+        print("the ten lines of docs/estimator.md: " + done.stdout.strip())
+
+
+def ten_lines() -> str:
+    """The first program of docs/estimator.md, with few images and steps."""
+    with open(os.path.join(ROOT, "docs", "estimator.md"), encoding="utf-8") as f:
+        program = f.read().split("```python\n")[1].split("```")[0]
+    for number, few in (("[1000, ", "[40, "), ("max_steps=1000", "max_steps=2")):
+        if number not in program:
+            sys.exit(f"package: error: docs/estimator.md: got no {number} in its first program, expected it")
+        program = program.replace(number, few)
+    return program
 
 
 def main() -> None:
