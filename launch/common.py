@@ -165,6 +165,21 @@ def data_of_run(config, measured: bool = True):
     return locate_data(config, None if FLAGS.pretrained and not measured else config.dataset_source)
 
 
+def data_for_calibration(run):
+    """The data that a run was trained on, for what is fitted on their training split.
+
+    Raises:
+      VQError: they can't be had.
+    """
+    begin = f"calibration: {run.model_dir!r} has none of this checkpoint, expected one: "
+    if run.config.dataset_source is None:
+        raise VQError(begin + "run vq-evaluate --split=test --data_dir=FOLDER on its training data first")
+    try:
+        return data_of_run(run.config)
+    except VQError as e:
+        raise VQError(f"{begin}name the folder of the run's own data by --data_dir ({e})") from None
+
+
 def split_of(config, given: str, datasets):
     """(files, split) where `given` is a split of a run's own data, or <data set>:<split> of `datasets`; otherwise None.
 

@@ -1,14 +1,29 @@
-"""Evaluates a trained run on a whole split and writes eval/<split>.json in its folder.
+"""Evaluates a trained run on a split of its data, or on any other data, and writes the results to eval/ in its folder.
 
-vq-evaluate --model_dir=log/mnist-original-K20-D64 --split=test
+  vq-evaluate --model_dir=log/mnist-original-K20-D64 --split=test
+  vq-evaluate --model_dir=log/mnist-original-K20-D64 --input=fashion_mnist:test
+  vq-evaluate --model_dir=log/mine --input=photographs
+
+The results of a split are in eval/<split>.json and .npz, those of --input in eval/<name>-<hash>.json and .npz. What was
+fitted on the run's own training data is used for both; where that was not kept, --data_dir says where the data lie.
 """
 
-from vq_estimator_launch import common
+import os
+from typing import Any
+
+from vq_estimator.errors import VQError
+from vq_estimator_launch import common, kinds
 from vq_estimator_launch.common import FLAGS, Group
 
 common.run_flags()
 EVALUATION = Group("Evaluation")
-EVALUATION.enum("split", "test", ("train", "validation", "test"), "which examples")
+EVALUATION.enum("split", "test", ("train", "validation", "test"), "split of the run's own data")
+EVALUATION.path(
+    "input",
+    None,
+    "data to evaluate in place of --split: <data set>:<split>, such as fashion_mnist:test; a folder of PNG or JPEG "
+    "files, or one such file; a .npy of uint8 or uint16 [N, H, W, C]; of speech a folder of WAV or FLAC files, or one",
+)
 EVALUATION.enum(
     "codes",
     "own",
@@ -16,14 +31,60 @@ EVALUATION.enum(
     "whose codes an image is decoded from; another: those of the image before it, to see what codes are worth; "
     "written to eval/<split>-another.json",
 )
+EVALUATION.bool(
+    "save_reconstructions", False, "write the images and their reconstructions to the .npz, too; images alone"
+)
+EVALUATION.string(
+    "speaker",
+    None,
+    "speech with --input: who speaks in all recordings [whom their folders name, or the likeliest voice]",
+)
 
 
 def main() -> None:
     from vq_estimator.inference import evaluation
 
-    with common.open_run() as run:
-        source = common.data_of_run(run.config)
-        print(evaluation.table([evaluation.evaluate(run, source, FLAGS.split, FLAGS.codes)]))
+    run = common.open_run()
+    if FLAGS.input is not None:
+        result = evaluate_input(kinds.of(run))
+    else:
+        if FLAGS.speaker is not None:
+            raise VQError(
+                f"speaker: got {FLAGS.speaker!r}, expected no value without --input: a split names its speakers"
+            )
+        with run:
+            source = own_data(run.config)
+            result = evaluation.evaluate(run, source, FLAGS.split, FLAGS.codes, FLAGS.save_reconstructions)
+    print(evaluation.table([result]))
+
+
+def own_data(config: Any) -> Any:
+    """The run's own data, of which --split is one."""
+    try:
+        return common.data_of_run(config)
+    except VQError as e:
+        if config.dataset_source is None or config.dataset_source not in str(e):
+            raise
+        raise VQError(f"{e}; --input evaluates other data") from None
+
+
+def evaluate_input(commands: Any) -> dict:
+    """Evaluates --input."""
+    from vq_estimator.inference import evaluation
+    from vq_estimator.inference.calibration import calibrate
+
+    if FLAGS["split"].present:
+        raise VQError(f"split: got {FLAGS.split} with --input, expected one of the two")
+    common.check_max_bad_files()
+    with commands.open() as model:
+        examples = commands.examples(model)
+        if model.calibration is None:
+            model.calibration = calibrate(model, common.data_for_calibration(model))
+        result = commands.evaluate(model, examples)
+        path = os.path.join(model.model_dir, "eval", evaluation.file_stem(examples, result)) + ".json"
+        if os.path.isfile(path):  # a run directory may be read-only
+            print(path)
+        return result
 
 
 def run() -> None:

@@ -10,7 +10,7 @@ from vq_estimator.config import catalogue
 from vq_estimator.data import outputs
 from vq_estimator.data.folder import IMAGES
 from vq_estimator.errors import VQError
-from vq_estimator.inference import code_files, projector, sampling
+from vq_estimator.inference import code_files, image_inputs, projector, sampling
 from vq_estimator.inference import exploration as explore
 from vq_estimator.inference import trained_prior as prior_lib
 from vq_estimator.inference.calibration import calibrate
@@ -45,17 +45,23 @@ class ImageCommands(Commands):
         if FLAGS.guidance != 1.0:
             raise VQError(f"guidance: got {FLAGS.guidance}, expected no value: images have no guidance")
 
-    def encode(self, model: Any) -> str:
+    def examples(self, model: Any) -> Any:
         readers = Readers(
             "a split, <data set>:<split>, a folder, a PNG or JPEG file, or a .npy file",
-            lambda *found: code_files.of_split(model, *found),
-            lambda folder: code_files.of_folder(model, folder, FLAGS.max_bad_files),
-            lambda *files: code_files.of_files(model, *files),
-            lambda path: code_files.of_array(model, path),
+            lambda *found: image_inputs.of_split(model, *found),
+            lambda folder: image_inputs.of_folder(model, folder, FLAGS.max_bad_files),
+            lambda *files: image_inputs.of_files(model, *files),
+            lambda path: image_inputs.of_array(model, path),
         )
-        number = code_files.encode(model, self.read_input(readers), FLAGS.out)
+        return self.read_input(readers)
+
+    def encode(self, model: Any) -> str:
+        number = code_files.encode(model, self.examples(model), FLAGS.out)
         grid = " x ".join(str(n) for n in self.config.model.grid)
         return f"{number} images as {grid} codes each in {FLAGS.out}"
+
+    def evaluate(self, model: Any, examples: Any) -> dict:
+        return model.evaluate(examples, None, FLAGS.codes, FLAGS.save_reconstructions)
 
     def decode(self, model: Any) -> int:
         return code_files.decode(model, code_files.load(model, FLAGS.input), FLAGS.out, FLAGS.seed)

@@ -70,6 +70,14 @@ class Commands:
     def check_guidance(self) -> None:
         """Refuses --guidance where there is none."""
 
+    def examples(self, model: Any) -> Any:
+        """What --input names, as the model sees it: an `Examples`."""
+        raise NotImplementedError
+
+    def evaluate(self, model: Any, examples: Any) -> dict:
+        """Evaluates examples, by the flags of vq-evaluate; returns the results."""
+        raise NotImplementedError
+
     def encode(self, model: Any) -> str:
         """Writes the codes of --input to --out; returns what was done, in words."""
         raise NotImplementedError

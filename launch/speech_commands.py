@@ -10,7 +10,7 @@ from vq_estimator.data import audio, outputs
 from vq_estimator.data.files import atomic_folder
 from vq_estimator.data.folder import SOUNDS
 from vq_estimator.errors import VQError
-from vq_estimator.inference import projector, speech_code_files, speech_model
+from vq_estimator.inference import projector, speech_code_files, speech_inputs, speech_model
 from vq_estimator.inference import speech_exploration as explore
 from vq_estimator.inference.calibration import calibrate
 from vq_estimator.inference.codec import recordings
@@ -37,17 +37,26 @@ class SpeechCommands(Commands):
     def lossless(self) -> str:
         return f" (8-bit mu-law at {self.config.model.sample_rate:,} Hz: lossless from there on)"
 
-    def encode(self, model: Any) -> str:
+    def examples(self, model: Any) -> Any:
         readers = Readers(
             "a split, a folder or a WAV or FLAC file",
-            speech_code_files.of_split,
-            lambda folder: speech_code_files.of_folder(model, folder, FLAGS.max_bad_files),
-            lambda *_: speech_code_files.of_file(model, FLAGS.input),
-            lambda path: speech_code_files.of_file(model, path),
+            lambda *found: speech_inputs.of_split(model, *found),
+            lambda folder: speech_inputs.of_folder(model, folder, FLAGS.max_bad_files),
+            lambda *_: speech_inputs.of_file(model, FLAGS.input),
+            lambda path: speech_inputs.of_file(model, path),
         )
-        number = speech_code_files.encode(model, self.read_input(readers), FLAGS.out)
+        return self.read_input(readers)
+
+    def encode(self, model: Any) -> str:
+        number = speech_code_files.encode(model, self.examples(model), FLAGS.out)
         stride, rate = self.config.model.network.stride, model.sample_rate
         return f"{number} recordings as codes of {stride} samples each, {rate / stride:g} a second, in {FLAGS.out}"
+
+    def evaluate(self, model: Any, examples: Any) -> dict:
+        for name, default in (("codes", "own"), ("save_reconstructions", False)):
+            if FLAGS[name].value != default:
+                raise VQError(f"{name}: got {FLAGS[name].value}, expected no value: it is of images alone")
+        return model.evaluate(examples, FLAGS.speaker)
 
     def decode(self, model: Any) -> int:
         codes = speech_code_files.load(model, FLAGS.input)

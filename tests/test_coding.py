@@ -9,7 +9,7 @@ from PIL import Image
 
 from vq_estimator.config import catalogue
 from vq_estimator.errors import VQError
-from vq_estimator.inference import code_files
+from vq_estimator.inference import code_files, image_inputs
 from vq_estimator.inference.image_model import ImageModel
 
 
@@ -26,7 +26,7 @@ def contents(path):
 
 def test_a_split(model, digits, tmp_path):
     out = str(tmp_path / "codes.npz")
-    assert code_files.encode(model, code_files.of_split(model, digits, "test"), out) == 500
+    assert code_files.encode(model, image_inputs.of_split(model, digits, "test"), out) == 500
     found = contents(out)
     assert found["codes"].shape == (500, 3, 3, 1) and found["codes"].dtype == np.uint16
     assert found["labels"].shape == (500,) and set(found["labels"]) == set(range(10))
@@ -44,7 +44,7 @@ def test_an_array(model, tmp_path):
     images = np.random.RandomState(0).randint(0, 256, (7, 28, 28, 1)).astype(np.uint8)
     np.save(str(tmp_path / "images.npy"), images)
     out = str(tmp_path / "codes.npz")
-    assert code_files.encode(model, code_files.of_array(model, str(tmp_path / "images.npy")), out) == 7
+    assert code_files.encode(model, image_inputs.of_array(model, str(tmp_path / "images.npy")), out) == 7
     np.testing.assert_array_equal(contents(out)["codes"], model.encode(model.prepare(images)))
 
 
@@ -57,7 +57,7 @@ def test_a_folder(model, tmp_path, caplog):
         Image.fromarray(rng.randint(0, 256, (24, 24)).astype(np.uint8)).save(str(folder / name))
     (folder / "a" / "bad.png").write_bytes(b"no picture")
     out = str(tmp_path / "codes.npz")
-    assert code_files.encode(model, code_files.of_folder(model, str(folder)), out) == 3
+    assert code_files.encode(model, image_inputs.of_folder(model, str(folder)), out) == 3
     found = contents(out)
     assert found["files"].tolist() == ["a/x.png", "b.png", "test/y.png"]
     with Image.open(str(folder / "a" / "x.png")) as picture:
@@ -70,7 +70,7 @@ def test_a_folder(model, tmp_path, caplog):
     with pytest.raises(VQError, match="out: .* exists"):
         code_files.decode(model, code_files.load(model, out), str(target))
     with pytest.raises(VQError, match="input: a/bad.png: can't be read: "):
-        code_files.encode(model, code_files.of_folder(model, str(folder), max_bad_files=0), str(tmp_path / "no.npz"))
+        code_files.encode(model, image_inputs.of_folder(model, str(folder), max_bad_files=0), str(tmp_path / "no.npz"))
     assert not os.path.exists(str(tmp_path / "no.npz"))
 
 
@@ -80,14 +80,14 @@ def test_what_does_not_fit_is_one_line(model, digits, tmp_path):
     with pytest.raises(
         VQError, match=r"input: .*images: got uint8 \[2, 24, 24, 2\], expected uint8 or uint16 \[N, H, W, C\]"
     ):
-        code_files.of_array(model, path)
+        image_inputs.of_array(model, path)
     with open(path, "wb") as f:
         f.write(b"no array")
     with pytest.raises(VQError, match="input: .* can't be read"):
-        code_files.of_array(model, path)
+        image_inputs.of_array(model, path)
     colour = digits._replace(spec=catalogue.CIFAR10)
     with pytest.raises(VQError, match="input: got cifar10 with 3 channels, expected 1"):
-        code_files.of_split(model, colour, "test")
+        image_inputs.of_split(model, colour, "test")
     with pytest.raises(VQError, match="codes: .* can't be read"):
         code_files.load(model, path)
     np.savez(str(tmp_path / "other.npz"), codes=np.zeros([1, 3, 3, 1], int), origin=json.dumps({"fingerprint": "ab"}))

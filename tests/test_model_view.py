@@ -16,7 +16,7 @@ from vq_estimator.data.image_decoding import decode_files
 from vq_estimator.data.images import Wanted
 from vq_estimator.data.model_view import View, Viewer
 from vq_estimator.errors import VQError
-from vq_estimator.inference import code_files, codec
+from vq_estimator.inference import codec, image_inputs
 from vq_estimator.inference.image_model import ImageModel
 
 SIZES = [(17, 400), (400, 17), (640, 480), (24, 24), (32, 32), (19, 16), (5, 7), (1, 1)]
@@ -131,7 +131,7 @@ def test_prepare_and_encode_give_the_codes_of_vq_encode(kinds, cifar10, tmp_path
 def test_photographs_cost_the_same_by_prepare_and_by_the_folder(cifar10, tmp_path):
     for i in range(4):
         Image.fromarray(photo(120 + 31 * i, 200 - 17 * i, i)).save(str(tmp_path / f"{i}.png"))
-    (batch, _), *rest = code_files.of_folder(cifar10, str(tmp_path)).batches
+    (batch, *_), *rest = image_inputs.of_folder(cifar10, str(tmp_path)).batches()
     paths = [str(tmp_path / f"{i}.png") for i in range(4)]
     assert not rest
     np.testing.assert_array_equal(cifar10.prepare(paths), batch)
@@ -142,8 +142,8 @@ def test_photographs_cost_the_same_by_prepare_and_by_the_folder(cifar10, tmp_pat
 def test_images_of_the_published_size_are_resized_as_in_training(digits, small_run, tmp_path):
     """A folder of MNIST's own 28 x 28 images has the codes of the split; so have arrays of them."""
     with ImageModel(small_run[1]) as model:
-        split = code_files.of_split(model, digits, "test")
-        want = np.concatenate([batch for batch, _ in split.batches])[:20]
+        split = image_inputs.of_split(model, digits, "test")
+        want = np.concatenate([batch.images for batch in split.batches()])[:20]
         raw = pipeline.examples(digits, "test", (28, 28)).batch(20)
         import tensorflow.compat.v1 as tf
 
@@ -152,7 +152,7 @@ def test_images_of_the_published_size_are_resized_as_in_training(digits, small_r
         for i, image in enumerate(images_28):
             Image.fromarray(image[..., 0]).save(str(tmp_path / f"{i:02d}.png"))
             Image.fromarray(image[..., 0]).convert("RGB").save(str(tmp_path / f"{i:02d}_colour.png"))
-        (batch, _), *_ = code_files.of_folder(model, str(tmp_path)).batches
+        (batch, *_), *_ = image_inputs.of_folder(model, str(tmp_path)).batches()
         np.testing.assert_array_equal(batch[::2], want)
         np.testing.assert_array_equal(batch[1::2], want)
         np.testing.assert_array_equal(model.prepare(images_28), want)

@@ -16,7 +16,7 @@ from helpers.exported import TF1_PYTHON
 from vq_estimator import config as c
 from vq_estimator.data import audio, speech_cache, speech_sources
 from vq_estimator.errors import VQError
-from vq_estimator.inference import code_cost, comparison, evaluation, export, extraction, speech_code_files, stripping
+from vq_estimator.inference import code_cost, comparison, evaluation, export, extraction, speech_inputs, stripping
 from vq_estimator.inference import trained_prior as prior_lib
 from vq_estimator.inference.session import open_run
 from vq_estimator.inference.speech_model import SpeechModel, sample_names
@@ -451,6 +451,6 @@ def test_convert_and_sample_write_wavs(with_prior, recordings, forked, tmp_path)
 
 def test_parts_of_a_recording_take_no_name_that_another_has():
     names = ["a.wav", "a.wav", "a-part0.wav", "a--part0.wav", "b.wav"]
-    got = speech_code_files.make_unique(names)
+    got = speech_inputs.make_unique(names)
     assert len(set(got)) == len(names) and got[1:] == ["a-part1.wav", "a-part0.wav", "a--part0.wav", "b.wav"]
-    assert speech_code_files.make_unique(["a.wav", "a.wav"]) == ["a-part0.wav", "a-part1.wav"]
+    assert speech_inputs.make_unique(["a.wav", "a.wav"]) == ["a-part0.wav", "a-part1.wav"]

@@ -11,7 +11,7 @@ from PIL import Image
 from helpers import spoken
 from vq_estimator.data import audio
 from vq_estimator.errors import VQError
-from vq_estimator.inference import speech_code_files
+from vq_estimator.inference import speech_code_files, speech_inputs
 from vq_estimator.inference import speech_exploration as explore
 from vq_estimator.inference.session import open_run
 from vq_estimator.inference.speech_exploration import EncodedClips
@@ -218,13 +218,14 @@ def test_ten_minutes(run, model, forked, tmp_path):
 
 def test_a_split_to_a_file(model, source, tmp_path):
     out = str(tmp_path / "codes.npz")
-    assert speech_code_files.encode(model, speech_code_files.of_split(source, "validation"), out) == 8
+    assert speech_code_files.encode(model, speech_inputs.of_split(model, source, "validation"), out) == 8
     with np.load(out) as found:
         np.testing.assert_array_equal(found["speakers"], source.splits["validation"].speakers)
         np.testing.assert_array_equal(found["labels"], source.splits["validation"].labels)
     assert len(speech_code_files.load(model, out).codes) == 8
     long = source.splits["test"]._replace(names=("a/b.wav",) * 2 + source.splits["test"].names[2:])
-    names = [name for name, _ in speech_code_files.of_split(source._replace(splits={"test": long}), "test").each]
+    split = speech_inputs.of_split(model, source._replace(splits={"test": long}), "test")
+    names = [str(batch.files[0]) for batch in split.batches()]
     assert names[:2] == ["a/b-part0.wav", "a/b-part1.wav"] and names[2:] == list(long.names[2:])
 
 
@@ -232,9 +233,9 @@ def test_unreadable_recordings_are_left_out(model, folder, tmp_path):
     shutil.copytree(os.path.join(folder, "test", "ann"), str(tmp_path / "some"))
     (tmp_path / "some" / "zero.wav").write_bytes(b"")
     out = str(tmp_path / "codes.npz")
-    assert speech_code_files.encode(model, speech_code_files.of_folder(model, str(tmp_path / "some")), out) == 6
+    assert speech_code_files.encode(model, speech_inputs.of_folder(model, str(tmp_path / "some")), out) == 6
     with pytest.raises(VQError, match=r"input: got 1 files that can't be read, zero.wav the last .it is empty."):
-        speech_code_files.encode(model, speech_code_files.of_folder(model, str(tmp_path / "some"), 0), out)
+        speech_code_files.encode(model, speech_inputs.of_folder(model, str(tmp_path / "some"), 0), out)
 
 
 @pytest.mark.parametrize(

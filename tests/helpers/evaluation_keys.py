@@ -2,6 +2,9 @@
 
 KEYS = {
     "split",
+    "input",
+    "sha256",
+    "speakers",
     "examples",
     "dims_per_example",
     "dataset_source",

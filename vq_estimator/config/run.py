@@ -81,6 +81,11 @@ class Config(Settings):
         TRAINING,
     )
 
+    def shares_classes(self, source: str) -> bool:
+        """Whether the data that are called `source` have the classes of this run: its own, or of the same data set."""
+        published = self.dataset not in (IMAGES, WAV)
+        return self.dataset_source in (None, source) or (published and source.split("-")[0] == self.dataset)
+
     def check(self) -> None:
         check(self.dataset in DATASETS, "dataset", self.dataset, "one of " + ", ".join(DATASETS))
         check(self.preset in PRESETS, "preset", self.preset, "one of " + ", ".join(PRESETS))

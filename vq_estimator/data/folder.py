@@ -153,6 +153,11 @@ def paths(folder: str, kind: Kind = IMAGES) -> List[str]:
     return sorted(find_files(folder, kind.suffixes, kind.name))
 
 
+def named_by(path: str, names: Sequence[str]) -> Optional[int]:
+    """The number of the name that the nearest folder in a path, with "/" between its parts, has; None: none has one."""
+    return next((names.index(part) for part in reversed(path.split("/")[:-1]) if part in names), None)
+
+
 def _listing(found: Found, kind: Kind, tree: splits_lib.Tree, level: int, warn=log.warning) -> Listing:
     if tree.left_out:
         warn("%s: left out", _lies_in_no(tree.left_out, "split"))

@@ -72,15 +72,16 @@ def kept_path(run: OpenRun) -> str:
 
 
 def kept(run: OpenRun, dataset_source: Optional[str] = None) -> Optional[Calibration]:
-    """The calibration in the run directory, if there is one of this checkpoint, and of that data where it is given.
+    """The calibration in the run directory, if there is one of this checkpoint and of the run's own data.
 
+    Of a run that has no data of its own, such as an imported one, it must be of `dataset_source`, where that is given.
     None where it is damaged, as where there is none: it can be fitted anew.
     """
-    m = run.config.model
+    m, wanted = run.config.model, run.config.dataset_source or dataset_source
     try:
         found = read_json(kept_path(run))
         same = found["fingerprint"] == run.fingerprint
-        if not same or dataset_source not in (None, found["dataset_source"]):
+        if not same or wanted not in (None, found["dataset_source"]):
             return None
         scale, counts = found["scale"], np.array(found["code_counts"])
     except (OSError, ValueError, KeyError, TypeError, OverflowError):
@@ -96,14 +97,16 @@ def kept(run: OpenRun, dataset_source: Optional[str] = None) -> Optional[Calibra
 
 
 def calibrate(run: OpenRun, source: AnySource, anew: bool = False) -> Calibration:
-    """The calibration of a checkpoint, from the run directory's `calibration/` or fitted now, `anew` in any case.
+    """The calibration of a checkpoint, from the run directory's `calibration/` or fitted now on the source's "train".
+
+    `anew`: fitted in any case.
 
     It is kept there, where the directory can be written to.
     """
     found = None if anew else kept(run, source.name)
     if found is not None:
         return found
-    keep = results.can_write(run.model_dir, "calibration")
+    keep = run.keeps_results and results.can_write(run.model_dir, "calibration")
     fitted = _fit(run, source)
     figures = {
         "fingerprint": run.fingerprint,

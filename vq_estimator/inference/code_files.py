@@ -7,29 +7,21 @@ of a data set there are `labels` [N] beside them, of a folder `files` [N], the p
 import collections
 import contextlib
 import json
-import logging
 import os
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, TypeVar
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, TypeVar
 
 import numpy as np
-import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
 from vq_estimator import drawing
 from vq_estimator.data import folder as folder_lib
-from vq_estimator.data import pipeline
 from vq_estimator.data.files import atomic_folder, atomic_path, open_regular, parse_json
-from vq_estimator.data.image_decoding import decode_files
-from vq_estimator.data.model_view import View
 from vq_estimator.data.numpy_files import load_npy, load_npz
 from vq_estimator.data.outputs import ARRAY, FOLDER, PICTURE, output_kind
-from vq_estimator.data.sources import Source
-from vq_estimator.errors import VQError, one_line
-from vq_estimator.inference import preparation
+from vq_estimator.errors import VQError
 from vq_estimator.inference.image_model import ImageModel
+from vq_estimator.inference.session import Examples
 from vq_estimator.inference.trained_model import TrainedModel
-
-log = logging.getLogger("vq_estimator")
 
 BATCH = 500
 COLUMNS = 10  # of the picture that `.png` is
@@ -39,114 +31,23 @@ MAX_CODES = 1 << 31  # bytes that a file of codes may unpack to
 Codes = TypeVar("Codes")  # what a file of codes holds
 
 
-class Images(NamedTuple):
-    """Where images come from.
-
-    Attributes:
-      origin: what they are, for the file of codes.
-      total: how many, unreadable ones among them.
-      batches: of (images uint8 [B, H, W, C], {"labels": [B]} or {"files": [B]} or nothing).
-    """
-
-    origin: str
-    total: int
-    batches: Iterator[Tuple[np.ndarray, Dict[str, np.ndarray]]]
-
-
-def of_split(model: ImageModel, source: Source, split: str) -> Images:
-    """A split of a data set, as the model sees it.
-
-    Raises:
-      VQError: its images have other channels than the model's.
-    """
-    m, channels = model.config.model, source.spec.shape[-1]
-    if channels != m.channels:
-        raise VQError(
-            f"input: got {source.spec.name} with {channels} channels, expected {m.channels}, as the model has"
-        )
-
-    def batches():
-        with tf.Graph().as_default(), tf.Session() as session:
-            dataset = pipeline.evaluation_dataset(source, split, m.size, BATCH, m.binarize)
-            step = session.make_callable(tf.data.make_one_shot_iterator(dataset).get_next())
-            for _ in range(-(-total // BATCH)):
-                features = step()
-                yield features["image"], {"labels": features["label"]}
-
-    total = pipeline.split_size(source, split)
-    return Images(f"{source.spec.name}:{split}", total, batches())
-
-
-def of_array(model: ImageModel, path: str) -> Images:
-    """A `.npy` of images, uint8 or uint16 [N, H, W, C], of any size (see `ImageModel.prepare`).
-
-    Raises:
-      VQError: it can't be read, or is no such array.
-    """
-    try:
-        images = load_npy(path)
-    except (OSError, ValueError) as e:
-        raise VQError(f"input: {path!r} can't be read as a NumPy array ({_reason(e)})") from None
-    try:
-        preparation.check_array(images, model.config.model.channels)
-    except VQError as e:
-        raise VQError(f"input: {path!r}: {e}") from None
-    starts = range(0, len(images), BATCH)
-    return Images(path, len(images), ((model.prepare(images[i : i + BATCH]), {}) for i in starts))
-
-
-def of_folder(model: ImageModel, folder: str, max_bad_files: int = 100) -> Images:
-    """All PNG and JPEG files below a folder, in the order of their paths; see `of_files`."""
-    return of_files(model, folder, folder_lib.paths(folder), max_bad_files)
-
-
-def of_files(model: ImageModel, folder: str, names: Sequence[str], max_bad_files: int = 0) -> Images:
-    """PNG and JPEG files as the model sees them; `names` are their paths below `folder`.
-
-    Unreadable ones are named and left out.
-
-    Raises:
-      VQError: more than `max_bad_files` can't be read.
-    """
-    view = View.of(model.config)
-    paths = [folder_lib.encoded(os.path.join(folder, *name.split("/"))) for name in names]
-
-    def batches():
-        images, files, bad = [], [], 0
-        for name, found in zip(names, decode_files(paths, view)):
-            if isinstance(found, str):
-                bad += 1
-                if bad > max_bad_files:
-                    many = f"; expected at most {max_bad_files} such files, --max_bad_files changes that"
-                    raise VQError(f"input: {name}: can't be read: {found}" + (many if bad > 1 else ""))
-                log.warning("%s can't be read and is left out: %s", one_line(name), found)
-                continue
-            images.append(found.image)
-            files.append(name)
-            if len(images) == BATCH:
-                yield np.stack(images), {"files": np.array(files)}
-                images, files = [], []
-        if images:
-            yield np.stack(images), {"files": np.array(files)}
-
-    return Images(folder, len(names), batches())
-
-
-def encode(model: ImageModel, images: Images, out: str) -> int:
+def encode(model: ImageModel, examples: Examples, out: str) -> int:
     """Writes the codes of all images to the file `out`, whole or not at all; returns how many.
 
     Raises:
       VQError: none of the images could be read.
     """
     parts = []
-    with tqdm(total=images.total, unit="image", desc="encode") as bar:
-        for batch, rest in images.batches:
-            parts.append(dict(rest, codes=model.encode(batch)))
-            bar.update(len(batch))
+    with tqdm(total=examples.total, unit="image", desc="encode") as bar:
+        for batch in examples.batches():
+            known = {"labels": batch.labels, "files": batch.files}
+            known = {name: values for name, values in known.items() if values is not None}
+            parts.append(dict(known, codes=model.encode(batch.images)))
+            bar.update(len(batch.images))
     if not parts:
-        raise VQError(f"input: got no readable image in {images.origin!r}, expected one or more")
+        raise VQError(f"input: got no readable image in {examples.origin!r}, expected one or more")
     arrays = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-    save(model, images.origin, out, arrays)
+    save(model, examples.origin, out, arrays)
     return len(arrays["codes"])
 
 

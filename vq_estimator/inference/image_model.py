@@ -1,6 +1,7 @@
 """A trained run in a Python program: images to codes and back, samples, and what images cost in bits."""
 
 import math
+import os
 from typing import Any, Dict, NamedTuple, Optional, Sequence, Union
 
 import numpy as np
@@ -10,9 +11,10 @@ from vq_estimator.config import arguments
 from vq_estimator.data import pipeline
 from vq_estimator.data.model_view import View, Viewer
 from vq_estimator.errors import VQError
-from vq_estimator.inference import code_cost, sampling
+from vq_estimator.inference import code_cost, evaluation, image_inputs, sampling
 from vq_estimator.inference.preparation import AnyImage, prepare
 from vq_estimator.inference.sampling import Samples, check_seed
+from vq_estimator.inference.session import Examples
 from vq_estimator.inference.trained_model import TrainedModel
 from vq_estimator.models.vqvae import OURS, Networks
 
@@ -142,11 +144,11 @@ class ImageModel(TrainedModel):
         Raises:
           VQError: the run has not been evaluated (there is no calibration of this checkpoint in its folder).
         """
-        if self.calibration is None:
-            raise VQError("calibration: the run has none of this checkpoint; evaluate it with vq-evaluate first")
+        calibration = self.calibrated()
+        scale = calibration.scale
 
         def build():
-            p, scale = t.likelihood, self.calibration.scale
+            p = t.likelihood
             return -(p if scale is None else p.with_scale(scale)).log_prob(t.images)
 
         t, images = self.connect(), self._checked(images)
@@ -154,16 +156,61 @@ class ImageModel(TrainedModel):
         if len(codes) != len(images):
             raise VQError(f"codes: got {len(codes)} maps, expected {len(images)}, one for each image")
         given = {t.images: images, t.codes: codes}
-        nats = self._batches(self.op("distortion", build), given, size=self._size).astype(np.float64)
+        nats = self._batches(self.op(("distortion", scale), build), given, size=self._size).astype(np.float64)
         to_bits = 1.0 / (self.config.model.dims * math.log(2.0))
         height, width, _ = self.config.model.grid
         positions = np.full(len(codes), height * width)
         return Bits(
             nats * to_bits,
             code_cost.uniform_cost(self.config, positions) * to_bits,
-            code_cost.unigram_cost(codes, self.calibration) * to_bits,
+            code_cost.unigram_cost(codes, calibration) * to_bits,
             None if self.prior is None else code_cost.cost(self, codes).nats * to_bits,
         )
+
+    def evaluate(
+        self,
+        images: Union[str, "os.PathLike[str]", np.ndarray, Sequence[AnyImage], Examples],
+        labels: Optional[Sequence[int]] = None,
+        codes: str = evaluation.OWN,
+        save_reconstructions: bool = False,
+        max_bad_files: int = 100,
+    ) -> dict:
+        """Evaluates images that the run need not have seen, with the figures that `vq-evaluate --split` has.
+
+        The results are written to `eval/<name>-<hash>.json` and `.npz` in the run directory
+        (`evaluation.evaluate_examples` says what they hold), but not to the folder of a provided model.
+
+        Args:
+          images: the path of a folder, of a PNG or JPEG file or of a `.npy`; what `prepare` takes; or Examples.
+          labels: int [N], the classes by their numbers; None: those of class folders, where the run has such classes.
+          codes: "own", or "another": each image is decoded from the codes of the one before it.
+          save_reconstructions: write the images and their reconstructions to the `.npz`, too.
+          max_bad_files: unreadable files of a folder that are left out; more are an error.
+
+        Returns:
+          What the `.json` holds.
+
+        Raises:
+          VQError: the run has not been evaluated on its own data, or a value that can't be.
+        """
+        codes = arguments.one_of("codes", codes, (evaluation.OWN, evaluation.ANOTHER))
+        save = arguments.boolean("save_reconstructions", save_reconstructions)
+        most = arguments.integer("max_bad_files", max_bad_files)
+        calibration = self.calibrated()
+        if isinstance(images, (str, os.PathLike)):
+            images = image_inputs.of_path(self, arguments.path("images", images), most)
+        elif not isinstance(images, Examples):
+            images = image_inputs.of_images(self, images)
+        known = None if labels is None else self._checked_labels(labels)
+        return evaluation.evaluate_examples(
+            self, image_inputs.with_labels(self, images, known), calibration, codes, save
+        )
+
+    def _checked_labels(self, labels: Sequence[int]) -> np.ndarray:
+        classes = self.prior.config.codes.classes if self.prior is not None else 0
+        if not classes:
+            raise VQError("labels: got some, expected none: the run has no class-conditional prior")
+        return arguments.codes("labels", labels, ("N",), classes)
 
     def _batches(
         self, fetch: Any, arrays: Dict[Any, np.ndarray], each: Optional[Dict[Any, Any]] = None, size: int = BATCH

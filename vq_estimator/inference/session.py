@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from typing import Any, Callable, Dict, Hashable, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Callable, Dict, Hashable, Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -30,26 +30,32 @@ class Batch(NamedTuple):
       labels: int32 [B], or None where they are unknown.
       speakers: int32 [B], or None where there are none.
       codes: int32 [B, h, w, L] to decode the images from in place of their own, or None.
+      files: text [B], the path of each below its folder; None where they are no files.
     """
 
     images: np.ndarray
     labels: Optional[np.ndarray] = None
     speakers: Optional[np.ndarray] = None
     codes: Optional[np.ndarray] = None
+    files: Optional[np.ndarray] = None
 
 
 class Examples(NamedTuple):
     """Where batches come from.
 
     Attributes:
-      name: of the examples, for the progress bar and messages.
-      total: their number.
+      name: of the examples: the split's, or that of a folder or file.
+      total: their number, unreadable files among them.
       batches: starts a pass over them.
+      origin: a path, or <data set>:<split>.
+      source: what the data set is called that they are a split of; None: they are of none.
     """
 
     name: str
     total: int
     batches: Callable[[], Iterator[Batch]]
+    origin: str = ""
+    source: Optional[str] = None
 
 
 class Tensors(NamedTuple):
@@ -79,6 +85,7 @@ class OpenRun:
       config, checkpoint: the run's configuration and checkpoint.
       model_dir: the run directory; "" where the run has none.
       graph, vqvae: the graph, and the model in it.
+      keeps_results: whether results are written to `model_dir`.
       loaded: the names of the tensors that have been loaded from each checkpoint, by its path.
     """
 
@@ -100,7 +107,7 @@ class OpenRun:
           networks: the caller's, of a run that has some.
         """
         self.config, self.checkpoint, self.model_dir = config, checkpoint, model_dir
-        self.loaded: Dict[str, Set[str]] = {}
+        self.keeps_results, self.loaded = bool(model_dir), {}  # type: bool, Dict[str, Set[str]]
         self._settings, self._closed, self._open = settings, False, None  # type: Any, bool, Optional[tf.Session]
         self._made: Dict[Hashable, Any] = {} if prior is None else {"prior": prior}
         self.graph = tf.Graph()
@@ -193,7 +200,7 @@ class OpenRun:
         def batches():
             return self.dataset_batches(lambda: source.evaluation_dataset(self.config, split, size))
 
-        return Examples(split, source.count(split), batches)
+        return Examples(split, source.count(split), batches, f"{source.name}:{split}", source.name)
 
     def dataset_batches(self, make_dataset: Callable[[], tf.data.Dataset]) -> Iterator[Batch]:
         """One pass over a dataset of the features that the model unpacks, such as {"image": uint8 [B, H, W, C]}."""

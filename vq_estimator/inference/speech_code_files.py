@@ -5,124 +5,41 @@ A file of codes is an `.npz` with `codes` [M, L], one recording behind the other
 Of a split of the run's own data `speakers` and `labels` [N] are beside them.
 """
 
-import collections
-import logging
 import os
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import List, NamedTuple, Optional
 
 import numpy as np
 from tqdm import tqdm
 
 from vq_estimator.data import audio
-from vq_estimator.data import folder as folder_lib
 from vq_estimator.data.files import atomic_folder
 from vq_estimator.data.outputs import FOLDER, output_kind
-from vq_estimator.data.speech import SpeechSource
-from vq_estimator.errors import VQError, one_line
+from vq_estimator.errors import VQError
 from vq_estimator.inference import sampling
 from vq_estimator.inference.code_files import file_names, load_archive, save
+from vq_estimator.inference.session import Examples
 from vq_estimator.inference.speech_model import SpeechModel, seeds
-
-log = logging.getLogger("vq_estimator")
 
 AT_ONCE = 64  # recordings that are decoded before they are written
 
 
-class Recordings(NamedTuple):
-    """Where recordings come from.
-
-    Attributes:
-      origin: what they are, for the file of codes.
-      total: how many, unreadable ones among them.
-      each: of (path, levels uint8 [T]).
-      rest: what else is known of them, arrays [N] by their names.
-    """
-
-    origin: str
-    total: int
-    each: Iterator[Tuple[str, np.ndarray]]
-    rest: Dict[str, np.ndarray]
-
-
-def of_split(source: SpeechSource, split: str) -> Recordings:
-    """A split of a data set."""
-    clips = source.splits[split]
-    names = make_unique(clips.names)
-    each = ((names[i], clips.clip(i)) for i in range(clips.count))
-    rest = {"speakers": clips.speakers, "labels": clips.labels}
-    return Recordings(f"{source.name}:{split}", clips.count, each, rest)
-
-
-def make_unique(names: Sequence[str]) -> List[str]:
-    """Names of clips; those of a long recording, several of one name, get a number each."""
-    several, seen, found = {name for name, n in collections.Counter(names).items() if n > 1}, collections.Counter(), []
-    taken = set(names)
-    for name in names:
-        stem, suffix = os.path.splitext(name)
-        part = name
-        while name in several and part in taken:  # a file may be called like the part of another
-            part, stem = f"{stem}-part{seen[name]}{suffix}", stem + "-"
-        taken.add(part)
-        found.append(part)
-        seen[name] += 1
-    return found
-
-
-def of_file(model: SpeechModel, path: str) -> Recordings:
-    """One WAV or FLAC file, whole: nothing is trimmed.
-
-    Raises:
-      VQError: it can't be read.
-    """
-    return Recordings(path, 1, iter([(os.path.basename(path), model.read(path))]), {})
-
-
-def of_folder(model: SpeechModel, folder: str, max_bad_files: int = 100) -> Recordings:
-    """WAV and FLAC files below a folder, in the order of their paths, each of them whole.
-
-    Unreadable ones are named and left out.
-
-    Raises:
-      VQError: there is no recording, or more than `max_bad_files` can't be read.
-    """
-    names = folder_lib.paths(folder, folder_lib.SOUNDS)
-
-    def each():
-        bad = 0
-        for name in names:
-            try:
-                levels = audio.mu_law(audio.read(os.path.join(folder, *name.split("/")), model.sample_rate))
-            except (OSError, ValueError) as e:
-                found = one_line(str(getattr(e, "strerror", None) or e))
-                log.warning("%s can't be read and is left out: %s", one_line(name), found)
-                bad += 1
-                if bad > max_bad_files:
-                    raise VQError(
-                        f"input: got {bad} files that can't be read, {name} the last ({found}), expected at most "
-                        f"{max_bad_files}; --max_bad_files changes that"
-                    ) from None
-                continue
-            yield name, levels
-
-    return Recordings(folder, len(names), each(), {})
-
-
-def encode(model: SpeechModel, recordings: Recordings, out: str) -> int:
+def encode(model: SpeechModel, recordings: Examples, out: str) -> int:
     """Writes the codes of all recordings to the file `out`, whole or not at all; returns how many.
 
     Raises:
       VQError: none of the recordings could be read.
     """
-    files, codes = [], []
+    codes, known = [], {"files": [], "speakers": [], "labels": []}  # type: List[np.ndarray], Dict[str, list]
     with tqdm(total=recordings.total, unit="clip", desc="encode") as bar:
-        for name, levels in recordings.each:
-            files.append(name)
-            codes.append(model.encode(levels))
+        for batch in recordings.batches():
+            codes.append(model.encode(batch.images[0, 0, :, 0]))
+            for name, values in known.items():
+                values.append(getattr(batch, name))
             bar.update()
     if not codes:
         raise VQError(f"input: got no readable recording in {recordings.origin!r}, expected one or more")
-    lengths = np.array([len(c) for c in codes], np.int64)
-    arrays = dict(codes=np.concatenate(codes), lengths=lengths, files=np.array(files), **recordings.rest)
+    arrays = {"codes": np.concatenate(codes), "lengths": np.array([len(c) for c in codes], np.int64)}
+    arrays.update({k: np.concatenate(v) for k, v in known.items() if not any(one is None for one in v)})
     save(model, recordings.origin, out, arrays)
     return len(codes)
 

@@ -1,17 +1,18 @@
 """A trained run of speech in a Python program: recordings to codes and back, in any of its voices, and new speech."""
 
 import math
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
+import os
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
-from vq_estimator.config import SpeechConfig, arguments
+from vq_estimator.config import arguments
 from vq_estimator.data import audio
 from vq_estimator.errors import VQError
-from vq_estimator.inference import sampling
-from vq_estimator.inference.session import interruptible
+from vq_estimator.inference import evaluation, sampling, speech_inputs
+from vq_estimator.inference.session import Batch, Examples, interruptible
 from vq_estimator.inference.trained_model import TrainedModel
 from vq_estimator.nn.code_prior import Sampling
 
@@ -40,11 +41,6 @@ class SpeechSamples(NamedTuple):
     labels: Optional[np.ndarray]
 
 
-def speaker_number(model: SpeechConfig, name: str) -> int:
-    """The number of a voice; see `SpeechModel.speaker`."""
-    return model.speakers.index(arguments.one_of("speaker", name, model.speakers))
-
-
 class SpeechModel(TrainedModel):
     """A trained VQ-VAE of speech, and its prior where it has one, in a graph and a session of their own.
 
@@ -67,7 +63,7 @@ class SpeechModel(TrainedModel):
         Raises:
           VQError: there is none of that name.
         """
-        return speaker_number(self.config.model, name)
+        return speech_inputs.speaker_number(self.config.model, name)
 
     def read(self, path: str) -> np.ndarray:
         """A WAV or FLAC file as a recording.
@@ -75,11 +71,7 @@ class SpeechModel(TrainedModel):
         Raises:
           VQError: it can't be read.
         """
-        path = arguments.path("input", path, "the path of a WAV or FLAC file")
-        try:
-            return audio.mu_law(audio.read(path, self.sample_rate))
-        except (OSError, ValueError) as e:
-            raise VQError(f"input: {path!r} can't be read ({getattr(e, 'strerror', None) or e})") from None
+        return speech_inputs.read(self, arguments.path("input", path, "the path of a WAV or FLAC file"))
 
     def encode(self, levels: np.ndarray) -> np.ndarray:
         """A recording to its codes; a long one in parts, so that memory is bounded."""
@@ -200,6 +192,51 @@ class SpeechModel(TrainedModel):
         (speaker,) = self._checked_speakers([speaker])
         levels = self._checked(levels)
         return float(-self._log_prob(levels, self.encode(levels), [speaker])[0] / (len(levels) * math.log(2.0)))
+
+    def evaluate(
+        self,
+        recordings: Union[str, "os.PathLike[str]", Examples],
+        speaker: Optional[str] = None,
+        max_bad_files: int = 100,
+    ) -> dict:
+        """Evaluates recordings that the run need not have seen, with the figures that `vq-evaluate --split` has.
+
+        A recording is priced in the voice of its speaker: the one whose name its nearest folder has, else the one in
+        which it is likeliest. The results are written as those of `ImageModel.evaluate`.
+
+        Args:
+          recordings: the path of a folder, or of a WAV or FLAC file; or Examples.
+          speaker: the name of the speaker of all, whatever their folders say.
+          max_bad_files: unreadable files of a folder that are left out; more are an error.
+
+        Returns:
+          What the `.json` holds.
+
+        Raises:
+          VQError: the run has not been evaluated on its own data, or a value that can't be.
+        """
+        most, calibration = arguments.integer("max_bad_files", max_bad_files), self.calibrated()
+        if not isinstance(recordings, Examples):
+            recordings = speech_inputs.of_path(self, arguments.path("recordings", recordings), most)
+        examples = speech_inputs.with_speakers(self, recordings, speaker)
+        return evaluation.evaluate_examples(self, examples, calibration, measured=self._measure(examples))
+
+    def _measure(self, examples: Examples) -> Iterator[Tuple[Batch, evaluation.Measured]]:
+        """Each recording and what it costs, in bounded memory however long it is."""
+        with tqdm(total=examples.total, unit=self.config.model.example, desc="evaluate " + examples.name) as bar:
+            for batch in examples.batches():
+                levels = batch.images[0, 0, :, 0]
+                codes = self.encode(levels)
+                if batch.speakers is None:
+                    every = self._log_prob(levels, codes, range(len(self.config.model.speakers)))
+                    speaker = int(np.argmax(every))
+                    nats = -every[speaker]
+                else:
+                    speaker = int(batch.speakers[0])
+                    nats = -self._log_prob(levels, codes, [speaker])[0]
+                voices = np.array([speaker], np.int32)
+                yield batch, evaluation.Measured(None, np.array([nats]), None, codes[np.newaxis, np.newaxis], voices)
+                bar.update()
 
     def _log_prob(self, levels: np.ndarray, codes: np.ndarray, speakers: Sequence[int]) -> np.ndarray:
         """log p(x | z_q, speaker) of a recording in each of some voices, in nats, float64.

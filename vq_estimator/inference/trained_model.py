@@ -48,3 +48,13 @@ class TrainedModel(OpenRun):
         super().__init__(config, checkpoint, model_dir, prior, networks=networks)
         self.calibration: Optional[Calibration] = calibration_lib.kept(self)
         self.connect()  # weights that do not fit are refused now
+
+    def calibrated(self) -> Calibration:
+        """The calibration.
+
+        Raises:
+          VQError: there is none: the run has not been evaluated at this checkpoint.
+        """
+        if self.calibration is None:
+            raise VQError("calibration: the run has none of this checkpoint; evaluate it with vq-evaluate first")
+        return self.calibration

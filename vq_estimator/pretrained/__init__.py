@@ -43,12 +43,14 @@ def by_fingerprint() -> Dict[str, str]:
 
 
 def load(name: str) -> Union[ImageModel, SpeechModel]:
-    """Opens a provided model, of speech a SpeechModel.
+    """Opens a provided model, of speech a SpeechModel. Its evaluations are not written to its folder.
 
     Raises:
       VQError: there is no such model.
     """
-    return opener(run_folder.load_config(folder(name)).model)(folder(name))
+    model = opener(run_folder.load_config(folder(name)).model)(folder(name))
+    model.keeps_results = False
+    return model
 
 
 def card(name: str) -> str:

@@ -4,7 +4,6 @@ The codec is lossless from the levels on: 256 mu-law levels at the run's sample 
 file's samples lose on the way to them (its rate, its channels, all but 8 bits) is lost before.
 """
 
-import os
 from typing import Optional, Sequence, Union
 
 import numpy as np
@@ -18,8 +17,7 @@ from vq_estimator.errors import VQError
 from vq_estimator.inference.codec import images as images_lib
 from vq_estimator.inference.codec.container import MAX_PIXELS, Item
 from vq_estimator.inference.codec.images import Images
-from vq_estimator.inference.speech_code_files import make_unique
-from vq_estimator.inference.speech_model import speaker_number
+from vq_estimator.inference.speech_inputs import make_unique, speaker_number, speaker_of, voices_of
 
 
 def of_levels(
@@ -75,7 +73,9 @@ def of_split(m: SpeechConfig, source: SpeechSource, split: str, speaker: Optiona
     """A split of a data set, as the model sees it: trimmed, a long recording in several clips, the speakers known."""
     clips = source.splits[split]
     names = make_unique(clips.names)
-    voices = [_voice(m, [source.speakers[number]], speaker) for number in clips.speakers]
+    known = voices_of(m, source.speakers)
+    everyone = None if speaker is None else speaker_number(m, speaker)
+    voices = [known[number] if everyone is None else everyone for number in clips.speakers]
     items = [Item(*item) for item in zip(names, [1] * clips.count, clips.lengths.tolist(), voices)]
 
     def read(number):
@@ -109,23 +109,15 @@ def of_files(
         return audio.mu_law(sound)[np.newaxis, :, np.newaxis]
 
     found = images_lib.of_readable(names, read_file, folder, max_bad_files)
-    above = os.path.basename(os.path.abspath(folder))
+    everyone = None if speaker is None else speaker_number(m, speaker)
     for i, item in enumerate(found.items):
-        folders = [above, *item.name.split("/")[:-1]]
-        found.items[i] = item._replace(speaker=_voice(m, reversed(folders), speaker))
+        found.items[i] = item._replace(speaker=speaker_of(m, folder, item.name) if everyone is None else everyone)
     return found
 
 
 def of_folder(folder: str, m: SpeechConfig, speaker: Optional[str] = None, max_bad_files: int = 0) -> Images:
     """All WAV and FLAC files below a folder, in the order of their paths; see `of_files`."""
     return of_files(folder, folder_lib.paths(folder, folder_lib.SOUNDS), m, speaker, max_bad_files)
-
-
-def _voice(m: SpeechConfig, names: Sequence[str], speaker: Optional[str]) -> Optional[int]:
-    """The number of `speaker`, or where that is None of the first of some names that is a speaker's."""
-    if speaker is not None:
-        return speaker_number(m, speaker)
-    return next((m.speakers.index(name) for name in names if name in m.speakers), None)
 
 
 def _check_length(samples: int) -> None:

@@ -1,0 +1,167 @@
+"""Images of any origin as a model sees them: splits of data sets, folders, files and arrays."""
+
+import contextlib
+import logging
+import os
+from typing import Callable, Iterator, Optional, Sequence, Union
+
+import numpy as np
+
+from vq_estimator.config import arguments
+from vq_estimator.data import folder as folder_lib
+from vq_estimator.data import pipeline
+from vq_estimator.data.image_decoding import decode_files
+from vq_estimator.data.model_view import View, Viewer
+from vq_estimator.data.numpy_files import load_npy
+from vq_estimator.data.sources import Source
+from vq_estimator.errors import VQError, one_line
+from vq_estimator.inference import preparation
+from vq_estimator.inference.preparation import AnyImage
+from vq_estimator.inference.session import Batch, Examples, OpenRun
+from vq_estimator.training import run_folder
+
+log = logging.getLogger("vq_estimator")
+
+
+def of_split(run: OpenRun, source: Source, split: str) -> Examples:
+    """A split of a data set.
+
+    Raises:
+      VQError: its images have other channels than the model's.
+    """
+    m, channels = run.config.model, source.spec.shape[-1]
+    if channels != m.channels:
+        raise VQError(
+            f"input: got {source.spec.name} with {channels} channels, expected {m.channels}, as the model has"
+        )
+    return run.examples(source, split)
+
+
+def of_array(run: OpenRun, path: str) -> Examples:
+    """A `.npy` of images, uint8 or uint16 [N, H, W, C], of any size (see `ImageModel.prepare`).
+
+    Raises:
+      VQError: it can't be read, or is no such array.
+    """
+    try:
+        images = load_npy(path)
+    except (OSError, ValueError) as e:
+        reason = str(getattr(e, "strerror", None) or e)[:160]
+        raise VQError(f"input: {path!r} can't be read as a NumPy array ({reason})") from None
+    try:
+        return of_images(run, images, path)
+    except VQError as e:
+        raise VQError(f"input: {path!r}: {e}") from None
+
+
+def of_images(run: OpenRun, images: Union[np.ndarray, Sequence[AnyImage]], origin: str = "images") -> Examples:
+    """Images as `ImageModel.prepare` takes them.
+
+    Raises:
+      VQError: an array that is none of images, or no list.
+    """
+    if isinstance(images, np.ndarray):
+        preparation.check_array(images, run.config.model.channels)
+    else:
+        images = arguments.listed("images", images, "an array or a list of images")
+    view, size = View.of(run.config), pipeline.evaluation_batch(run.config.model.dims)
+
+    def batches():
+        with contextlib.closing(Viewer(view)) as viewer:
+            for i in range(0, len(images), size):
+                yield Batch(preparation.prepare(images[i : i + size], viewer))
+
+    return Examples(_base_name(origin), len(images), batches, origin)
+
+
+def of_folder(run: OpenRun, folder: str, max_bad_files: int = 100) -> Examples:
+    """All PNG and JPEG files below a folder, in the order of their paths; see `of_files`."""
+    return of_files(run, folder, folder_lib.paths(folder), max_bad_files)._replace(name=_base_name(folder))
+
+
+def of_files(run: OpenRun, folder: str, names: Sequence[str], max_bad_files: int = 0) -> Examples:
+    """PNG and JPEG files; `names` are their paths below `folder`. Unreadable ones are named and left out.
+
+    Raises:
+      VQError: more than `max_bad_files` can't be read.
+    """
+    view, size = View.of(run.config), pipeline.evaluation_batch(run.config.model.dims)
+    paths = [folder_lib.encoded(os.path.join(folder, *name.split("/"))) for name in names]
+
+    def batches():
+        images, files, bad = [], [], 0
+        for name, found in zip(names, decode_files(paths, view)):
+            if isinstance(found, str):
+                bad += 1
+                if bad > max_bad_files:
+                    many = f"; expected at most {max_bad_files} such files, --max_bad_files changes that"
+                    raise VQError(f"input: {name}: can't be read: {found}" + (many if bad > 1 else ""))
+                log.warning("%s can't be read and is left out: %s", one_line(name), found)
+                continue
+            images.append(found.image)
+            files.append(name)
+            if len(images) == size:
+                yield Batch(np.stack(images), files=np.array(files))
+                images, files = [], []
+        if images:
+            yield Batch(np.stack(images), files=np.array(files))
+
+    return Examples(_base_name(names[0]) if len(names) == 1 else _base_name(folder), len(names), batches, folder)
+
+
+def of_path(run: OpenRun, path: str, max_bad_files: int = 100) -> Examples:
+    """A folder of PNG and JPEG files, one such file, or a `.npy`.
+
+    Raises:
+      VQError: there is no such file or folder.
+    """
+    if os.path.isdir(path):
+        return of_folder(run, path, max_bad_files)
+    if not os.path.isfile(path):
+        raise VQError(f"images: got {path!r}, expected a folder, a PNG or JPEG file, or a .npy file")
+    if path.lower().endswith(folder_lib.IMAGES.suffixes):
+        return of_files(run, os.path.dirname(path), [os.path.basename(path)])
+    return of_array(run, path)
+
+
+def with_labels(run: OpenRun, examples: Examples, labels: Optional[np.ndarray] = None) -> Examples:
+    """The same examples, with labels where they are of the run's classes, and without them elsewhere.
+
+    Args:
+      run: its class names, or numbers where it has none, are those of folders.
+      examples: a split has labels of its own; of a file it is the nearest folder that is named like a class.
+      labels: int32 [N], in place of these.
+    """
+    if labels is not None:
+        if len(labels) != examples.total:
+            raise VQError(f"labels: got {len(labels)}, expected {examples.total}, one for each image")
+        return _relabelled(examples, lambda batch, start: labels[start : start + len(batch.images)])
+    if examples.source is not None:
+        return examples if run.config.shares_classes(examples.source) else _relabelled(examples, lambda *_: None)
+    names = _class_names(run)
+
+    def of_folders(batch, _):
+        found = [folder_lib.named_by(name, names) for name in batch.files] if batch.files is not None else [None]
+        return None if None in found else np.array(found, np.int32)
+
+    return _relabelled(examples, of_folders)
+
+
+def _relabelled(examples: Examples, labels_of: Callable[[Batch, int], Optional[np.ndarray]]) -> Examples:
+    def batches() -> Iterator[Batch]:
+        start = 0
+        for batch in examples.batches():
+            yield batch._replace(labels=labels_of(batch, start))
+            start += len(batch.images)
+
+    return examples._replace(batches=batches)
+
+
+def _class_names(run: OpenRun) -> Sequence[str]:
+    """The folders' names that mean classes: the run's class names, or numbers where these are unknown."""
+    classes = run.prior.config.codes.classes if run.prior is not None else 0
+    return run_folder.class_names(run.model_dir) or [str(k) for k in range(classes)]
+
+
+def _base_name(path: str) -> str:
+    return os.path.splitext(os.path.basename(os.path.abspath(path)))[0] if path else ""

@@ -1,0 +1,147 @@
+"""Recordings of any origin as a model hears them: splits of data sets, folders and files."""
+
+import collections
+import logging
+import os
+from typing import List, Optional, Sequence
+
+import numpy as np
+
+from vq_estimator.config import SpeechConfig, arguments
+from vq_estimator.data import audio
+from vq_estimator.data import folder as folder_lib
+from vq_estimator.data.speech import SpeechSource
+from vq_estimator.errors import VQError, one_line
+from vq_estimator.inference.session import Batch, Examples, OpenRun
+
+log = logging.getLogger("vq_estimator")
+
+
+def speaker_number(model: SpeechConfig, name: str) -> int:
+    """The number of a voice; see `SpeechModel.speaker`."""
+    return model.speakers.index(arguments.one_of("speaker", name, model.speakers))
+
+
+def voices_of(m: SpeechConfig, speakers: Sequence[str]) -> List[Optional[int]]:
+    """The number of the voice that each of some speakers is to the model, None for another one."""
+    return [m.speakers.index(name) if name in m.speakers else None for name in speakers]
+
+
+def read(run: OpenRun, path: str) -> np.ndarray:
+    """A WAV or FLAC file as mu-law levels uint8 [T] at the run's sample rate.
+
+    Raises:
+      VQError: it can't be read.
+    """
+    try:
+        return audio.mu_law(audio.read(path, run.config.model.sample_rate))
+    except (OSError, ValueError) as e:
+        raise VQError(f"input: {path!r} can't be read ({getattr(e, 'strerror', None) or e})") from None
+
+
+def of_split(run: OpenRun, source: SpeechSource, split: str) -> Examples:
+    """A split of a data set. Its speakers are those of the run that have their names."""
+    clips, voices = source.splits[split], voices_of(run.config.model, source.speakers)
+    names = make_unique(clips.names)
+
+    def batches():
+        for i in range(clips.count):
+            yield _as_batch(clips.clip(i), names[i], voices[clips.speakers[i]], int(clips.labels[i]))
+
+    return Examples(split, clips.count, batches, f"{source.name}:{split}", source.name)
+
+
+def make_unique(names: Sequence[str]) -> List[str]:
+    """Names of clips; those of a long recording, several of one name, get a number each."""
+    several, seen, found = {name for name, n in collections.Counter(names).items() if n > 1}, collections.Counter(), []
+    taken = set(names)
+    for name in names:
+        stem, suffix = os.path.splitext(name)
+        part = name
+        while name in several and part in taken:  # a file may be called like the part of another
+            part, stem = f"{stem}-part{seen[name]}{suffix}", stem + "-"
+        taken.add(part)
+        found.append(part)
+        seen[name] += 1
+    return found
+
+
+def of_file(run: OpenRun, path: str) -> Examples:
+    """One WAV or FLAC file, whole: nothing is trimmed.
+
+    Raises:
+      VQError: it can't be read.
+    """
+    name = os.path.basename(path)
+    batch = _as_batch(read(run, path), name)
+    return Examples(os.path.splitext(name)[0], 1, lambda: iter([batch]), path)
+
+
+def of_folder(run: OpenRun, folder: str, max_bad_files: int = 100) -> Examples:
+    """WAV and FLAC files below a folder, in the order of their paths, each of them whole.
+
+    Unreadable ones are named and left out.
+
+    Raises:
+      VQError: there is no recording, or more than `max_bad_files` can't be read.
+    """
+    names = folder_lib.paths(folder, folder_lib.SOUNDS)
+
+    def batches():
+        bad = 0
+        for name in names:
+            try:
+                levels = audio.mu_law(audio.read(os.path.join(folder, *name.split("/")), run.config.model.sample_rate))
+            except (OSError, ValueError) as e:
+                found = one_line(str(getattr(e, "strerror", None) or e))
+                log.warning("%s can't be read and is left out: %s", one_line(name), found)
+                bad += 1
+                if bad > max_bad_files:
+                    raise VQError(
+                        f"input: got {bad} files that can't be read, {name} the last ({found}), expected at most "
+                        f"{max_bad_files}; --max_bad_files changes that"
+                    ) from None
+                continue
+            yield _as_batch(levels, name)
+
+    return Examples(os.path.basename(os.path.abspath(folder)), len(names), batches, folder)
+
+
+def of_path(run: OpenRun, path: str, max_bad_files: int = 100) -> Examples:
+    """A folder of WAV and FLAC files, or one such file.
+
+    Raises:
+      VQError: it can't be read.
+    """
+    return of_folder(run, path, max_bad_files) if os.path.isdir(path) else of_file(run, path)
+
+
+def speaker_of(m: SpeechConfig, folder: str, name: str) -> Optional[int]:
+    """The number of the voice whose name the nearest folder of a file has; `name` is its path below `folder`."""
+    return folder_lib.named_by(os.path.basename(os.path.abspath(folder)) + "/" + name, m.speakers)
+
+
+def with_speakers(run: OpenRun, examples: Examples, speaker: Optional[str] = None) -> Examples:
+    """The same recordings, with the speakers that are known: all `speaker`, or those that their folders are named by.
+
+    Raises:
+      VQError: there is no such voice.
+    """
+    m = run.config.model
+    everyone = None if speaker is None else speaker_number(m, speaker)
+    folder = examples.origin if os.path.isdir(examples.origin) else os.path.dirname(examples.origin)
+
+    def batches():
+        for batch in examples.batches():
+            number = everyone
+            if number is None and examples.source is None:
+                number = speaker_of(m, folder, str(batch.files[0]))
+            yield batch if number is None else batch._replace(speakers=np.array([number], np.int32))
+
+    return examples._replace(batches=batches)
+
+
+def _as_batch(levels: np.ndarray, name: str, speaker: Optional[int] = None, label: Optional[int] = None) -> Batch:
+    """A recording uint8 [T] as a batch."""
+    known = [None if number is None else np.array([number], np.int32) for number in (label, speaker)]
+    return Batch(levels[np.newaxis, np.newaxis, :, np.newaxis], *known, files=np.array([name]))
