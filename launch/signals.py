@@ -24,8 +24,8 @@ class Interrupted(KeyboardInterrupt):
 
     Attributes:
       number: the signal's.
-      lost: called with `number` when the exception is dropped, either by Python, which ignores exceptions in finalizers,
-        or by a library.
+      lost: called with `number` when the exception is dropped, by a library or by Python, which ignores exceptions in
+        finalizers.
     """
 
     def __init__(self, number: int, lost: Callable[[int], None]):

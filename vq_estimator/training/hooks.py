@@ -57,8 +57,8 @@ class StopRequest(tf.train.SessionRunHook):
 
     def __init__(self, first_step: Callable[[], None] = lambda: None):
         self.signal, self._first_step, self._before = None, first_step, None
-        # A thread writes the message. The signal may arrive while the main thread is writing to stderr, and a handler that
-        # writes there too raises RuntimeError (reentrant call). Of all queues, only a SimpleQueue is safe in a handler.
+        # A thread writes the message. The signal may arrive while the main thread is writing to stderr, and a handler
+        # that writes there too raises RuntimeError (reentrant call). A SimpleQueue is safe in a handler.
         self._messages, self._writer = queue.SimpleQueue(), threading.Thread(target=self._write, daemon=True)
 
     @contextlib.contextmanager
