@@ -187,9 +187,9 @@ def run(
             _fail(program, f"data_dir: a file of records is damaged{reason}; make it anew", 1)
 
     streams.make_robust()
-    signals.WATCH.start(program)
     try:
         try:
+            signals.WATCH.start(program)
             app.run(start, flags_parser=_parse(program, doc, argument, values))
         finally:
             signals.WATCH.stop()

@@ -79,8 +79,11 @@ class Watch:
             raise Interrupted(number, self._lost)
 
     def _lost(self, number: int) -> None:
-        """Sends the signal again, from the thread: by then the code that dropped the exception has returned."""
-        self.heard = None
+        """Has the thread send the signal again: by then the code that dropped the exception has returned.
+
+        Until then `heard` stays set, since that code may have failed: where TensorFlow's C++ calls isinstance(), it drops
+        an exception and goes on as if the answer were no.
+        """
         with contextlib.suppress(OSError):
             self._writer.send(bytes([_AGAIN + number]))
 
@@ -90,6 +93,7 @@ class Watch:
             number = reader.recv(1)[0]
             if number - _AGAIN in SIGNALS:
                 time.sleep(0.05)
+                self.heard = None
                 seen[True] = seen.get(True, 0) - 1  # it is the same signal
                 os.kill(os.getpid(), number - _AGAIN)
                 continue

@@ -33,6 +33,10 @@ def dropped():
     except BaseException:
         pass
 
+def dropped_by_what_then_fails():
+    dropped()
+    raise AttributeError("'list' object has no attribute '_type_spec'")
+
 def another_exception():
     try:
         interrupt()
@@ -61,7 +65,10 @@ except SystemExit:
 """
 
 
-@pytest.mark.parametrize("moment", ["in_a_finalizer", "dropped", "another_exception", "an_error_of_the_user"])
+MOMENTS = ("in_a_finalizer", "dropped", "dropped_by_what_then_fails", "another_exception", "an_error_of_the_user")
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
 def test_an_interruption_that_is_dropped_or_replaced_ends_the_command(forked, moment):
     done = forked.code(COMMAND, moment)
     assert done.status == 128 + signal.SIGINT, done.stderr
