@@ -81,8 +81,8 @@ class Watch:
     def _lost(self, number: int) -> None:
         """Has the thread send the signal again: by then the code that dropped the exception has returned.
 
-        Until then `heard` stays set, since that code may have failed: where TensorFlow's C++ calls isinstance(), it drops
-        an exception and goes on as if the answer were no.
+        Until then `heard` stays set, since that code may have failed: in TensorFlow's C++, isinstance() drops
+        exceptions and the answer is no.
         """
         with contextlib.suppress(OSError):
             self._writer.send(bytes([_AGAIN + number]))
