@@ -227,7 +227,7 @@ def test_a_process_that_waits_for_its_cluster_can_be_ended(server, environment, 
             time.sleep(0.1)
         time.sleep(2)  # by now it waits
         assert process.poll() is None, said.read_text()
-        os.kill(process._pid, number)
+        process.send_signal(number)
         begin = time.time()
         assert process.wait() == 128 + number and time.time() - begin < 20
     finally:

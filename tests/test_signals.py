@@ -12,7 +12,6 @@ from vq_estimator.training import hooks
 
 COMMAND = """
 import os, signal, sys, time
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite in a shell's background ignores it
 from vq_estimator_launch import common
 
 def interrupt():

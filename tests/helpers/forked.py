@@ -121,10 +121,13 @@ class Process:
             time.sleep(0.1)
         return self._status
 
-    def kill(self):
-        """Ends it; nothing where it has ended."""
+    def send_signal(self, number):
+        """Sends it a signal; nothing where it has ended."""
         if self.poll() is None:
-            os.kill(self._pid, signal.SIGKILL)
+            os.kill(self._pid, number)
+
+    def kill(self):
+        self.send_signal(signal.SIGKILL)
 
 
 def serve(requests, answers):
@@ -200,6 +203,9 @@ def status_of(request):
 
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # A suite in a shell's background ignores Ctrl-C, under nohup a closed terminal too; what it starts would as well.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     # Imported to be there in each child. No session is opened here: its threads would not live on in one.
     import matplotlib.pyplot  # noqa: F401
     import tensorflow.compat.v1  # noqa: F401
