@@ -243,7 +243,7 @@ def test_training_on_shards(forked, tmp_path):
     assert sorted(os.listdir(str(tmp_path))) == ["a", "b"]
     flags = re.search("train on them +(.*)", made.stdout).group(1).split()
     assert "--data_dir=a,b" in flags
-    few = ["--batch_size=4", "--K=8", "--D=8", "--max_steps=2", "--model_dir=run"]
+    few = ["--K=8", "--D=8", "--batch_size=4", "--max_steps=2", "--save_checkpoints_steps=2", "--model_dir=run"]
     done = forked.script("train", *flags, *few, cwd=tmp_path)
     assert done.status == 0 and "Traceback" not in done.stderr, done.stderr
     with open(str(tmp_path / "run" / "eval" / "test.json")) as f:
