@@ -130,6 +130,8 @@ def _bad_flag(error: flags.Error) -> str:
 
 
 def _fail(program: str, message: str, status: int) -> NoReturn:
+    if signals.WATCH.heard is not None:
+        signals.end(program, signals.WATCH.heard)
     print(f"{program}: error: {one_line(message)}", file=sys.stderr)
     sys.exit(status)
 
@@ -185,13 +187,20 @@ def run(
             _fail(program, f"data_dir: a file of records is damaged{reason}; make it anew", 1)
 
     streams.make_robust()
-    signals.WATCH.start(program)
     try:
-        app.run(start, flags_parser=_parse(program, doc, argument, values))
+        try:
+            signals.WATCH.start(program)
+            app.run(start, flags_parser=_parse(program, doc, argument, values))
+        finally:
+            signals.WATCH.stop()
     except OSError as e:  # stdout of --help
         _fail(program, f"stdout: {e.strerror or e}", 1)
     except KeyboardInterrupt as e:
         signals.end(program, getattr(e, "number", signal.SIGINT))
+    except Exception:
+        if signals.WATCH.heard is not None:  # a library replaced Interrupted by another exception
+            signals.end(program, signals.WATCH.heard)
+        raise
 
 
 def _leave_cluster() -> None:

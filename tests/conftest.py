@@ -1,6 +1,7 @@
 """Fixtures: a clean graph for each test, the embedded digits, the full data where it lies, one small trained run."""
 
 import fcntl
+import gc
 import logging
 import os
 import shutil
@@ -29,6 +30,9 @@ _settings = dict(deadline=None, database=None, suppress_health_check=list(hypoth
 hypothesis.settings.register_profile("fast", max_examples=20, derandomize=True, **_settings)
 hypothesis.settings.register_profile("full", max_examples=1000, print_blob=True, **_settings)
 hypothesis.settings.load_profile("fast")
+
+# What is imported by now stays: the garbage collector need not look at it again.
+gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,7 @@ from PIL import Image
 
 from helpers.folders import everything_below
 from helpers.forked import ROOT, SCRIPTS
+from helpers.marks import slow
 from vq_estimator.data.files import split_paths
 from vq_estimator.training import run_folder
 from vq_estimator.training.checkpoint_reader import CheckpointReader
@@ -37,13 +38,15 @@ def last_line(done):
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_no_path_flag_takes_a_value_that_is_no_path_here(script, forked, tmp_path):
     done = forked.code(PATHS, os.path.join(ROOT, "launch", script + ".py"))
-    names = json.loads(done.stdout)
+    names, values = json.loads(done.stdout), ["", "gs://bucket/run"]
+    if script == "train":
+        values += ["S3://x", "file:///tmp/x", "hdfs://h/x", "~no_such_user/x"]
     assert names and set(names) <= {
         *("model_dir", "model_dirs", "data_dir", "input", "out", "export_dir", "checkpoint", "prior_checkpoint"),
         *("warm_start", "config"),
     }
     for name in names:
-        for value in ("", "gs://bucket/run", "S3://x", "file:///tmp/x", "hdfs://h/x", "~no_such_user/x"):
+        for value in values:
             done = forked.script(script, f"--{name}={value}", cwd=tmp_path)
             assert done.one_line(script).startswith(f"{name}: got {value!r}"), done.stderr
     assert os.listdir(str(tmp_path)) == []
@@ -138,32 +141,40 @@ CLOSED = ["2>&-", "1>&-", "0<&-", "0<&- 1>&-", "1>&- 2>&-", "0<&- 2>&-", "0<&- 1
 
 def test_streams_that_are_closed(environment, small_run, tmp_path):
     export = os.path.join(ROOT, "launch", "export.py")
-    for number, redirected in enumerate(CLOSED):
-        if number in (0, 6):
-            out = str(tmp_path / str(number))
-            done = run([export, "--model_dir=" + small_run[1], "--export_dir=" + out], environment, redirected)
-            assert done.returncode == 0 and os.path.isfile(os.path.join(out, "saved_model.pb")), done.stderr
-            assert done.stderr == b"" and done.stdout[:5] == (b"" if "1>" in redirected else b"step ")
-        # Refused before TensorFlow is imported.
+    for redirected in CLOSED:  # refused before TensorFlow is imported
         done = run([os.path.join(ROOT, "launch", "train.py"), "--K=0"], environment, redirected)
         assert done.returncode == 1 and (done.stderr == b"") == ("2>" in redirected) and b"Trace" not in done.stderr
+    out = str(tmp_path / "all")
+    done = run([export, "--model_dir=" + small_run[1], "--export_dir=" + out], environment, CLOSED[-1])
+    assert done.returncode == 0 and os.path.isfile(os.path.join(out, "saved_model.pb")), done.stderr
+    assert done.stderr == b"" and done.stdout == b""
 
 
-def test_names_that_the_encoding_lacks(server, environment, small_run, tmp_path):
-    ascii_only = dict(environment, PYTHONIOENCODING="ascii", PYTHONPATH=ROOT)
+ASCII = """
+import io, runpy, sys
+sys.stdout, sys.stderr = (io.TextIOWrapper(stream.buffer, "ascii") for stream in (sys.stdout, sys.stderr))
+sys.argv.pop(0)
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_names_that_the_encoding_lacks(forked, environment, small_run, tmp_path):
     out, export = str(tmp_path / "漢字"), os.path.join(ROOT, "launch", "export.py")
-    done = run([export, "--model_dir=" + small_run[1], "--export_dir=" + out], ascii_only)
-    assert done.returncode == 0 and b"\\u6f22\\u5b57" in done.stdout and b"Trace" not in done.stderr, done.stderr
-    arguments = [sys.executable.encode(), export.encode(), b"--model_dir=\xff", b"--export_dir=x"]
-    done = subprocess.run(arguments, env=ascii_only, capture_output=True)
-    assert done.returncode == 1 and done.stderr.count(b"\n") == 1 and b"Trace" not in done.stderr
+    done = forked.code(ASCII, export, "--model_dir=" + small_run[1], "--export_dir=" + out)
+    assert done.status == 0 and "\\u6f22\\u5b57" in done.stdout and "Trace" not in done.stderr, done.stderr
+    train = os.path.join(ROOT, "launch", "train.py")  # refused before TensorFlow is imported
+    ascii_only = dict(environment, PYTHONIOENCODING="ascii", PYTHONPATH=ROOT)
+    done = subprocess.run([sys.executable.encode(), train, b"--dataset=\xff"], env=ascii_only, capture_output=True)
+    assert done.returncode == 2 and done.stderr.count(b"\n") == 1 and b"Trace" not in done.stderr, done.stderr
 
 
-def test_a_pipe_that_nobody_reads(environment, small_run, tmp_path):
-    out = str(tmp_path / "1")
+def test_a_pipe_that_nobody_reads(forked, environment, small_run, tmp_path):
+    out, (reader, writer) = str(tmp_path / "1"), os.pipe()
     export = [os.path.join(ROOT, "launch", "export.py"), "--model_dir=" + small_run[1], "--export_dir=" + out]
-    done = run(export, environment, "2>&1 | true; exit ${PIPESTATUS[0]}")
-    assert done.returncode == 0 and os.path.isfile(os.path.join(out, "saved_model.pb"))
+    process = forked.start(*export, output=f"/proc/{os.getpid()}/fd/{writer}")
+    os.close(reader)
+    os.close(writer)
+    assert process.wait() == 0 and os.path.isfile(os.path.join(out, "saved_model.pb"))
     done = run(export[:1] + ["--help"], environment, "> /dev/full")
     assert done.returncode == 1 and done.stderr.count(b"\n") == 1 and b"No space left" in done.stderr
 
@@ -171,15 +182,18 @@ def test_a_pipe_that_nobody_reads(environment, small_run, tmp_path):
 TASK = {"cluster": {"chief": ["127.0.0.1:9"], "worker": ["127.0.0.1:10"]}, "task": {"type": "worker", "index": 0}}
 
 
-@pytest.mark.parametrize("value", [json.dumps(TASK), "{bad"])
-def test_a_left_over_tf_config_is_not_seen(server, environment, tmp_path, value):
-    commands = server.within(dict(environment, TF_CONFIG=value))
+def test_a_left_over_tf_config_is_not_seen(server, environment, tmp_path):
+    commands = server.within(dict(environment, TF_CONFIG=json.dumps(TASK)))
     done = commands.script("train", *FEW, "--model_dir=run", cwd=tmp_path)
     assert done.status == 0 and done.stderr.count("INFO: TF_CONFIG") == 1, done.stderr
     assert run_folder.find_checkpoint(str(tmp_path / "run")).step == 2
-    done = commands.script(
-        "train_prior", "--model_dir=run", "--layers=1", "--channels=8", "--max_steps=2", cwd=tmp_path
-    )
+
+
+@pytest.mark.slow
+def test_a_left_over_tf_config_is_not_seen_by_a_prior(server, environment, small_run, tmp_path):
+    shutil.copytree(small_run[1], str(tmp_path / "run"))
+    flags = ["--model_dir=run", "--layers=1", "--channels=8", "--max_steps=2"]
+    done = server.within(dict(environment, TF_CONFIG="{bad")).script("train_prior", *flags, cwd=tmp_path)
     assert done.status == 0 and done.stderr.count("INFO: TF_CONFIG") == 1, done.stderr
 
 
@@ -191,8 +205,11 @@ def test_a_tf_config_that_is_no_cluster_is_one_line(server, environment, tmp_pat
     assert line.startswith("TF_CONFIG: got ") and os.listdir(str(tmp_path)) == []
 
 
-@pytest.mark.parametrize("kind, task", [("multi_worker", "chief"), ("parameter_server", "worker")])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+WAITING = [("multi_worker", "chief", signal.SIGTERM), ("parameter_server", "worker", signal.SIGINT)]
+WAITING += [slow("multi_worker", "chief", signal.SIGINT), slow("parameter_server", "worker", signal.SIGTERM)]
+
+
+@pytest.mark.parametrize("kind, task, number", WAITING)
 def test_a_process_that_waits_for_its_cluster_can_be_ended(server, environment, tmp_path, kind, task, number):
     from helpers.ports import free_port
 
@@ -210,7 +227,7 @@ def test_a_process_that_waits_for_its_cluster_can_be_ended(server, environment, 
             time.sleep(0.1)
         time.sleep(2)  # by now it waits
         assert process.poll() is None, said.read_text()
-        os.kill(process._pid, number)
+        process.send_signal(number)
         begin = time.time()
         assert process.wait() == 128 + number and time.time() - begin < 20
     finally:
@@ -234,7 +251,7 @@ def test_a_cache_that_can_not_be_written_names_its_variable(server, environment,
 NAMES = ["run [v1]", "a*b?", "a\\b", "[", "漢字"]
 
 
-@pytest.mark.parametrize("name", [NAMES[0], NAMES[-1], *(pytest.param(n, marks=pytest.mark.slow) for n in NAMES[1:-1])])
+@pytest.mark.parametrize("name", [NAMES[0], *map(slow, NAMES[1:])])
 def test_a_run_whose_name_is_a_pattern(forked, small_run, tmp_path, name):
     shutil.copytree(small_run[1], str(tmp_path / name))
     run = "--model_dir=" + name
@@ -279,4 +296,3 @@ def test_a_small_run_in_the_c_locale(server, environment, tmp_path):
     commands = server.within(dict(environment, LC_ALL="C"))
     done = commands.script("train", *FEW, "--model_dir=лог", cwd=tmp_path)
     assert done.status == 0, done.stderr
-    assert commands.script("evaluate", "--model_dir=лог", cwd=tmp_path).status == 0

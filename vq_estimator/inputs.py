@@ -115,7 +115,8 @@ def numpy_input_fn(
         def rows(numbers):
             return images[numbers], labels[numbers]
 
-        def read(numbers, step):
+        @tf.autograph.experimental.do_not_convert
+        def read(numbers, step=0):
             found = tf.numpy_function(rows, [numbers], [tf.uint8, tf.int32])
             found[0].set_shape([numbers.shape[0], *images.shape[1:]])
             found[1].set_shape([numbers.shape[0]])
@@ -123,11 +124,15 @@ def numpy_input_fn(
             flip = train.flip and call.training
             return pipeline.finish_batch(pixels, found[1], step, size, train.seed, flip, call.part)
 
+        @tf.autograph.experimental.do_not_convert
+        def read_own(numbers, step):
+            return read(numbers[own], step)
+
         if call.training and shuffle:
             numbered = pipeline.numbered_batches(n, size, train.seed, call.start_step, call.part)
             if epochs is not None:
                 numbered = numbered.take(max(epochs * n // size - call.start_step, 0))
-            batches = numbered.map(lambda numbers, step: read(numbers[own], step))
+            batches = numbered.map(read_own)
         else:
             order = np.random.RandomState(train.seed).permutation(n) if shuffle else np.arange(n)
 
@@ -140,9 +145,9 @@ def numpy_input_fn(
                 numbers = numbers.unbatch().repeat(epochs).batch(size, drop_remainder=True).skip(call.start_step)
                 steps = tf.data.Dataset.range(call.start_step, 2**62)
                 numbered = tf.data.Dataset.zip((numbers, steps)).shard(call.part.turns, call.part.turn)
-                batches = numbered.map(lambda numbers, step: read(numbers[own], step))
+                batches = numbered.map(read_own)
             else:
-                batches = numbers.repeat(epochs).map(lambda numbers: read(numbers, tf.constant(0, tf.int64)))
+                batches = numbers.repeat(epochs).map(read)
         return call.part.single(batches).prefetch(2)
 
     return InputFn(dataset)

@@ -121,10 +121,13 @@ class Process:
             time.sleep(0.1)
         return self._status
 
-    def kill(self):
-        """Ends it; nothing where it has ended."""
+    def send_signal(self, number):
+        """Sends it a signal; nothing where it has ended."""
         if self.poll() is None:
-            os.kill(self._pid, signal.SIGKILL)
+            os.kill(self._pid, number)
+
+    def kill(self):
+        self.send_signal(signal.SIGKILL)
 
 
 def serve(requests, answers):
@@ -200,36 +203,17 @@ def status_of(request):
 
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import matplotlib.pyplot
-    import tensorflow.compat.v1
-    from tensorflow import estimator
-
-    from vq_estimator import pretrained
-    from vq_estimator.inference import (
-        code_files,
-        codec,
-        comparison,
-        evaluation,
-        exploration,
-        export,
-        projector,
-        speech_code_files,
-        speech_exploration,
-        tf_vqvae,
-    )
-
+    # A suite in a shell's background ignores Ctrl-C, under nohup a closed terminal too; what it starts would as well.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     # Imported to be there in each child. No session is opened here: its threads would not live on in one.
-    del matplotlib, tensorflow, estimator, pretrained
-    del (
-        codec,
-        code_files,
-        comparison,
-        evaluation,
-        export,
-        exploration,
-        projector,
-        tf_vqvae,
-        speech_code_files,
-        speech_exploration,
-    )
+    import matplotlib.pyplot  # noqa: F401
+    import tensorflow.compat.v1  # noqa: F401
+    from tensorflow import estimator  # noqa: F401
+
+    from vq_estimator import pretrained  # noqa: F401
+    from vq_estimator.inference import comparison, tf_vqvae  # noqa: F401
+    from vq_estimator.training import trainer  # noqa: F401
+    from vq_estimator_launch import image_commands, settings, speech_commands  # noqa: F401  # no flags, those of none
+
     serve(sys.stdin, os.fdopen(os.dup(1), "w"))

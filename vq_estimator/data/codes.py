@@ -65,6 +65,7 @@ def training_dataset(codes: Codes, batch_size: int, seed: int, start_step: int =
     The order depends on (seed, step) alone, as that of the images. The arrays stay outside of the graph.
     """
 
+    @tf.autograph.experimental.do_not_convert
     def rows(numbers):
         found = tf.numpy_function(lambda n: (codes.codes[n], codes.labels[n]), [numbers], [tf.int32, tf.int32])
         found[0].set_shape((batch_size,) + codes.codes.shape[1:])

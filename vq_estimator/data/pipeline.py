@@ -3,6 +3,9 @@
 The order of training is a function of the seed and the step alone: example `p` of the endless stream belongs to epoch
 `p // n`, and each epoch is a permutation drawn from (seed, epoch). A run resumed at step s starts the stream at
 `s * batch_size` and sees what an uninterrupted run would have seen.
+
+Functions of datasets are marked `do_not_convert`: they have no Python control flow over tensors, and AutoGraph takes up
+to a second of every command to find that out.
 """
 
 import functools
@@ -98,18 +101,22 @@ def _records(source: Source, split: str) -> tf.data.Dataset:
     height, width, channels = spec.shape
     pixels = height * width * channels
     test = split == "test"
+
+    @tf.autograph.experimental.do_not_convert
+    def image_and_label(record):
+        return tf.strings.substr(record, 1, pixels), tf.strings.substr(record, 0, 1)
+
     if spec.layout == "idx":
         images, labels = source.paths[2:] if test else source.paths[:2]
         dataset = tf.data.Dataset.zip((_idx(images, pixels, 16), _idx(labels, 1, 8)))
     else:
         files = list(source.paths[-1:] if test else source.paths[:-1])
-        dataset = tf.data.FixedLengthRecordDataset(files, 1 + pixels).map(
-            lambda record: (tf.strings.substr(record, 1, pixels), tf.strings.substr(record, 0, 1))
-        )
+        dataset = tf.data.FixedLengthRecordDataset(files, 1 + pixels).map(image_and_label)
     if not test:
         train = spec.train - spec.validation
         dataset = dataset.take(train) if split == "train" else dataset.skip(train)
 
+    @tf.autograph.experimental.do_not_convert
     def decode(image, label):
         image = tf.decode_raw(image, tf.uint8)  # [n, pixels]
         if spec.layout == "cifar":  # planes to pixels
@@ -150,6 +157,7 @@ def examples(source: Source, split: str, size: Size, binarize: bool = False) -> 
     """Dataset of single (image uint8 [H, W, C], label int32 []), made to `fit`, in the order of the files."""
     height, width, channels = source.spec.shape
 
+    @tf.autograph.experimental.do_not_convert
     def fit_images(images, labels):
         images.set_shape([None, height, width, channels])
         return fit(images, size, binarize), labels
@@ -163,6 +171,7 @@ def binary(images: tf.Tensor) -> tf.Tensor:
     return tf.cast(images >= 128, tf.uint8) * tf.constant(255, tf.uint8)
 
 
+@tf.autograph.experimental.do_not_convert
 def _features(image, label):
     return {"image": image, "label": label}
 
@@ -186,6 +195,7 @@ def numbers_of_batches(n: int, batch_size: int, seed: int, start_step: int) -> t
         noise = tf.random.stateless_uniform([n], seed=tf.stack([tf.constant(seed, tf.int64), e]))
         return tf.argsort(noise, stable=True)
 
+    @tf.autograph.experimental.do_not_convert
     def epoch(e):
         first, end = (e * n + B - 1) // B, ((e + 1) * n + B - 1) // B  # the batches that begin in the epoch
         stream = tf.concat([permutation(e + i) for i in range(1 + -(-B // n))], 0)  # of which the last reaches further
@@ -282,13 +292,17 @@ def training_dataset(
     """
     n, own = split_size(source, "train"), check_part(part, batch_size)
     batches = numbered_batches(n, batch_size, seed, start_step, part)
-    finish = functools.partial(finish_batch, batch_size=batch_size, seed=seed, flip=flip, part=part)
+    finish = tf.autograph.experimental.do_not_convert(
+        functools.partial(finish_batch, batch_size=batch_size, seed=seed, flip=flip, part=part)
+    )
 
+    @tf.autograph.experimental.do_not_convert
     def gather(batch, whole: Tuple[tf.Tensor, tf.Tensor]):
         numbers, step = batch
         images, labels = (tf.gather(table, numbers[own]) for table in whole)
         return finish(images, labels, step)
 
+    @tf.autograph.experimental.do_not_convert
     def read(numbers, steps):
         images, labels = file.tensors(numbers[:, own])
         return binary(images) if binarize else images, labels, steps

@@ -55,6 +55,7 @@ def count(path: str, shape: Tuple[int, int, int]) -> int:
 def in_order(paths: Sequence[str], shape: Tuple[int, int, int]) -> tf.data.Dataset:
     """Batches of (image uint8 [B, H, W, C], label int32 [B]), from the first record of the first file to the last."""
 
+    @tf.autograph.experimental.do_not_convert
     def parse(records):
         content = tf.decode_raw(records, tf.uint8)  # [B, LABEL + H * W * C]
         labels = tf.decode_raw(tf.strings.substr(records, 0, LABEL), tf.int32)

@@ -125,6 +125,7 @@ def training_dataset(
         chosen = clip_of[numbers]
         return windows(clips, window, chosen, places), clips.speakers[chosen], clips.labels[chosen]
 
+    @tf.autograph.experimental.do_not_convert
     def batch(numbers, step):
         # Doubles: a float has 2^24 places, a clip may have more.
         key = tf.stack([tf.constant(~seed, tf.int64), step])

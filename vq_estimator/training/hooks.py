@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import queue
 import signal
 import threading
 import time
@@ -56,6 +57,9 @@ class StopRequest(tf.train.SessionRunHook):
 
     def __init__(self, first_step: Callable[[], None] = lambda: None):
         self.signal, self._first_step, self._before = None, first_step, None
+        # A thread writes the message. The signal may arrive while the main thread is writing to stderr, and a handler
+        # that writes there too raises RuntimeError (reentrant call). A SimpleQueue is safe in a handler.
+        self._messages, self._writer = queue.SimpleQueue(), threading.Thread(target=self._write, daemon=True)
 
     @contextlib.contextmanager
     def listening(self):
@@ -65,11 +69,15 @@ class StopRequest(tf.train.SessionRunHook):
         finally:
             for s, handler in (self._before or {}).items():
                 signal.signal(s, handler)
+            if self._writer.is_alive():
+                self._messages.put(None)
+                self._writer.join()
 
     def take_over(self):
         """Takes over the signals; nothing in a thread, as Python lets only the main one."""
         self._before = {}
         if threading.current_thread() is threading.main_thread():
+            self._writer.start()
             heard = [s for s in self.SIGNALS if signal.getsignal(s) != signal.SIG_IGN]
             self._before = {s: signal.signal(s, self._request) for s in heard}
 
@@ -77,7 +85,11 @@ class StopRequest(tf.train.SessionRunHook):
         if self.signal is not None:
             raise KeyboardInterrupt
         self.signal = number
-        log.warning("stopping after this step and saving a checkpoint; once more to stop at once without saving")
+        self._messages.put("stopping after this step and saving a checkpoint; once more to stop at once without saving")
+
+    def _write(self):
+        for message in iter(self._messages.get, None):
+            log.warning(message)
 
     def after_run(self, run_context, run_values):
         if self._before is None:
