@@ -131,7 +131,10 @@ def test_what_was_fitted_of_another_checkpoint_is_not_taken(small_run, evaluated
         os.makedirs(os.path.dirname(path), exist_ok=True)
         shutil.copy(os.path.join(model_dir, "calibration", name), path)
     run = session_lib.OpenRun(config, newest, str(tmp_path))
-    assert calibration.kept(run) is not None and calibration.kept(run, "mnist") is None
+    assert calibration.kept(run) is not None
+    for source, name, there in (("mnist", "mnist-5k", False), (None, "mnist", False), (None, "mnist-5k", True)):
+        other = session_lib.OpenRun(dataclasses.replace(config, dataset_source=source), newest, str(tmp_path))
+        assert (calibration.kept(other, name) is not None) == there
     assert calibration.kept(session_lib.OpenRun(config, older, str(tmp_path))) is None
 
 
