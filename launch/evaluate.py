@@ -24,6 +24,12 @@ EVALUATION.path(
     "data to evaluate in place of --split: <data set>:<split>, such as fashion_mnist:test; a folder of PNG or JPEG "
     "files, or one such file; a .npy of uint8 or uint16 [N, H, W, C]; of speech a folder of WAV or FLAC files, or one",
 )
+EVALUATION.path(
+    "calibrate",
+    None,
+    "training data, as for --input, on which to fit the scale and the code frequencies anew; for runs of a Python "
+    "program, whose data the commands don't know",
+)
 EVALUATION.enum(
     "codes",
     "own",
@@ -45,6 +51,9 @@ def main() -> None:
     from vq_estimator.inference import evaluation
 
     run = common.open_run()
+    common.check_max_bad_files()
+    if FLAGS.calibrate is not None:
+        fit(kinds.of(run))
     if FLAGS.input is not None:
         result = evaluate_input(kinds.of(run))
     else:
@@ -56,6 +65,14 @@ def main() -> None:
             source = own_data(run.config)
             result = evaluation.evaluate(run, source, FLAGS.split, FLAGS.codes, FLAGS.save_reconstructions)
     print(evaluation.table([result]))
+
+
+def fit(commands: Any) -> None:
+    """Fits the calibration on --calibrate."""
+    from vq_estimator.inference import calibration
+
+    with commands.open() as model:
+        calibration.fit(model, commands.examples(model, "calibrate"), model.config.dataset_source)
 
 
 def own_data(config: Any) -> Any:
@@ -75,7 +92,6 @@ def evaluate_input(commands: Any) -> dict:
 
     if FLAGS["split"].present:
         raise VQError(f"split: got {FLAGS.split} with --input, expected one of the two")
-    common.check_max_bad_files()
     with commands.open() as model:
         examples = commands.examples(model)
         if model.calibration is None:

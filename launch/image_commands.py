@@ -45,7 +45,7 @@ class ImageCommands(Commands):
         if FLAGS.guidance != 1.0:
             raise VQError(f"guidance: got {FLAGS.guidance}, expected no value: images have no guidance")
 
-    def examples(self, model: Any) -> Any:
+    def examples(self, model: Any, flag: str = "input") -> Any:
         readers = Readers(
             "a split, <data set>:<split>, a folder, a PNG or JPEG file, or a .npy file",
             lambda *found: image_inputs.of_split(model, *found),
@@ -53,7 +53,7 @@ class ImageCommands(Commands):
             lambda *files: image_inputs.of_files(model, *files),
             lambda path: image_inputs.of_array(model, path),
         )
-        return self.read_input(readers)
+        return self.read_input(readers, flag)
 
     def encode(self, model: Any) -> str:
         number = code_files.encode(model, self.examples(model), FLAGS.out)

@@ -70,8 +70,8 @@ class Commands:
     def check_guidance(self) -> None:
         """Refuses --guidance where there is none."""
 
-    def examples(self, model: Any) -> Any:
-        """What --input names, as the model sees it: an `Examples`."""
+    def examples(self, model: Any, flag: str = "input") -> Any:
+        """What --input, or another flag, names, as the model sees it: an `Examples`."""
         raise NotImplementedError
 
     def evaluate(self, model: Any, examples: Any) -> dict:
@@ -118,9 +118,9 @@ class Commands:
         if path is not None:  # None: it could not be written
             print(path, flush=True)
 
-    def read_input(self, readers: Readers) -> Any:
-        """What --input names."""
-        given = FLAGS.input
+    def read_input(self, readers: Readers, flag: str = "input") -> Any:
+        """What --input, or another flag, names."""
+        given = FLAGS[flag].value
         found = common.split_of(self.config, given, self.datasets)
         if found:
             return readers.split(*found)
@@ -130,7 +130,7 @@ class Commands:
             if given.lower().endswith(self.suffixes):
                 return readers.files(os.path.dirname(given), (os.path.basename(given),))
             return readers.array(given)
-        raise VQError(f"input: got {given!r}, expected {readers.want}; see --help")
+        raise VQError(f"{flag}: got {given!r}, expected {readers.want}; see --help")
 
 
 def of(run: Any) -> Commands:

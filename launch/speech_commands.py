@@ -37,15 +37,15 @@ class SpeechCommands(Commands):
     def lossless(self) -> str:
         return f" (8-bit mu-law at {self.config.model.sample_rate:,} Hz: lossless from there on)"
 
-    def examples(self, model: Any) -> Any:
+    def examples(self, model: Any, flag: str = "input") -> Any:
         readers = Readers(
             "a split, a folder or a WAV or FLAC file",
             lambda *found: speech_inputs.of_split(model, *found),
             lambda folder: speech_inputs.of_folder(model, folder, FLAGS.max_bad_files),
-            lambda *_: speech_inputs.of_file(model, FLAGS.input),
+            lambda *_: speech_inputs.of_file(model, FLAGS[flag].value),
             lambda path: speech_inputs.of_file(model, path),
         )
-        return self.read_input(readers)
+        return self.read_input(readers, flag)
 
     def encode(self, model: Any) -> str:
         number = speech_code_files.encode(model, self.examples(model), FLAGS.out)

@@ -1,6 +1,8 @@
 """The Estimators of the front door, as people use them: no inner module is needed."""
 
+import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -318,3 +320,23 @@ def test_a_folder_or_a_provided_model(tmp_path, monkeypatch, trained):
         assert mine.config.model.image_size == 8
     with pytest.raises(vq.VQError, match="run: got 'nothing', expected a run directory, or one of the provided models"):
         vq.load("nothing")
+
+
+def test_commands_take_such_a_run(trained, tmp_path, forked):
+    """vq-evaluate does not know the data of an array: --calibrate names some, and --input what is evaluated."""
+    estimator, images = trained
+    run = str(tmp_path / "run")
+    shutil.copytree(estimator.model_dir, run)
+    shutil.rmtree(os.path.join(run, "calibration"), ignore_errors=True)
+    for name, array in (("train", images), ("other", images[:10])):
+        np.save(tmp_path / f"{name}.npy", array)
+    given = ["--model_dir=" + run, f"--input={tmp_path}/other.npy"]
+    assert forked.script("evaluate", *given).one_line("evaluate").startswith("calibration: ")
+    done = forked.script("evaluate", *given, f"--calibrate={tmp_path}/train.npy")
+    assert done.status == 0, done.stderr
+    (kept,) = os.listdir(os.path.join(run, "calibration"))
+    with vq.load(run) as model:
+        bits = model.bits_per_dim(images[:10])
+    (result,) = [name for name in os.listdir(os.path.join(run, "eval")) if name.endswith(".json")]
+    found = json.load(open(os.path.join(run, "eval", result)))["bits_per_dim"]
+    np.testing.assert_allclose(found["distortion"], bits.distortion.mean(), rtol=1e-5)

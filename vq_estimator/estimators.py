@@ -13,7 +13,7 @@ import inspect
 import logging
 import os
 import time
-from typing import Any, Callable, Dict, Iterator, Optional
+from typing import Any, Callable, Iterator, Optional
 
 import tensorflow.compat.v1 as tf
 from tensorflow import estimator as tf_estimator
@@ -25,7 +25,7 @@ from vq_estimator.errors import VQError
 from vq_estimator.inference import calibration as calibration_lib
 from vq_estimator.inference import export
 from vq_estimator.inference.calibration import Calibration
-from vq_estimator.inference.session import OpenRun
+from vq_estimator.inference.session import Examples, OpenRun
 from vq_estimator.inference.streaming import BitsPerDim
 from vq_estimator.inference.trained_prior import fingerprint
 from vq_estimator.inputs import FOREIGN
@@ -167,9 +167,23 @@ class _VQVAEEstimator(_RunEstimator):
           VQError: there is no checkpoint.
         """
         checkpoint = self._checkpoint(checkpoint_path)
-        source = _InputSource(input_fn, self.params, self.config, self._own.dataset_source or FOREIGN)
         with self._open(checkpoint) as run:
-            return calibration_lib.calibrate(run, source, anew=True)
+            examples = Examples("train", None, lambda: run.dataset_batches(lambda: self._dataset(input_fn)))
+            return calibration_lib.fit(run, examples, self._own.dataset_source or FOREIGN)
+
+    def _dataset(self, input_fn: Callable) -> tf.data.Dataset:
+        """The dataset of an input_fn, with its features as a dictionary."""
+        known = {"params": self.params, "config": self.config, "mode": tf_estimator.ModeKeys.EVAL}
+        names = inspect.signature(input_fn).parameters
+        dataset = input_fn(**{name: value for name, value in known.items() if name in names})
+        if not isinstance(dataset, tf.data.Dataset):
+            raise VQError(f"input_fn: got {type(dataset).__name__}, expected one that returns a tf.data.Dataset")
+
+        def features_of(features, *labels):
+            del labels
+            return features if isinstance(features, dict) else {self._own.model.example: features}
+
+        return dataset.map(features_of)
 
     def _checkpoint(self, path: Optional[str]) -> Checkpoint:
         return run_folder.find_checkpoint(self.model_dir, path or "latest")
@@ -381,35 +395,6 @@ def _labelled(model: Any, networks: Networks, label: Optional[str]) -> Any:
             raise VQError(f"{name[7:]}_fn: got {type(function).__name__}, expected a function")
     names = {k: label or getattr(f, "__qualname__", type(f).__name__) for k, f in given.items() if f is not None}
     return dataclasses.replace(model, **names)
-
-
-class _InputSource:
-    """One pass over the data of an input_fn, as a source of inference."""
-
-    def __init__(self, input_fn: Callable, params: Dict[str, Any], config: Any, name: str):
-        self._input_fn, self._params, self._config, self.name = input_fn, params, config, name
-
-    def count(self, split: str) -> None:
-        """Nobody knows."""
-        del split
-
-    def evaluation_dataset(self, config: Any, split: str, batch_size: Optional[int] = None) -> tf.data.Dataset:
-        """The features as a dictionary, in batches of the input_fn's own."""
-        del config, split, batch_size
-        known = {"params": self._params, "config": self._config, "mode": tf_estimator.ModeKeys.EVAL}
-        names = inspect.signature(self._input_fn).parameters
-        dataset = self._input_fn(**{name: value for name, value in known.items() if name in names})
-        if not isinstance(dataset, tf.data.Dataset):
-            raise VQError(f"input_fn: got {type(dataset).__name__}, expected one that returns a tf.data.Dataset")
-
-        def features_of(features, *labels):
-            del labels
-            return features if isinstance(features, dict) else {self._own_name(): features}
-
-        return dataset.map(features_of)
-
-    def _own_name(self) -> str:
-        return self._params["config"].model.example
 
 
 def _unused(folder: str) -> int:

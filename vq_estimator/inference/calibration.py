@@ -17,7 +17,7 @@ from vq_estimator.data.files import read_json, write_json
 from vq_estimator.data.speech import AnySource
 from vq_estimator.errors import VQError
 from vq_estimator.inference import results
-from vq_estimator.inference.session import OpenRun
+from vq_estimator.inference.session import Examples, OpenRun
 
 BINS_PER_LEVEL = 8  # of the reconstruction, in the histogram that the scale is fitted to
 MIN_SCALE = 0.05  # in levels; below it a Gaussian has all its mass in one level anyway
@@ -96,23 +96,30 @@ def kept(run: OpenRun, dataset_source: Optional[str] = None) -> Optional[Calibra
     return Calibration(scale, counts) if fits else None
 
 
-def calibrate(run: OpenRun, source: AnySource, anew: bool = False) -> Calibration:
-    """The calibration of a checkpoint, from the run directory's `calibration/` or fitted now on the source's "train".
+def calibrate(run: OpenRun, source: AnySource) -> Calibration:
+    """The calibration of a checkpoint, from the run directory's `calibration/` or fitted now on the split "train"."""
+    found = kept(run, source.name)
+    return fit(run, run.examples(source, "train"), source.name) if found is None else found
 
-    `anew`: fitted in any case.
 
-    It is kept there, where the directory can be written to.
+def fit(run: OpenRun, examples: Examples, dataset_source: Optional[str]) -> Calibration:
+    """Fits a calibration and keeps it in the run directory, where that can be written to.
+
+    Args:
+      run: the run.
+      examples: of the training split; never of the data under evaluation.
+      dataset_source: what that data set is called.
+
+    Raises:
+      VQError: the model gives reconstructions that are no numbers.
     """
-    found = None if anew else kept(run, source.name)
-    if found is not None:
-        return found
     keep = run.keeps_results and results.can_write(run.model_dir, "calibration")
-    fitted = _fit(run, source)
+    fitted = _fit(run, examples)
     figures = {
         "fingerprint": run.fingerprint,
         "global_step": run.checkpoint.step,
-        "dataset_source": source.name,
-        "split": "train",
+        "dataset_source": dataset_source,
+        "split": examples.name,
         "scale": fitted.scale,
         "code_counts": fitted.counts.tolist(),
     }
@@ -122,7 +129,7 @@ def calibrate(run: OpenRun, source: AnySource, anew: bool = False) -> Calibratio
     return fitted
 
 
-def _fit(run: OpenRun, source: AnySource) -> Calibration:
+def _fit(run: OpenRun, examples: Examples) -> Calibration:
     q, scaled, t = run.config.model.quantizer, isinstance(run.config.model.likelihood, MSE), run.connect()
     fetch = {"codes": t.codes}
     if scaled:
@@ -130,7 +137,7 @@ def _fit(run: OpenRun, source: AnySource) -> Calibration:
         fetch["bins"] = bins
     width = 255 * BINS_PER_LEVEL + 1
     histogram, counts = np.zeros(256 * width, np.int64), np.zeros(q.L * q.K, np.int64)
-    for batch, values in run.batches(run.examples(source, "train"), fetch, "calibrate on"):
+    for batch, values in run.batches(examples, fetch, "calibrate on"):
         counts += np.bincount((values["codes"] + q.K * np.arange(q.L)).ravel(), minlength=len(counts))
         if scaled:
             bins = values["bins"]

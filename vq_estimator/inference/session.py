@@ -45,14 +45,14 @@ class Examples(NamedTuple):
 
     Attributes:
       name: of the examples: the split's, or that of a folder or file.
-      total: their number, unreadable files among them.
+      total: their number, unreadable files among them; None: not known.
       batches: starts a pass over them.
       origin: a path, or <data set>:<split>.
       source: what the data set is called that they are a split of; None: they are of none.
     """
 
     name: str
-    total: int
+    total: Optional[int]
     batches: Callable[[], Iterator[Batch]]
     origin: str = ""
     source: Optional[str] = None
