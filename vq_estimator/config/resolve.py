@@ -9,7 +9,7 @@ from vq_estimator.config.fields import Registry, Settings, declarations, setting
 from vq_estimator.config.intervals import resolve_intervals
 from vq_estimator.config.presets import PRESETS_OF, preset_of
 from vq_estimator.config.quantizer import QUANTIZERS, VectorQuantizerConfig
-from vq_estimator.config.renamed import NEW_NAMES
+from vq_estimator.config.renamed import NEW_NAMES, NEW_PRESETS
 from vq_estimator.config.run import DATASETS, PRESETS, Config
 from vq_estimator.errors import VQError
 
@@ -31,6 +31,8 @@ def make_config(dataset: str, preset: Optional[str] = None, **given: Any) -> Con
     """
     check(dataset in DATASETS, "dataset", dataset, "one of " + ", ".join(DATASETS))
     preset = preset or next(iter(PRESETS_OF[dataset]))
+    renamed = isinstance(preset, str) and preset in NEW_PRESETS
+    check(not renamed, "preset", preset, f"{NEW_PRESETS.get(preset)}, which it is called now" if renamed else "")
     check(preset in PRESETS, "preset", preset, "one of " + ", ".join(PRESETS))
     given = {name: value for name, value in given.items() if value is not None}
     row = next((row for name, row in QUANTIZERS.rows.items() if name == given.get("quantizer")), None)

@@ -10,6 +10,7 @@ from vq_estimator.config.fields import Registry, Settings, type_name
 from vq_estimator.config.model import NetworkConfig
 from vq_estimator.config.prior import PriorNetworkConfig
 from vq_estimator.config.quantizer import EMACodebook, GradientCodebook
+from vq_estimator.config.renamed import NEW_PRESETS
 from vq_estimator.config.run import RESUMABLE, Config
 from vq_estimator.config.speech import WaveNetConfig
 from vq_estimator.errors import VQError
@@ -35,6 +36,8 @@ OLD_KEYS = {
     },
     PriorNetworkConfig: {"maps": "channels", "cycles": "stacks"},
 }
+# Values of version 0.1.0 by their keys, and what they are called now.
+OLD_VALUES: Dict[Any, Dict[str, Dict[str, str]]] = {Config: {"preset": NEW_PRESETS}}
 
 
 def to_dict(value: Any) -> Any:
@@ -83,6 +86,9 @@ def _parse_object(kind: Any, data: Any, where: str) -> Any:
     check(isinstance(data, dict), where, data, "an object")
     old = OLD_KEYS.get(kind, {})
     data = {old.get(name, name) if old.get(name) not in data else name: value for name, value in data.items()}
+    for name, renamed in OLD_VALUES.get(kind, {}).items():
+        if isinstance(data.get(name), str):
+            data[name] = renamed.get(data[name], data[name])
     hints, fields = get_type_hints(kind), {f.name: f for f in dataclasses.fields(kind)}
     needed = [name for name, f in fields.items() if f.default is dataclasses.MISSING]
     for name in data:
