@@ -36,7 +36,7 @@ PAGES = sorted(
 UNITS = r"%|times|steps/s|images/s|samples/s|ms|s|minutes|core-\w+|seconds|[kMG]B|bytes|bits|points"
 NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
 NAMES = "TensorFlow|Python|PyTorch|CUDA|cuDNN|Pillow|pillow-jxl-plugin|libsndfile|constriction|hypothesis|section"
-NAMES += "|sections|arXiv|version|versions|equation|capability|capabilities|appendix|NumPy"
+NAMES += "|sections|CC BY-SA|arXiv|version|versions|equation|capability|capabilities|appendix|NumPy"
 NOT_FIGURES = [
     r"`[^`]*`",
     r"!?\[[^\]]*\]\([^)]*\)",  # links and pictures
