@@ -96,8 +96,9 @@ def load(source):
     with open(os.path.join(path, "eval", "test.json") if os.path.isdir(path) else path, encoding="utf-8") as f:
         data = json.load(f)
     while part:
-        key = next(k for k in sorted(data, key=len, reverse=True) if part == k or part.startswith(k + "."))
-        data, part = data[key], part[len(key) + 1 :]
+        values = data if isinstance(data, dict) else {str(i): value for i, value in enumerate(data)}
+        key = next(k for k in sorted(values, key=len, reverse=True) if (part + ".").startswith(k + "."))
+        data, part = values[key], part[len(key) + 1 :]
     return data
 
 
