@@ -47,7 +47,7 @@ NOT_FIGURES = [
     rf"\babout (?:{NUMBER})(?: to (?:{NUMBER}))?",
 ]
 CELL = rf"\s*\**[+-]?(?:{NUMBER})\**\s*"
-FIGURE = re.compile(rf"(?<![\w.,])[+-]?({NUMBER})(?![\d\w])(\s?(?:{UNITS})(?!\w))?")
+FIGURE = re.compile(rf"(?<![\w.,])(?<!\w-)[+-]?({NUMBER})(?![\d\w])(\s?(?:{UNITS})(?!\w))?")
 COMMENT = re.compile(r"<!-- figures(?P<constants>: constants)?(?P<sources>.*?)-->", re.S)
 FUNCTIONS = {"min": min, "max": max, "sum": sum, "abs": abs, "len": len, "mean": statistics.mean}
 
