@@ -10,7 +10,8 @@ A comment below a paragraph or a table names the sources of its figures, in the 
 
 A folder stands for its `eval/test.json`, and `#` begins the path of a part of a file. A key is the end of one path in
 the JSON, an expression has its keys in braces, `=` begins one that has none (a formula of the page), and `-` skips a
-figure that is a setting. A percentage is compared with the value times 100. `<!-- figures: constants -->` marks a paragraph or table that has settings and limits only.
+figure that is a setting. A percentage is compared with the value times 100. `<!-- figures: constants -->` marks a
+paragraph or table that has settings and limits only.
 
 Figures are decimals, percentages, numbers with a unit of UNITS, and table cells that hold a number and nothing else.
 Numbers in code, versions, sections and estimates ("about 5 minutes") are no figures.

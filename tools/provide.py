@@ -45,7 +45,7 @@ Trained by
 
 {commands}
 
-Results on the {examples:,} test {kind} with these weights (`vq-evaluate --pretrained={name}`, which writes `eval/test.json`):
+Results on the {examples:,} test {kind} with these weights (`vq-evaluate --pretrained={name}`, in `eval/test.json`):
 
 | | |
 |---|---|
