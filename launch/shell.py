@@ -14,7 +14,7 @@ import better_exceptions
 from absl import app, flags
 
 from vq_estimator import __version__
-from vq_estimator.config.renamed import NEW_NAMES
+from vq_estimator.config.renamed import NEW_NAMES, NEW_PRESETS
 from vq_estimator.errors import VQError, one_line
 from vq_estimator_launch import flag_files, paths, signals, streams
 from vq_estimator_launch.tensorflow_import import import_tensorflow
@@ -124,6 +124,8 @@ def _bad_flag(error: flags.Error) -> str:
     if not isinstance(error, flags.IllegalFlagValueError) or found is None:
         return str(error)
     flag = FLAGS[found.group(1)]
+    if flag.name == "preset" and found.group(2) in NEW_PRESETS:
+        return f"flag --preset={found.group(2)}: expected {NEW_PRESETS[found.group(2)]}, which it is called now"
     wanted = {"int": "an integer", "float": "a number", "bool": "true or false"}
     want = wanted.get(flag.flag_type()) or "one of " + ", ".join(getattr(flag.parser, "enum_values", ()))
     return f"flag --{found.group(1)}={found.group(2)}: expected {want}"

@@ -28,7 +28,7 @@ RUN.enum(
 )
 RUN.path("config", None, "a config.json to start from in place of --dataset and --preset")
 RUN.bool("print_config", False, "print the configuration as JSON and stop")
-RUN.path("model_dir", None, "run directory; default: log/<dataset>-<preset>-K<K>-D<D>")
+RUN.path("model_dir", None, "run directory; default: log/<dataset>-<preset>-[<quantizer>-][L<L>-]K<K>-D<D>")
 RUN.bool("overwrite", False, "remove a run that is in model_dir and start anew")
 RUN.path("checkpoint", "latest", "checkpoint of the final evaluation: latest, best (by validation), or a path")
 common.deterministic_flag(RUN)

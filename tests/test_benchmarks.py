@@ -29,7 +29,7 @@ SMALL = dict(hidden_channels=(8, 12), D=8, K=16, batch_size=4)
 CONFIGS = {
     "original": make_config("cifar10", D=8, K=16, batch_size=4),
     "mixture": make_config(
-        "cifar10", "paper", likelihood="logistic_mixture", codebook="gradient", precision="float32", **SMALL
+        "cifar10", "categorical", likelihood="logistic_mixture", codebook="gradient", precision="float32", **SMALL
     ),
 }
 either = pytest.mark.parametrize("name", sorted(CONFIGS))

@@ -41,7 +41,7 @@ ALL = [(dataset, preset) for dataset in c.DATASETS for preset in c.PRESETS_OF[da
 
 def test_every_preset_belongs_to_a_data_set():
     assert {preset for _, preset in ALL} == set(c.PRESETS)
-    assert c.make_config("cifar10", "paper").model.grid == (8, 8, 10)
+    assert c.make_config("cifar10", "categorical").model.grid == (8, 8, 10)
     assert c.make_config("cifar10", "factorised").model.grid == (8, 8, 6)
     with pytest.raises(VQError, match="preset: got 'sonnet', expected for mnist one of original, tuned, autoreg"):
         c.make_config("mnist", "sonnet")
@@ -85,7 +85,7 @@ def test_given_values_override_the_preset():
         (dict(max_steps=0), "max_steps: got 0"),
         (dict(seed=-1), "seed: got -1"),
         (dict(decay_rate=1.5), "decay_rate: got 1.5"),
-        (dict(decay_rate=0.1), "decay_rate: got 0.1, expected no value: without decay_steps nothing decays"),
+        (dict(decay_rate=0.1), "decay_rate: got 0.1, expected no value: it needs --decay_steps above 0"),
         (dict(quantizer="fsq", beta=5.0), "beta: got 5.0, expected no value: this quantizer has no commitment loss"),
         (
             dict(residual_blocks=0, residual_channels=8),
@@ -93,7 +93,7 @@ def test_given_values_override_the_preset():
         ),
         (
             dict(likelihood="gaussian", reconstruction_loss="squared_error"),
-            "reconstruction_loss: got 'squared_error', expected no value: only the likelihood mse has one",
+            "reconstruction_loss: got 'squared_error', expected no value: only --likelihood=mse has one",
         ),
         (dict(codebook="emma"), "codebook: got 'emma', expected one of gradient, ema"),
         (
@@ -107,7 +107,7 @@ def test_given_values_override_the_preset():
         (dict(components=4), "components: got 4, expected no value: only --likelihood=logistic_mixture"),
         (dict(likelihood="logistic_mixture", components=0), "components: got 0, expected an integer of 1 or more"),
         (dict(decoder="wavenet"), "decoder: got 'wavenet', expected one of factorised, autoregressive"),
-        (dict(decoder="autoregressive"), "likelihood: got 'mse', expected another with --decoder=autoregressive"),
+        (dict(decoder="autoregressive"), "likelihood: got 'mse', expected another one with --decoder=autoregressive"),
         (
             dict(decoder_channels=8),
             "decoder_channels: got 8, expected no value: only --decoder=autoregressive",

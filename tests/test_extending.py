@@ -387,6 +387,6 @@ def test_an_autoregressive_decoder_of_ones_own_is_refused_with_mse(added):
     added("decoder")
     cls = c.DECODERS.rows["subpixel"].config
     cls.is_stochastic = True
-    with pytest.raises(VQError, match="likelihood: got 'mse', expected another with --decoder=subpixel"):
+    with pytest.raises(VQError, match="likelihood: got 'mse', expected another one with --decoder=subpixel"):
         c.make_config("mnist", decoder="subpixel")
     assert issubclass(c.implementation(cls()), decoders.Factorised)

@@ -75,6 +75,13 @@ def test_an_old_name_is_refused_with_the_new_one(forked):
     assert done.status == 2 and "--hidden_channels" in done.one_line("train")
     done = forked.script("train_prior", "--maps=8")
     assert done.status == 2 and "--channels" in done.one_line("train_prior")
+    with pytest.raises(VQError, match="^preset: got 'paper', expected categorical, which it is called now"):
+        c.make_config("cifar10", "paper")
+    done = forked.script("train", "--dataset=cifar10", "--preset=paper")
+    assert done.status == 2 and "expected categorical" in done.one_line("train")
+    with open(os.path.join(ROOT, "results", "cifar10", "categorical", "config.json"), encoding="utf-8") as f:
+        old = f.read()
+    assert '"preset": "paper"' in old and c.from_json(old).preset == "categorical"
 
 
 def test_the_page_of_settings_is_that_of_the_declarations():
@@ -86,7 +93,7 @@ def test_the_page_of_settings_is_that_of_the_declarations():
 
 
 def test_help_shows_the_values_of_the_chosen_preset(forked):
-    done = forked.script("train", "--dataset=cifar10", "--preset=paper", "--help")
+    done = forked.script("train", "--dataset=cifar10", "--preset=categorical", "--help")
     lines = done.stdout.splitlines()
     assert done.status == 0
     for flag, value in (("K", "256"), ("L", "10"), ("likelihood", "categorical"), ("warmup_steps", "200")):

@@ -21,6 +21,7 @@ import numpy as np
 # Overrides by which each preset takes seconds and keeps its own branches of the code.
 SMALL = {"batch_size": 4}
 IMAGES = {"image_size": 16, "K": 8, "D": 16, **SMALL}
+OLD_PRESETS = {"categorical": "paper"}  # their names in version 0.1.0
 PIXEL_CNN = {"decoder_layers": 2, "decoder_maps": 16, "decoder_features": 8}
 OVERRIDES = {
     "paper": {"K": 16, "D": 8},
@@ -78,7 +79,8 @@ def train(dataset, preset, steps, data, cache, folder):
     from vq_estimator.training import trainer
 
     speech = dataset in ("fsdd", "wav")
-    settings = {**(SPEECH if speech else {**IMAGES, **OVERRIDES.get(preset, {})}), **intervals(steps)}
+    overrides = OVERRIDES.get(OLD_PRESETS.get(preset, preset), {})
+    settings = {**(SPEECH if speech else {**IMAGES, **overrides}), **intervals(steps)}
     config = config_lib.make_config(dataset, preset, **renamed(settings))
     source = source_of(dataset, data, cache, getattr(config.model, "image_size", None))
     name, speakers = (source.name, source.speakers) if speech else (source.spec.name, ())
@@ -119,7 +121,7 @@ def presets(data, out, steps):
     cache = os.path.join(out, "cache")
     for dataset, known in config_lib.PRESETS_OF.items():
         for preset in known:
-            case = f"{dataset}-{preset}"
+            case = f"{dataset}-{OLD_PRESETS.get(preset, preset)}"
             folder = os.path.join(out, case)
             train(dataset, preset, int(steps), data, cache, folder)
             if case in DRAWN:

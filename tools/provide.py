@@ -1,9 +1,10 @@
-"""Makes a trained run one of the models that come with the package.
+"""Makes a trained run one of the provided models. For maintainers.
 
-  python tools/provide.py --model_dir=log/mnist-tuned-K20-D64 --name=mnist --minutes=2.8 --commands="vq-train ..."
+  python tools/provide.py --model_dir=log/mnist-tuned-K20-D64 --name=mnist --time="about 4 core-minutes" \
+      --title="MNIST digits: the tuned preset." --commands="vq-train ..."
 
-Strips the run to what inference needs, evaluates what will be shipped on the test split, and writes the model card. For
-maintainers: `--model_dir` holds a run made by the commands that the card will name (one a line).
+Strips the run to what inference needs, evaluates the stripped run on the test split, and writes the model card.
+`--model_dir` is a run that the commands on the card made.
 """
 
 import json
@@ -18,12 +19,13 @@ from vq_estimator_launch.common import FLAGS, Group
 
 common.run_flags()
 PROVIDE = Group("Provided model")
-PROVIDE.string("name", None, "its name")
-PROVIDE.string("title", None, "what it is, in a few words")
-PROVIDE.string("commands", None, "what it was trained by, one command a line")
-PROVIDE.string("minutes", None, "how long each took on 2 cores, in words")
+PROVIDE.string("name", None, "name of the provided model")
+PROVIDE.string("title", None, "first sentence of the card")
+PROVIDE.string("commands", None, "commands that trained the model, one per line")
+PROVIDE.string("time", None, "duration of the training, in words, such as: about 4 core-minutes")
+PROVIDE.string("steps", None, "training steps, in words; default: the checkpoint's")
 PROVIDE.bool("half", False, "store the weights as float16")
-PROVIDE.string("licence", None, "of the data and of what is made of it, where it asks for a word")
+PROVIDE.string("licence", None, "licence of the data and of the model, if the data's licence asks for it")
 
 CARD = """# {name}
 
@@ -34,21 +36,24 @@ CARD = """# {name}
 | data | {dataset_source}: {splits} |
 | {input} |
 | codes | {grid}, K={K}, D={D} |
-| VQ-VAE | {steps:,} steps |
+| VQ-VAE | {steps} |
 | prior | {prior} |
-| time | {minutes} |
-| weights | {stored}, {megabytes:.1f} MB in all |{licence}
+| time | {time} |
+| weights | {stored}, about {megabytes:.1f} MB in total |{licence}
 
 Trained by
 
 {commands}
 
-Measured on the {examples:,} test {kind} with these weights (`vq-evaluate --pretrained={name}`; all figures in
-`eval/test.json`):
+Results on the {examples:,} test {kind} with these weights (`vq-evaluate --pretrained={name}`, in `eval/test.json`):
 
 | | |
 |---|---|
 {figures}
+
+<!-- figures
+vq_estimator/pretrained/{name}: {keys}
+-->
 """
 
 
@@ -57,7 +62,7 @@ def _times(numbers):
 
 
 class Words(NamedTuple):
-    """What a card says of a kind of data: what its splits are, its examples, its codes, and what priors know of."""
+    """The texts of a card that depend on the kind of data: splits, examples, codes, and the conditions of priors."""
 
     splits: str
     input: Callable[[Any], str]
@@ -67,20 +72,20 @@ class Words(NamedTuple):
 
 def _sound(model):
     names = ", ".join(model.speakers)
-    return f"sound | {model.sample_rate:,} samples a second, 256 mu-law levels; the voices are {names}"
+    return f"sound | sample rate {model.sample_rate:,} Hz, 256 mu-law levels; speakers {names}"
 
 
 WORDS = {
     "image": Words(
-        "the training split (all but the last 5,000 of its training examples); chosen on those 5,000",
+        "trained on all but the last 5,000 training images, chosen on those 5,000",
         lambda model: f"image | {_times(model.shape)}, uint8",
         lambda model: _times(model.grid),
         {"class": "class-conditional"},
     ),
     "recording": Words(
-        "the training split; chosen on the validation split",
+        "trained on the training split, chosen on the validation split",
         _sound,
-        lambda model: f"one for {model.network.stride} samples",
+        lambda model: f"one per {model.network.stride} samples",
         {
             "class": "conditional on the class",
             "speaker": "conditional on the speaker",
@@ -95,26 +100,67 @@ def _size(folder):
 
 
 def _figures(r, unit):
+    """The rows of the table of results, and the keys of its figures in `eval/test.json` (tests/test_figures.py)."""
     bits, rows = r["bits_per_dim"], []
     of_draw = " of a draw" if r["reconstruction"] == "draw" else ""
     if r["mse"] is not None:
-        rows.append(("mse" + of_draw, "{:.5f}".format(r["mse"])))
+        rows.append(("mse" + of_draw, "{:.5f}".format(r["mse"]), "mse"))
     if r["normalized_mse"] is not None:
-        rows.append(("mse / variance", "{:.4f}".format(r["normalized_mse"])))
-    rows.append(("codes used", "{used} of {size}, perplexity {perplexity:.1f}".format(**r["codebook"])))
+        rows.append(("mse / variance", "{:.4f}".format(r["normalized_mse"]), "normalized_mse"))
+    usage = "{used:,} of {size:,}, perplexity {perplexity:.1f}".format(**r["codebook"])
+    rows.append(("entries used", usage, "codebook.perplexity"))
     for prior in ("uniform", "unigram", "prior"):
         if bits["total_" + prior] is not None:
             title = f"bits/{unit}, " + ("trained prior" if prior == "prior" else prior + " prior")
             parts = (bits["total_" + prior], bits["distortion"], bits["rate_" + prior])
-            rows.append((title, "{:.4f} = {:.4f} + {:.4f}".format(*parts)))
-    return "\n".join(f"| {name} | {value} |" for name, value in rows)
+            rows.append((title, "{:.4f} = {:.4f} + {:.4f}".format(*parts), f"total_{prior} distortion rate_{prior}"))
+    return "\n".join(f"| {name} | {value} |" for name, value, _ in rows), " ".join(key for _, _, key in rows)
+
+
+def card(config, steps, prior, result, megabytes, name, title, time, commands, half, licence):
+    """The text of a model card.
+
+    Args:
+      config: the run's Config.
+      steps: the training steps, in words.
+      prior: the prior's PriorConfig and its step, or None.
+      result: what `eval/test.json` holds.
+      megabytes: size of the model's folder.
+      name, title, time, commands, half, licence: the values of the flags.
+    """
+    m, words, trained = config.model, WORDS[config.model.example], "none"
+    if prior is not None:
+        codes, step = prior[0].codes, prior[1]
+        trained = f"{words.conditions[codes.condition] if codes.classes else 'unconditional'}, {step:,} steps"
+    figures, keys = _figures(result, m.unit)
+    return CARD.format(
+        name=name,
+        title=title,
+        dataset_source=config.dataset_source,
+        input=words.input(m),
+        kind=m.example + "s",
+        splits=words.splits,
+        grid=words.codes(m),
+        K=m.quantizer.K,
+        D=m.quantizer.D,
+        steps=steps,
+        prior=trained,
+        time=time,
+        licence=f"\n| licence | {licence} |" if licence else "",
+        stored="float16 (codebooks float32)" if half else "float32",
+        megabytes=megabytes,
+        commands="\n".join("    " + line.strip() for line in commands.splitlines()),
+        examples=result["examples"],
+        figures=figures,
+        keys=keys,
+    )
 
 
 def main() -> None:
-    for name in ("name", "title", "commands", "minutes"):
+    for name in ("name", "title", "commands", "time"):
         if not FLAGS[name].value:
             raise VQError(f"{name}: got none, expected --{name}=...")
-    with tempfile.TemporaryDirectory() as folder:  # the package has it when it is whole
+    with tempfile.TemporaryDirectory() as folder:  # the package gets only a complete model
         _provide(folder)
 
 
@@ -133,33 +179,12 @@ def _provide(folder: str) -> None:
         config = stripped.config
         result = evaluation.evaluate(stripped, common.data_of_run(config), "test")
     os.remove(os.path.join(made, "eval", "test.npz"))
-    m, words, steps = config.model, WORDS[config.model.example], "none"
-    if prior is not None:
-        of = prior.config.codes
-        kind = words.conditions[of.condition] if of.classes else "unconditional"
-        steps = f"{kind}, {prior.checkpoint.step:,} steps"
-    card = CARD.format(
-        name=FLAGS.name,
-        title=FLAGS.title,
-        dataset_source=config.dataset_source,
-        input=words.input(m),
-        kind=m.example + "s",
-        splits=words.splits,
-        grid=words.codes(m),
-        K=m.quantizer.K,
-        D=m.quantizer.D,
-        steps=checkpoint.step,
-        prior=steps,
-        minutes=FLAGS.minutes,
-        licence=f"\n| licence | {FLAGS.licence} |" if FLAGS.licence else "",
-        stored="float16 (codebooks float32)" if FLAGS.half else "float32",
-        megabytes=_size(made) / 1e6,
-        commands="\n".join("    " + line.strip() for line in FLAGS.commands.splitlines()),
-        examples=result["examples"],
-        figures=_figures(result, m.unit),
-    )
+    trained = None if prior is None else (prior.config, prior.checkpoint.step)
+    steps = FLAGS.steps or f"{checkpoint.step:,} steps"
+    flags = (FLAGS.name, FLAGS.title, FLAGS.time, FLAGS.commands, FLAGS.half, FLAGS.licence)
+    text = card(config, steps, trained, result, _size(made) / 1e6, *flags)
     with open(os.path.join(made, pretrained.CARD), "w", encoding="utf-8") as f:
-        f.write(card)
+        f.write(text)
     with tempfile.TemporaryDirectory(dir=os.path.dirname(target), prefix=".provide.") as beside:
         shutil.copytree(made, os.path.join(beside, "new"))
         if os.path.isdir(target):

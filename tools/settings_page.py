@@ -15,7 +15,7 @@ HEAD = """# Settings
 Every setting of a run is a flag of `vq-train`, an argument of `make_config` and a field of the run directory's
 `config.json`. `python tools/settings_page.py` writes this page from the declarations in `vq_estimator/config/`.
 
-`vq-train --dataset=cifar10 --preset=paper --help` shows the values of that preset, `--print_config` prints them as
+`vq-train --dataset=cifar10 --preset=tuned --help` shows the values of that preset. `--print_config` prints them as
 JSON, and `--config=FILE` starts from such a file. A setting that a configuration does not have is refused.
 """
 

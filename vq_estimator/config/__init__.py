@@ -1,7 +1,7 @@
 """Configuration: frozen dataclasses whose fields are the settings, presets, and a strict JSON round trip.
 
-A `Config` says everything that a run depends on except where its files lie. Impossible values fail at construction with
-a `VQError` that names the field, what it got and what it expects; nothing here imports TensorFlow.
+A `Config` holds everything that a run depends on except the paths of its files. Invalid values fail at construction
+with a `VQError` that names the field, the value and the expected values. Nothing here imports TensorFlow.
 """
 
 from vq_estimator.config.data import SPLITS_BY, DataConfig

@@ -1,7 +1,7 @@
-"""Checks of what a Python program passes to a public method: one function for each kind of value.
+"""Checks of the arguments of public methods: one function for each kind of value.
 
-Each returns the value as the plain type that the code works with, so that a NumPy scalar is as good as a Python number.
-Flags arrive checked by their kind; arguments may be anything at all.
+Each function returns the value as a plain type, so NumPy scalars are accepted like Python numbers. Flags are checked by
+their kind, but the arguments of a Python program may be anything.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ import numpy as np
 from vq_estimator.config.checks import MAX_INT, check
 from vq_estimator.errors import VQError
 
-Shape = Tuple[Union[int, str], ...]  # a letter is a dimension of any size
+Shape = Tuple[Union[int, str], ...]  # a letter stands for a dimension of any size
 
 
 def _is_integer(value: Any) -> bool:
@@ -26,10 +26,10 @@ def _is_real(value: Any) -> bool:
 
 
 def integer(field: str, value: Any, low: int = 0, high: int = MAX_INT, want: str = "") -> int:
-    """An integer from `low` to `high`, both included.
+    """Checks an integer from `low` to `high`, both included.
 
     Raises:
-      VQError: it is another number, or no integer (True is none, and 1.0 is none).
+      VQError: another number or type; True and 1.0 are not integers.
     """
     want = want or f"an integer from {low:,} to {high:,}"
     check(_is_integer(value), field, value, want if "integer" in want else f"an integer, {want}")
@@ -38,10 +38,10 @@ def integer(field: str, value: Any, low: int = 0, high: int = MAX_INT, want: str
 
 
 def real(field: str, value: Any, low: float, high: float, want: str, above: bool = False) -> float:
-    """A number from `low` to `high`, both included; with `above` greater than `low`.
+    """Checks a number from `low` to `high`, both included; with `above` it must be greater than `low`.
 
     Raises:
-      VQError: it is another number, NaN, or no number.
+      VQError: another number or type, or NaN.
     """
     good = _is_real(value) and low <= value <= high
     check(good and not (above and value == low), field, value, want)
@@ -49,30 +49,30 @@ def real(field: str, value: Any, low: float, high: float, want: str, above: bool
 
 
 def boolean(field: str, value: Any) -> bool:
-    """True or False.
+    """Checks a boolean.
 
     Raises:
-      VQError: it is anything else, such as 1.
+      VQError: any other type, such as the integer 1.
     """
     check(isinstance(value, (bool, np.bool_)), field, value, "True or False")
     return bool(value)
 
 
 def text(field: str, value: Any, want: str = "a string") -> str:
-    """A string.
+    """Checks a string.
 
     Raises:
-      VQError: it is anything else.
+      VQError: any other type.
     """
     check(isinstance(value, str), field, value, want)
     return str(value)
 
 
 def one_of(field: str, value: Any, choices: Sequence[str]) -> str:
-    """One of some strings.
+    """Checks a string that must be one of `choices`.
 
     Raises:
-      VQError: it is anything else.
+      VQError: any other value.
     """
     check(isinstance(value, str) and value in choices, field, value, "one of " + ", ".join(choices))
     return str(value)
@@ -97,10 +97,10 @@ def setting(config: Type[Any], field: str, argument: str, value: Any) -> Any:
 
 
 def path(field: str, value: Any, want: str = "a path") -> str:
-    """A path as a string: one that is given as a string, or a pathlib.Path.
+    """Checks a path, a string or a pathlib.Path, and returns it as a string.
 
     Raises:
-      VQError: it is empty, holds a null character, or is no path.
+      VQError: an empty path, one with a null character, or any other type.
     """
     found = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
     text = found if isinstance(found, str) else ""
@@ -109,10 +109,10 @@ def path(field: str, value: Any, want: str = "a path") -> str:
 
 
 def listed(field: str, value: Any, want: str) -> List[Any]:
-    """The elements of a list, a tuple, a range or an array.
+    """Returns the elements of a list, a tuple, a range or an array.
 
     Raises:
-      VQError: it is anything else, such as a string or a number.
+      VQError: any other type, such as a string or a number.
     """
     if isinstance(value, np.ndarray):
         check(value.ndim > 0, field, value, want)
@@ -122,29 +122,29 @@ def listed(field: str, value: Any, want: str) -> List[Any]:
 
 
 def shape_of(value: Any) -> str:
-    """What a message says of an array: its dtype and shape; of anything else its type."""
+    """Describes a value in a message: the dtype and shape of an array, or the type of anything else."""
     if hasattr(value, "dtype") and hasattr(value, "shape"):
         return f"{value.dtype} {list(value.shape)}"
     return "no array (" + type(value).__name__ + ")"
 
 
 def array(field: str, value: Any, kind: str, shape: Shape, hint: str = "") -> "np.ndarray[Any, Any]":
-    """A NumPy array of a shape that is not empty; nested lists of numbers are as good.
+    """Checks a NumPy array with at least one element; nested lists of numbers are converted.
 
     Args:
-      field: its name.
-      value: what was passed.
+      field: its name in messages.
+      value: the argument.
       kind: "uint8", or "integers" of any width.
-      shape: an integer for each dimension, or the letter that a message has for one of any size.
-      hint: what a message says of what to do.
+      shape: for each dimension its size, or a letter if any size is allowed.
+      hint: end of the message, which says what to do.
 
     Raises:
-      VQError: another dtype, rank or shape, or no array.
+      VQError: another dtype, rank, shape or type.
     """
     want = "{} [{}]{}".format(kind, ", ".join(map(str, shape)), hint)
     try:
         found = np.asarray(value)
-    except Exception:  # lists of unequal lengths, tensors of a graph: each has an error of its own
+    except Exception:  # lists of unequal lengths and symbolic tensors raise different errors
         raise VQError(f"{field}: got {shape_of(value)}, expected {want}") from None
     good = found.dtype == np.uint8 if kind == "uint8" else np.issubdtype(found.dtype, np.integer)
     good = good and found.ndim == len(shape) and found.size > 0
@@ -155,10 +155,10 @@ def array(field: str, value: Any, kind: str, shape: Shape, hint: str = "") -> "n
 
 
 def codes(field: str, value: Any, shape: Shape, K: int) -> "np.ndarray[Any, Any]":
-    """Codes int32 of a shape; see `array`.
+    """Checks codes of a shape, see `array`, and returns them as int32.
 
     Raises:
-      VQError: no such array, or a code that is none of 0 to K - 1.
+      VQError: another dtype or shape, or a code outside 0 to K - 1.
     """
     found = array(field, value, "integers", shape)
     if found.min() < 0 or found.max() >= K:

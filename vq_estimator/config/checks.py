@@ -1,18 +1,18 @@
-"""Values that can't be fail at once, with the field, what it got and what it expects."""
+"""Checks of values. A failed check raises a VQError with the field, the value and the expected values."""
 
 from typing import Any
 
 from vq_estimator.errors import VQError
 
-# What no machine can do fails at once too, and does not fill the memory first.
-MAX_INT = 2**31 - 1  # TensorFlow's shapes and loops are of 32 bits
-MAX_LAYERS = 256  # a graph is built of them one by one
-MAX_CHANNELS = 2**16  # also of an embedding's dimension and of the examples in a step
-MAX_LETTERS = 100  # of a value in a message
+# Upper limits make absurd values fail at once instead of filling the memory.
+MAX_INT = 2**31 - 1  # TensorFlow's shapes and loops have 32 bits
+MAX_LAYERS = 256  # the graph is built layer by layer
+MAX_CHANNELS = 2**16  # also limits the embedding dimension and the examples per step
+MAX_LETTERS = 100  # characters of a value in a message
 
 
 def check(ok: bool, field: str, got: Any, want: str) -> None:
-    """Raises VQError `field: got .., expected ..` where `ok` is false."""
+    """Raises a VQError `field: got .., expected ..` if `ok` is false."""
     if not ok:
         raise VQError(f"{field}: got {_format(got)}, expected {want}")
 
@@ -20,7 +20,7 @@ def check(ok: bool, field: str, got: Any, want: str) -> None:
 def _format(value: Any) -> str:
     try:
         text = repr(value)
-    except (ValueError, RecursionError):  # an integer of thousands of digits, lists in lists in lists
+    except (ValueError, RecursionError):  # an integer with thousands of digits, deeply nested lists
         return f"a {type(value).__name__} that is too large"
     return text if len(text) <= MAX_LETTERS else text[: MAX_LETTERS - 3] + "..."
 

@@ -1,4 +1,4 @@
-"""How the files of a user's own data set are read: what a run keeps so that it sees the same data again."""
+"""How the files of a user's own data set are read. A run keeps these settings, so that it sees the same data again."""
 
 import dataclasses
 from typing import Any, Optional, Tuple
@@ -6,10 +6,10 @@ from typing import Any, Optional, Tuple
 from vq_estimator.config.checks import check
 from vq_estimator.config.fields import FILES, Choice, Integer, Integers, Settings, setting
 
-RULES = 2  # the current rules of splits and cropping; 1 are those of version 0.1.0
+RULES = 2  # current version of the rules for splits and cropping; version 0.1.0 had 1
 SPLITS_BY = ("auto", "folders", "hash")
-MAX_LEVEL = 16  # folders deep
-MAX_SAMPLE = 2**16 - 1  # of a 16-bit image
+MAX_LEVEL = 16  # depth of the speaker's folder
+MAX_SAMPLE = 2**16 - 1  # largest sample of a 16-bit image
 
 
 def _only(*datasets: str) -> Any:
@@ -26,17 +26,17 @@ class _Range(Integers):
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig(Settings):
-    """How files become examples. Only a user's own images and recordings have a choice here.
+    """How files become examples; only the user's own images and recordings have settings here.
 
-    `rules` is the version of the rules by which splits are found and images are cropped. A run keeps the version that
-    it was made with; configurations of version 0.1.0, which have no entry, are of version 1.
+    `rules` is the version of the rules for splits and cropping. A run keeps its version; a configuration of version
+    0.1.0 has no entry and gets 1.
     """
 
     rules: int = 1
     splits: str = setting(
         "auto",
         Choice(SPLITS_BY),
-        "folders: top folders are train, validation, test; hash: of each path; auto: by the names",
+        "folders: top folders are splits; hash: a hash of each path decides; auto: by the folders' names",
         FILES,
         applies=_only("images", "wav"),
         why="only --dataset=images and wav have this setting",
@@ -44,7 +44,7 @@ class DataConfig(Settings):
     speaker_level: int = setting(
         1,
         Integer(1, MAX_LEVEL),
-        "folder of a recording's path that names the speaker; 1 is the first below its split's",
+        "which folder of a recording's path names the speaker; 1 is the first below its split's folder",
         FILES,
         applies=_only("wav"),
         why="only --dataset=wav has this setting",
@@ -52,7 +52,7 @@ class DataConfig(Settings):
     value_range: Optional[Tuple[int, ...]] = setting(
         None,
         _Range(f"MIN,MAX such as 0,4095, with 0 <= MIN < MAX <= {MAX_SAMPLE}"),
-        "MIN,MAX of the sample values of 16-bit images that become 0 and 255; without: the whole range",
+        "sample values MIN,MAX of 16-bit images that become 0 and 255; default: the whole range",
         FILES,
         applies=_only("images"),
         why="only --dataset=images has this setting",

@@ -1,4 +1,4 @@
-"""The decoders of images."""
+"""Configurations of the image decoders."""
 
 import dataclasses
 from typing import Union
@@ -13,27 +13,27 @@ PIXEL_LAYERS = ("residual", "gated")
 class FactorisedDecoder:
     """Pixels are independent given z_q, as in tf-vqvae."""
 
-    is_stochastic = False  # an image is decoded to the mean of p(x | z_q)
+    is_stochastic = False  # decoding returns the mean of p(x | z_q)
 
 
 @dataclasses.dataclass(frozen=True)
 class AutoregressiveDecoder(Settings):
-    """Each pixel depends on z_q and on those above it and to its left, by a PixelCNN over the pixels.
+    """A PixelCNN over the pixels: each depends on z_q and on the pixels above it and to its left.
 
-    The first layer sees three rows up and three columns to the left; `layers` follow it.
+    The first layer reaches three rows up and three columns to the left; `layers` more layers follow it.
     """
 
-    is_stochastic = True  # an image is decoded to a draw from p(x | z_q)
+    is_stochastic = True  # decoding returns a draw from p(x | z_q)
 
     kind: str = setting(
         "residual",
         Choice(PIXEL_LAYERS),
-        "layers of the autoregressive decoder; residual is faster",
+        "kind of the autoregressive decoder's layers; residual is faster",
         DECODER,
         "decoder_kind",
     )
     layers: int = setting(
-        6, Integer(1, MAX_LAYERS), "layers of the autoregressive decoder after its first", DECODER, "decoder_layers"
+        6, Integer(1, MAX_LAYERS), "layers of the autoregressive decoder after the first one", DECODER, "decoder_layers"
     )
     channels: int = setting(
         64, Integer(1, MAX_CHANNELS), "channels of each of the decoder's two stacks", DECODER, "decoder_channels"
@@ -41,7 +41,7 @@ class AutoregressiveDecoder(Settings):
     condition_channels: int = setting(
         32,
         Integer(1, MAX_CHANNELS),
-        "channels of z_q at each pixel, the condition of every layer",
+        "channels per pixel of the condition, which is computed from z_q for every layer",
         DECODER,
         "decoder_condition_channels",
     )

@@ -1,6 +1,6 @@
-"""A setting in one place: the dataclass field that holds it, with its help, its values and its group.
+"""Settings: dataclass fields that declare their help text, their values and their group.
 
-Flags, `--help`, the overrides of `make_config`, range checks and `docs/settings.md` are all derived from these fields.
+Flags, `--help`, the arguments of `make_config`, range checks and `docs/settings.md` are all derived from these fields.
 
     @dataclasses.dataclass(frozen=True)
     class MixtureConfig(Settings):
@@ -16,7 +16,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Opt
 from vq_estimator.config.checks import MAX_CHANNELS, MAX_INT, check, natural, number, positive_int
 from vq_estimator.errors import VQError
 
-# The headings of --help, in its order.
+# The headings of --help, in this order.
 COMMON, MODEL, QUANTIZER, DECODER = "Common", "Network", "Quantizer", "Decoder and likelihood"
 SPEECH, TRAINING, OUTPUT, FILES = "Speech", "Training", "Intervals", "Your own files (--dataset=images and wav)"
 GROUPS = (COMMON, MODEL, QUANTIZER, DECODER, SPEECH, TRAINING, OUTPUT, FILES)
@@ -26,29 +26,29 @@ class Kind:
     """The values that a setting may have.
 
     Attributes:
-      flag: what its flag takes: "integer", "float", "bool", "enum" or "string".
+      flag: the type of its flag: "integer", "float", "bool", "enum" or "string".
     """
 
     flag = "string"
 
     def check(self, field: str, value: Any) -> None:
-        """Raises VQError where `value` is none of them."""
+        """Raises a VQError if `value` is invalid."""
 
     def read(self, field: str, value: Any) -> Any:
-        """The value that a flag's text or a caller's argument means."""
+        """Converts the text of a flag, or an argument of a caller, to a value."""
         del field
         return value
 
     def describe(self) -> str:
-        """The range, for a table of settings."""
+        """Returns the allowed values as text, for the table of settings."""
         raise NotImplementedError
 
     def text(self, value: Any) -> str:
-        """A value as its flag takes it."""
+        """Formats a value as its flag accepts it."""
         return "none" if value is None else str(value)
 
     def bad_values(self) -> List[Any]:
-        """Some values that `check` or `read` refuses, for the tests."""
+        """Returns examples of values that `check` or `read` refuses, for the tests."""
         raise NotImplementedError
 
 
@@ -72,7 +72,7 @@ class Integer(Kind):
 
 @dataclasses.dataclass(frozen=True)
 class Number(Kind):
-    """Numbers from `low` to `high`, which `want` says in words."""
+    """Numbers from `low` to `high`; `want` describes the range in words."""
 
     low: float
     high: float
@@ -91,7 +91,7 @@ class Number(Kind):
 
 @dataclasses.dataclass(frozen=True)
 class Choice(Kind):
-    """One of some names."""
+    """One of several names."""
 
     names: Tuple[str, ...]
     flag = "enum"
@@ -127,7 +127,7 @@ class Bool(Kind):
 
 @dataclasses.dataclass(frozen=True)
 class Integers(Kind):
-    """A tuple of integers, or its text such as 8,5,5,5."""
+    """A tuple of integers, or text such as 8,5,5,5."""
 
     want: str
     each: Kind = Integer(1, MAX_CHANNELS)
@@ -155,7 +155,7 @@ class Integers(Kind):
 
 @dataclasses.dataclass(frozen=True)
 class Size(Kind):
-    """Height and width: an integer where they are equal, otherwise a tuple of two; as text such as 64 or 64x96."""
+    """Height and width: an integer if they are equal, otherwise a tuple of two; as text such as 64 or 64x96."""
 
     high: int
     want: str
@@ -204,15 +204,15 @@ class Text(Kind):
 
 
 class Setting(NamedTuple):
-    """What a field declares about itself.
+    """The declaration of a setting.
 
     Attributes:
-      kind: the values that it may have.
+      kind: the allowed values.
       help: what it sets, with its unit.
       group: one of GROUPS.
-      flag: the setting's name in flags and `make_config`; "": the field's.
-      applies: whether a configuration uses the setting; where it does not, a given value is refused.
-      why: the reason that the refusal gives.
+      flag: the setting's name in flags and `make_config`; "": the name of the field.
+      applies: whether a configuration uses the setting; if not, a given value is refused.
+      why: the reason in that error message.
     """
 
     kind: Kind
@@ -224,26 +224,34 @@ class Setting(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A variant: its configuration, and as "module:Class" its implementations, in NumPy for the codec."""
+    """A variant: the class of its configuration and its implementations as "module:Class".
+
+    Attributes:
+      config: the class of its configuration.
+      tensorflow: its implementation in TensorFlow.
+      numpy: its implementation in NumPy, for the codec.
+      opened: for a kind of model, the class that opens a trained run.
+      parts: for a kind of model, other implementations by name, as "module:object" or "module".
+    """
 
     config: Type[Any]
     tensorflow: str
     numpy: str = ""
-    opened: str = ""  # of a kind of model, the class that opens a trained run
-    parts: Mapping[str, str] = {}  # and by name what else works on that kind: "module:object", or "module"
+    opened: str = ""
+    parts: Mapping[str, str] = {}
 
 
-_VARIANTS: Dict[Type[Any], Tuple[str, Row]] = {}  # of every registry, by the class of the configuration
+_VARIANTS: Dict[Type[Any], Tuple[str, Row]] = {}  # variants of all registries by the class of their configuration
 
 
 class Registry:
-    """The variants of a part by their names.
+    """The variants of a part of a configuration, by their names.
 
     Attributes:
-      flag: chooses one; "": nothing does, the data set decides.
-      help, group: as of a Setting.
+      flag: the flag that chooses a variant; "": the data set decides.
+      help, group: see Setting.
       rows: the variants by their names.
-      default: the variant of a JSON file that names none, as before there were several; "": there were.
+      default: the variant for a JSON file that names no variant; "": a name is required.
     """
 
     def __init__(self, flag: str, help: str, group: str, rows: Dict[str, Row], default: str = ""):
@@ -251,10 +259,10 @@ class Registry:
         _VARIANTS.update({row.config: (name, row) for name, row in rows.items()})
 
     def add(self, name: str, row: Row) -> None:
-        """Adds a variant of one's own, from a program that uses the package (docs/extending.md).
+        """Adds a variant, from a program that uses the package (docs/extending.md).
 
         Raises:
-          VQError: the name or the configuration's class is in use.
+          VQError: the name or the class of the configuration is in use.
         """
         check(name not in self.rows and row.config not in _VARIANTS, self.flag or "name", name, "a new variant")
         self.rows[name] = row
@@ -269,7 +277,10 @@ class Registry:
         return Choice(tuple(self.rows))
 
     def choose(self, name: Optional[str], current: Any) -> Any:
-        """The variant of a name, with what `current` has in common with it; `current` where it is that or None."""
+        """Returns the variant `name` with the values that it shares with `current`.
+
+        Returns `current` itself if `name` is None or the name of `current`.
+        """
         if name is None or type_name(current) == name:
             return current
         self.kind.check(self.flag, name)
@@ -279,34 +290,34 @@ class Registry:
 
 
 def implementation(config: Any) -> Any:
-    """What implements a variant in TensorFlow."""
+    """Returns the TensorFlow implementation of a variant."""
     return load_object(_VARIANTS[type(config)][1].tensorflow)
 
 
 def numpy_implementation(config: Any) -> Any:
-    """What implements a variant in NumPy."""
+    """Returns the NumPy implementation of a variant."""
     return load_object(_VARIANTS[type(config)][1].numpy)
 
 
 def opener(config: Any) -> Any:
-    """The class that opens a trained run of a model."""
+    """Returns the class that opens trained runs of a model."""
     return load_object(_VARIANTS[type(config)][1].opened)
 
 
 def part(config: Any, name: str) -> Any:
-    """What the row of a kind of model names as `name`, such as `coding`: an object or a module."""
+    """Returns the entry `name` of `Row.parts`, such as `coding`, for a kind of model: an object or a module."""
     return load_object(_VARIANTS[type(config)][1].parts[name])
 
 
 def load_object(name: str) -> Any:
-    """The object that "module:name" names, or the module where there is no name."""
+    """Returns the object that "module:name" names, or the module if there is no name."""
     module, _, attribute = name.partition(":")
     found = importlib.import_module(module)
     return getattr(found, attribute) if attribute else found
 
 
 def type_name(value: Any) -> str:
-    """The name of a variant, its "type" in JSON, or ""."""
+    """Returns the name of a variant, its "type" in JSON, or "" if `value` is not a variant."""
     return _VARIANTS[type(value)][0] if type(value) in _VARIANTS else ""
 
 
@@ -319,18 +330,18 @@ def setting(
     applies: Optional[Callable[[Any], bool]] = None,
     why: str = "",
 ) -> Any:
-    """A dataclass field that is a setting; a `default` of `dataclasses.MISSING` has to be given."""
+    """Declares a dataclass field that is a setting; `dataclasses.MISSING` as `default` makes it required."""
     return dataclasses.field(default=default, metadata={"setting": Setting(kind, help, group, flag, applies, why)})
 
 
 def variant(default: Any, registry: Registry) -> Any:
-    """A dataclass field whose value is a variant of `registry`."""
+    """Declares a dataclass field whose value is a variant of `registry`."""
     return dataclasses.field(default=default, metadata={"variant": registry})
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Base of the dataclasses whose fields are settings. Construction checks each value, then calls `check`."""
+    """Base class of dataclasses whose fields are settings. The constructor checks each value, then calls `check`."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -340,11 +351,11 @@ class Settings:
         self.check()
 
     def check(self) -> None:
-        """Raises VQError where values don't go together."""
+        """Raises a VQError if values do not fit together."""
 
 
 class Found(NamedTuple):
-    """A setting of a configuration: the name of its flag, its declaration, and its value."""
+    """A setting of a configuration: the name of its flag, its declaration and its value."""
 
     flag: str
     declared: Setting
@@ -352,7 +363,7 @@ class Found(NamedTuple):
 
 
 def settings_of(config: Any, without: Tuple[str, ...] = ()) -> Iterator[Found]:
-    """The settings that a configuration has, in the order of its fields; a choice of a variant is one too."""
+    """Yields the settings of a configuration in the order of its fields; choosing a variant is a setting too."""
     without = without + tuple(getattr(getattr(config, "model", None), "without", ()))
     for field in dataclasses.fields(config):
         value, declared, registry = (
@@ -375,8 +386,11 @@ Chain = Tuple[Tuple[Registry, str], ...]
 def declarations(
     cls: Type[Any], chain: Chain = (), without: Tuple[str, ...] = ()
 ) -> Iterator[Tuple[str, Setting, Chain]]:
-    """Every setting that a configuration of class `cls` may have: its flag, its declaration, and the variants, each
-    (registry, name), that have it."""
+    """Yields every setting that a configuration of class `cls` may have.
+
+    Yields:
+      Its flag, its declaration, and the variants, each a (registry, name), under which it exists.
+    """
     hints = get_type_hints(cls)
     without = without + tuple(getattr(cls, "without", ()))
     for field in dataclasses.fields(cls):

@@ -1,4 +1,4 @@
-"""How often a training writes summaries, evaluates and saves, where this is not given: as its length has it."""
+"""Default intervals of summaries, evaluations and checkpoints, derived from the length of the training."""
 
 import dataclasses
 from typing import Any, Collection, Dict, Mapping
@@ -6,24 +6,24 @@ from typing import Any, Collection, Dict, Mapping
 from vq_estimator.config.training import TrainConfig
 
 INTERVALS = ("save_checkpoints_steps", "save_summary_steps", "eval_steps", "log_steps")
-POINTS, EVALUATIONS = 50, 5  # of a run of LONG steps or more, at least
+POINTS, EVALUATIONS = 50, 5  # minimum of a run of LONG steps or more
 LONG = 1000
-MIN_EVAL_STEPS = 10  # a run of a few steps is evaluated at its end
+MIN_EVAL_STEPS = 10  # a run of a few steps is evaluated only at its end
 
 
 def resolve_intervals(train: TrainConfig, given: Collection[str]) -> TrainConfig:
     """Derives the intervals that were not given from `max_steps`.
 
-    A run of 1,000 steps or more has at least 50 points of training and 5 evaluations. A shorter one has at least 10
-    points and 3 evaluations, as far as it has 10 and 30 steps. Evaluations happen at checkpoints, so the steps between
-    checkpoints divide those between evaluations.
+    A run of 1,000 steps or more has at least 50 summaries and 5 evaluations. A shorter one has at least 10 summaries
+    and 3 evaluations if it has at least 10 and 30 steps. Evaluations use checkpoints, so the interval of checkpoints
+    divides the interval of evaluations.
 
     Args:
-      train: its intervals that are not in `given` are the largest ones allowed.
-      given: the names of settings that are kept as they are.
+      train: its intervals that are not in `given` are upper limits.
+      given: the names of the settings that keep their values.
 
     Returns:
-      `train` with every interval set.
+      `train` with the derived intervals.
     """
     summary = _interval(train.max_steps, POINTS, 10)
     evaluation = max(_interval(train.max_steps, EVALUATIONS, 3), MIN_EVAL_STEPS)
@@ -40,12 +40,12 @@ def resolve_intervals(train: TrainConfig, given: Collection[str]) -> TrainConfig
 
 
 def keep_intervals(config: Any, old: Any, settings: Mapping[str, Any]) -> Any:
-    """Takes the intervals of a run that is resumed, since patience counts evaluations, except those that are given.
+    """Keeps the intervals of a resumed run, except those that the command sets; patience counts evaluations.
 
     Args:
-      config: of the resuming command, a Config or a PriorConfig.
-      old: of the run.
-      settings: what the command was given; None is not given.
+      config: the command's configuration, a Config or a PriorConfig.
+      old: the run's configuration.
+      settings: the settings of the command by name; None means not given.
 
     Returns:
       `config` with the intervals of `old`.
@@ -59,26 +59,26 @@ def keep_intervals(config: Any, old: Any, settings: Mapping[str, Any]) -> Any:
 
 
 def _interval(max_steps: int, times: int, times_if_short: int) -> int:
-    """The steps between `times` events in a long run, or between fewer in a short one, as a round number."""
-    longest = LONG // times  # what a run of LONG steps has is enough for a shorter one
+    """Returns the steps between `times` events in a long run, or `times_if_short` in a short one, rounded down."""
+    longest = LONG // times  # a shorter run needs no smaller interval than a run of LONG steps
     return _round_down(max(max_steps // times, min(longest, max_steps // times_if_short)))
 
 
 def _round_down(steps: int) -> int:
-    """The largest of 1, 2, 5, 10, 20, 50, 100 .. that is no more than `steps`, and at least 1."""
+    """Returns the largest of 1, 2, 5, 10, 20, 50, 100 .. that is at most `steps`, and at least 1."""
     unit = 10 ** (len(str(max(steps, 1))) - 1)
     return max(unit * factor for factor in (1, 2, 5) if factor == 1 or unit * factor <= steps)
 
 
 def _multiple(unit: int, most: int) -> int:
-    """The largest multiple of `unit` that is no more than `most`, and at least `unit`."""
+    """Returns the largest multiple of `unit` that is at most `most`, and at least `unit`."""
     return max(most // unit, 1) * unit
 
 
 def _with_checkpoints_at_evaluations(train: TrainConfig) -> TrainConfig:
-    """Sets the steps between checkpoints to a divisor of those between evaluations.
+    """Sets the interval of checkpoints to a divisor of the interval of evaluations.
 
-    Where the only divisors are far below what was allowed, evaluations come a few steps late instead.
+    If all divisors are far below the allowed interval, evaluations are a few steps late instead.
     """
     every, most = train.eval_steps, train.save_checkpoints_steps
     parts = -(-every // most)

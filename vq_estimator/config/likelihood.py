@@ -1,4 +1,4 @@
-"""The likelihoods p(x | z_q), each a distribution over the 256 values of a dimension."""
+"""Configurations of the likelihoods p(x | z_q), distributions over the 256 values of each dimension."""
 
 import dataclasses
 from typing import Union
@@ -9,27 +9,27 @@ from vq_estimator.config.fields import DECODER, Integer, Registry, Row, Settings
 
 @dataclasses.dataclass(frozen=True)
 class MSE:
-    """tf-vqvae's sigmoid and squared error; evaluated as a discretised Gaussian with one fitted scale."""
+    """tf-vqvae's sigmoid and squared error, evaluated as a discretised Gaussian with one fitted scale."""
 
 
 @dataclasses.dataclass(frozen=True)
 class BernoulliPixels:
-    """Binary pixels, for data that `binarize` made so."""
+    """Binary pixels, for data that `binarize` made binary."""
 
 
 @dataclasses.dataclass(frozen=True)
 class GaussianPixels:
-    """A discretised Gaussian for each dimension, its scale learnt."""
+    """A discretised Gaussian with a learned mean and scale for each dimension."""
 
 
 @dataclasses.dataclass(frozen=True)
 class LogisticPixels:
-    """A discretised logistic for each dimension, its scale learnt."""
+    """A discretised logistic distribution with a learned mean and scale for each dimension."""
 
 
 @dataclasses.dataclass(frozen=True)
 class LogisticMixturePixels(Settings):
-    """A mixture of discretised logistics, channels in turn (Salimans et al. 2017)."""
+    """A mixture of discretised logistics; three channels share a component (Salimans et al. 2017)."""
 
     components: int = setting(3, Integer(1, MAX_LAYERS), "components of the logistic mixture", DECODER)
 
@@ -42,7 +42,7 @@ class CategoricalPixels:
 _TENSORFLOW, _NUMPY = "vq_estimator.nn.likelihoods.", "vq_estimator.nn.likelihoods.cumulative:"
 LIKELIHOODS = Registry(
     "likelihood",
-    "p(x | z_q); mse: squared error, evaluated as a Gaussian of fitted scale",
+    "distribution p(x | z_q); mse: squared error, evaluated as a Gaussian with a fitted scale",
     DECODER,
     {
         "mse": Row(MSE, _TENSORFLOW + "sigmoid:SigmoidPixels", _NUMPY + "FittedGaussian"),

@@ -1,4 +1,4 @@
-"""The network, and the model of images that it makes with a quantizer, a decoder and a likelihood."""
+"""Configurations of the network and of the image model: network, quantizer, decoder and likelihood."""
 
 import dataclasses
 from dataclasses import MISSING
@@ -25,12 +25,12 @@ from vq_estimator.config.quantizer import QUANTIZERS, QuantizerConfig
 
 PRECISIONS = ("float32", "bfloat16")
 INITIALIZERS = ("normal", "he")
-MAX_LINEAR_LAYERS = 5  # a stride of 32: the kernels of the linear path are of 64 x 64 pixels
-MAX_SIZE = 2**14  # pixels of an image's side
+MAX_LINEAR_LAYERS = 5  # a stride of 32 makes kernels of 64 x 64 pixels
+MAX_SIZE = 2**14  # largest height or width in pixels
 MAX_IMAGE_CHANNELS = 16
 MAX_LABEL = 200  # letters
 SIZE = Size(MAX_SIZE, "a side such as 64, or height and width such as 64x96")
-ImageSize = Union[int, Tuple[int, ...]]  # side of square images; otherwise height and width
+ImageSize = Union[int, Tuple[int, ...]]  # the side of square images, otherwise height and width
 
 
 def precision_setting() -> str:
@@ -40,13 +40,14 @@ def precision_setting() -> str:
 
 @dataclasses.dataclass(frozen=True)
 class NetworkConfig(Settings):
-    """Strided convolutions (4 x 4, stride 2), then residual blocks; the decoder of images mirrors it.
+    """Strided convolutions (4 x 4, stride 2), then residual blocks; the image decoder mirrors the encoder.
 
-    A residual block is ReLU, 3 x 3, ReLU, 1 x 1 and its skip connection, at the resolution of the latent grid.
-    `residual_relu` is a ReLU after the decoder's last block, as in tf-vqvae's ImageNet network. With `output_channels`
-    of 0 the last transposed convolution gives the likelihood's parameters, as in tf-vqvae. Under `linear_path` one
-    linear convolution beside the encoder starts as a cosine transform of blocks, and one is beside the decoder, as in
-    transform coding; the networks then start at 0 and learn what a linear transform lacks.
+    A residual block is ReLU, 3 x 3, ReLU, 1 x 1 and a skip connection, at the resolution of the latent grid.
+    `residual_relu` adds a ReLU after the decoder's last block, as in tf-vqvae's ImageNet network. If `output_channels`
+    is 0, the last transposed convolution outputs the likelihood's parameters, as in tf-vqvae. With `linear_path` a
+    linear convolution is added to the output of the encoder, and another one to the output of the decoder, as in
+    transform coding. The encoder's starts as a cosine transform of blocks. The networks then start at 0 and learn the
+    difference.
     """
 
     hidden_channels: Tuple[int, ...] = setting(
@@ -58,17 +59,20 @@ class NetworkConfig(Settings):
     residual_channels: int = setting(
         0,
         Integer(0, MAX_CHANNELS),
-        "channels inside a residual block; 0: as many as around it",
+        "channels inside a residual block; 0: the block's input channels",
         MODEL,
         applies=lambda config: config.model.network.residual_blocks > 0,
         why="there are no residual blocks",
     )
     residual_relu: bool = setting(False, Bool(), "add a ReLU after the decoder's residual blocks", MODEL)
     output_channels: int = setting(
-        0, Integer(0, MAX_CHANNELS), "decoder channels at the image's resolution before the likelihood; 0: none", MODEL
+        0,
+        Integer(0, MAX_CHANNELS),
+        "channels of a decoder layer at the image's resolution; 0: no such layer",
+        MODEL,
     )
     linear_path: bool = setting(
-        False, Bool(), "add a linear convolution beside the encoder and beside the decoder", MODEL
+        False, Bool(), "add a linear convolution to the encoder's and to the decoder's output", MODEL
     )
     initializer: str = setting(
         "normal", Choice(INITIALIZERS), "initial weights: normal (deviation 0.02, tf-vqvae) or he (by fan-in)", MODEL
@@ -76,7 +80,7 @@ class NetworkConfig(Settings):
 
     def check(self) -> None:
         count = len(self.hidden_channels)
-        check(count <= 16, "hidden_channels", self.hidden_channels, "1 to 16 numbers of channels")
+        check(count <= 16, "hidden_channels", self.hidden_channels, "1 to 16 layers")
         fits = not self.linear_path or count <= MAX_LINEAR_LAYERS
         want = f"at most {MAX_LINEAR_LAYERS} of them with linear_path"
         check(fits, "hidden_channels", self.hidden_channels, want)
@@ -89,11 +93,11 @@ class NetworkConfig(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig(Settings):
-    """A model of images."""
+    """An image model."""
 
-    example, unit = "image", "dim"  # what an example and one of its dimensions are called
-    has_one_row = False  # whether an example is an image of one row
-    has_mse = True  # whether a reconstruction can be compared with the original, element by element
+    example, unit = "image", "dim"  # names of an example and of its dimensions
+    has_one_row = False  # whether an example is an image with one row
+    has_mse = True  # whether a reconstruction can be compared with the original element by element
     speakers = ()
 
     image_size: ImageSize = setting(
@@ -108,13 +112,13 @@ class ModelConfig(Settings):
         "channels of your own images: 3 (colour), 1 (grey), or as many as your arrays have",
         COMMON,
     )
-    network: NetworkConfig  # type: ignore[misc]  # the settings before it have no default either
+    network: NetworkConfig  # type: ignore[misc]  # the settings above have no default either
     quantizer: QuantizerConfig = variant(MISSING, QUANTIZERS)
     likelihood: LikelihoodConfig = variant(MSE(), LIKELIHOODS)
     decoder: DecoderConfig = variant(FactorisedDecoder(), DECODERS)
     precision: str = precision_setting()
     binarize: bool = setting(
-        False, Bool(), "make pixels from 128 on white and the others black, for --likelihood=bernoulli", DECODER
+        False, Bool(), "set pixels of 128 or more to white and the others to black, for --likelihood=bernoulli", DECODER
     )
     # The caller's names for networks of a Python program in the place of ours; None: ours. Nothing is imported by them.
     custom_encoder: Optional[str] = None
@@ -130,13 +134,18 @@ class ModelConfig(Settings):
         check(fits, "decoder", type_name(self.decoder), "factorised with decoder_fn")
         self._check_strides()
         unfit = self.decoder.is_stochastic and isinstance(self.likelihood, MSE)
-        want = f"another with --decoder={type_name(self.decoder)}: mse gives no probabilities"
+        want = f"another one with --decoder={type_name(self.decoder)}, because mse has no probabilities"
         check(not unfit, "likelihood", "mse", want)
         binary = isinstance(self.likelihood, BernoulliPixels)
-        check(self.binarize or not binary, "likelihood", "bernoulli", "--binarize with it: it is for binary pixels")
+        check(
+            self.binarize or not binary,
+            "likelihood",
+            "bernoulli",
+            "--binarize with it, because it is for binary pixels",
+        )
 
     def _check_strides(self) -> None:
-        """Raises VQError where the downsampling factor does not divide the size; it names the nearest that do."""
+        """Raises a VQError with the nearest valid sizes if the downsampling factor does not divide the size."""
         stride, times = self.network.stride, len(self.network.hidden_channels)
         below = tuple(max(n // stride, 1) * stride for n in self.size)
         above = tuple(-(-n // stride) * stride for n in self.size)
@@ -146,14 +155,15 @@ class ModelConfig(Settings):
 
     @property
     def is_stochastic_decoder(self) -> bool:
-        """Whether decoding is a draw from p(x | z_q); otherwise it is the mean."""
+        """Whether decoding returns a draw from p(x | z_q) and not the mean."""
         return self.decoder.is_stochastic
 
     @property
     def reconstruction_metric(self) -> str:
-        """What training shows of the reconstruction.
+        """Name of the reconstruction error in the progress bar.
 
-        An autoregressive decoder's mean is given the true pixels before each, so it is nearer to the image than a draw.
+        In training the mean of an autoregressive decoder depends on the true earlier pixels, so its error is smaller
+        than the error of a draw.
         """
         return "mse_given_pixels" if self.is_stochastic_decoder else "mse"
 
@@ -171,7 +181,7 @@ class ModelConfig(Settings):
 
     @property
     def training_shape(self) -> Tuple[int, int, int]:
-        """The shape of a training example: an image's."""
+        """The shape of a training example: the shape of an image."""
         return self.shape
 
     @property
@@ -182,18 +192,18 @@ class ModelConfig(Settings):
 
     @property
     def codes_shape(self) -> Tuple[int, int, int]:
-        """The same: all images are of one size."""
+        """The shape of any example's codes: `grid`, since all images have one size."""
         return self.grid
 
     @property
     def dims(self) -> int:
-        """Dimensions of an image."""
+        """Number of dimensions of an image."""
         height, width, channels = self.shape
         return height * width * channels
 
     @property
     def fixed_dims(self) -> Optional[int]:
-        """The dimensions that every example has; None where examples differ."""
+        """Number of dimensions of every example; None if examples differ."""
         return self.dims
 
     @property
@@ -202,12 +212,12 @@ class ModelConfig(Settings):
         return self.grid
 
     def with_speakers(self, speakers: Sequence[str]) -> "ModelConfig":
-        """The same: images have none."""
+        """Returns the configuration itself: images have no speakers."""
         del speakers
         return self
 
     def describe(self) -> str:
-        """Grid, K and decoder in words, such as "8x8x2 codes of 256, autoregressive"."""
+        """Describes grid, K and decoder, such as "8x8x2 codes of 256, autoregressive"."""
         kind = "" if type_name(self.quantizer) == "vq" else ", " + type_name(self.quantizer)
         grid = "x".join(map(str, self.grid))
         return f"{grid} codes of {self.quantizer.K}{kind}, {type_name(self.decoder)}"

@@ -1,4 +1,4 @@
-"""Presets: for each data set, the named configurations and where each comes from."""
+"""Presets: the named configurations of each data set, and where each comes from."""
 
 import dataclasses
 from typing import Callable, Dict, Mapping, Optional, Tuple, Union
@@ -14,10 +14,9 @@ from vq_estimator.config.speech import SpeechConfig, WaveNetConfig
 from vq_estimator.config.training import ObjectiveConfig, OptimizerConfig, TrainConfig
 
 _CIFAR_TRAIN = TrainConfig(batch_size=128, max_steps=250000, save_checkpoints_steps=500, eval_steps=2500, log_steps=10)
-# For likelihoods: a high rate and small batches, by a clipped gradient, and a decay that begins half way (on CIFAR-10
-# the autoregressive decoder went from 3.83 to 3.57 bits/dim in it). No averaged weights: beside the decay they only
-# lag, and an EMA codebook does not lag with them (on the validation split an average of 0.999 cost 0.03 bits/dim there,
-# 0.1 on the finer grid of the factorised decoder, 0.01 of speech).
+# For likelihoods: a high learning rate and small batches, with clipped gradients and a decay that begins half way. The
+# weights are not averaged: with the decay an average only lags, and an EMA codebook does not lag with it. On the
+# validation split averaged weights were worse for all decoders.
 _LIKELIHOOD_OPTIMIZER = OptimizerConfig(learning_rate=1.2e-3, warmup_steps=200, final_decay=0.468, clip_norm=1.0)
 _LIKELIHOOD_TRAIN = TrainConfig(batch_size=32, flip=True, save_checkpoints_steps=500, eval_steps=2500, log_steps=50)
 
@@ -35,7 +34,7 @@ def _positive(D: int) -> int:
 
 
 def _digits_original(K: Optional[int], D: Optional[int]) -> ImageParts:
-    """tf-vqvae's MNIST: 3 x 3 codes of 20."""
+    """tf-vqvae's MNIST model: 3 x 3 codes of 20."""
     K, D = _or(K, 20), _positive(_or(D, 64))
     check(D % 4 == 0, "D", D, "a multiple of 4 (the network's layers have D/4, D/2 and D channels)")
     model = ModelConfig(24, 1, NetworkConfig(hidden_channels=(D // 4, D // 2, D)), VectorQuantizerConfig(K, D))
@@ -43,7 +42,7 @@ def _digits_original(K: Optional[int], D: Optional[int]) -> ImageParts:
 
 
 def _digits_tuned(K: Optional[int], D: Optional[int]) -> ImageParts:
-    """The same code grid. Most of the gain is the residual blocks, on a 3x3 grid nearly free, and their initialiser."""
+    """The same latent grid with residual blocks, which cost little on a 3 x 3 grid, and He's initializer."""
     original, _, _, train = _digits_original(K, D)
     D = original.quantizer.D
     model = dataclasses.replace(
@@ -57,7 +56,7 @@ def _digits_tuned(K: Optional[int], D: Optional[int]) -> ImageParts:
 
 
 def _digits_autoregressive(K: Optional[int], D: Optional[int]) -> ImageParts:
-    """The tuned codes, and pixels that depend on those before them."""
+    """The encoder of `tuned` and an autoregressive decoder."""
     tuned, _, _, train = _digits_tuned(K, D)
     model = dataclasses.replace(
         tuned,
@@ -69,14 +68,14 @@ def _digits_autoregressive(K: Optional[int], D: Optional[int]) -> ImageParts:
 
 
 def _cifar_original(K: Optional[int], D: Optional[int]) -> ImageParts:
-    """tf-vqvae's CIFAR-10: 8 x 8 codes of 10."""
+    """tf-vqvae's CIFAR-10 model: 8 x 8 codes of 10."""
     K, D = _or(K, 10), _positive(_or(D, 256))
     model = ModelConfig(32, 3, NetworkConfig(hidden_channels=(D, D), residual_blocks=2), VectorQuantizerConfig(K, D))
     return model, ObjectiveConfig(), OptimizerConfig(), _CIFAR_TRAIN
 
 
 def _tuned(original: ModelConfig) -> Tuple[ModelConfig, ObjectiveConfig]:
-    """The same code grid, with an EMA codebook and a gradient that does not saturate."""
+    """The same latent grid with an EMA codebook and cross-entropy, whose gradient does not saturate."""
     model = dataclasses.replace(
         original,
         network=dataclasses.replace(original.network, initializer="he"),
@@ -90,8 +89,13 @@ def _cifar_tuned(K: Optional[int], D: Optional[int]) -> ImageParts:
     return (*_tuned(original), OptimizerConfig(learning_rate=5e-4), train)
 
 
-def _cifar_paper(K: Optional[int], D: Optional[int]) -> ImageParts:
-    """The grid of van den Oord et al. (2017), section 4.1: 8 x 8 x 10 codes and a 256-way softmax; our optimiser."""
+def _cifar_categorical(K: Optional[int], D: Optional[int]) -> ImageParts:
+    """8 x 8 x 10 codes of 256 and a softmax over the 256 values of each pixel and channel.
+
+    The size of the grid is the only part that van den Oord et al. (2017, section 3.2) give for CIFAR-10. Ours are ten
+    codebooks of 256 entries where they have one shared embedding space, moving averages, the softmax, the network and
+    the optimizer. They have 256 hidden units, batches of 128 and 250,000 steps, and state neither K nor a likelihood.
+    """
     network = NetworkConfig(hidden_channels=(64, 128), residual_blocks=2, output_channels=64, initializer="he")
     quantizer = VectorQuantizerConfig(_or(K, 256), _or(D, 8), 10, EMACodebook(decay=0.95))
     model = ModelConfig(32, 3, network, quantizer, CategoricalPixels(), precision="bfloat16")
@@ -100,12 +104,15 @@ def _cifar_paper(K: Optional[int], D: Optional[int]) -> ImageParts:
 
 
 def _cifar_sonnet(K: Optional[int], D: Optional[int]) -> ImageParts:
-    """The setting of Sonnet's CIFAR-10 notebook: 8 x 8 codes of 512, 10,000 steps of 32 images."""
-    # As many weights as there, where a 3 x 3 convolution of 128 maps stands before two residual blocks of 32.
+    """The size of Sonnet's CIFAR-10 notebook: 8 x 8 codes of 512, 10,000 steps of 32 images.
+
+    Learning rate, k-means start and reset of dead entries are ours.
+    """
+    # As many weights as the notebook's network: a 3 x 3 convolution of 128 channels and two residual blocks of 32.
     network = NetworkConfig(hidden_channels=(64, 128), residual_blocks=3, residual_channels=60, initializer="he")
     quantizer = VectorQuantizerConfig(_or(K, 512), _or(D, 64), codebook=EMACodebook())
     train = TrainConfig(batch_size=32, max_steps=10000, eval_steps=2000, log_steps=50)
-    # There the error is divided by the variance (0.063) and the commitment is a mean over D.
+    # The notebook divides the error by the variance of the pixels and takes the mean of the commitment loss over D.
     objective = ObjectiveConfig(beta=2.5e-4)
     return (
         ModelConfig(32, 3, network, quantizer),
@@ -116,19 +123,22 @@ def _cifar_sonnet(K: Optional[int], D: Optional[int]) -> ImageParts:
 
 
 def _cifar_factorised(K: Optional[int], D: Optional[int]) -> ImageParts:
-    """Pixels independent given the codes: blocks of 4 x 4 pixels by six codes, each refining those before it."""
-    # D: a block's 48 numbers, so that the linear path loses nothing and the codes are all that is lost.
+    """Pixels that are independent given the codes: six residual codes of 1,024 for each block of 4 x 4 pixels.
+
+    The three channels of a pixel share a component of the logistic mixture, so they are not independent.
+    """
+    # D is the 48 numbers of a block, so the linear path is lossless and only the quantization loses information.
     network = NetworkConfig((64, 128), residual_blocks=2, output_channels=64, linear_path=True, initializer="he")
     quantizer = ResidualQuantizerConfig(_or(K, 1024), _or(D, 48), 6, EMACodebook())
     model = ModelConfig(32, 3, network, quantizer, LogisticMixturePixels(3), precision="bfloat16")
-    # At a constant rate it gets worse from 4,000 steps on: noise makes the weights of the linear path grow.
+    # At a constant learning rate validation gets worse after some thousand steps: noise makes the linear path grow.
     optimizer = OptimizerConfig(3e-3, decay_steps=5000, warmup_steps=200, final_decay=0.2, clip_norm=1.0)
     train = dataclasses.replace(_LIKELIHOOD_TRAIN, max_steps=25000)
     return model, ObjectiveConfig("elbo"), optimizer, train
 
 
 def _cifar_autoregressive(K: Optional[int], D: Optional[int]) -> ImageParts:
-    """Few codes, and pixels that depend on those before them."""
+    """Few codes and an autoregressive decoder."""
     network = NetworkConfig(hidden_channels=(64, 64), residual_blocks=2, initializer="he")
     quantizer = VectorQuantizerConfig(_or(K, 128), _or(D, 64), codebook=EMACodebook())
     decoder = AutoregressiveDecoder("gated", layers=4, channels=64, condition_channels=32)
@@ -138,7 +148,7 @@ def _cifar_autoregressive(K: Optional[int], D: Optional[int]) -> ImageParts:
 
 
 def _images_original(K: Optional[int], D: Optional[int]) -> ImageParts:
-    """tf-vqvae's ImageNet: 128 x 128 pixels, 32 x 32 codes of 512."""
+    """tf-vqvae's ImageNet model: 128 x 128 pixels, 32 x 32 codes of 512."""
     K, D = _or(K, 512), _positive(_or(D, 128))
     check(D % 2 == 0, "D", D, "a multiple of 2 (the network's layers have D/2 and D channels)")
     network = NetworkConfig(hidden_channels=(D // 2, D), residual_blocks=4, residual_relu=True)
@@ -153,7 +163,7 @@ def _images_tuned(K: Optional[int], D: Optional[int]) -> ImageParts:
 
 
 def _speech(K: Optional[int], D: Optional[int]) -> SpeechParts:
-    """Van den Oord et al. (2017), section 4.3, for two cores: six layers of stride 2, and a WaveNet."""
+    """A small version of van den Oord et al. (2017), section 4.3: six layers of stride 2 and a WaveNet."""
     network = NetworkConfig(hidden_channels=(64,) * 6, residual_blocks=2, initializer="he")
     quantizer = VectorQuantizerConfig(_or(K, 256), _or(D, 64), codebook=EMACodebook())
     model = SpeechConfig(8000, 2048, network, quantizer, WaveNetConfig())
@@ -163,23 +173,23 @@ def _speech(K: Optional[int], D: Optional[int]) -> SpeechParts:
 
 
 Preset = Callable[[Optional[int], Optional[int]], Union[ImageParts, SpeechParts]]
-# The presets of published data sets, by `DatasetSpec.presets`: (K, D or None) -> model, objective, optimizer, training.
+# Presets of the published data sets by `DatasetSpec.presets`: (K, D or None) -> model, objective, optimizer, training.
 FAMILIES: Dict[str, Mapping[str, Preset]] = {
     "digits": {"original": _digits_original, "tuned": _digits_tuned, "autoregressive": _digits_autoregressive},
     "cifar10": {
         "original": _cifar_original,
         "tuned": _cifar_tuned,
-        "paper": _cifar_paper,
+        "categorical": _cifar_categorical,
         "sonnet": _cifar_sonnet,
         "factorised": _cifar_factorised,
         "autoregressive": _cifar_autoregressive,
     },
 }
-PRESETS_OF = {  # of every data set
+PRESETS_OF = {  # by data set
     **{name: FAMILIES[spec.presets] for name, spec in catalogue.DATASETS.items()},
     IMAGES: {
         "original": _images_original,
-        "imagenet": _images_original,  # the same, by the name of tf-vqvae's third set-up
+        "imagenet": _images_original,  # another name for it
         "tuned": _images_tuned,
         "autoregressive": _cifar_autoregressive,
     },
@@ -189,7 +199,7 @@ PRESETS_OF = {  # of every data set
 
 
 def preset_of(dataset: str, preset: str, K: Optional[int], D: Optional[int]) -> Config:
-    """The configuration of a preset, at its own K and D where these are None."""
+    """Returns the configuration of a preset; K and D of None mean the preset's values."""
     known = PRESETS_OF[dataset]
     check(preset in known, "preset", preset, f"for {dataset} one of " + ", ".join(known))
     model, objective, optimizer, train = known[preset](K, D)

@@ -1,4 +1,4 @@
-"""The prior over the codes of a trained VQ-VAE, and how it is trained."""
+"""Configuration of the prior over the codes of a trained VQ-VAE and of its training."""
 
 import dataclasses
 from typing import Any, Tuple
@@ -13,27 +13,27 @@ from vq_estimator.config.speech import MAX_DILATIONS
 from vq_estimator.config.training import OptimizerConfig, TrainConfig
 
 PRIOR_KINDS = ("gated", "tf_vqvae")
-CONDITIONS = ("class", "speaker", "both")  # what the classes of a prior over speech are
+CONDITIONS = ("class", "speaker", "both")  # what a class-conditional prior of a speech model depends on
 
 
 @dataclasses.dataclass(frozen=True)
 class PriorNetworkConfig(Settings):
-    """A gated PixelCNN over the positions; within a position each of the L codes depends on those before it.
+    """A gated PixelCNN over the positions; within a position each of the L codes depends on the codes before it.
 
-    For codes in one row (speech) a WaveNet takes its place: `stacks` times `layers` dilations 1, 2, 4 ..; with 0 stacks
-    there is none. The kind "tf_vqvae" is the network of tf-vqvae's checkpoints, which are imported and not trained
-    here: its `layers` are its pairs of gated layers and its `embedding` the VQ-VAE's D.
+    With `stacks` above 0, for codes in one row (speech), it is a WaveNet with `stacks` times `layers` dilations 1, 2,
+    4 ... The kind "tf_vqvae" is the network of tf-vqvae's checkpoints, which can be imported but not trained: `layers`
+    counts its pairs of gated layers, and `embedding` is the VQ-VAE's D.
     """
 
     layers: int = setting(
-        6, Integer(1, MAX_LAYERS), "gated layers after the first; for speech layers of a stack", MODEL
+        6, Integer(1, MAX_LAYERS), "gated layers after the first one; speech: layers per stack", MODEL
     )
-    channels: int = setting(64, Integer(1, MAX_CHANNELS), "channels of each stack", MODEL)
+    channels: int = setting(64, Integer(1, MAX_CHANNELS), "channels of the prior's layers", MODEL)
     embedding: int = setting(32, Integer(1, MAX_CHANNELS), "embedding dimension of a code in the prior's input", MODEL)
     dropout: float = setting(
-        0.1, Number(0.0, 0.95, "a share from 0 to 0.95"), "dropout probability of the last channels", MODEL
+        0.1, Number(0.0, 0.95, "a number from 0 to 0.95"), "dropout probability of the last layer's channels", MODEL
     )
-    stacks: int = setting(0, Integer(0, MAX_LAYERS), "speech: stacks of layers whose dilations double", SPEECH)
+    stacks: int = setting(0, Integer(0, MAX_LAYERS), "speech: stacks of layers with doubling dilations", SPEECH)
     kind: str = "gated"
 
     def check(self) -> None:
@@ -44,15 +44,16 @@ class PriorNetworkConfig(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class CodesConfig:
-    """The codes that the prior models.
+    """The codes that a prior models.
 
     Attributes:
-      grid: [h, w, L], the shape of an image's codes, or of the codes of a recording that are trained on at once.
-      K: values of each code.
-      classes: of the data, where the prior is conditional on them; 0: it is not.
-      condition: for speech what a class is, of CONDITIONS; "both": number of the speaker * classes of the data + class.
-      dataset_source: the files they come from.
-      global_step, fingerprint: of the VQ-VAE's checkpoint that gave them.
+      grid: the shape [h, w, L] of an image's codes, or of the codes in a training example of a recording.
+      K: number of values of a code.
+      classes: number of classes of a class-conditional prior; 0: unconditional.
+      condition: for speech the meaning of a class, one of CONDITIONS; "both" is speaker * classes of the data + class.
+      dataset_source: the `dataset_source` of the data.
+      global_step: step of the VQ-VAE's checkpoint that computed the codes.
+      fingerprint: fingerprint of that checkpoint.
     """
 
     grid: Tuple[int, ...]
@@ -73,7 +74,7 @@ class CodesConfig:
 
 @dataclasses.dataclass(frozen=True)
 class PriorConfig(Settings):
-    """One training of a prior."""
+    """Configuration of the training of a prior."""
 
     without = ("flip",)
 
@@ -84,18 +85,18 @@ class PriorConfig(Settings):
     )
     train: TrainConfig = TrainConfig(batch_size=128, max_steps=10000, save_checkpoints_steps=500, eval_steps=500)
     patience: int = setting(
-        6, Integer(0), "evaluations without a better validation after which training stops; 0 never stops", TRAINING
+        6, Integer(0), "number of evaluations without improvement after which training stops; 0 never stops", TRAINING
     )
 
     def check(self) -> None:
         one_row = not self.network.stacks or self.codes.grid[0] == 1
-        check(one_row, "stacks", self.network.stacks, "no value: a WaveNet is for codes in one row, those of speech")
+        check(one_row, "stacks", self.network.stacks, "no value: a WaveNet is for codes in one row (speech)")
 
 
 def default_prior(codes: CodesConfig, speech: bool) -> PriorConfig:
-    """The default prior of images, or of speech, whose recordings are few.
+    """Returns the default prior for images or for speech.
 
-    A network of 10 layers learns the 55,000 codes of the 1,020 training clips of FSDD's half by heart in 500 steps.
+    The one for speech is small and has much dropout, because a larger one overfits to the few recordings of FSDD.
     """
     if not speech:
         return PriorConfig(codes)
@@ -108,19 +109,19 @@ def default_prior(codes: CodesConfig, speech: bool) -> PriorConfig:
 
 
 def make_prior_config(codes: CodesConfig, speech: bool = False, **given: Any) -> PriorConfig:
-    """The default prior with what is given in its place.
+    """Returns the default prior with the given settings.
 
     Args:
-      codes: what the prior models.
-      speech: whether they are codes of recordings.
-      **given: any of its settings, by the name of its flag; None keeps the default. The intervals that are not given
+      codes: the codes that the prior models.
+      speech: whether these are codes of recordings.
+      **given: any of its settings, by the name of its flag; None keeps the default. Intervals that are not given
         follow `max_steps` (`resolve_intervals`).
 
     Raises:
-      VQError: an unknown name, or a value that can't be.
+      VQError: an unknown name or an invalid value.
     """
     given = {name: value for name, value in given.items() if value is not None}
     if speech and "stacks" in given:
-        positive_int("stacks", given["stacks"])  # a PixelCNN needs codes of one number of columns
+        positive_int("stacks", given["stacks"])  # a PixelCNN needs a fixed number of columns
     config = override(default_prior(codes, speech), given)
     return dataclasses.replace(config, train=resolve_intervals(config.train, set(given)))

@@ -1,4 +1,4 @@
-"""The quantizers and their codebooks."""
+"""Configurations of the quantizers and their codebooks."""
 
 import dataclasses
 from dataclasses import MISSING
@@ -20,8 +20,8 @@ from vq_estimator.config.fields import (
 )
 
 GRADIENTS = ("straight_through", "rotation")
-MAX_CODES = 2**20  # of finite scalar quantisation
-MAX_ENTRIES = 2**24  # of a codebook
+MAX_CODES = 2**20  # largest K of finite scalar quantization
+MAX_ENTRIES = 2**24  # largest K of a codebook
 
 
 def _K() -> Any:
@@ -29,7 +29,12 @@ def _K() -> Any:
 
 
 def _D() -> Any:
-    return setting(MISSING, Integer(1, MAX_CHANNELS), "embedding dimension; the network's channels follow it", COMMON)
+    return setting(
+        MISSING,
+        Integer(1, MAX_CHANNELS),
+        "embedding dimension; in some presets also sets the network's channels",
+        COMMON,
+    )
 
 
 def _L() -> Any:
@@ -38,18 +43,18 @@ def _L() -> Any:
 
 
 def _kmeans_init_steps(default: int) -> Any:
-    help = "first steps in which k-means on the batch sets the codebook; 0 keeps the random start"
+    help = "first steps in which k-means on the batch sets the codebook; 0 keeps the random codebook"
     return setting(default, Integer(0), help, QUANTIZER)
 
 
 def _dead_entry_threshold(default: float) -> Any:
-    help = "reset an entry used less than this fraction of uniform usage; 0 never does"
-    return setting(default, Number(0.0, 1.0, "a share from 0 to 1"), help, QUANTIZER)
+    help = "reset an entry used less than this fraction of uniform usage; 0 disables it"
+    return setting(default, Number(0.0, 1.0, "a number from 0 to 1"), help, QUANTIZER)
 
 
 @dataclasses.dataclass(frozen=True)
 class GradientCodebook(Settings):
-    """Codebook moved by the gradient of the codebook loss (van den Oord et al. 2017, equation 3)."""
+    """A codebook trained by the gradient of the codebook loss (van den Oord et al. 2017, equation 3)."""
 
     kmeans_init_steps: int = _kmeans_init_steps(0)
     dead_entry_threshold: float = _dead_entry_threshold(0.0)
@@ -57,7 +62,7 @@ class GradientCodebook(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class EMACodebook(Settings):
-    """Codebook as the moving average of the encoder outputs assigned to it (van den Oord et al. 2017, appendix A.1)."""
+    """A codebook of moving averages of the assigned encoder outputs (van den Oord et al. 2017, appendix A.1)."""
 
     decay: float = setting(
         0.99,
@@ -72,7 +77,7 @@ class EMACodebook(Settings):
 
 CODEBOOKS = Registry(
     "codebook",
-    "what moves the codebook: the gradient of the codebook loss, or a moving average (ema)",
+    "how the codebook is trained: by the gradient of the codebook loss, or as a moving average (ema)",
     QUANTIZER,
     {
         "gradient": Row(GradientCodebook, "vq_estimator.nn.quantizers.codebooks:Codebooks"),
@@ -83,13 +88,13 @@ CodebookConfig = Union[GradientCodebook, EMACodebook]
 
 
 class QuantizerSettings(Settings):
-    """What the rest of the code asks of any quantizer, beside its K, D and L.
+    """Properties of every quantizer.
 
-    K codes are possible for each of the L codes at a position; z_e and z_q have `vectors_per_position` vectors of D
-    numbers there.
+    At each position there are L codes with K values each. z_e and z_q have `vectors_per_position` vectors of D numbers
+    at each position.
     """
 
-    if TYPE_CHECKING:  # at run time a property would be in the way of the fields of these names
+    if TYPE_CHECKING:  # at run time properties would hide the fields with these names
 
         @property
         def K(self) -> int: ...
@@ -106,12 +111,12 @@ class QuantizerSettings(Settings):
 
     @property
     def latent_channels(self) -> int:
-        """Channels of z_e and z_q."""
+        """Number of channels of z_e and z_q."""
         return self.vectors_per_position * self.D
 
     @property
     def codebook_by_gradient(self) -> bool:
-        """Whether the codebook loss is a part of the loss; a quantizer without a codebook has none."""
+        """Whether the codebook loss is part of the loss."""
         return isinstance(getattr(self, "codebook", None), GradientCodebook)
 
     @property
@@ -125,7 +130,7 @@ class QuantizerSettings(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class VectorQuantizerConfig(QuantizerSettings):
-    """`L` codebooks of `K` entries, each for its own `D` numbers, at each position of the latent grid."""
+    """`L` independent codebooks of `K` entries, each for its own `D` numbers at every position."""
 
     kept_from_others = ("K", "D", "L", "codebook")
 
@@ -136,14 +141,14 @@ class VectorQuantizerConfig(QuantizerSettings):
     gradient: str = setting(
         "straight_through",
         Choice(GRADIENTS),
-        "how the gradient passes the quantizer: straight-through (van den Oord et al.) or rotation trick",
+        "how the gradient passes the quantizer: straight-through estimator or rotation trick",
         QUANTIZER,
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class ResidualQuantizerConfig(QuantizerSettings):
-    """`L` codebooks of `K` entries in turn for the same `D` numbers, each for the rest of those before it."""
+    """`L` stages with a codebook of `K` entries each; a stage quantizes the residual of the stages before it."""
 
     kept_from_others = ("K", "D", "L", "codebook")
 
@@ -154,21 +159,21 @@ class ResidualQuantizerConfig(QuantizerSettings):
 
     @property
     def vectors_per_position(self) -> int:
-        """One: the entries are summed."""
+        """1, because the entries of all stages are summed."""
         return 1
 
 
 @dataclasses.dataclass(frozen=True)
 class FiniteScalarConfig(QuantizerSettings):
-    """`L` groups of numbers, each rounded to one of a few levels (Mentzer et al. 2023); there is no codebook."""
+    """`L` groups of numbers, each rounded to one of a few levels (Mentzer et al. 2023), without a codebook."""
 
-    # What the levels decide: a given value has to agree.
+    # Settings that follow from the levels; a given value must agree.
     derived: ClassVar[Dict[str, str]] = {"K": "the product of the levels of fsq", "D": "the number of levels of fsq"}
 
     levels: Tuple[int, ...] = setting(
         (8, 5, 5, 5),
         Integers("integers of 2 or more, such as 8,5,5,5", Integer(1)),
-        "levels of each number of a group, such as 8,5,5,5; their product is K, their count D",
+        "levels of each number of a group, such as 8,5,5,5; their product is K, and their count is D",
         QUANTIZER,
     )
     L: int = _L()
@@ -180,7 +185,7 @@ class FiniteScalarConfig(QuantizerSettings):
 
     @property
     def K(self) -> int:
-        """Codes: the combinations of the levels."""
+        """Number of codes: the product of the levels."""
         product = 1
         for n in self.levels:
             product *= n
@@ -188,13 +193,13 @@ class FiniteScalarConfig(QuantizerSettings):
 
     @property
     def D(self) -> int:
-        """Numbers in a group."""
+        """Number of values in a group."""
         return len(self.levels)
 
 
 QUANTIZERS = Registry(
     "quantizer",
-    "vq: codebooks side by side; residual: each for the rest of those before; fsq: rounding, no codebook",
+    "vq: independent codebooks; residual: stages on residuals; fsq: rounding without a codebook",
     QUANTIZER,
     {
         "vq": Row(VectorQuantizerConfig, "vq_estimator.nn.quantizers.vector:VectorQuantizer"),

@@ -1,4 +1,4 @@
-"""Settings and flags of version 0.1.0 that have another name now: an old one is refused with the new one."""
+"""New names of settings and presets of version 0.1.0. An old name is refused with a message that has the new one."""
 
 NEW_NAMES = {
     "widths": "hidden_channels",
@@ -16,3 +16,6 @@ NEW_NAMES = {
     "maps": "channels",
     "cycles": "stacks",
 }
+
+# The values of --preset, and of `preset` in a config.json of version 0.1.0, which is still read.
+NEW_PRESETS = {"paper": "categorical"}

@@ -1,4 +1,4 @@
-"""A configuration with what is given in place of its values."""
+"""Configurations from presets and overrides."""
 
 import dataclasses
 from typing import Any, Dict, Iterator, Optional, Tuple, TypeVar
@@ -9,7 +9,7 @@ from vq_estimator.config.fields import Registry, Settings, declarations, setting
 from vq_estimator.config.intervals import resolve_intervals
 from vq_estimator.config.presets import PRESETS_OF, preset_of
 from vq_estimator.config.quantizer import QUANTIZERS, VectorQuantizerConfig
-from vq_estimator.config.renamed import NEW_NAMES
+from vq_estimator.config.renamed import NEW_NAMES, NEW_PRESETS
 from vq_estimator.config.run import DATASETS, PRESETS, Config
 from vq_estimator.errors import VQError
 
@@ -17,27 +17,29 @@ S = TypeVar("S", bound=Settings)
 
 
 def make_config(dataset: str, preset: Optional[str] = None, **given: Any) -> Config:
-    """A preset with what is given in its place.
+    """Returns a preset with the given settings.
 
     Args:
       dataset: one of DATASETS.
-      preset: one of PRESETS that the data set has (PRESETS_OF); None: its first one, "original" for images and
-        "wavenet" for speech.
-      **given: any setting, by the name of its flag (docs/settings.md); None keeps the preset's value. The intervals
-        that are not given follow `max_steps` (`resolve_intervals`).
+      preset: a preset of the data set (PRESETS_OF); None: its first one, "original" for images and "wavenet" for
+        speech.
+      **given: any setting, by the name of its flag (docs/settings.md); None keeps the preset's value. Intervals that
+        are not given follow `max_steps` (`resolve_intervals`).
 
     Raises:
-      VQError: an unknown name, or a value that can't be.
+      VQError: an unknown name or an invalid value.
     """
     check(dataset in DATASETS, "dataset", dataset, "one of " + ", ".join(DATASETS))
     preset = preset or next(iter(PRESETS_OF[dataset]))
+    renamed = isinstance(preset, str) and preset in NEW_PRESETS
+    check(not renamed, "preset", preset, f"{NEW_PRESETS.get(preset)}, which it is called now" if renamed else "")
     check(preset in PRESETS, "preset", preset, "one of " + ", ".join(PRESETS))
     given = {name: value for name, value in given.items() if value is not None}
     row = next((row for name, row in QUANTIZERS.rows.items() if name == given.get("quantizer")), None)
     finite = row is not None and "K" in getattr(row.config, "derived", {})
     if given.get("warm_start") is not None and not finite:
-        given.setdefault("kmeans_init_steps", 0)  # which would set a codebook anew that has been learnt
-    # K and D also decide the preset's network, except of a quantizer that derives them, such as fsq.
+        given.setdefault("kmeans_init_steps", 0)  # k-means would replace the codebook that is loaded
+    # K and D also determine the preset's network, except for quantizers that derive them, such as fsq.
     sizes = {name: None if finite else given.pop(name, None) for name in ("K", "D")}
     base = preset_of(dataset, preset, **sizes)
     base = dataclasses.replace(base, data=dataclasses.replace(base.data, rules=RULES))
@@ -49,14 +51,14 @@ def make_config(dataset: str, preset: Optional[str] = None, **given: Any) -> Con
 
 
 def override(config: S, given: Dict[str, Any]) -> S:
-    """A configuration with some settings replaced.
+    """Returns a configuration with the given settings replaced.
 
     Args:
       config: a Config or a PriorConfig.
       given: values by the names of flags.
 
     Raises:
-      VQError: a value that can't be, an unknown setting, or one that this configuration does not have.
+      VQError: an invalid value, an unknown setting, or a setting that this configuration does not have.
     """
     left = dict(given)
     changed = _replace(config, left, tuple(getattr(getattr(config, "model", config), "without", ())))
@@ -69,7 +71,7 @@ def override(config: S, given: Dict[str, Any]) -> S:
 
 
 def _replace(part: Any, given: Dict[str, Any], without: Tuple[str, ...]) -> Any:
-    """A part with what is given for it, which is taken out of `given`."""
+    """Returns a part of a configuration with its given settings, which are removed from `given`."""
     changes = {}
     for field in dataclasses.fields(part):
         value, declared, registry = getattr(part, field.name), *(field.metadata.get(k) for k in ("setting", "variant"))
@@ -90,14 +92,14 @@ def _replace(part: Any, given: Dict[str, Any], without: Tuple[str, ...]) -> Any:
 
 
 def _refuse(name: str, value: Any, config: Settings) -> None:
-    """Raises VQError: the setting is unknown, or another variant than the configuration's has it."""
+    """Raises a VQError: the setting is unknown, or only another variant has it."""
     chains = [chain for flag, _, chain in declarations(type(config)) if flag == name]
     if not chains:
         if name in NEW_NAMES:
             raise VQError(f"{name}: got {value!r}, expected no value: this setting is called {NEW_NAMES[name]} now")
         raise VQError(f"unknown setting {name!r}; expected one of those in docs/settings.md")
     chosen = dict(_choices(config))
-    missing = []  # the choice by which each declaration is out of reach: (how deep, its registry, name)
+    missing = []  # (depth, registry, name) of the first choice that differs, for each declaration
     for chain in chains:
         wrong = [
             (depth, registry, kind) for depth, (registry, kind) in enumerate(chain) if chosen.get(registry) != kind
@@ -113,7 +115,7 @@ def _refuse(name: str, value: Any, config: Settings) -> None:
 
 
 def _choices(config: Any) -> Iterator[Tuple[Registry, str]]:
-    """The name of every variant in a configuration."""
+    """Yields (registry, name) of every variant in a configuration."""
     for field in dataclasses.fields(config):
         value, registry = getattr(config, field.name), field.metadata.get("variant")
         if registry is not None:
@@ -123,7 +125,7 @@ def _choices(config: Any) -> Iterator[Tuple[Registry, str]]:
 
 
 def default_model_dir(config: Config) -> str:
-    """`log/<dataset>-<preset>-K<K>-D<D>`; before K the quantizer where it is not vq, and L where it is above 1."""
+    """Returns `log/<dataset>-<preset>-[<quantizer>-][L<L>-]K<K>-D<D>`, without the quantizer vq and an L of 1."""
     q = config.model.quantizer
     kind = "" if type(q) is VectorQuantizerConfig else type_name(q) + "-"
     return f"log/{config.dataset}-{config.preset}-{kind}{f'L{q.L}-' if q.L > 1 else ''}K{q.K}-D{q.D}"

@@ -1,4 +1,4 @@
-"""The configuration of a whole run."""
+"""The configuration of a run."""
 
 import dataclasses
 from dataclasses import MISSING
@@ -13,14 +13,14 @@ from vq_estimator.config.model import ModelConfig
 from vq_estimator.config.speech import SpeechConfig
 from vq_estimator.config.training import ObjectiveConfig, OptimizerConfig, TrainConfig
 
-IMAGES = "images"  # the data set that is a folder of the user's own images
+IMAGES = "images"  # a folder of the user's own images
 IMAGE_DATASETS = (*catalogue.DATASETS, IMAGES)
-FSDD, WAV = "fsdd", "wav"  # the Free Spoken Digit Dataset; a folder of the user's own recordings
+FSDD, WAV = "fsdd", "wav"  # the Free Spoken Digit Dataset, and a folder of the user's own recordings
 SPEECH_DATASETS = (FSDD, WAV)
-# Every data set, and its kind of data, a row of MODELS.
+# The kind of data, a row of MODELS, of every data set.
 DATASETS: Dict[str, str] = {**dict.fromkeys(IMAGE_DATASETS, "image"), **dict.fromkeys(SPEECH_DATASETS, "speech")}
-PRESETS = ("original", "tuned", "paper", "sonnet", "factorised", "autoregressive", "imagenet", "wavenet")
-# How a training may be shared (training/distribution.py); no part of a run, which can go on by another.
+PRESETS = ("original", "tuned", "categorical", "sonnet", "factorised", "autoregressive", "imagenet", "wavenet")
+# How a training may be distributed (training/distribution.py). Not part of a run: it can resume under another one.
 DISTRIBUTIONS = ("none", "mirrored", "multi_worker", "parameter_server")
 _VQVAE, _INFERENCE = "vq_estimator.models.vqvae:", "vq_estimator.inference."
 MODELS = Registry(
@@ -58,12 +58,12 @@ AnyModel = Union[ModelConfig, SpeechConfig]
 
 @dataclasses.dataclass(frozen=True)
 class Config(Settings):
-    """One run.
+    """Configuration of a run.
 
     Attributes:
-      dataset_source: filled once the files are found: the data set's name, "mnist-5k", "fsdd-half", or for a folder
-        "images-" or "wav-" and the first 12 digits of its content's hash; None: no data yet.
-      warm_start: the run or provided model whose weights training began with.
+      dataset_source: identifies the data, set when the files are located: the data set's name, "mnist-5k", "fsdd-half",
+        or for a folder "images-" or "wav-" and the first 12 digits of its content's hash; None: not located yet.
+      warm_start: the run or provided model whose weights training started from.
     """
 
     dataset: str
@@ -77,7 +77,7 @@ class Config(Settings):
     warm_start: Optional[str] = setting(
         None,
         Text("a run directory or the name of a provided model"),
-        "run directory or provided model whose weights training begins with, as far as they fit",
+        "run directory or provided model whose weights training starts from, as far as they fit",
         TRAINING,
     )
 
@@ -96,21 +96,21 @@ class Config(Settings):
         want = f"{channels} as {self.dataset} has, or no value"
         check(self.model.channels == channels, "channels", self.model.channels, want)
         without_nats = self.objective.kind == "elbo" and isinstance(self.model.likelihood, MSE)
-        check(not without_nats, "objective", "elbo", "a likelihood other than mse, which has no nats to train on")
+        check(not without_nats, "objective", "elbo", "a likelihood other than mse, which has no likelihood in training")
 
 
 def with_data(config: Config, source: Optional[str], speakers: Sequence[str] = ()) -> Config:
-    """A run once its files are found: its `dataset_source`, and for speech the speakers."""
+    """Returns the configuration with the located data: its `dataset_source` and, for speech, the speakers."""
     return dataclasses.replace(config, model=config.model.with_speakers(speakers), dataset_source=source)
 
 
 def as_resumed(config: Config, old: Config) -> Config:
-    """A configuration as a command makes it, with what the run that it resumes keeps: its data and the rules for it."""
+    """Returns a command's configuration with what a resumed run keeps: its data and the rules for them."""
     config = dataclasses.replace(config, data=dataclasses.replace(config.data, rules=old.data.rules))
     return with_data(config, old.dataset_source, old.model.speakers)
 
 
-# Fields in which a run may differ when it is resumed: how long, and how often something is written.
+# Fields that may change when a run is resumed: its length and its intervals.
 RESUMABLE = (
     "train.max_steps",
     "train.save_checkpoints_steps",

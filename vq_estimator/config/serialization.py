@@ -1,4 +1,4 @@
-"""The strict JSON round trip, and what differs between two runs."""
+"""The strict JSON round trip of configurations, and the differences between two of them."""
 
 import dataclasses
 import json
@@ -10,12 +10,13 @@ from vq_estimator.config.fields import Registry, Settings, type_name
 from vq_estimator.config.model import NetworkConfig
 from vq_estimator.config.prior import PriorNetworkConfig
 from vq_estimator.config.quantizer import EMACodebook, GradientCodebook
+from vq_estimator.config.renamed import NEW_PRESETS
 from vq_estimator.config.run import RESUMABLE, Config
 from vq_estimator.config.speech import WaveNetConfig
 from vq_estimator.errors import VQError
 
-MAX_BYTES = 1 << 20  # of a file
-# Keys of version 0.1.0, and what they are called now.
+MAX_BYTES = 1 << 20  # largest size of a file
+# Current names of the keys of version 0.1.0.
 _CODEBOOK = {"kmeans_steps": "kmeans_init_steps", "restart_below": "dead_entry_threshold"}
 OLD_KEYS = {
     NetworkConfig: {
@@ -35,10 +36,12 @@ OLD_KEYS = {
     },
     PriorNetworkConfig: {"maps": "channels", "cycles": "stacks"},
 }
+# Current names of values of version 0.1.0, by key.
+OLD_VALUES: Dict[Any, Dict[str, Dict[str, str]]] = {Config: {"preset": NEW_PRESETS}}
 
 
 def to_dict(value: Any) -> Any:
-    """Plain JSON types; a part that has variants says which it is under "type"."""
+    """Converts to plain JSON types; a variant has its name under "type"."""
     if dataclasses.is_dataclass(value):
         out = {f.name: to_dict(getattr(value, f.name)) for f in dataclasses.fields(value)}
         name = type_name(value)
@@ -51,10 +54,17 @@ def to_json(config: Settings) -> str:
 
 
 def from_json(text: str, where: str = "config.json", kind: Any = Config) -> Any:
-    """Reads what `to_json` wrote of a `kind`, Config or PriorConfig; of version 0.1.0 too.
+    """Parses a configuration that `to_json` wrote, also by version 0.1.0.
 
-    Unknown, missing or impossible entries raise VQError with their path. Only an entry that has a default may be
-    missing: what the run did before there was that entry is its default.
+    Only entries with a default may be missing: the default is what runs did before the entry existed.
+
+    Args:
+      text: the JSON text.
+      where: the file's name in messages.
+      kind: Config or PriorConfig.
+
+    Raises:
+      VQError: an unknown, missing or invalid entry, with its path.
     """
     try:
         return _parse_object(kind, json.loads(text), where)
@@ -65,10 +75,10 @@ def from_json(text: str, where: str = "config.json", kind: Any = Config) -> Any:
 
 
 def read_config(path: str, kind: Any = Config) -> Any:
-    """The configuration in a JSON file.
+    """Reads a configuration, a `kind`, from a JSON file.
 
     Raises:
-      VQError: the file can't be read, or holds none.
+      VQError: the file cannot be read, or is not a configuration.
     """
     try:
         with open(path, encoding="utf-8") as f:
@@ -83,6 +93,9 @@ def _parse_object(kind: Any, data: Any, where: str) -> Any:
     check(isinstance(data, dict), where, data, "an object")
     old = OLD_KEYS.get(kind, {})
     data = {old.get(name, name) if old.get(name) not in data else name: value for name, value in data.items()}
+    for name, renamed in OLD_VALUES.get(kind, {}).items():
+        if isinstance(data.get(name), str):
+            data[name] = renamed.get(data[name], data[name])
     hints, fields = get_type_hints(kind), {f.name: f for f in dataclasses.fields(kind)}
     needed = [name for name, f in fields.items() if f.default is dataclasses.MISSING]
     for name in data:
@@ -116,7 +129,7 @@ _LISTS: Dict[Any, Tuple[type, str]] = {
 def _parse_value(kind: Any, data: Any, where: str) -> Any:
     if dataclasses.is_dataclass(kind):
         return _parse_object(kind, data, where)
-    if getattr(kind, "__origin__", None) is Union:  # Optional too
+    if getattr(kind, "__origin__", None) is Union:  # also Optional
         if data is None and type(None) in kind.__args__:
             return None
         options = [k for k in kind.__args__ if k is not type(None)]
@@ -134,7 +147,10 @@ def _parse_value(kind: Any, data: Any, where: str) -> Any:
 
 
 def differences(old: Settings, new: Settings) -> List[str]:
-    """One line for each field that matters and differs: `model.quantizer.K: 20 in the run, 5 asked for`."""
+    """Returns one line per different field, such as `model.quantizer.K: 20 in the run, 5 asked for`.
+
+    Fields in RESUMABLE are ignored.
+    """
     lines: List[str] = []
 
     def walk(path: List[str], a: Any, b: Any) -> None:

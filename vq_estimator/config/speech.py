@@ -1,4 +1,4 @@
-"""The model of speech: a waveform of 256 mu-law levels, its codes, and a WaveNet that gives it back."""
+"""Configuration of the speech model: an encoder of 256 mu-law levels, a quantizer and a WaveNet decoder."""
 
 import dataclasses
 from dataclasses import MISSING
@@ -23,16 +23,16 @@ from vq_estimator.config.quantizer import QUANTIZERS, QuantizerConfig
 
 MAX_RATE = 192000  # samples per second
 MAX_WINDOW = 2**24  # samples
-MAX_DILATIONS = 16  # layers of a stack: the last one looks back 2^15 samples
+MAX_DILATIONS = 16  # layers per stack: the largest dilation is 2^15 samples
 MAX_SPEAKERS = 2**16
-PRIOR_SECONDS = 1.024  # of a recording, whose codes a prior is trained on at once
+PRIOR_SECONDS = 1.024  # duration of a prior's training example
 
 
 @dataclasses.dataclass(frozen=True)
 class WaveNetConfig(Settings):
-    """Each sample depends on z_q, on the speaker and on the samples before it.
+    """A WaveNet decoder: each sample depends on z_q, on the speaker and on the samples before it.
 
-    With conditioning dropout above 0 the WaveNet learns p(x) too, and samples may be guided
+    With conditioning dropout above 0 the WaveNet also learns p(x), so that sampling can use classifier-free guidance
     (`decoders.Waveform.image`).
     """
 
@@ -42,7 +42,7 @@ class WaveNetConfig(Settings):
     layers: int = setting(
         9,
         Integer(1, MAX_DILATIONS),
-        "layers of a stack, whose dilations double from layer to layer",
+        "layers per stack; the dilation doubles from layer to layer",
         SPEECH,
         "wavenet_layers",
     )
@@ -55,14 +55,14 @@ class WaveNetConfig(Settings):
     condition_channels: int = setting(
         64,
         Integer(1, MAX_CHANNELS),
-        "channels of z_q and the speaker, the condition of every layer",
+        "channels of the condition, which is computed from z_q and the speaker for every layer",
         SPEECH,
         "wavenet_condition_channels",
     )
     condition_dropout: float = setting(
         0.0,
-        Number(0.0, 0.95, "a share from 0 to 0.95"),
-        "conditioning dropout probability; above 0 samples may be guided (--guidance)",
+        Number(0.0, 0.95, "a number from 0 to 0.95"),
+        "conditioning dropout probability; guidance (--guidance) needs a value above 0",
         SPEECH,
         "wavenet_condition_dropout",
     )
@@ -75,30 +75,30 @@ SPEECH_DECODERS = Registry(
 
 @dataclasses.dataclass(frozen=True)
 class SpeechConfig(Settings):
-    """The encoder, the quantizer and the WaveNet, and the recordings they are for.
+    """A speech model: sample rate, window, encoder, quantizer, WaveNet and speakers.
 
     Attributes:
-      network: the encoder; a layer of stride 2 and width 4 for each of its `hidden_channels`.
-      speakers: their names, filled once the recordings are found.
+      network: the encoder: a layer with stride 2 and kernel size 4 for each of its `hidden_channels`.
+      speakers: the names of the speakers, set when the recordings are located.
     """
 
     example, unit = "recording", "sample"
     has_one_row = True
-    has_mse = False  # a draw is another wave of the same sound
+    has_mse = False  # a draw is another waveform of the same sound
     is_stochastic_decoder = True
     reconstruction_metric = "bits_per_sample"
     fixed_dims = None  # recordings differ in length
-    without = ("residual_relu", "output_channels", "linear_path", "flip")  # settings that only images have
-    # Settings that stand for others, see `derive`.
+    without = ("residual_relu", "output_channels", "linear_path", "flip")  # settings for images only
+    # Settings that are short for other settings, see `derive`.
     shorthands: ClassVar[Dict[str, Setting]] = {
-        "downsampling": Setting(Integer(1, 2**16), "samples per code, a power of 2: so many stride-2 layers", SPEECH)
+        "downsampling": Setting(Integer(1, 2**16), "samples per code, a power of 2; sets the stride-2 layers", SPEECH)
     }
 
     sample_rate: int = setting(
         MISSING, Integer(1, MAX_RATE), "sample rate in Hz; recordings are resampled to it", SPEECH
     )
     window: int = setting(MISSING, Integer(1, MAX_WINDOW), "samples of a training example", SPEECH)
-    network: NetworkConfig  # type: ignore[misc]  # the settings before it have no default either
+    network: NetworkConfig  # type: ignore[misc]  # the settings above have no default either
     quantizer: QuantizerConfig = variant(MISSING, QUANTIZERS)
     decoder: WaveNetConfig = variant(WaveNetConfig(), SPEECH_DECODERS)
     precision: str = precision_setting()
@@ -107,13 +107,13 @@ class SpeechConfig(Settings):
     def check(self) -> None:
         stride = self.network.stride
         times = len(self.network.hidden_channels)
-        want = f"a multiple of {stride}, the downsampling (the encoder halves {times} times)"
+        want = f"a multiple of {stride}, the downsampling factor (the encoder halves {times} times)"
         check(self.window % stride == 0, "window", self.window, want)
         fits = len(self.speakers) <= MAX_SPEAKERS and len(set(self.speakers)) == len(self.speakers)
         check(fits, "speakers", self.speakers, f"at most {MAX_SPEAKERS} names, each once")
 
     def derive(self, given: Dict[str, Any]) -> None:
-        """Puts into `given` what `downsampling` stands for: the encoder's layers, and a window that they fit."""
+        """Replaces `downsampling` in `given` by the encoder's layers, and by a window that is large enough."""
         down = given.pop("downsampling", None)
         if down is not None:
             ok = isinstance(down, int) and 2 <= down <= 2**16 and down & (down - 1) == 0
@@ -133,11 +133,11 @@ class SpeechConfig(Settings):
         """Samples per code."""
         return self.network.stride
 
-    # What the rest of the code asks of any model.
+    # Properties that every model has.
 
     @property
     def likelihood(self) -> CategoricalPixels:
-        """A probability for each of the 256 levels."""
+        """A softmax over the 256 levels."""
         return CategoricalPixels()
 
     @property
@@ -150,12 +150,12 @@ class SpeechConfig(Settings):
 
     @property
     def shape(self) -> Tuple[int, Optional[int], int]:
-        """Of an example as the graph has it: an image of one row, as wide as the recording is long."""
+        """The shape of an example in the graph: an image with one row and one column per sample."""
         return 1, None, 1
 
     @property
     def training_shape(self) -> Tuple[int, int, int]:
-        """The shape of a training example: a window's."""
+        """The shape of a training example: the shape of a window."""
         return 1, self.window, 1
 
     @property
@@ -170,20 +170,20 @@ class SpeechConfig(Settings):
 
     @property
     def dims(self) -> int:
-        """Samples of a window."""
+        """Number of samples of a window."""
         return self.window
 
     @property
     def prior_grid(self) -> Tuple[int, int, int]:
-        """The shape [1, n, L] of the codes of PRIOR_SECONDS, which a prior is trained on."""
+        """The shape [1, n, L] of the codes of a prior's training example."""
         return 1, max(1, round(PRIOR_SECONDS * self.sample_rate / self.network.stride)), self.quantizer.L
 
     def with_speakers(self, speakers: Sequence[str]) -> "SpeechConfig":
-        """The model for recordings of these speakers."""
+        """Returns the configuration with these speakers."""
         return dataclasses.replace(self, speakers=tuple(speakers))
 
     def describe(self) -> str:
-        """Codes, K and decoder in words, such as "1 code of 256 for 64 samples, wavenet"."""
+        """Describes codes, K and decoder, such as "1 code of 256 for 64 samples, wavenet"."""
         q, stride = self.quantizer, self.network.stride
         kind = "" if type_name(q) == "vq" else ", " + type_name(q)
         codes = "1 code" if q.L == 1 else f"{q.L} codes"

@@ -1,4 +1,4 @@
-"""Objective, optimiser and schedule of a training."""
+"""Configurations of the objective, the optimizer and the schedule."""
 
 import dataclasses
 
@@ -13,16 +13,16 @@ MAX_SEED = 2**31 - 1
 
 @dataclasses.dataclass(frozen=True)
 class ObjectiveConfig(Settings):
-    """The loss (docs/likelihood.md has the equations; models/objectives.py computes them).
+    """The loss. docs/likelihood.md has the equations, and models/objectives.py computes them.
 
-    "original" has means over dimensions and positions, as tf-vqvae; "elbo" has nats of an image per dimension. Only
-    under the likelihood "mse" there is a choice of the reconstruction loss; `beta` weighs the commitment loss.
+    "original" has means over dimensions and positions, as tf-vqvae. "elbo" has the nats of an image per dimension. The
+    reconstruction loss can be chosen only with the likelihood "mse".
     """
 
     kind: str = setting(
         "original",
         Choice(OBJECTIVES),
-        "original: means as in tf-vqvae; elbo: nats per dimension, for every likelihood but mse",
+        "original: means as in tf-vqvae; elbo: nats per dimension, for all likelihoods except mse",
         TRAINING,
         "objective",
     )
@@ -33,7 +33,7 @@ class ObjectiveConfig(Settings):
         TRAINING,
         "reconstruction_loss",
         applies=lambda config: isinstance(config.model.likelihood, MSE),
-        why="only the likelihood mse has one",
+        why="only --likelihood=mse has one",
     )
     beta: float = setting(
         0.25,
@@ -47,29 +47,29 @@ class ObjectiveConfig(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerConfig(Settings):
-    """Adam and the schedule of its learning rate.
+    """Adam and its learning rate schedule.
 
-    The rate rises linearly in the warm-up, is multiplied by `decay_rate` every `decay_steps` steps, smoothly, and falls
-    linearly to 1 % of itself in the final decay.
+    The learning rate rises linearly during the warm-up, decays continuously by `decay_rate` every `decay_steps` steps,
+    and falls linearly to 1 % during the final decay.
     """
 
     learning_rate: float = setting(2e-4, Number(1e-12, 1e3, "a number above 0"), "Adam learning rate", TRAINING)
     decay_steps: int = setting(
-        0, Integer(0), "steps in which the learning rate falls by --decay_rate; 0 disables this decay", TRAINING
+        0, Integer(0), "steps in which the learning rate decays by --decay_rate; 0 disables this decay", TRAINING
     )
     decay_rate: float = setting(
         0.5,
         Number(1e-12, 1.0, "a number above 0 and up to 1"),
-        "factor of the learning rate every --decay_steps steps",
+        "factor by which the learning rate decays every --decay_steps steps",
         TRAINING,
         applies=lambda config: config.optimizer.decay_steps > 0,
-        why="without decay_steps nothing decays",
+        why="it needs --decay_steps above 0",
     )
     warmup_steps: int = setting(0, Integer(0), "first steps, in which the learning rate rises from 0", TRAINING)
     final_decay: float = setting(
         0.0,
-        Number(0.0, 1.0, "a share from 0 to 1"),
-        "last share of --max_steps, in which the learning rate falls to 1 %; 0 disables it",
+        Number(0.0, 1.0, "a number from 0 to 1"),
+        "last fraction of --max_steps, in which the learning rate falls to 1 %; 0 disables it",
         TRAINING,
     )
     clip_norm: float = setting(
@@ -81,26 +81,24 @@ class OptimizerConfig(Settings):
     average_decay: float = setting(
         0.0,
         Number(0.0, 1.0 - 1e-7, "a number from 0 to below 1"),
-        "decay of the averaged weights for evaluation and export; 0 uses the weights themselves",
+        "decay of the weights' moving average for evaluation and export; 0 disables averaging",
         TRAINING,
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig(Settings):
-    """Length of a training, its batches, and its intervals.
+    """Length, batches and intervals of a training.
 
-    A step depends on `batch_size`, `seed` and `flip` alone. A preset's intervals are the largest ones;
-    `config/intervals.py` makes them a run's own.
+    A step depends only on `batch_size`, `seed` and `flip`. The intervals of a preset are upper limits;
+    `config/intervals.py` derives those of a run.
     """
 
     batch_size: int = setting(32, Integer(1, MAX_CHANNELS), "examples per step", COMMON)
     max_steps: int = setting(60000, Integer(1), "training steps in total", COMMON)
-    seed: int = setting(0, Integer(0, MAX_SEED), "seed of the initial weights, the data order and every draw", TRAINING)
+    seed: int = setting(0, Integer(0, MAX_SEED), "seed of the initial weights, the data order and all draws", TRAINING)
     flip: bool = setting(False, Bool(), "mirror training images left to right at random", TRAINING)
-    save_checkpoints_steps: int = setting(
-        1000, Integer(1), "steps between checkpoints, of which the last five are kept", OUTPUT
-    )
+    save_checkpoints_steps: int = setting(1000, Integer(1), "steps between checkpoints; the last five are kept", OUTPUT)
     save_summary_steps: int = setting(1000, Integer(1), "steps between summaries for TensorBoard", OUTPUT)
-    eval_steps: int = setting(5000, Integer(1), "steps between evaluations on validation, at checkpoints", OUTPUT)
-    log_steps: int = setting(100, Integer(1), "steps between updates of the figures in the progress bar", OUTPUT)
+    eval_steps: int = setting(5000, Integer(1), "steps between evaluations on the validation split", OUTPUT)
+    log_steps: int = setting(100, Integer(1), "steps between updates of the values in the progress bar", OUTPUT)

@@ -1,4 +1,8 @@
-"""A free probability for each of the 256 values: the decoder of van den Oord et al. (2017), section 4.1."""
+"""A softmax over the 256 values of each pixel and channel.
+
+#### References
+van den Oord, Kalchbrenner, Kavukcuoglu (2016), Pixel Recurrent Neural Networks, arXiv 1601.06759, section 3.4.
+"""
 
 import tensorflow.compat.v1 as tf
 
