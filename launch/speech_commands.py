@@ -29,7 +29,7 @@ class SpeechCommands(Commands):
     """The commands on a run of speech."""
 
     noun, elements = "recordings", "levels"
-    suffixes, datasets = SOUNDS.suffixes, SPEECH_DATASETS
+    suffixes, datasets = SOUNDS.formats.suffixes(), SPEECH_DATASETS
     compressed, decoded = "recordings.vqz", (outputs.FOLDER,)
     samples, samples_kind = "samples", outputs.FOLDER
 
@@ -39,7 +39,7 @@ class SpeechCommands(Commands):
 
     def encode(self, model: Any) -> str:
         readers = Readers(
-            "a split, a folder or a WAV or FLAC file",
+            f"a split, a folder or a {SOUNDS.formats.names()} file",
             speech_code_files.of_split,
             lambda folder: speech_code_files.of_folder(model, folder, FLAGS.max_bad_files),
             lambda *_: speech_code_files.of_file(model, FLAGS.input),
@@ -56,7 +56,7 @@ class SpeechCommands(Commands):
     def read_lossless(self) -> Any:
         m, speaker = self.config.model, FLAGS.speaker
         readers = Readers(
-            "a split, <data set>:<split>, a folder, a WAV, FLAC or .npy file",
+            f"a split, <data set>:<split>, a folder, a {SOUNDS.formats.names()} file, or a .npy file",
             lambda *found: recordings.of_split(m, *found, speaker),
             lambda folder: recordings.of_folder(folder, m, speaker, FLAGS.max_bad_files),
             lambda *files: recordings.of_files(*files, m, speaker),

@@ -37,7 +37,7 @@ TRAINING = [
     ("seed", str(2**31), "seed: got 2147483648, expected at most 2147483647"),
 ]
 MODEL = [
-    ("dataset", "images", "data_dir: got .*, which has no PNG or JPEG file"),
+    ("dataset", "images", "data_dir: got .*, which has no PNG, .* file"),
     ("preset", "sonnet", "preset: got 'sonnet', expected for mnist one of original, tuned"),
     ("K", "0", "K: got 0, expected an integer of 1 or more"),
     ("K", "9" * 50, "K: got 9+, expected at most 16777216"),
@@ -209,7 +209,7 @@ TABLE = {
             *OF_A_RUN,
             *DATA,
             ("input", "/no/images", "input: got '/no/images', expected a split, <data set>:<split>, a folder"),
-            ("input", "empty", "data_dir: got 'empty', which has no PNG or JPEG file"),
+            ("input", "empty", "data_dir: got 'empty', which has no PNG, .* file"),
             ("input", "text.npy", "input: 'text.npy' can't be read as a NumPy array"),
             ("out", "codes.txt", "out: got 'codes.txt', expected NAME.npz"),
             ("out", NOWHERE + ".npz", f"out: got '{NOWHERE}.npz', expected a path that can be written to"),
@@ -222,7 +222,7 @@ TABLE = {
             *DATA,
             ("input", "", "input: got '', expected a path"),
             ("input", "/no/images", "input: got '/no/images', expected a split, <data set>:<split>, a folder, a PNG"),
-            ("input", "empty", "data_dir: got 'empty', which has no PNG or JPEG file"),
+            ("input", "empty", "data_dir: got 'empty', which has no PNG, .* file"),
             ("input", "text.npy", "input: 'text.npy' can't be read as an array of images"),
             ("input", "codes.npy", r"input: 'codes.npy' can't be read as an array of images \(input: got uint16"),
             OUT,

@@ -172,7 +172,7 @@ def test_a_missing_split_comes_out_of_train_and_a_class_may_be_called_train(tmp_
     assert folder_lib.read(str(tmp_path / "a"), data=DataConfig(2, "hash")).class_names == ("test", "train", "tram")
 
 
-@pytest.mark.parametrize("kind, message", [("none", "which is no folder"), ("empty", "which has no PNG or JPEG file")])
+@pytest.mark.parametrize("kind, message", [("none", "which is no folder"), ("empty", "which has no PNG, .* file")])
 def test_no_images_is_one_line(tmp_path, kind, message):
     if kind == "empty":
         (tmp_path / "empty").mkdir()

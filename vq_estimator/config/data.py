@@ -6,7 +6,9 @@ from typing import Any, Optional, Tuple
 from vq_estimator.config.checks import check
 from vq_estimator.config.fields import FILES, Choice, Integer, Integers, Settings, setting
 
-RULES = 2  # the current rules of splits and cropping; 1 are those of version 0.1.0
+# The current rules by which a folder's files become examples. Rules 1 are those of version 0.1.0; rules 2 changed
+# splits and cropping; rules 3 read more formats (data/formats.py).
+RULES = 3
 SPLITS_BY = ("auto", "folders", "hash")
 MAX_LEVEL = 16  # folders deep
 MAX_SAMPLE = 2**16 - 1  # of a 16-bit image
@@ -28,8 +30,8 @@ class _Range(Integers):
 class DataConfig(Settings):
     """How files become examples. Only a user's own images and recordings have a choice here.
 
-    `rules` is the version of the rules by which splits are found and images are cropped. A run keeps the version that
-    it was made with; configurations of version 0.1.0, which have no entry, are of version 1.
+    `rules` is the version of the rules by which files are read, splits are found and images are cropped. A run keeps
+    the version that it was made with; configurations of version 0.1.0, which have no entry, are of version 1.
     """
 
     rules: int = 1

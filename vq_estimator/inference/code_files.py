@@ -97,12 +97,12 @@ def of_array(model: ImageModel, path: str) -> Images:
 
 
 def of_folder(model: ImageModel, folder: str, max_bad_files: int = 100) -> Images:
-    """All PNG and JPEG files below a folder, in the order of their paths; see `of_files`."""
+    """All image files below a folder, in the order of their paths; see `of_files`."""
     return of_files(model, folder, folder_lib.paths(folder), max_bad_files)
 
 
 def of_files(model: ImageModel, folder: str, names: Sequence[str], max_bad_files: int = 0) -> Images:
-    """PNG and JPEG files as the model sees them; `names` are their paths below `folder`.
+    """Image files as the model sees them; `names` are their paths below `folder`.
 
     Unreadable ones are named and left out.
 

@@ -74,7 +74,7 @@ class ImageModel(TrainedModel):
 
         Args:
           images: an array uint8 or uint16 [N, H, W, C], where C is 1 (grey), 3 (colour) or 4 (colour and opacity); or a
-            list of arrays [H, W, C] or [H, W], of Pillow images, or of names of PNG and JPEG files. Files and Pillow
+            list of arrays [H, W, C] or [H, W], of Pillow images, or of names of image files. Files and Pillow
             images are turned as their EXIF says, and transparency is put on white.
 
         Returns:

@@ -69,7 +69,7 @@ def make_unique(names: Sequence[str]) -> List[str]:
 
 
 def of_file(model: SpeechModel, path: str) -> Recordings:
-    """One WAV or FLAC file, whole: nothing is trimmed.
+    """One sound file, whole: nothing is trimmed.
 
     Raises:
       VQError: it can't be read.
@@ -78,7 +78,7 @@ def of_file(model: SpeechModel, path: str) -> Recordings:
 
 
 def of_folder(model: SpeechModel, folder: str, max_bad_files: int = 100) -> Recordings:
-    """WAV and FLAC files below a folder, in the order of their paths, each of them whole.
+    """Sound files below a folder, in the order of their paths, each of them whole.
 
     Unreadable ones are named and left out.
 

@@ -8,7 +8,7 @@ import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
 from vq_estimator.config import SpeechConfig, arguments
-from vq_estimator.data import audio
+from vq_estimator.data import audio, formats
 from vq_estimator.errors import VQError
 from vq_estimator.inference import sampling
 from vq_estimator.inference.session import TrainedPrior, interruptible, open_session
@@ -92,12 +92,12 @@ class SpeechModel(TrainedModel):
         return speaker_number(self.config.model, name)
 
     def read(self, path: str) -> np.ndarray:
-        """A WAV or FLAC file as a recording.
+        """A sound file as a recording.
 
         Raises:
           VQError: it can't be read.
         """
-        path = arguments.path("input", path, "the path of a WAV or FLAC file")
+        path = arguments.path("input", path, f"the path of a {formats.SOUNDS.names()} file")
         try:
             return audio.mu_law(audio.read(path, self.sample_rate))
         except (OSError, ValueError) as e:
