@@ -1,7 +1,7 @@
 """What the commands do with images."""
 
 import os
-from typing import Any, List, Optional
+from typing import Any, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -79,18 +79,18 @@ class ImageCommands(Commands):
         prior = prior_lib.find(model_dir, checkpoint)
         if prior is None:
             raise VQError(f"prior: {model_dir!r} has none; train it with vq-train-prior --model_dir={model_dir}")
-        asked, num, classes = _asked_labels(), FLAGS.num, prior.config.codes.classes
+        names, num, classes = run_folder.class_names(model_dir, config), FLAGS.num, prior.config.codes.classes
+        asked, field = _asked_labels(names)
         if num is None:
             asked = sampling.shown_classes(classes) if asked is None else asked
             num = 10 * len(asked) if asked and FLAGS.label is None else 100
         if num > MOST:
             raise VQError(f"num: got {num}, expected at most {MOST}: they are one picture")
-        labels = sampling.labels_for(classes, num, asked)
+        labels = sampling.labels_for(classes, num, asked, names, field)
         samples = sampling.sample(config, checkpoint, prior, num, labels, FLAGS.temperature, FLAGS.top_k, FLAGS.seed)
         drawing.save_png(FLAGS.out, sampling.picture(samples), zoom=2)
         print(f"{num} samples in {FLAGS.out}")
-        names = run_folder.class_names(model_dir)
-        if labels is not None and len(names) == classes:
+        if labels is not None and len(names) == classes and names != tuple(map(str, range(classes))):
             print("classes: " + ", ".join(f"{label} {names[label]}" for label in dict.fromkeys(labels.tolist())))
 
     def _picture(self, prior: Any) -> np.ndarray:
@@ -169,15 +169,12 @@ class ImageCommands(Commands):
         drawing.table(path, images, names, values, title, "its code is changed to", own, zoom)
 
 
-def _asked_labels() -> Optional[List[int]]:
-    """The classes of --label or --labels, None without them."""
+def _asked_labels(names: Sequence[str]) -> Tuple[Optional[List[str]], str]:
+    """The classes of --label or --labels, None without them, and the flag; a name may hold a comma."""
     if FLAGS.label is not None and FLAGS.labels is not None:
         raise VQError("label: got --labels beside it, expected one of the two")
     if FLAGS.label is not None:
-        return [FLAGS.label]
+        return [FLAGS.label], "label"
     if FLAGS.labels is None:
-        return None
-    try:
-        return [int(label) for label in FLAGS.labels.split(",")]
-    except ValueError:
-        raise VQError(f"labels: got {FLAGS.labels!r}, expected integers such as 0,1,2") from None
+        return None, "labels"
+    return [FLAGS.labels] if FLAGS.labels in names else FLAGS.labels.split(","), "labels"

@@ -15,7 +15,6 @@ from vq_estimator.inference import speech_exploration as explore
 from vq_estimator.inference.calibration import calibrate
 from vq_estimator.inference.codec import recordings
 from vq_estimator.inference.exploration import codebook
-from vq_estimator.training import run_folder
 from vq_estimator_launch import common
 from vq_estimator_launch.common import FLAGS
 from vq_estimator_launch.kinds import Commands, Readers
@@ -73,9 +72,9 @@ class SpeechCommands(Commands):
         num = SPOKEN if FLAGS.num is None else FLAGS.num
         seconds = SECONDS if FLAGS.seconds is None else FLAGS.seconds
         with self.open() as model:
-            speaker = None if FLAGS.speaker is None else model.speaker(FLAGS.speaker)
-            spoken = model.sample(num, seconds, FLAGS.label, speaker, FLAGS.temperature, FLAGS.seed, FLAGS.guidance)
-            names = speech_model.sample_names(spoken, model, run_folder.class_names(self.run.model_dir))
+            asked = FLAGS.label, FLAGS.speaker
+            spoken = model.sample(num, seconds, *asked, FLAGS.temperature, FLAGS.seed, FLAGS.guidance)
+            names = speech_model.sample_names(spoken, model, model.class_names)
         self._write(FLAGS.out, dict(zip(names, spoken.levels)))
         print(f"{num} samples in {FLAGS.out}")
 

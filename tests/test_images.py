@@ -362,7 +362,7 @@ def test_a_run_on_images_is_trained_resumed_and_evaluated(animals, cache, tmp_pa
     with open(os.path.join(model_dir, "config.json")) as f:
         assert json.load(f)["dataset_source"] == source.spec.name
     run_folder.keep_class_names(model_dir, source.spec.class_names)
-    assert run_folder.class_names(model_dir) == ["ant", "cat", "dog"]
+    assert run_folder.class_names(model_dir, config) == ("ant", "cat", "dog")
 
 
 @pytest.mark.parametrize("classes, want", [(0, None), (3, [0, 1, 2]), (1000, list(range(10)))])

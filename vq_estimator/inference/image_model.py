@@ -14,7 +14,7 @@ from vq_estimator.errors import VQError
 from vq_estimator.inference import evaluation, sampling
 from vq_estimator.inference import trained_prior as prior_lib
 from vq_estimator.inference.preparation import AnyImage, prepare
-from vq_estimator.inference.sampling import Samples, check_num, check_seed, check_temperature, check_top_k
+from vq_estimator.inference.sampling import Label, Samples, check_num, check_seed, check_temperature, check_top_k
 from vq_estimator.inference.session import open_session
 from vq_estimator.inference.trained_model import TrainedModel
 
@@ -123,13 +123,19 @@ class ImageModel(TrainedModel):
         return self.decode(self.encode(images), seed)
 
     def sample(
-        self, num: int, labels: Optional[Sequence[int]] = None, temperature: float = 1.0, top_k: int = 0, seed: int = 0
+        self,
+        num: int,
+        labels: Optional[Sequence[Label]] = None,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        seed: int = 0,
     ) -> Samples:
         """New images: codes drawn from the prior, decoded.
 
         Args:
           num: how many.
-          labels: the classes to sample, in equal numbers, where the prior is class-conditional; None: all.
+          labels: the classes to sample, in equal numbers, where the prior is class-conditional; each by its number or
+            its name, see `arguments.class_number`; None: all.
           temperature, top_k, seed: see `nn.prior.Sampling`.
 
         Raises:
@@ -140,7 +146,7 @@ class ImageModel(TrainedModel):
             raise VQError("prior: the run has none; train it with vq-train-prior")
         num, temperature, seed = check_num(num), check_temperature(temperature), check_seed(seed)
         top_k = check_top_k(top_k, self.prior.config.codes.K)
-        each = sampling.labels_for(self.prior.config.codes.classes, num, labels)
+        each = sampling.labels_for(self.prior.config.codes.classes, num, labels, self.class_names)
         if top_k not in self._samplers:
             self._samplers[top_k] = sampling.Sampler(self.config, self.checkpoint, self.prior, top_k)
         return self._samplers[top_k].sample(num, each, temperature, seed)

@@ -1,6 +1,6 @@
 """What an opened run is, whatever its data."""
 
-from typing import Any, Callable, ClassVar, Dict, Optional
+from typing import Any, Callable, ClassVar, Dict, Optional, Tuple
 
 from vq_estimator.config import Config, arguments, opener
 from vq_estimator.errors import VQError
@@ -20,6 +20,7 @@ class TrainedModel(Closeable):
       checkpoint: its checkpoint.
       prior: its trained prior, or None.
       calibration: what was fitted when it was evaluated, or None.
+      class_names: of the data's classes by their numbers; () where they are not known.
     """
 
     kind: ClassVar[str] = ""  # what it is a model of
@@ -40,6 +41,7 @@ class TrainedModel(Closeable):
             raise VQError(f"model_dir: got {got}, expected one of {self.kind}; see {opened.__name__}")
         self.checkpoint: Checkpoint = run_folder.find_checkpoint(model_dir, which)
         self.prior: Optional[TrainedPrior] = prior or prior_lib.find_or_warn(model_dir, self.checkpoint)
+        self.class_names: Tuple[str, ...] = run_folder.class_names(model_dir, self.config)
         self.calibration: Optional[Calibration] = calibration_lib.kept(self.config, self.checkpoint, model_dir)
         self._ops: Dict[str, Any] = {}
 
