@@ -24,7 +24,7 @@ def test_a_class_is_given_by_name_or_by_number():
     assert [number(v) for v in ("cat", "ox", "1", 1, np.int64(2), np.str_("dog"))] == [0, 2, 1, 1, 2, 1]
     assert number("2", ()) == 2 and number("2", ("cat", "dog")) == 2  # names of other classes
     for bad in ("bird", "3", "-1", "", "1.0", " cat", "Cat", 3, -1, 1.0, True, None, b"cat", ["cat"]):
-        with pytest.raises(VQError, match=r"^label: got .*, expected cat, dog, ox or a number from 0 to 2$"):
+        with pytest.raises(VQError, match=r"^label: got .*, expected one of cat, dog, ox or a number from 0 to 2$"):
             number(bad)
     with pytest.raises(VQError, match="^label: got 'cat', expected a number from 0 to 2$"):
         number("cat", ())
@@ -88,9 +88,9 @@ def test_a_model_of_speech_takes_digits_and_speakers_by_name(runs):
         codes, levels = spoken.codes[0], spoken.levels[0]
         assert model.bits_per_sample(levels, first) == model.bits_per_sample(levels, 0)
         for method, given in (("decode", dict(codes=codes)), ("convert", dict(levels=levels))):
-            with pytest.raises(VQError, match=f"speaker: got 'zoe', expected {first}, {second}.* or a number from 0"):
+            with pytest.raises(VQError, match=f"speaker: got 'zoe', expected one of {first}, {second}.* or a number from 0"):
                 getattr(model, method)(speaker="zoe", **given)
-        with pytest.raises(VQError, match="label: got 'maybe', expected no, yes or a number from 0 to 1"):
+        with pytest.raises(VQError, match="label: got 'maybe', expected one of no, yes or a number from 0 to 1"):
             model.sample(1, 0.01, "maybe")
 
 

@@ -69,7 +69,7 @@ def class_number(field: str, value: Any, count: int, names: Sequence[str] = ()) 
     if isinstance(value, str) and value in names:
         return list(names).index(value)
     some = ", ".join(one_line(name) for name in names[:MAX_NAMES]) + (", ..." if len(names) > MAX_NAMES else "")
-    want = f"{some} or a number from 0 to {count - 1}" if names else f"a number from 0 to {count - 1}"
+    want = f"one of {some} or a number from 0 to {count - 1}" if names else f"a number from 0 to {count - 1}"
     if isinstance(value, str):
         numeric = any(_DIGITS.fullmatch(name) for name in names)
         is_number = not numeric and _DIGITS.fullmatch(value) is not None
