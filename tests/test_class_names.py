@@ -88,7 +88,9 @@ def test_a_model_of_speech_takes_digits_and_speakers_by_name(runs):
         codes, levels = spoken.codes[0], spoken.levels[0]
         assert model.bits_per_sample(levels, first) == model.bits_per_sample(levels, 0)
         for method, given in (("decode", dict(codes=codes)), ("convert", dict(levels=levels))):
-            with pytest.raises(VQError, match=f"speaker: got 'zoe', expected one of {first}, {second}.* or a number from 0"):
+            with pytest.raises(
+                VQError, match=f"speaker: got 'zoe', expected one of {first}, {second}.* or a number from 0"
+            ):
                 getattr(model, method)(speaker="zoe", **given)
         with pytest.raises(VQError, match="label: got 'maybe', expected one of no, yes or a number from 0 to 1"):
             model.sample(1, 0.01, "maybe")

@@ -39,6 +39,8 @@ TRAINING = [
 MODEL = [
     ("dataset", "images", "data_dir: got .*, which has no PNG, .* file"),
     ("preset", "sonnet", "preset: got 'sonnet', expected for mnist one of original, tuned"),
+    ("preset", "like", "preset: got 'like', expected --warm_start=RUN with it"),
+    (["--preset=like"], "warm_start", "/no/run", "warm_start: got '/no/run', expected a run directory"),
     ("K", "0", "K: got 0, expected an integer of 1 or more"),
     ("K", "9" * 50, "K: got 9+, expected at most 16777216"),
     ("D", "30", "D: got 30, expected a multiple of 4"),

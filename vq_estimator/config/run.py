@@ -19,7 +19,8 @@ FSDD, WAV = "fsdd", "wav"  # the Free Spoken Digit Dataset; a folder of the user
 SPEECH_DATASETS = (FSDD, WAV)
 # Every data set, and its kind of data, a row of MODELS.
 DATASETS: Dict[str, str] = {**dict.fromkeys(IMAGE_DATASETS, "image"), **dict.fromkeys(SPEECH_DATASETS, "speech")}
-PRESETS = ("original", "tuned", "paper", "sonnet", "factorised", "autoregressive", "imagenet", "wavenet")
+LIKE = "like"  # the preset of a run that takes its settings from the one that it starts from
+PRESETS = ("original", "tuned", "paper", "sonnet", "factorised", "autoregressive", "imagenet", "wavenet", LIKE)
 # How a training may be shared (training/distribution.py); no part of a run, which can go on by another.
 DISTRIBUTIONS = ("none", "mirrored", "multi_worker", "parameter_server")
 _VQVAE, _INFERENCE = "vq_estimator.models.vqvae:", "vq_estimator.inference."
