@@ -48,9 +48,9 @@ REQUIRED = [
     "tqdm",  # progress bars
     "better_exceptions",  # values of variables in the stack trace of a bug
     "pooch>=1.6",  # downloads, the user's cache folder
-    "pillow",  # PNG and JPEG: reading without loss, writing
+    "pillow",  # image files: reading them, writing PNG
     "matplotlib",  # figures of vq-explore
-    "soundfile>=0.12",  # WAV, FLAC, MP3
+    "soundfile>=0.12",  # sound files; its wheels from 0.12 on read MP3
     "soxr>=0.3.7",  # resampling of recordings
 ]
 

@@ -18,12 +18,13 @@ import sys
 import tempfile
 import time
 
+from vq_estimator.config import provided
 from vq_estimator.errors import VQError
 from vq_estimator_launch import common
 from vq_estimator_launch.common import FLAGS, Group
 
 CODEC = Group("Codec")
-CODEC.enum("pretrained", "mnist", common.PROVIDED, "the provided model")
+CODEC.enum("pretrained", "mnist", provided.names(), "the provided model")
 CODEC.enum("split", "test", ["train", "validation", "test"], "of its data set")
 CODEC.integer("num", 0, "the first so many images or recordings of the split; 0: all")
 CODEC.integer("single", 3, "times that a single image is timed; the median counts")

@@ -6,14 +6,13 @@ from typing import Any, Iterator, Optional
 
 import pooch
 
+from vq_estimator.config import provided
 from vq_estimator.errors import VQError
 from vq_estimator_launch import paths
 from vq_estimator_launch.shell import FLAGS, Group, run
 
 __all__ = ["FLAGS", "Group", "run"]
 
-# vq_estimator.pretrained.names(), here so that --help needs no TensorFlow; a test compares them.
-PROVIDED = ("cifar10", "cifar10-factorised", "fashion_mnist", "fsdd", "mnist", "mnist-original")
 GUIDANCE = "speech: above 1 more of what codes and speaker say; of runs with --wavenet_condition_dropout"
 
 
@@ -44,7 +43,7 @@ def run_flags(data: bool = True) -> None:
         "pretrained",
         None,
         "a model that comes with the package, in place of a run [results go to log/pretrained-<name>]: "
-        + ", ".join(PROVIDED),
+        + ", ".join(provided.names()),
     )
     group.path("checkpoint", "latest", "latest, best (by validation), or the path of a checkpoint")
     if data:

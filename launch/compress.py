@@ -9,6 +9,7 @@ Of a recording it is the 8-bit mu-law levels at the run's sample rate, as the mo
 what 16 bits or another rate have more is lost before.
 """
 
+from vq_estimator.data import formats
 from vq_estimator.errors import VQError
 from vq_estimator_launch import common, kinds
 from vq_estimator_launch.common import FLAGS, Group
@@ -19,8 +20,9 @@ CODEC.path(
     "input",
     None,
     "train, validation or test of the run's own data set, as the model sees it; <data set>:<split> of another, such as "
-    "fashion_mnist:test; a folder of PNG or JPEG files, or one such file; or a .npy of uint8 [N, H, W, C]; of speech a "
-    "folder of WAV or FLAC files, or one such file; or a .npy of mu-law levels uint8 [T] or [N, T]",
+    f"fashion_mnist:test; a folder of {formats.IMAGES.names()} files, or one such file; or a .npy of uint8 "
+    f"[N, H, W, C]; of speech a folder of {formats.SOUNDS.names()} files, or one such file; or a .npy of mu-law levels "
+    "uint8 [T] or [N, T]",
 )
 CODEC.path("out", None, "the file to write [images.vqz, of speech recordings.vqz]")
 CODEC.string(

@@ -4,14 +4,15 @@ vq-convert-speech --pretrained=fsdd --input=in.wav --speaker=theo --out=out.wav
 vq-convert-speech --pretrained=fsdd --input=in.wav --reconstruct --out=out.wav
 """
 
+from vq_estimator.data import formats
 from vq_estimator.errors import VQError
 from vq_estimator_launch import common
 from vq_estimator_launch.common import FLAGS, Group
 
 common.run_flags(data=False)
 CONVERT = Group("Conversion")
-CONVERT.path("input", None, "a WAV or FLAC file of any rate; channels are mixed to one")
-CONVERT.string("speaker", None, "the voice, by its name in the data")
+CONVERT.path("input", None, f"a {formats.SOUNDS.names()} file of any rate; channels are mixed to one")
+CONVERT.string("speaker", None, "the voice, by its name in the data or its number")
 CONVERT.bool("reconstruct", False, "its own voice: that of the run's speakers in which it is likeliest")
 CONVERT.float("temperature", 1.0, "above 0; below 1 it is less noisy than speech is")
 CONVERT.float("guidance", 1.0, common.GUIDANCE)

@@ -14,7 +14,7 @@ DECODE.path("input", None, "an .npz with `codes`, or a .npy of codes [N, h, w, L
 DECODE.path(
     "out", "decoded", "a folder to make, a PNG or WAV for each; of images NAME.npy; or NAME.png, one picture of all"
 )
-DECODE.string("speaker", None, "speech: the voice of all, by its name in the data")
+DECODE.string("speaker", None, "speech: the voice of all, by its name in the data or its number")
 DECODE.float("guidance", 1.0, common.GUIDANCE)
 DECODE.integer("seed", 0, "of the draws, where the decoder is autoregressive, and of speech")
 

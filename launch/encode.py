@@ -8,6 +8,7 @@ The file holds `codes` [N, h, w, L], and `labels` of a data set or `files` of a 
 speech it holds `codes` [M, L], one recording behind the other, the `lengths` [N] of each in codes, and `files`.
 """
 
+from vq_estimator.data import formats
 from vq_estimator_launch import common, kinds
 from vq_estimator_launch.common import FLAGS, Group
 
@@ -17,8 +18,8 @@ ENCODE.path(
     "input",
     "test",
     "train, validation or test of the run's own data set; <data set>:<split> of another, such as fashion_mnist:test; "
-    "a folder of PNG or JPEG files, or one such file; or a .npy of uint8 or uint16 [N, H, W, C]; of speech a split of "
-    "the run's own data, a folder, or a WAV or FLAC file; ./test is a folder",
+    f"a folder of {formats.IMAGES.names()} files, or one such file; or a .npy of uint8 or uint16 [N, H, W, C]; of "
+    f"speech a split of the run's own data, a folder, or a {formats.SOUNDS.names()} file; ./test is a folder",
 )
 ENCODE.path("out", "codes.npz", "the file to write")
 

@@ -1,7 +1,7 @@
 """What the commands do with images."""
 
 import os
-from typing import Any, List, Optional
+from typing import Any, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -33,7 +33,7 @@ class ImageCommands(Commands):
     """The commands on a run of images."""
 
     noun, elements = "images", "pixels"
-    suffixes, datasets = IMAGES.suffixes, tuple(catalogue.DATASETS)
+    suffixes, datasets = IMAGES.formats.suffixes(), tuple(catalogue.DATASETS)
     compressed, decoded = "images.vqz", (outputs.PICTURE, outputs.ARRAY, outputs.FOLDER)
     samples, samples_kind = "samples.png", outputs.PICTURE
 
@@ -47,7 +47,7 @@ class ImageCommands(Commands):
 
     def examples(self, model: Any, flag: str = "input") -> Any:
         readers = Readers(
-            "a split, <data set>:<split>, a folder, a PNG or JPEG file, or a .npy file",
+            f"a split, <data set>:<split>, a folder, a {IMAGES.formats.names()} file, or a .npy file",
             lambda *found: image_inputs.of_split(model, *found),
             lambda folder: image_inputs.of_folder(model, folder, FLAGS.max_bad_files),
             lambda *files: image_inputs.of_files(model, *files),
@@ -69,7 +69,7 @@ class ImageCommands(Commands):
     def read_lossless(self) -> Any:
         channels = self.config.model.channels
         readers = Readers(
-            "a split, <data set>:<split>, a folder, a PNG, JPEG or .npy file",
+            f"a split, <data set>:<split>, a folder, a {IMAGES.formats.names()} file, or a .npy file",
             lambda *found: codec_images.of_split(self.config, *found),
             lambda folder: codec_images.of_folder(folder, channels, FLAGS.max_bad_files),
             lambda *files: codec_images.of_files(*files, channels),
@@ -86,19 +86,19 @@ class ImageCommands(Commands):
         prior = prior_lib.find(model_dir, self.run.checkpoint)
         if prior is None:
             raise VQError(f"prior: {model_dir!r} has none; train it with vq-train-prior --model_dir={model_dir}")
-        asked, num, classes = _asked_labels(), FLAGS.num, prior.config.codes.classes
+        names, num, classes = run_folder.class_names(model_dir, self.config), FLAGS.num, prior.config.codes.classes
+        asked, field = _asked_labels(names)
         if num is None:
             asked = sampling.shown_classes(classes) if asked is None else asked
             num = 10 * len(asked) if asked and FLAGS.label is None else 100
         if num > MOST:
             raise VQError(f"num: got {num}, expected at most {MOST}: they are one picture")
-        labels = sampling.labels_for(classes, num, asked)
+        labels = sampling.labels_for(classes, num, asked, names, field)
         with self.run:
             samples = sampling.sample(self.run, num, labels, FLAGS.temperature, FLAGS.top_k, FLAGS.seed)
         drawing.save_png(FLAGS.out, sampling.picture(samples), zoom=2)
         print(f"{num} samples in {FLAGS.out}")
-        names = run_folder.class_names(model_dir)
-        if labels is not None and len(names) == classes:
+        if labels is not None and len(names) == classes and names != tuple(map(str, range(classes))):
             print("classes: " + ", ".join(f"{label} {names[label]}" for label in dict.fromkeys(labels.tolist())))
 
     def _picture(self, prior: Any) -> np.ndarray:
@@ -178,15 +178,12 @@ class ImageCommands(Commands):
         drawing.table(path, images, names, values, title, "its code is changed to", own, zoom)
 
 
-def _asked_labels() -> Optional[List[int]]:
-    """The classes of --label or --labels, None without them."""
+def _asked_labels(names: Sequence[str]) -> Tuple[Optional[List[str]], str]:
+    """The classes of --label or --labels, None without them, and the flag; a name may hold a comma."""
     if FLAGS.label is not None and FLAGS.labels is not None:
         raise VQError("label: got --labels beside it, expected one of the two")
     if FLAGS.label is not None:
-        return [FLAGS.label]
+        return [FLAGS.label], "label"
     if FLAGS.labels is None:
-        return None
-    try:
-        return [int(label) for label in FLAGS.labels.split(",")]
-    except ValueError:
-        raise VQError(f"labels: got {FLAGS.labels!r}, expected integers such as 0,1,2") from None
+        return None, "labels"
+    return [FLAGS.labels] if FLAGS.labels in names else FLAGS.labels.split(","), "labels"

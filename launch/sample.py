@@ -1,6 +1,7 @@
 """Draws new images, or new speech, from a trained VQ-VAE and its prior.
 
 vq-sample --model_dir=log/mnist-tuned-K20-D64 --num=100 --out=samples.png
+vq-sample --pretrained=cifar10 --labels=cat,dog --num=20 --out=samples.png
 vq-sample --model_dir=log/fsdd-wavenet-K256-D64 --num=20 --out=samples
 """
 
@@ -10,15 +11,16 @@ from vq_estimator_launch.common import FLAGS, Group
 common.run_flags(data=False)
 SAMPLES = Group("Samples")
 SAMPLES.integer("num", None, "how many, a multiple of the number of classes [100, or 10 of each class; speech 10]")
-SAMPLES.integer("label", None, "of which class, where the prior is class-conditional")
+SAMPLES.string("label", None, "class, by name or number, where the prior is class-conditional; speech: the digit")
 SAMPLES.string(
     "labels",
     None,
-    "of which classes, such as 0,1,2, in equal numbers, each from a new row [all; without --num the first 10]",
+    "classes, by name or number, such as cat,dog or 3,5, in equal numbers, each from a new row [all; without --num the "
+    "first 10]",
 )
 SAMPLES.float("temperature", 1.0, "above 0; below 1 the codes drawn are likelier ones")
 SAMPLES.integer("top_k", 0, "images: draw each code from the likeliest so many; 0: from all")
-SAMPLES.string("speaker", None, "speech: the voice of all [each in turn]")
+SAMPLES.string("speaker", None, "speech: the voice of all, by name or number [each in turn]")
 SAMPLES.float("seconds", None, "speech: how long each is [1]")
 SAMPLES.float("guidance", 1.0, common.GUIDANCE)
 SAMPLES.integer("seed", 0, "decides every draw")

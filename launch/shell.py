@@ -163,6 +163,7 @@ def run(
         handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
         log.handlers, log.propagate = [handler], False
         log.setLevel(logging.INFO)
+        logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what it says of a damaged file is an error too
         better_exceptions.hook()
         _leave_cluster()
         try:

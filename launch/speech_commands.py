@@ -15,7 +15,6 @@ from vq_estimator.inference import speech_exploration as explore
 from vq_estimator.inference.calibration import calibrate
 from vq_estimator.inference.codec import recordings
 from vq_estimator.inference.exploration import codebook
-from vq_estimator.training import run_folder
 from vq_estimator_launch import common
 from vq_estimator_launch.common import FLAGS
 from vq_estimator_launch.kinds import Commands, Readers
@@ -29,7 +28,7 @@ class SpeechCommands(Commands):
     """The commands on a run of speech."""
 
     noun, elements = "recordings", "levels"
-    suffixes, datasets = SOUNDS.suffixes, SPEECH_DATASETS
+    suffixes, datasets = SOUNDS.formats.suffixes(), SPEECH_DATASETS
     compressed, decoded = "recordings.vqz", (outputs.FOLDER,)
     samples, samples_kind = "samples", outputs.FOLDER
 
@@ -39,7 +38,7 @@ class SpeechCommands(Commands):
 
     def examples(self, model: Any, flag: str = "input") -> Any:
         readers = Readers(
-            "a split, a folder or a WAV or FLAC file",
+            f"a split, a folder or a {SOUNDS.formats.names()} file",
             lambda *found: speech_inputs.of_split(model, *found),
             lambda folder: speech_inputs.of_folder(model, folder, FLAGS.max_bad_files),
             lambda *_: speech_inputs.of_file(model, FLAGS[flag].value),
@@ -65,7 +64,7 @@ class SpeechCommands(Commands):
     def read_lossless(self) -> Any:
         m, speaker = self.config.model, FLAGS.speaker
         readers = Readers(
-            "a split, <data set>:<split>, a folder, a WAV, FLAC or .npy file",
+            f"a split, <data set>:<split>, a folder, a {SOUNDS.formats.names()} file, or a .npy file",
             lambda *found: recordings.of_split(m, *found, speaker),
             lambda folder: recordings.of_folder(folder, m, speaker, FLAGS.max_bad_files),
             lambda *files: recordings.of_files(*files, m, speaker),
@@ -82,9 +81,9 @@ class SpeechCommands(Commands):
         num = SPOKEN if FLAGS.num is None else FLAGS.num
         seconds = SECONDS if FLAGS.seconds is None else FLAGS.seconds
         with self.open() as model:
-            speaker = None if FLAGS.speaker is None else model.speaker(FLAGS.speaker)
-            spoken = model.sample(num, seconds, FLAGS.label, speaker, FLAGS.temperature, FLAGS.seed, FLAGS.guidance)
-            names = speech_model.sample_names(spoken, model, run_folder.class_names(self.run.model_dir))
+            asked = FLAGS.label, FLAGS.speaker
+            spoken = model.sample(num, seconds, *asked, FLAGS.temperature, FLAGS.seed, FLAGS.guidance)
+            names = speech_model.sample_names(spoken, model, model.class_names)
         self._write(FLAGS.out, dict(zip(names, spoken.levels)))
         print(f"{num} samples in {FLAGS.out}")
 

@@ -2,14 +2,16 @@
 
   vq-train --dataset=mnist --K=20 --D=64
   vq-train --dataset=images --data_dir=FOLDER_OF_IMAGES --preset=tuned --image_size=64
+  vq-train --dataset=images --data_dir=FOLDER_OF_IMAGES --warm_start=cifar10-factorised --preset=like --max_steps=1000
 
 The same command resumes a run that was stopped. At its end the run directory holds eval/validation.json, eval/test.json
 and for images reconstructions.png.
 """
 
+import glob
 import os
 import sys
-from typing import Any
+from typing import Any, Dict, Iterator, Optional
 
 from vq_estimator import config as config_lib
 from vq_estimator.errors import VQError
@@ -24,7 +26,10 @@ RUN.enum(
     "data set; images and wav: your own files, below --data_dir; fsdd: spoken digits",
 )
 RUN.enum(
-    "preset", None, config_lib.PRESETS, "named configuration of the data set (docs/settings.md); default: its first"
+    "preset",
+    None,
+    config_lib.PRESETS,
+    "named configuration of the data set (docs/settings.md); like: that of --warm_start; default: its first",
 )
 RUN.path("config", None, "a config.json to start from in place of --dataset and --preset")
 RUN.bool("print_config", False, "print the configuration as JSON and stop")
@@ -51,6 +56,8 @@ SCALE.integer("cpu_devices", 1, "mirrored without a GPU: parts of the CPU, to tr
 def configure() -> Any:
     """The configuration that the flags mean."""
     given = settings.given()
+    if FLAGS.preset == config_lib.LIKE and not FLAGS.config:
+        return configure_like(given)
     if not FLAGS.config:
         return config_lib.make_config(FLAGS.dataset, FLAGS.preset, **given)
     for name in ("dataset", "preset"):
@@ -58,6 +65,37 @@ def configure() -> Any:
             raise VQError(f"{name}: got {FLAGS[name].value!r} with --config, expected no value: the file has it")
     base = config_lib.with_data(config_lib.read_config(FLAGS.config), None)
     return config_lib.override(base, given)
+
+
+def configure_like(given: Dict[str, Any]) -> Any:
+    """The configuration of --preset=like: that of the run that --warm_start names, with what was given.
+
+    A run that is resumed has it too, where its source has been moved or removed since.
+    """
+    dataset = FLAGS.dataset if FLAGS["dataset"].present else None
+    try:
+        source = config_lib.source_config(FLAGS.warm_start) if FLAGS.warm_start is not None else None
+    except VQError:
+        found = [] if FLAGS.overwrite else list(resumable_like(given, dataset))
+        if len(found) != 1:
+            raise
+        return found[0]
+    return config_lib.make_config(dataset or (source.dataset if source else FLAGS.dataset), config_lib.LIKE, **given)
+
+
+def resumable_like(given: Dict[str, Any], dataset: Optional[str]) -> Iterator[Any]:
+    """The configurations of the runs that the command would resume: in --model_dir, or where it goes by default."""
+    pattern = glob.escape(FLAGS.model_dir) if FLAGS.model_dir else f"log/*-{config_lib.LIKE}-*"
+    for path in sorted(glob.glob(os.path.join(pattern, "config.json"))):
+        try:
+            old = config_lib.read_config(path)
+            config = config_lib.override(config_lib.with_data(old, None), given)
+        except VQError:
+            continue
+        same = config.preset == config_lib.LIKE and old.warm_start == FLAGS.warm_start
+        here = FLAGS.model_dir or config_lib.default_model_dir(config) == os.path.dirname(path)
+        if same and here and dataset in (None, config.dataset):
+            yield config
 
 
 def prepare() -> Any:
@@ -70,7 +108,8 @@ def prepare() -> Any:
 
 
 def main(config: Any) -> None:
-    from vq_estimator import drawing, pretrained
+    from vq_estimator import drawing
+    from vq_estimator.config import provided
     from vq_estimator.inference import evaluation, exploration, projector
     from vq_estimator.inference.calibration import calibrate
     from vq_estimator.training import distribution, run_folder, trainer, warm_start
@@ -100,9 +139,8 @@ def main(config: Any) -> None:
     source = common.locate_data(config, wanted, FLAGS.cache)
     config = config_lib.with_data(config, source.name, source.speakers)
     warm = None
-    if FLAGS.warm_start and not (resumed and run_folder.latest_checkpoint(model_dir)):
-        known = FLAGS.warm_start in pretrained.names() and not os.path.isdir(FLAGS.warm_start)
-        warm = warm_start.of_run(pretrained.folder(FLAGS.warm_start) if known else FLAGS.warm_start)
+    if config.warm_start and not (resumed and run_folder.latest_checkpoint(model_dir)):
+        warm = warm_start.of_run(provided.folder_of_run(config.warm_start))
     result = trainer.train(config, source, model_dir, FLAGS.overwrite, warm=warm, shared=shared)
     if shared.task != "chief":  # which does the rest
         return

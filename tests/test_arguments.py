@@ -108,7 +108,8 @@ GOOD = {
     "keep_going": ("True",),
     "binarize": ("True",),
     "save_reconstructions": ("True",),
-    "labels": ("None",),
+    "labels": ("None", "a list of strings"),
+    "speakers": ("a list of strings",),
     "label": ("None",),
     "temperature": (*NUMBERS, "a scalar array"),
     "guidance": (*NUMBERS, "a scalar array"),
@@ -237,6 +238,8 @@ def test_values_out_of_range_are_refused(image_model, speech_model):
         ("sample", dict(num=3, labels=[0, 0, 1])),
         ("sample", dict(num=3, labels=3)),
         ("sample", dict(num=3, labels=[-1])),
+        ("sample", dict(num=3, labels=["cat"])),
+        ("sample", dict(num=3, labels="0,1")),
         ("sample", dict(num=3, labels=np.array([0.0]))),
         ("sample", dict(num=3, temperature=0)),
         ("sample", dict(num=3, temperature=1e-50)),
@@ -247,7 +250,7 @@ def test_values_out_of_range_are_refused(image_model, speech_model):
         refused(getattr(image_model, method), bad)
     for method, bad in (
         ("decode", dict(codes=SPOKEN, speaker=3)),
-        ("decode", dict(codes=SPOKEN, speaker="ben")),
+        ("decode", dict(codes=SPOKEN, speaker="eve")),
         ("decode", dict(codes=SPOKEN[:, 0], speaker=1)),
         ("decode_all", dict(codes=[SPOKEN], speakers=[1, 2])),
         ("decode_all", dict(codes=[SPOKEN], speakers=1)),

@@ -232,8 +232,8 @@ def bad_files():
 
     return {
         "empty": (content(b""), "it is empty"),
-        "text": (content(b"<html>not found</html>"), "it is no WAV or FLAC file"),
-        "other": (sound(tone(), 8000, "PCM_16", "AIFF"), "it is no WAV or FLAC file"),
+        "text": (content(b"<html>not found</html>"), "it is no WAV, .* file"),
+        "other": (sound(tone(), 8000, "PCM_16", "AU"), "it is no WAV, .* file"),
         "packed": (
             sound(tone(), 8000, "IMA_ADPCM"),
             "its samples are IMA_ADPCM, expected PCM, floats, mu-law or A-law",

@@ -294,7 +294,7 @@ def test_files_and_their_speakers(runs, tmp_path, caplog):
     (folder / "d.wav").write_text("no sound")
     run, path, out = codec.open_run(runs("unigram")), str(tmp_path / "x.vqz"), str(tmp_path / "out")
     m = run.config.model
-    with pytest.raises(VQError, match="input: d.wav: can't be compressed: it is no WAV or FLAC file"):
+    with pytest.raises(VQError, match="input: d.wav: can't be compressed: it is no WAV, .* file"):
         recordings.of_folder(str(folder), m)
     codec.compress(run, recordings.of_folder(str(folder), m, max_bad_files=1), path)
     assert "d.wav: can't be compressed" in caplog.text

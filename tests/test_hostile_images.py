@@ -13,19 +13,24 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from helpers.hostile import damaged, damaged_json, everything_below, fewer, refused, write
-from vq_estimator.data import image_files, images
+from vq_estimator.data import formats, images
 from vq_estimator.data.image_decoding import decode_files
 from vq_estimator.data.images import Wanted
 from vq_estimator.data.model_view import View
 
+PNG = b"\x89PNG\r\n\x1a\n"
 pytestmark = pytest.mark.usefixtures("quiet")
 
 
 def encoded(kind, **options):
     rng = np.random.RandomState(1)
-    modes = {"RGB": (20, 24, 3), "RGBA": (20, 24, 4), "L": (20, 24)}
+    shapes = {"RGBA": (20, 24, 4), "L": (20, 24)}
     mode = options.pop("mode", "RGB")
-    image = Image.fromarray(rng.randint(0, 256, modes[mode]).astype(np.uint8), mode)
+    image = Image.fromarray(rng.randint(0, 256, shapes.get(mode, (20, 24, 3))).astype(np.uint8))
+    if mode == "I;16":
+        image = Image.fromarray(rng.randint(0, 65536, (20, 24)).astype(np.uint16))
+    elif mode not in shapes:
+        image = image.convert(mode)
     if options.pop("palette", False):
         image = image.quantize(16)
     out = io.BytesIO()
@@ -40,6 +45,17 @@ PICTURES = [
     encoded("JPEG"),
     encoded("JPEG", mode="L", quality=30),
     encoded("JPEG", progressive=True),
+    encoded("WEBP"),
+    encoded("WEBP", mode="RGBA", lossless=True),
+    encoded("TIFF"),
+    encoded("TIFF", mode="I;16", compression="tiff_lzw"),
+    encoded("TIFF", compression="jpeg"),
+    encoded("TIFF", mode="1", compression="group4"),
+    encoded("BMP"),
+    encoded("BMP", palette=True),
+    encoded("PPM"),
+    b"P2\n# grey\n3 2\n4095\n1 2 3 4 5 4095\n",
+    b"P5 4 4 4095\n" + bytes(range(32)),
 ]
 
 
@@ -64,7 +80,7 @@ def test_a_damaged_image_is_an_image_or_a_reason(tmp_path_factory, data):
     paths = []
     for i, whole in enumerate(PICTURES):  # at once, since a graph is built for them
         content = data.draw(damaged(whole))
-        if whole.startswith(image_files.PNG) and data.draw(st.booleans()):
+        if whole.startswith(PNG) and data.draw(st.booleans()):
             content = with_checksums(content)
         paths.append(write(folder / str(i), content))
     found = decoded([*paths, write(folder / "good", PICTURES[0])])
@@ -82,7 +98,22 @@ def chunk(name, content):
 
 def png(width, height, rows=b"", more=b""):
     head = struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)
-    return image_files.PNG + chunk(b"IHDR", head) + more + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return PNG + chunk(b"IHDR", head) + more + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def tiff(width, height, *more):
+    """A grey TIFF of one strip, or of `more` entries, each a tag and its value: a few bytes that unpack to 100 MB."""
+    packed = zlib.compress(bytes(100 << 20))
+    entries = [(256, width), (257, height), (258, 8), (259, 8), (262, 1), (277, 1)]
+    entries = sorted([*entries, *(more or ((273, 0), (278, height), (279, len(packed))))])
+    start = 8 + 2 + 12 * len(entries) + 4
+    lines = [struct.pack("<HHII", tag, 4, 1, start if tag in (273, 324) else value) for tag, value in entries]
+    return b"II*\0" + struct.pack("<IH", 8, len(entries)) + b"".join(lines) + bytes(4) + packed
+
+
+def webp(width, height):
+    sizes = bytes(4) + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    return b"RIFF\x40\0\0\0WEBPVP8X\x0a\0\0\0" + sizes + bytes(40)
 
 
 def jpeg_of_size(width, height):
@@ -99,9 +130,25 @@ BOMBS = {
     "scans.jpg": (PICTURES[5] + b"\xff\xda\0\0" * 1000, "it has more than 100 scans"),
     "text.png": (png(0, 0, b"", chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(100 << 20)))), ""),
     "profile.png": (png(2, 2, bytes(18), chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(100 << 20)))), None),
-    "none.png": (b"", "it is no PNG or JPEG file"),
-    "animation.png": (b"GIF89a" + b"\xff" * 100, "it is no PNG or JPEG file"),
-    "page.jpg": (b"<html>", "it is no PNG or JPEG file"),
+    "huge.tif": (tiff(60000, 60000), "it has more than 67,108,864 pixels"),
+    "wide.tif": (tiff(2**31 - 1, 2**31 - 1), "it has more than 67,108,864 pixels"),
+    "strip.tif": (tiff(10, 10, (273, 0), (278, 2**32 - 1), (279, 2**32 - 1)), None),
+    "tile.tif": (tiff(10, 10, (322, 2**31 - 16), (323, 2**16), (324, 0), (325, 1000)), "it can't be decoded"),
+    "pages.tif": (b"II*\0\x08\0\0\0" + (b"\0\0" + struct.pack("<I", 14)) + b"\0\0\x08\0\0\0" * 10**6, "it "),
+    "huge.webp": (webp(16384, 16384), "it has 16384 x 16384 pixels, expected at most 67,108,864"),
+    "wide.webp": (webp(1 << 24, 1 << 24), "it has 16777216 x 16777216 pixels, expected at most 67,108,864"),
+    "huge.bmp": (
+        b"BM" + bytes(12) + struct.pack("<IIIHHI", 40, 60000, 60000, 1, 24, 0) + bytes(24),
+        "it has more than",
+    ),
+    "packed.bmp": (b"BM" + bytes(12) + struct.pack("<IIIHHI", 40, 8000, 8000, 1, 8, 1) + bytes(24 + 1024), "it "),
+    "huge.pgm": (b"P5 99999 99999 255\n", "it has 99999 x 99999 pixels, expected at most 67,108,864"),
+    "number.pgm": (b"P5 1" + b"0" * 10**6 + b" 1 255\n", "its header can't be read"),
+    "comment.pgm": (b"P5 " + b"#\n#" * 10**6, "its header can't be read"),
+    "flat.pgm": (b"P2 0 0 255\n", "its header says 0 x 0 pixels"),
+    "none.png": (b"", f"it is no {formats.IMAGES.names()} file"),
+    "animation.png": (b"GIF89a" + b"\xff" * 100, f"it is no {formats.IMAGES.names()} file"),
+    "page.jpg": (b"<html>", f"it is no {formats.IMAGES.names()} file"),
 }
 DECODE = """
 import sys
@@ -120,6 +167,7 @@ def test_an_image_can_not_ask_for_memory_or_time(tmp_path, forked):
     assert len(done.stdout.splitlines()) == len(BOMBS)
     for (name, (_, want)), got in zip(BOMBS.items(), done.stdout.splitlines()):
         assert got.startswith(want) and got != "an image" if want is not None else got, (name, got)
+    assert "libtiff" not in done.stderr and "TIFF" not in done.stderr
     assert done.megabytes < 900, done.megabytes
 
 

@@ -128,7 +128,7 @@ def test_a_damaged_calibration_is_fitted_anew(run):
 def test_damaged_class_names_can_be_printed(tmp_path_factory, content):
     folder = tmp_path_factory.mktemp("names")
     write(folder / "classes.json", content)
-    for name in run_folder.class_names(str(folder)):
+    for name in run_folder.class_names(str(folder), config_lib.make_config("images")):
         assert name.isprintable() and name.encode("utf-8") is not None
 
 

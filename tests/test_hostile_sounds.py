@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.hostile import damaged, damaged_json, write
+from helpers.ogg import page, pages, vorbis_bomb, with_checksums
 from vq_estimator.data import (
     audio,
     pipeline,
@@ -36,6 +37,13 @@ SOUNDS = [
     sound_bytes("WAVEX", "PCM_32", 2),
     sound_bytes("FLAC", "PCM_16"),
     sound_bytes("FLAC", "PCM_24", 2, 22050),
+    sound_bytes("AIFF", "PCM_16"),
+    sound_bytes("AIFF", "FLOAT", 2),
+    sound_bytes("OGG", "VORBIS"),
+    sound_bytes("OGG", "VORBIS", 2, 44100),
+    sound_bytes("OGG", "OPUS", 2),
+    sound_bytes("MP3", "MPEG_LAYER_III", 2, 44100),
+    sound_bytes("MP3", "MPEG_LAYER_III", length=8000),
 ]
 
 
@@ -58,9 +66,16 @@ def test_a_damaged_sound_is_a_sound_or_a_reason(tmp_path_factory, data):
         content = data.draw(damaged(whole))
         if data.draw(st.booleans()):  # in the header
             content = data.draw(damaged(whole[:64])) + whole[64:]
+        packed = whole.startswith((b"OggS", b"\xff"))
+        if whole.startswith(b"OggS") and data.draw(st.booleans()):  # within the packets, so that a decoder sees them
+            _, start, end = data.draw(st.sampled_from(pages(whole)))
+            content = (
+                whole[:start] + data.draw(damaged(whole[start:end]))[: end - start].ljust(end - start) + whole[end:]
+            )
+            content = with_checksums(content)
         found = sound_or_reason(write(folder / str(i), content))
         # At 1,000 samples a second, the lowest rate, they are eight times as many, and some 8-bit ones four times.
-        assert isinstance(found, str) or found <= 40 * len(content)
+        assert isinstance(found, str) or found <= (2000 if packed else 40) * len(content)
 
 
 @pytest.mark.parametrize("whole", SOUNDS, ids=range(len(SOUNDS)))  # a float WAV holds the time it was written at
@@ -68,6 +83,19 @@ def test_a_sound_that_was_cut_off_is_refused(tmp_path, whole):
     assert isinstance(sound_or_reason(write(tmp_path / "a", whole)), int)
     for cut in [*range(0, 100, 7), *range(100, len(whole) - 1, len(whole) // 10), len(whole) - 1]:
         assert isinstance(sound_or_reason(write(tmp_path / "a", whole[:cut])), str), cut
+
+
+def test_a_damaged_or_missing_page_of_ogg_is_refused(tmp_path):
+    whole = sound_bytes("OGG", "OPUS", length=30000)
+    found = pages(whole)
+    assert len(found) >= 5
+    for at, body, end in found[:-1]:
+        flipped = bytearray(whole)
+        flipped[(body + end) // 2] ^= 1
+        assert "is damaged" in sound_or_reason(write(tmp_path / "a", bytes(flipped)))
+        assert isinstance(sound_or_reason(write(tmp_path / "a", whole[:at] + whole[end:])), str)
+    assert sound_or_reason(write(tmp_path / "a", whole + whole)) == "it holds several streams, expected one"
+    assert sound_or_reason(write(tmp_path / "a", whole + b"TAG" + bytes(125))) == 30000
 
 
 def wav_header(channels=1, rate=8000, bits=16, size=100, kind=1):
@@ -85,6 +113,13 @@ NOISES = {
     "claims": wav_header(size=0x7FFE0000) + bytes(100),
     "unknown": wav_header(kind=0x1234) + bytes(100),
     "chunks": b"RIFF\0\0\0\0WAVE" + bytes(8 << 20),
+    "books": vorbis_bomb(250, 1 << 22),  # gigabytes
+    "stack": vorbis_bomb(1, 1 << 20),
+    "aiff": b"FORM\0\0\0\0AIFF" + b"SSND\xff\xff\xff\xff" + bytes(100),
+    "chain": b"FORM\0\0\0\0AIFF" + bytes(8 << 20),
+    "tags": (b"ID3\4\0\0" + bytes(4)) * 10**6,
+    "opus": page(2, 0, [b"OpusHead\1\xff" + bytes(9) + b"\xff\xff" + bytes(255)])
+    + page(4, 1, [b"OpusTags", b""], 10**15),
     "slow": wav_header(rate=1000, bits=8, size=16 << 20) + bytes(16 << 20),  # 4.7 hours
 }
 READ = """

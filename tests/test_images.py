@@ -173,7 +173,7 @@ def test_a_missing_split_comes_out_of_train_and_a_class_may_be_called_train(tmp_
     assert folder_lib.read(str(tmp_path / "a"), data=DataConfig(2, "hash")).class_names == ("test", "train", "tram")
 
 
-@pytest.mark.parametrize("kind, message", [("none", "which is no folder"), ("empty", "which has no PNG or JPEG file")])
+@pytest.mark.parametrize("kind, message", [("none", "which is no folder"), ("empty", "which has no PNG, .* file")])
 def test_no_images_is_one_line(tmp_path, kind, message):
     if kind == "empty":
         (tmp_path / "empty").mkdir()
@@ -363,7 +363,7 @@ def test_a_run_on_images_is_trained_resumed_and_evaluated(animals, cache, tmp_pa
     with open(os.path.join(model_dir, "config.json")) as f:
         assert json.load(f)["dataset_source"] == source.spec.name
     run_folder.keep_class_names(model_dir, source.spec.class_names)
-    assert run_folder.class_names(model_dir) == ["ant", "cat", "dog"]
+    assert run_folder.class_names(model_dir, config) == ("ant", "cat", "dog")
 
 
 @pytest.mark.parametrize("classes, want", [(0, None), (3, [0, 1, 2]), (1000, list(range(10)))])

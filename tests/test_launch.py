@@ -201,7 +201,7 @@ def test_compress_and_decompress_speech(forked, tmp_path):
     assert (done.status, done.stdout) == (0, "1 of 1 recordings in y.wav\n"), done.stderr
     np.testing.assert_array_equal(audio.mu_law(audio.read(str(tmp_path / "y.wav"), 8000)), levels)
     done = forked.script("compress", model_dir, "--input=x.wav", "--out=z.vqz", "--speaker=dora", cwd=tmp_path)
-    assert done.one_line("compress") == "speaker: got 'dora', expected one of anna, ben, carl"
+    assert done.one_line("compress") == "speaker: got 'dora', expected one of anna, ben, carl or a number from 0 to 2"
 
 
 def test_a_file_of_a_provided_model_needs_no_model_named(forked, tmp_path):

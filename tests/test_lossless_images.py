@@ -60,7 +60,7 @@ def test_a_jpeg_lies_as_its_exif_says(tmp_path):
 
 
 def test_what_is_no_image(tmp_path):
-    with pytest.raises(ValueError, match="it is no PNG or JPEG file"):
+    with pytest.raises(ValueError, match="it is no PNG, .* file"):
         lossless_images.read(write(tmp_path / "x.png", b"GIF89a"), 3)
     with pytest.raises(ValueError, match="No such file"):
         lossless_images.read(str(tmp_path / "none.png"), 3)

@@ -22,7 +22,6 @@ from vq_estimator.inference.session import OpenRun, open_run
 from vq_estimator.nn.code_prior import CodePrior
 from vq_estimator.training import run_folder
 from vq_estimator.training.checkpoint_reader import CheckpointReader
-from vq_estimator_launch import common
 
 NAMES = pretrained.names()
 SPEECH = ("fsdd",)
@@ -39,8 +38,8 @@ def test_they_are_small_enough():
     assert sum(sizes) <= 16 * MEGABYTE
 
 
-def test_the_flag_names_them_all():
-    assert NAMES == common.PROVIDED
+def test_they_are_found_by_their_cards():
+    assert NAMES == ("cifar10", "cifar10-factorised", "fashion_mnist", "fsdd", "mnist", "mnist-original")
 
 
 @pytest.mark.parametrize("name", SPEECH)
@@ -277,6 +276,7 @@ def test_a_stripped_prior_is_of_the_stripped_codes(tmp_path):
 
 EAGER = """
 import numpy as np, tensorflow as tf
+from helpers import provided
 from vq_estimator import pretrained
 assert tf.executing_eagerly()
 model = pretrained.load("mnist")

@@ -359,9 +359,15 @@ def test_silence_and_a_single_sample(model):
 def test_bad_values_are_one_line(model, tmp_path):
     for call, message in (
         (lambda: model.speaker("carl"), "speaker: got 'carl', expected one of anna, ben"),
-        (lambda: model.decode(np.zeros([3, 1], np.int32), 2), "speaker: got 2, expected 0 to 1"),
-        (lambda: model.sample(1, 0.1, speaker=2), "speaker: got 2, expected 0 to 1"),
-        (lambda: model.bits_per_sample(np.zeros(9, np.uint8), -1), "speaker: got -1, expected 0 to 1"),
+        (
+            lambda: model.decode(np.zeros([3, 1], np.int32), 2),
+            "speaker: got 2, expected one of anna, ben or a number from 0 to 1",
+        ),
+        (lambda: model.sample(1, 0.1, speaker=2), "speaker: got 2, expected one of anna, ben or a number from 0 to 1"),
+        (
+            lambda: model.bits_per_sample(np.zeros(9, np.uint8), -1),
+            "speaker: got -1, expected one of anna, ben or a number from 0 to 1",
+        ),
         (lambda: model.decode(np.full([3, 1], K), 0), "codes: got 8 to 8, expected codes from 0 to 7"),
         (lambda: model.encode(np.zeros(0, np.uint8)), r"levels: got uint8 \[0\], expected uint8 \[T\]"),
         (lambda: model.encode(np.zeros(4, np.float32)), r"levels: got float32 \[4\]"),

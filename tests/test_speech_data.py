@@ -320,10 +320,10 @@ def test_folders_say_the_splits(tmp_path):
 
 
 def test_no_recordings_are_one_line(tmp_path):
-    with pytest.raises(VQError, match="which is no folder; expected a folder of WAV or FLAC files"):
+    with pytest.raises(VQError, match="which is no folder; expected a folder of WAV, .* files"):
         own(tmp_path / "none", tmp_path / "cache")
     (tmp_path / "in").mkdir()
-    with pytest.raises(VQError, match="has no WAV or FLAC file"):
+    with pytest.raises(VQError, match="has no WAV, .* file"):
         own(tmp_path / "in", tmp_path / "cache")
     save(tmp_path / "in" / "a.wav", noise(0, 300))
     with pytest.raises(VQError, match="expected at least one for .*: more files, or folders train"):
@@ -338,7 +338,7 @@ def test_unreadable_files_are_named_and_left_out_up_to_a_limit(voices, source, t
     (mine / "zoe" / "bad.flac").write_bytes(b"")
     found = own(mine, cache)
     assert same(found, source)  # the same as without the files, in the numbers of the speakers too
-    assert "dan/bad.wav can't be read and is left out: it is no WAV or FLAC file" in warnings.text
+    assert "dan/bad.wav can't be read and is left out: it is no WAV, FLAC, AIFF" in warnings.text
     assert "zoe/bad.flac can't be read and is left out: it is empty" in warnings.text
     warnings.clear()
     assert same(own(mine, cache), source)

@@ -316,12 +316,12 @@ def test_old_runs_of_speech_keep_their_speakers(tmp_path, logged):
 
 
 def test_other_files_are_counted_by_their_kind(tmp_path, logged):
-    others = [f"a/{i}.webp" for i in range(3)] + ["a/notes.TXT", "readme", "a/.hidden.gif", "b.tar.gz"]
+    others = [f"a/{i}.avif" for i in range(3)] + ["a/notes.TXT", "readme", "a/.hidden.gif", "b.tar.gz"]
     folder = make(tmp_path, "a/1.png", "a/2.JFIF", "a/3.jpe", *others)
     assert folder_lib.paths(folder) == ["a/1.png", "a/2.JFIF", "a/3.jpe"]
     (line,) = [r.getMessage() for r in logged.records]
-    assert line == "left out: 3 .webp, 1 .gz, 1 .txt, 1 without a suffix" or sorted(line[10:].split(", ")) == sorted(
-        ["3 .webp", "1 .gz", "1 .txt", "1 without a suffix"]
+    assert line == "left out: 3 .avif, 1 .gz, 1 .txt, 1 without a suffix" or sorted(line[10:].split(", ")) == sorted(
+        ["3 .avif", "1 .gz", "1 .txt", "1 without a suffix"]
     )
 
 

@@ -59,7 +59,10 @@ def test_what_does_not_fit_begins_anew(small_run, digits, tmp_path, caplog):
     source = tensors(run_folder.find_checkpoint(model_dir).path)
     assert began["quantizer/codebook"].shape == (1, 9, 16)
     np.testing.assert_array_equal(began["encoder/conv_1/w"], source["encoder/conv_1/w"])
-    assert "; new: quantizer/codebook" in caplog.text and "--kmeans_init_steps=10 starts it" in caplog.text
+    assert (
+        "; new: quantizer/codebook [1, 9, 16] (there [1, 8, 16])" in caplog.text
+        and "--kmeans_init_steps=10 starts it" in caplog.text
+    )
     # Resumed it goes on by itself, and the source may be gone.
     longer = dataclasses.replace(other, train=dataclasses.replace(other.train, max_steps=2))
     assert trainer.train(longer, digits, str(tmp_path / "run")).step == 2

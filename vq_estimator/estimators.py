@@ -20,7 +20,7 @@ from tensorflow import estimator as tf_estimator
 
 from vq_estimator import config as config_lib
 from vq_estimator import pretrained
-from vq_estimator.config import CodesConfig, Config, PriorConfig, arguments, catalogue
+from vq_estimator.config import CodesConfig, Config, PriorConfig, arguments
 from vq_estimator.errors import VQError
 from vq_estimator.inference import calibration as calibration_lib
 from vq_estimator.inference import export
@@ -376,9 +376,7 @@ class PriorEstimator(_PriorEstimator):
 
 def _classes(config: Config, model_dir: str) -> int:
     """The number of classes of a run's data."""
-    known = len(run_folder.class_names(model_dir))
-    published = catalogue.by_source(config.dataset_source or "")
-    found = known or (published.classes if published else 0)
+    found = len(run_folder.class_names(model_dir, config))
     if not found:
         raise VQError("classes: got none, expected classes=N: the run does not know how many its data has")
     return found

@@ -23,6 +23,7 @@ from vq_estimator.config.fields import (
     type_name,
 )
 from vq_estimator.config.intervals import INTERVALS, keep_intervals
+from vq_estimator.config.like import source_config
 from vq_estimator.config.likelihood import (
     LIKELIHOODS,
     MSE,
@@ -34,6 +35,7 @@ from vq_estimator.config.likelihood import (
     LogisticPixels,
 )
 from vq_estimator.config.model import INITIALIZERS, PRECISIONS, ModelConfig, NetworkConfig
+from vq_estimator.config.overrides import override
 from vq_estimator.config.presets import PRESETS_OF
 from vq_estimator.config.prior import CONDITIONS, CodesConfig, PriorConfig, PriorNetworkConfig, make_prior_config
 from vq_estimator.config.quantizer import (
@@ -48,13 +50,14 @@ from vq_estimator.config.quantizer import (
     ResidualQuantizerConfig,
     VectorQuantizerConfig,
 )
-from vq_estimator.config.resolve import default_model_dir, make_config, override
+from vq_estimator.config.resolve import default_model_dir, make_config
 from vq_estimator.config.run import (
     DATASETS,
     DISTRIBUTIONS,
     FSDD,
     IMAGE_DATASETS,
     IMAGES,
+    LIKE,
     PRESETS,
     RESUMABLE,
     SPEECH_DATASETS,
@@ -85,6 +88,7 @@ __all__ = [
     "IMAGE_DATASETS",
     "INITIALIZERS",
     "INTERVALS",
+    "LIKE",
     "LIKELIHOODS",
     "MSE",
     "OBJECTIVES",
@@ -142,6 +146,7 @@ __all__ = [
     "part",
     "read_config",
     "settings_of",
+    "source_config",
     "to_dict",
     "to_json",
     "type_name",

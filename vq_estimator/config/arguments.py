@@ -7,13 +7,16 @@ their kind, but the arguments of a Python program may be anything.
 import dataclasses
 import numbers
 import os
+import re
 from typing import Any, List, Sequence, Tuple, Type, Union
 
 import numpy as np
 
 from vq_estimator.config.checks import MAX_INT, check
-from vq_estimator.errors import VQError
+from vq_estimator.errors import VQError, one_line
 
+MAX_NAMES = 10  # of classes in a message
+_DIGITS = re.compile("[0-9]{1,9}")
 Shape = Tuple[Union[int, str], ...]  # a letter stands for a dimension of any size
 
 
@@ -46,6 +49,35 @@ def real(field: str, value: Any, low: float, high: float, want: str, above: bool
     good = _is_real(value) and low <= value <= high
     check(good and not (above and value == low), field, value, want)
     return float(value)
+
+
+def class_number(field: str, value: Any, count: int, names: Sequence[str] = ()) -> int:
+    """The number of a class or speaker: one that is given by its number, or by its name as a string.
+
+    A string of digits is a number too, except where the name of a class is a string of digits itself: there a string is
+    a name alone, so that "3" never means the class of another name.
+
+    Args:
+      field: the argument's name.
+      value: what was passed.
+      count: how many classes there are.
+      names: their names; those of another number of classes are not used.
+
+    Raises:
+      VQError: there is no such class.
+    """
+    names = names if len(names) == count else ()
+    if isinstance(value, str) and value in names:
+        return list(names).index(value)
+    some = ", ".join(one_line(name) for name in names[:MAX_NAMES]) + (", ..." if len(names) > MAX_NAMES else "")
+    want = f"one of {some} or a number from 0 to {count - 1}" if names else f"a number from 0 to {count - 1}"
+    if isinstance(value, str):
+        numeric = any(_DIGITS.fullmatch(name) for name in names)
+        is_number = not numeric and _DIGITS.fullmatch(value) is not None
+        check(is_number, field, value, f"one of {some}" if numeric else want)
+        value = int(value)
+    check(_is_integer(value) and 0 <= value < count, field, value, want)
+    return int(value)
 
 
 def boolean(field: str, value: Any) -> bool:

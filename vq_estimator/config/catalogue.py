@@ -38,7 +38,7 @@ class DatasetSpec(NamedTuple):
       files: for "idx" train images and labels, test images and labels; for "cifar" training batches, then the test
         batch.
       mirrors: URLs of the folder (idx) or of the archive (cifar), tried in this order.
-      class_names: the names of the classes, or none.
+      class_names: the names of the classes by their numbers, if known.
       title: its name in messages.
       elsewhere: another source of the files, for messages.
       presets: the family of its presets, one of `presets.FAMILIES`.
@@ -83,6 +83,7 @@ MNIST = DatasetSpec(
     train=60000,
     test=10000,
     validation=5000,
+    class_names=tuple("0123456789"),
     files=_idx(
         "mnist",
         60000,
@@ -104,6 +105,10 @@ MNIST = DatasetSpec(
 FASHION_MNIST = MNIST._replace(
     name="fashion_mnist",
     title="Fashion-MNIST",
+    class_names=(
+        *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+        *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+    ),
     files=_idx(
         "fashion_mnist",
         60000,
@@ -160,6 +165,10 @@ CIFAR10 = DatasetSpec(
     validation=5000,
     files=tuple(FileSpec("cifar10/cifar-10-batches-bin/%s.bin" % n, 30730000, s) for n, s in _CIFAR_SUMS),
     mirrors=("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
+    class_names=(
+        *("airplane", "automobile", "bird", "cat", "deer"),
+        *("dog", "frog", "horse", "ship", "truck"),
+    ),
     presets="cifar10",
 )
 

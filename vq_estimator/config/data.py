@@ -6,7 +6,9 @@ from typing import Any, Optional, Tuple
 from vq_estimator.config.checks import check
 from vq_estimator.config.fields import FILES, Choice, Integer, Integers, Settings, setting
 
-RULES = 2  # current version of the rules for splits and cropping; version 0.1.0 had 1
+# The current rules by which a folder's files become examples. Rules 1 are those of version 0.1.0. Rules 2 changed
+# splits and cropping, and rules 3 read more formats (data/formats.py).
+RULES = 3
 SPLITS_BY = ("auto", "folders", "hash")
 MAX_LEVEL = 16  # depth of the speaker's folder
 MAX_SAMPLE = 2**16 - 1  # largest sample of a 16-bit image
@@ -28,8 +30,8 @@ class _Range(Integers):
 class DataConfig(Settings):
     """How files become examples; only the user's own images and recordings have settings here.
 
-    `rules` is the version of the rules for splits and cropping. A run keeps its version; a configuration of version
-    0.1.0 has no entry and gets 1.
+    `rules` is the version of the rules for formats, splits and cropping. A run keeps its version; a configuration of
+    version 0.1.0 has no entry and gets 1.
     """
 
     rules: int = 1

@@ -7,8 +7,8 @@ from vq_estimator.config.checks import MAX_CHANNELS, MAX_LAYERS, check, natural,
 from vq_estimator.config.fields import MODEL, SPEECH, TRAINING, Integer, Number, Settings, setting
 from vq_estimator.config.intervals import resolve_intervals
 from vq_estimator.config.model import MAX_SIZE
+from vq_estimator.config.overrides import override
 from vq_estimator.config.quantizer import MAX_ENTRIES
-from vq_estimator.config.resolve import override
 from vq_estimator.config.speech import MAX_DILATIONS
 from vq_estimator.config.training import OptimizerConfig, TrainConfig
 

@@ -208,3 +208,8 @@ QUANTIZERS = Registry(
     },
 )
 QuantizerConfig = Union[VectorQuantizerConfig, ResidualQuantizerConfig, FiniteScalarConfig]
+
+
+def is_finite(quantizer: Any) -> bool:
+    """Whether a quantizer, or the class of one, derives its entries, so that there is no codebook to be learnt."""
+    return "K" in getattr(quantizer, "derived", {})

@@ -1,19 +1,18 @@
 """Configurations from presets and overrides."""
 
 import dataclasses
-from typing import Any, Dict, Iterator, Optional, Tuple, TypeVar
+from typing import Any, Dict, Optional
 
 from vq_estimator.config.checks import check
 from vq_estimator.config.data import RULES
-from vq_estimator.config.fields import Registry, Settings, declarations, settings_of, type_name
+from vq_estimator.config.fields import type_name
 from vq_estimator.config.intervals import resolve_intervals
+from vq_estimator.config.like import preset_like
+from vq_estimator.config.overrides import override
 from vq_estimator.config.presets import PRESETS_OF, preset_of
-from vq_estimator.config.quantizer import QUANTIZERS, VectorQuantizerConfig
-from vq_estimator.config.renamed import NEW_NAMES, NEW_PRESETS
-from vq_estimator.config.run import DATASETS, PRESETS, Config
-from vq_estimator.errors import VQError
-
-S = TypeVar("S", bound=Settings)
+from vq_estimator.config.quantizer import QUANTIZERS, VectorQuantizerConfig, is_finite
+from vq_estimator.config.renamed import NEW_PRESETS
+from vq_estimator.config.run import DATASETS, LIKE, PRESETS, Config
 
 
 def make_config(dataset: str, preset: Optional[str] = None, **given: Any) -> Config:
@@ -22,7 +21,8 @@ def make_config(dataset: str, preset: Optional[str] = None, **given: Any) -> Con
     Args:
       dataset: one of DATASETS.
       preset: a preset of the data set (PRESETS_OF); None: its first one, "original" for images and "wavenet" for
-        speech.
+        speech. "like" takes the model, objective, optimizer and training of the run or provided model that `warm_start`
+        names; a published data set keeps its own channels.
       **given: any setting, by the name of its flag (docs/settings.md); None keeps the preset's value. Intervals that
         are not given follow `max_steps` (`resolve_intervals`).
 
@@ -35,13 +35,10 @@ def make_config(dataset: str, preset: Optional[str] = None, **given: Any) -> Con
     check(not renamed, "preset", preset, f"{NEW_PRESETS.get(preset)}, which it is called now" if renamed else "")
     check(preset in PRESETS, "preset", preset, "one of " + ", ".join(PRESETS))
     given = {name: value for name, value in given.items() if value is not None}
-    row = next((row for name, row in QUANTIZERS.rows.items() if name == given.get("quantizer")), None)
-    finite = row is not None and "K" in getattr(row.config, "derived", {})
-    if given.get("warm_start") is not None and not finite:
-        given.setdefault("kmeans_init_steps", 0)  # k-means would replace the codebook that is loaded
-    # K and D also determine the preset's network, except for quantizers that derive them, such as fsq.
-    sizes = {name: None if finite else given.pop(name, None) for name in ("K", "D")}
-    base = preset_of(dataset, preset, **sizes)
+    if preset == LIKE:
+        base = preset_like(dataset, given)
+    else:
+        base = _preset(dataset, preset, given)
     base = dataclasses.replace(base, data=dataclasses.replace(base.data, rules=RULES))
     derive = getattr(base.model, "derive", None)
     if derive is not None:
@@ -50,78 +47,15 @@ def make_config(dataset: str, preset: Optional[str] = None, **given: Any) -> Con
     return dataclasses.replace(config, train=resolve_intervals(config.train, set(given)))
 
 
-def override(config: S, given: Dict[str, Any]) -> S:
-    """Returns a configuration with the given settings replaced.
-
-    Args:
-      config: a Config or a PriorConfig.
-      given: values by the names of flags.
-
-    Raises:
-      VQError: an invalid value, an unknown setting, or a setting that this configuration does not have.
-    """
-    left = dict(given)
-    changed = _replace(config, left, tuple(getattr(getattr(config, "model", config), "without", ())))
-    for name in left:
-        _refuse(name, left[name], changed)
-    for found in settings_of(changed):
-        if found.flag in given and found.declared.applies is not None:
-            check(found.declared.applies(changed), found.flag, given[found.flag], "no value: " + found.declared.why)
-    return changed
-
-
-def _replace(part: Any, given: Dict[str, Any], without: Tuple[str, ...]) -> Any:
-    """Returns a part of a configuration with its given settings, which are removed from `given`."""
-    changes = {}
-    for field in dataclasses.fields(part):
-        value, declared, registry = getattr(part, field.name), *(field.metadata.get(k) for k in ("setting", "variant"))
-        if registry is not None and registry.flag:
-            value = registry.choose(given.pop(registry.flag, None), value)
-        if declared is None and dataclasses.is_dataclass(value):
-            changes[field.name] = _replace(value, given, without)
-        elif declared is not None:
-            flag = declared.flag or field.name
-            if flag in given and flag not in without:
-                changes[field.name] = declared.kind.read(flag, given.pop(flag))
-    changed = dataclasses.replace(part, **changes)
-    for name, why in getattr(part, "derived", {}).items():
-        if name in given:
-            value, want = given.pop(name), getattr(changed, name)
-            check(value == want, name, value, f"{want}, {why}, or no value")
-    return changed
-
-
-def _refuse(name: str, value: Any, config: Settings) -> None:
-    """Raises a VQError: the setting is unknown, or only another variant has it."""
-    chains = [chain for flag, _, chain in declarations(type(config)) if flag == name]
-    if not chains:
-        if name in NEW_NAMES:
-            raise VQError(f"{name}: got {value!r}, expected no value: this setting is called {NEW_NAMES[name]} now")
-        raise VQError(f"unknown setting {name!r}; expected one of those in docs/settings.md")
-    chosen = dict(_choices(config))
-    missing = []  # (depth, registry, name) of the first choice that differs, for each declaration
-    for chain in chains:
-        wrong = [
-            (depth, registry, kind) for depth, (registry, kind) in enumerate(chain) if chosen.get(registry) != kind
-        ]
-        missing += wrong[:1]
-    deepest = max((depth for depth, _, _ in missing), default=0)
-    flag = next((registry.flag for depth, registry, _ in missing if depth == deepest), "")
-    if not flag:
-        check(False, name, value, f"no value: {getattr(config, 'dataset', 'this')} has no such setting")
-    names = list(dict.fromkeys(kind for depth, _, kind in missing if depth == deepest))
-    have = "has" if len(names) == 1 else "have"
-    check(False, name, value, f"no value: only --{flag}={' and '.join(names)} {have} this setting")
-
-
-def _choices(config: Any) -> Iterator[Tuple[Registry, str]]:
-    """Yields (registry, name) of every variant in a configuration."""
-    for field in dataclasses.fields(config):
-        value, registry = getattr(config, field.name), field.metadata.get("variant")
-        if registry is not None:
-            yield registry, type_name(value)
-        if dataclasses.is_dataclass(value):
-            yield from _choices(value)
+def _preset(dataset: str, preset: str, given: Dict[str, Any]) -> Config:
+    """A preset at the K and D that are given, which are taken out of `given` where the preset's network uses them."""
+    row = next((row for name, row in QUANTIZERS.rows.items() if name == given.get("quantizer")), None)
+    finite = row is not None and is_finite(row.config)
+    if given.get("warm_start") is not None and not finite:
+        given.setdefault("kmeans_init_steps", 0)  # k-means would replace the codebook that is loaded
+    # K and D also determine the preset's network, except for quantizers that derive them, such as fsq.
+    sizes = {name: None if finite else given.pop(name, None) for name in ("K", "D")}
+    return preset_of(dataset, preset, **sizes)
 
 
 def default_model_dir(config: Config) -> str:

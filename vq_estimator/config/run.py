@@ -19,7 +19,8 @@ FSDD, WAV = "fsdd", "wav"  # the Free Spoken Digit Dataset, and a folder of the 
 SPEECH_DATASETS = (FSDD, WAV)
 # The kind of data, a row of MODELS, of every data set.
 DATASETS: Dict[str, str] = {**dict.fromkeys(IMAGE_DATASETS, "image"), **dict.fromkeys(SPEECH_DATASETS, "speech")}
-PRESETS = ("original", "tuned", "categorical", "sonnet", "factorised", "autoregressive", "imagenet", "wavenet")
+LIKE = "like"  # the preset of a run that takes its settings from the run that it starts from
+PRESETS = ("original", "tuned", "categorical", "sonnet", "factorised", "autoregressive", "imagenet", "wavenet", LIKE)
 # How a training may be distributed (training/distribution.py). Not part of a run: it can resume under another one.
 DISTRIBUTIONS = ("none", "mirrored", "multi_worker", "parameter_server")
 _VQVAE, _INFERENCE = "vq_estimator.models.vqvae:", "vq_estimator.inference."

@@ -9,21 +9,50 @@ A. van den Oord et al. WaveNet: a generative model for raw audio. arXiv:1609.034
 """
 
 import os
-from typing import BinaryIO, Iterator
+from typing import BinaryIO, Callable, Dict, Iterator, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from vq_estimator.data import wav_header
+from vq_estimator.config.data import RULES
+from vq_estimator.data import aiff_header, formats, mp3_frames, ogg_pages, wav_header
 from vq_estimator.data.files import atomic_path, open_regular
+from vq_estimator.data.spliced_file import SplicedFile
 
 MU = 255
 SILENCE = 128  # the level of 0.0
 RATES = (1000, 768000)  # samples a second: the lowest and the highest that is read or made
 MAX_SECONDS = 3600  # of a file: what is read of it is held in memory
 MAX_CHANNELS = 64
-MAX_PEAK = 4.0  # of float samples, whose full scale is 1; what lies above 1 is clipped
-SUBTYPES = ("PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW")
+MAX_PEAK = 4.0  # of stored float samples, whose full scale is 1; what lies above 1 is clipped
 BLOCK = 1 << 18  # numbers that are read at once
+
+_SAMPLES = ("PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW")
+
+
+class _Coding(NamedTuple):
+    """How the samples of a format are stored.
+
+    Attributes:
+      words: in messages.
+      subtypes: libsndfile's names for what is read.
+      opened_as: libsndfile's names for the format once a file is open; FLAC files may begin with the tag of an MP3.
+      max_peak: of the samples; a lossy decoder may overshoot by any factor.
+    """
+
+    words: str
+    subtypes: Tuple[str, ...]
+    opened_as: Tuple[str, ...]
+    max_peak: float = MAX_PEAK
+
+
+_PCM = "PCM, floats, mu-law or A-law"
+_CODINGS = {
+    "WAV": _Coding(_PCM, _SAMPLES, ("WAV", "WAVEX", "RF64")),
+    "FLAC": _Coding(_PCM, _SAMPLES, ("FLAC",)),
+    "AIFF": _Coding(_PCM, _SAMPLES, ("AIFF",)),
+    "OGG": _Coding("Vorbis or Opus", ("VORBIS", "OPUS"), ("OGG",), np.inf),
+    "MP3": _Coding("MPEG layer III", ("MPEG_LAYER_III", *_SAMPLES), ("MP3", "FLAC"), np.inf),
+}
 
 TRIM_DB = 40  # a stretch this far below the loudest one is silence
 TRIM_SECONDS = 0.01  # the length of a stretch
@@ -59,17 +88,18 @@ def from_mu_law(levels: np.ndarray) -> np.ndarray:
     return SAMPLES[np.asarray(levels, np.uint8)]
 
 
-def read(path: str, sample_rate: int) -> np.ndarray:
-    """A WAV or FLAC file as float32 [T] in [-1, 1], T >= 1: the mean of its channels at `sample_rate`.
+def read(path: str, sample_rate: int, rules: int = RULES) -> np.ndarray:
+    """A sound file as float32 [T] in [-1, 1], T >= 1: the mean of its channels at `sample_rate`.
 
-    A WAV is RIFF, RIFX, RF64 or BW64. Integers of any width, floats, and the 8-bit laws of telephony are read. Another
-    rate is brought to `sample_rate` by soxr: any two rates, block by block (scipy's resample_poly makes a filter of
-    some 20 times the larger rate where two rates have no common divisor, and its default lets more of what is above
-    half the rate through).
+    The formats are those of `formats.SOUNDS`. A WAV is RIFF, RIFX, RF64 or BW64. Integers of any width, floats, and the
+    8-bit laws of telephony are read. Another rate is brought to `sample_rate` by soxr: any two rates, block by block
+    (scipy's resample_poly makes a filter of some 20 times the larger rate where two rates have no common divisor, and
+    its default lets more of what is above half the rate through). About a damaged MP3 libmpg123 writes notes to stderr.
 
     Args:
       path: the file.
       sample_rate: samples a second.
+      rules: `DataConfig.rules`, which say what formats are read.
 
     Raises:
       OSError: it can't be opened, or is a pipe or a device.
@@ -78,7 +108,7 @@ def read(path: str, sample_rate: int) -> np.ndarray:
     """
     _check_rate(sample_rate)
     with open_regular(path) as f:
-        return _decode(f, sample_rate)
+        return _decode(f, sample_rate, rules)
 
 
 def _check_rate(rate: int) -> None:
@@ -86,28 +116,65 @@ def _check_rate(rate: int) -> None:
         raise ValueError(f"its sample rate is {rate}, expected {RATES[0]} to {RATES[1]}")
 
 
-def _decode(f: BinaryIO, sample_rate: int) -> np.ndarray:
+def _decode(f: BinaryIO, sample_rate: int, rules: int) -> np.ndarray:
     import soundfile  # loads libsndfile: only where sound is read
 
-    patches = wav_header.check(f)
+    library = _identify(f, rules)
+    coding, check = _CODINGS[library], _CHECKS.get(library)
+    f.seek(0)
+    presented = check(f) if check else None
     os.lseek(f.fileno(), 0, os.SEEK_SET)  # where libsndfile takes it to begin
     try:
-        mended = wav_header.Patched(f, patches) if patches else f.fileno()
-        sound = soundfile.SoundFile(mended, closefd=False)
+        sound = soundfile.SoundFile(presented or f.fileno(), closefd=False)
     except (soundfile.SoundFileError, RuntimeError, ValueError, TypeError) as e:
         raise ValueError(_reason(e)) from None
     with sound:
-        if sound.subtype not in SUBTYPES:
-            raise ValueError(f"its samples are {sound.subtype}, expected PCM, floats, mu-law or A-law")
+        if sound.format not in coding.opened_as or sound.subtype not in coding.subtypes:
+            raise ValueError(f"its samples are {sound.subtype}, expected {coding.words}")
         if not 1 <= sound.channels <= MAX_CHANNELS:
             raise ValueError(f"it has {sound.channels} channels, expected 1 to {MAX_CHANNELS}")
         _check_rate(sound.samplerate)
         try:
-            parts = list(_resampled(_blocks(sound), sound.samplerate, sample_rate))
+            parts = list(_resampled(_blocks(sound, coding.max_peak), sound.samplerate, sample_rate))
         except (soundfile.SoundFileError, RuntimeError) as e:
             raise ValueError(_reason(e)) from None
     x = np.concatenate(parts) if parts else np.empty(0, np.float32)
     return np.clip(x, -1, 1, out=x)
+
+
+# Look at a file before libsndfile does, and return what it is to see in the file's place.
+_CHECKS: Dict[str, Callable[[BinaryIO], Optional[SplicedFile]]] = {
+    "WAV": wav_header.check,
+    "AIFF": aiff_header.check,
+    "OGG": ogg_pages.check,
+    "MP3": lambda f: mp3_frames.check(f, MAX_SECONDS),
+}
+
+
+def _identify(f: BinaryIO, rules: int) -> str:
+    """libsndfile's name for the format of a file.
+
+    Raises:
+      ValueError: it is of no format that the rules know (libsndfile would read dozens), or this libsndfile lacks it.
+    """
+    import soundfile
+
+    begin = f.read(formats.BEGINNING)
+    if not begin:
+        raise ValueError("it is empty")
+    found = formats.SOUNDS.identify(begin, rules)
+    if found is None:
+        raise ValueError(f"it is no {formats.SOUNDS.names(rules)} file")
+    available = soundfile.available_formats()
+    missing = found.name if found.library not in available else ""
+    if found.library == "OGG" and ogg_pages.OPUS in begin and "OPUS" not in soundfile.available_subtypes("OGG"):
+        missing = "Opus"
+    if missing:
+        have = f"libsndfile {soundfile.__libsndfile_version__.replace('libsndfile-', '')}"
+        raise ValueError(
+            f"it is {missing}, which {have} does not read; a wheel of soundfile 0.12 or later has one that does"
+        )
+    return found.library
 
 
 def _reason(error: Exception) -> str:
@@ -115,7 +182,7 @@ def _reason(error: Exception) -> str:
     return "it can't be decoded (" + " ".join(str(text).split()).rstrip(".")[:150] + ")"
 
 
-def _blocks(sound) -> Iterator[np.ndarray]:
+def _blocks(sound, max_peak: float) -> Iterator[np.ndarray]:
     """The samples of an open file in blocks float32 [n], the mean of its channels."""
     said, got, most = sound.frames, 0, MAX_SECONDS * sound.samplerate
     unknown = said >= 2**62  # of a FLAC stream
@@ -131,7 +198,7 @@ def _blocks(sound) -> Iterator[np.ndarray]:
         peak = np.abs(block).max()
         if not np.isfinite(peak):
             raise ValueError("it holds samples that are no finite numbers")
-        if peak > MAX_PEAK:
+        if peak > max_peak:
             raise ValueError(f"its samples reach {peak:g}, expected -1 to 1")
         yield block[:, 0] if sound.channels == 1 else block.mean(1)
     if not got:

@@ -6,7 +6,7 @@
 
 A folder that holds all others is descended into. Without folders of splits a hash of a file's path decides its split,
 so that it stays where it is when others are added. A split whose folder is missing is taken from `train` in the same
-way. Of sounds (`.wav`, `.flac`) the class is a speaker.
+way. Of sounds the class is a speaker. What suffixes files have is in `data/formats.py`.
 """
 
 import hashlib
@@ -16,7 +16,9 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from vq_estimator.config import DataConfig
 from vq_estimator.config.data import RULES
+from vq_estimator.data import formats
 from vq_estimator.data import splits as splits_lib
+from vq_estimator.data.formats import Formats
 from vq_estimator.data.walking import Found, find_files
 from vq_estimator.errors import VQError, one_line
 
@@ -33,26 +35,31 @@ class Kind(NamedTuple):
     """What is looked for.
 
     Attributes:
-      suffixes: of the files, in small letters.
-      name: of the files, in words.
+      formats: of the files.
       group: what a folder at the top is, in words.
       ungrouped: the class of a file that lies in no such folder; None: it is left out where others do.
-      newer: suffixes that rules 1 did not know.
     """
 
-    suffixes: Tuple[str, ...]
-    name: str
+    formats: Formats
     group: str
     ungrouped: Optional[str] = None
-    newer: Tuple[str, ...] = ()
 
     @property
     def plural(self) -> str:
         return self.group + ("es" if self.group.endswith("s") else "s")
 
+    def find(self, folder: str, rules: int = RULES) -> Found:
+        """The files below a folder whose suffixes the rules know; see `find_files`."""
+        return find_files(folder, self.formats.suffixes(rules), self.formats.names(rules))
 
-IMAGES = Kind((".png", ".jpg", ".jpeg", ".jpe", ".jfif"), "PNG or JPEG", "class", newer=(".jpe", ".jfif"))
-SOUNDS = Kind((".wav", ".flac"), "WAV or FLAC", "speaker", "speaker")
+    def arrange(self, found: Found, by: str, rules: int = RULES) -> splits_lib.Tree:
+        """The splits of some files, by `DataConfig.splits`; see `splits.arrange`."""
+        stores = None if self.ungrouped is None else self.formats.suffixes(rules)
+        return splits_lib.arrange(list(found), by, self.group, stores)
+
+
+IMAGES = Kind(formats.IMAGES, "class")
+SOUNDS = Kind(formats.SOUNDS, "speaker", "speaker")
 
 
 class File(NamedTuple):
@@ -129,14 +136,14 @@ def read(folder: str, kind: Kind = IMAGES, data: DataConfig = NOW) -> Listing:
       VQError: there is no such folder, or it has no such file, or it can't be read, or its splits are not clear.
     """
     if not os.path.isdir(folder):
-        raise VQError(f"data_dir: got {folder!r}, which is no folder; expected a folder of {kind.name} files")
+        names = kind.formats.names(data.rules)
+        raise VQError(f"data_dir: got {folder!r}, which is no folder; expected a folder of {names} files")
+    found = kind.find(folder, data.rules)
     if data.rules == 1:
-        found = find_files(folder, tuple(s for s in kind.suffixes if s not in kind.newer), kind.name)
         listing = _listing_1(found, kind)
         _compare_rules(listing, found, kind)
         return listing
-    found = find_files(folder, kind.suffixes, kind.name)
-    tree = splits_lib.arrange(list(found), data.splits, kind.group, kind.ungrouped is not None)
+    tree = kind.arrange(found, data.splits, data.rules)
     listing = _listing(found, kind, tree, data.speaker_level)
     if tree.warning:
         log.warning("%s: %s", one_line(folder), one_line(tree.warning))
@@ -150,7 +157,7 @@ def paths(folder: str, kind: Kind = IMAGES) -> List[str]:
     Raises:
       VQError: there is none, or the folder can't be read.
     """
-    return sorted(find_files(folder, kind.suffixes, kind.name))
+    return sorted(kind.find(folder))
 
 
 def named_by(path: str, names: Sequence[str]) -> Optional[int]:
@@ -247,7 +254,7 @@ def _compare_rules(listing: Listing, found: Found, kind: Kind) -> None:
         return {file.path: (file.split, file.label) for file in listing.files}, listing.class_names
 
     try:
-        tree = splits_lib.arrange(list(found), "auto", kind.group, kind.ungrouped is not None)
+        tree = kind.arrange(found, "auto")
         if meaning(_listing(found, kind, tree, 1, warn=log.debug)) == meaning(listing):
             return
         why = "other splits or classes"

@@ -8,6 +8,7 @@ from typing import Iterator, NamedTuple, Sequence, Union
 
 import numpy as np
 
+from vq_estimator.config.data import RULES
 from vq_estimator.data import image_files
 from vq_estimator.data.image_files import DepthUse, ImageFile
 from vq_estimator.data.model_view import View, Viewer
@@ -31,22 +32,25 @@ class Decoded(NamedTuple):
     shifted: bool = False
 
 
-def decode_files(paths: Sequence[bytes], view: View, rules: int = 2, hint: str = "") -> Iterator[Union[Decoded, str]]:
+def decode_files(
+    paths: Sequence[bytes], view: View, rules: int = RULES, hint: str = ""
+) -> Iterator[Union[Decoded, str]]:
     """Each file in turn: a Decoded, or in one line why it can't be.
 
     Logs a warning at the end where 16-bit files became few levels.
 
     Args:
-      paths: of PNG and JPEG files.
+      paths: of the files.
       view: what the model sees.
-      rules: `DataConfig.rules`; under rules 1 the square was cut out before the image was turned upright.
+      rules: `DataConfig.rules`, which say what formats are read; under rules 1 the square was cut out before the image
+        was turned upright.
       hint: the end of that warning, see `DepthUse.warn`.
     """
     viewer, depth = Viewer(view), DepthUse(view.value_range)
 
     def decode(path: bytes) -> Union[Decoded, str]:
         try:
-            file = image_files.load(os.fsdecode(path), view.value_range)
+            file = image_files.load(os.fsdecode(path), view.value_range, rules)
         except ValueError as e:
             return str(e)
         depth.add(file.pixels)

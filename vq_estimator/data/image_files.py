@@ -1,31 +1,42 @@
 """Image files to arrays, by Pillow: the one place where the bytes of an image file are decoded.
 
-What a few bytes can make a decoder do without end is refused first: its memory goes by the size in the header, and its
-time by the passes over the image that a progressive JPEG asks for.
+What a few bytes can make a decoder do without end is refused first (`image_headers`).
 """
 
 import contextlib
+import ctypes
+import functools
 import io
 import logging
-import struct
 import threading
 import warnings
 from typing import Iterator, NamedTuple, Optional, Tuple
 
 import numpy as np
-from PIL import Image
+from PIL import (
+    BmpImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    TiffImagePlugin,
+    TiffTags,
+    WebPImagePlugin,
+)
 
+from vq_estimator.config.data import RULES
+from vq_estimator.data import image_headers
 from vq_estimator.data.files import open_regular
+from vq_estimator.data.image_headers import MAX_PIXELS, Refused, check_size
 from vq_estimator.errors import one_line
 
 log = logging.getLogger("vq_estimator")
 
+# Registered by their import. Pillow would do it when it opens a file, which is not safe in threads.
+PLUGINS = (BmpImagePlugin, JpegImagePlugin, PngImagePlugin, PpmImagePlugin, TiffImagePlugin, WebPImagePlugin)
 ORIENTATION = 0x0112  # the EXIF tag
-PNG, JPEG, SCAN = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"\xff\xda"  # how files begin, and the scans of a JPEG
-FORMATS = ("PNG", "JPEG")
+BITS_PER_SAMPLE, PHOTOMETRIC = 258, 262  # tags of a TIFF
 MAX_BYTES = 1 << 29  # of a file
-MAX_PIXELS = 1 << 26
-MAX_SCANS = 100  # of a JPEG; the same bytes may occur in what is not a scan, about once in 64 KiB
 WHITE = (255, 255, 255, 255)
 MULTI_PICTURE_PHOTO = "MPO"  # a JPEG followed by previews of itself, as phones write it
 _WARNINGS = threading.Lock()  # warnings.catch_warnings is not safe in threads
@@ -46,77 +57,140 @@ class ImageFile(NamedTuple):
     orientation: int
 
 
-def load(path: str, value_range: Optional[Tuple[int, ...]] = None) -> ImageFile:
-    """Decodes a PNG or JPEG file.
+class OpenFile(NamedTuple):
+    """A file that Pillow has decoded.
+
+    Attributes:
+      content: its bytes.
+      image: Pillow's image; of a PGM of 16 bits the samples as they are in the file.
+      orientation: see `ImageFile`.
+      bits: of a sample; fewer than 8 count as 8.
+    """
+
+    content: bytes
+    image: Image.Image
+    orientation: int
+    bits: int
+
+
+def load(path: str, value_range: Optional[Tuple[int, ...]] = None, rules: int = RULES) -> ImageFile:
+    """Decodes an image file.
+
+    Args:
+      path: the file.
+      value_range: the samples of 16-bit images that will become 0 and 255; None: the format's black and white.
+      rules: `DataConfig.rules`, which say what formats are read.
 
     Raises:
       ValueError: why it can't be decoded, in one line; or why `value_range` can't be applied (Pillow keeps only the
         upper 8 bits of 16-bit colour).
     """
-    content = read_content(path)
-    with opened(content, path) as (image, orientation):
-        if number_of_frames(image) > 1 and image.format != MULTI_PICTURE_PHOTO:
-            raise ValueError(f"it has {number_of_frames(image)} frames, expected 1")
-        pixels = to_array(image)
-        if value_range is not None and sample_bits(content) == 16 and pixels.dtype == np.uint8:
-            raise ValueError("it has 16 bits in colour or with opacity, expected 16 bits of grey for value_range")
-        return ImageFile(content, pixels, orientation)
+    with open_file(path, rules) as file:
+        pixels = to_array(file.image)
+        if file.image.format == "PPM" and pixels.dtype == np.uint16 and value_range is None:
+            maxval = image_headers.read_netpbm(file.content).maxval
+            pixels = np.rint(np.minimum(pixels, maxval) * (65535 / maxval)).astype(np.uint16)
+        if value_range is not None and file.bits > 8 and pixels.dtype == np.uint8:
+            raise Refused("it has 16 bits in colour or with opacity, expected 16 bits of grey for value_range")
+        return ImageFile(file.content, pixels, file.orientation)
 
 
-def read_content(path: str) -> bytes:
-    """The bytes of a PNG or JPEG file that is safe to decode.
+@contextlib.contextmanager
+def open_file(path: str, rules: int = RULES, previews: bool = True) -> Iterator[OpenFile]:
+    """An image file as Pillow decodes it. Whatever goes wrong until the block ends is a ValueError in one line.
+
+    Args:
+      path: the file.
+      rules: `DataConfig.rules`, which say what formats are read.
+      previews: whether a photograph that is followed by previews of itself counts as one image.
 
     Raises:
-      ValueError: why it is not.
+      ValueError: why it can't be decoded.
     """
+    content = _read(path)
+    library = image_headers.identify(content, rules).library
+    shown = image_headers.with_raw_samples(content) if library == "PPM" else content
+    with _explained_errors(), _open(shown, library, path) as image:
+        check_size(*image.size)
+        _check_one_frame(image, previews)
+        if library == "TIFF":
+            _check_tiff(image, path)
+        bits = _sample_bits(image, content)  # before the tags of a TIFF change
+        image.load()  # before the EXIF of a PNG is looked for, which may stand behind its pixels
+        yield OpenFile(content, image, orientation(image, path), bits)
+
+
+def _read(path: str) -> bytes:
     try:
         with open_regular(path) as f:
             content = f.read(MAX_BYTES + 1)
     except OSError as e:
         raise ValueError(e.strerror or type(e).__name__) from None
     if len(content) > MAX_BYTES:
-        raise ValueError(f"it has more than {MAX_BYTES >> 20} MiB")
-    if not content.startswith((PNG, JPEG)):
-        raise ValueError("it is no PNG or JPEG file")
-    if content.startswith(JPEG) and content.count(SCAN) > MAX_SCANS + (len(content) >> 15):
-        raise ValueError(f"it has more than {MAX_SCANS} scans")
-    if content.startswith(PNG):
-        _check_size(*struct.unpack(">II", content[16:24].ljust(8, b"\0")))
+        raise Refused(f"it has more than {MAX_BYTES >> 20} MiB")
     return content
 
 
-def _check_size(width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise ValueError(f"it has {width} x {height} pixels, expected at most {MAX_PIXELS:,}")
-
-
-def sample_bits(content: bytes) -> int:
-    """Bits per sample, 8 or 16; a PNG of fewer counts as 8."""
-    return 16 if content.startswith(PNG) and content[24:25] == b"\x10" else 8
+def _open(content: bytes, library: str, name: str) -> Image.Image:
+    with _warnings_of(name):
+        return Image.open(io.BytesIO(content), formats=(library,))
 
 
 @contextlib.contextmanager
-def opened(content: bytes, name: str) -> Iterator[Tuple[Image.Image, int]]:
-    """A Pillow image of some bytes, not decoded yet, and its EXIF orientation.
-
-    Whatever goes wrong until the block ends is a ValueError in one line. `name` stands in a warning about its EXIF.
-    """
+def _explained_errors() -> Iterator[None]:
+    """Whatever goes wrong within is a ValueError in one line."""
     try:
-        with _warnings_of(name):
-            image = Image.open(io.BytesIO(content), formats=FORMATS)
-        with image:
-            _check_size(*image.size)
-            image.load()  # before the EXIF of a PNG is looked for, which may stand behind its pixels
-            yield image, orientation(image, name)
-    except ValueError:
+        yield
+    except Refused:
         raise
     except Image.DecompressionBombError:
-        raise ValueError(f"it has more than {MAX_PIXELS:,} pixels") from None
-    except OSError as e:  # "image file is truncated", or no image at all, which Pillow says with an address
+        raise Refused(f"it has more than {MAX_PIXELS:,} pixels") from None
+    except (
+        OSError,
+        ValueError,
+    ) as e:  # "image file is truncated", or no image at all, which Pillow says with an address
         known = "" if isinstance(e, Image.UnidentifiedImageError) else one_line(str(e))[:120]
-        raise ValueError("it can't be decoded" + (f" ({known})" if known else "")) from None
+        raise Refused("it can't be decoded" + (f" ({known})" if known else "")) from None
     except Exception as e:  # SyntaxError, struct.error, EOFError and more
-        raise ValueError(f"it can't be decoded ({type(e).__name__})") from None
+        raise Refused(f"it can't be decoded ({type(e).__name__})") from None
+
+
+def _check_one_frame(image: Image.Image, previews: bool) -> None:
+    if image.format == "TIFF":  # whose pages are a list with links, as long as a file likes
+        if getattr(image, "is_animated", False):
+            raise Refused("it has several pages, expected 1")
+        return
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1 and not (previews and image.format == MULTI_PICTURE_PHOTO):
+        raise Refused(f"it has {frames} frames, expected 1")
+
+
+def _check_tiff(image: Image.Image, name: str) -> None:
+    _silence_libtiff()
+    with _warnings_of(name):  # of its EXIF, which Pillow reads, and keeps, when it decodes the pixels
+        exif = image.getexif()
+        for tag in TiffTags.TAGS_V2_GROUPS:
+            if tag in exif:
+                exif.get_ifd(tag)
+    if image.mode.startswith("I") and image.tag_v2.get(PHOTOMETRIC) == 0:  # type: ignore[attr-defined]
+        raise Refused("its 16-bit samples are 0 for white, expected 0 for black")
+
+
+@functools.lru_cache()
+def _silence_libtiff() -> None:
+    """Keeps libtiff from writing to stderr about a damaged file: the error that it returns says enough."""
+    with contextlib.suppress(OSError, AttributeError):  # where Pillow's library does not give it away
+        ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler(None)
+
+
+def _sample_bits(image: Image.Image, content: bytes) -> int:
+    if image.format == "PNG":
+        return image_headers.png_bits(content)
+    if image.format == "PPM":
+        return 16 if image_headers.read_netpbm(content).maxval > 255 else 8
+    if image.format == "TIFF":
+        return max(8, *image.tag_v2.get(BITS_PER_SAMPLE, (1,)))  # type: ignore[attr-defined]
+    return 8
 
 
 @contextlib.contextmanager
@@ -133,15 +207,13 @@ def _warnings_of(name: str) -> Iterator[None]:
 
 def orientation(image: Image.Image, name: str) -> int:
     """EXIF's number of how an image is to be turned, 1 (upright) to 8; `name` stands in a warning about its EXIF."""
+    if image.format == "TIFF":  # which Pillow turns when it decodes it
+        return 1
     found = 1
     with _warnings_of(name):
         with contextlib.suppress(Exception):  # whatever is wrong with its EXIF, the pixels may still be good
             found = image.getexif().get(ORIENTATION, 1)
     return found if found in range(1, 9) else 1
-
-
-def number_of_frames(image: Image.Image) -> int:
-    return getattr(image, "n_frames", 1)
 
 
 def to_array(image: Image.Image) -> np.ndarray:
@@ -153,7 +225,7 @@ def to_array(image: Image.Image) -> np.ndarray:
     if image.mode.startswith("I"):
         return _deep_grey(image)
     if image.mode == "F":
-        raise ValueError("its samples are floating-point numbers, expected 8 or 16 bits")
+        raise Refused("its samples are floating-point numbers, expected 8 or 16 bits")
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or image.info.get("transparency") is not None:
         white = Image.new("RGBA", image.size, WHITE)
         image = Image.alpha_composite(white, image.convert("RGBA"))
@@ -163,7 +235,7 @@ def to_array(image: Image.Image) -> np.ndarray:
 def _deep_grey(image: Image.Image) -> np.ndarray:
     values, clear = np.asarray(image), image.info.get("transparency")
     if values.size and not 0 <= values.min() <= values.max() <= 65535:
-        raise ValueError(f"its samples reach from {values.min()} to {values.max()}, expected 0 to 65535")
+        raise Refused(f"its samples reach from {values.min()} to {values.max()}, expected 0 to 65535")
     if isinstance(clear, int):
         values = np.where(values == clear, 65535, values)
     return values.astype(np.uint16)[..., np.newaxis]

@@ -72,7 +72,7 @@ class Cache:
     ):
         """`name` of the data set, or None where the content of the files gives it; `data` says how they were found."""
         self._data_dir, self._rate, self._recordings = data_dir, sample_rate, recordings
-        self._class_names, self._name = class_names, name
+        self._class_names, self._name, self._rules = class_names, name, data.rules
         key = folder_lib.fingerprint([FORMAT, sample_rate, name, data, class_names, *recordings], 16)
         self._target = os.path.join(cache_dir, "speech", f"{key}-{sample_rate}")
         self._checksums = ChecksumCache(cache_dir)
@@ -178,7 +178,7 @@ class Cache:
         """Each recording, with its levels or why it has none."""
 
         def read(recording: Recording) -> Union[_Found, str]:
-            return _read(os.path.join(self._data_dir, *recording.file.path.split("/")), self._rate)
+            return _read(os.path.join(self._data_dir, *recording.file.path.split("/")), self._rate, self._rules)
 
         with ThreadPool(THREADS) as pool:  # decoding and resampling leave Python's lock
             for i in range(0, len(self._recordings), AT_ONCE):
@@ -193,10 +193,10 @@ class _Found(NamedTuple):
     sha256: bytes
 
 
-def _read(path: str, sample_rate: int) -> Union[_Found, str]:
+def _read(path: str, sample_rate: int, rules: int) -> Union[_Found, str]:
     """The content of a file, or in one line why it can't be read."""
     try:
-        x = audio.trim(audio.read(path, sample_rate), sample_rate)
+        x = audio.trim(audio.read(path, sample_rate, rules), sample_rate)
         _, sha256 = size_and_hash(path)
     except OSError as e:
         return one_line(e.strerror or str(e))

@@ -34,7 +34,7 @@ def locate(
     """The recordings of `dataset`.
 
     "fsdd" are those below `data_dir` that are whole, the others are downloaded there; where they can't be had, and
-    exactly the half of them is there, that half is taken, with a warning. "wav" are all WAV and FLAC files below
+    exactly the half of them is there, that half is taken, with a warning. "wav" are all sound files below
     `data_dir`; a folder names the speaker, splits are as in `data/folder.py`.
 
     Args:

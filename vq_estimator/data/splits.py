@@ -7,7 +7,7 @@ one for training makes every figure of a run too good, and nothing shows it.
 
 import functools
 import re
-from typing import Collection, Dict, FrozenSet, List, NamedTuple, NoReturn, Optional, Sequence, Tuple
+from typing import Collection, Dict, FrozenSet, List, NamedTuple, NoReturn, Optional, Pattern, Sequence, Tuple
 
 from vq_estimator.errors import VQError
 
@@ -28,8 +28,9 @@ WORDS = {
 }
 _WORD = "|".join(sorted(WORDS, key=len, reverse=True))
 _TOKEN = re.compile(f"((?:{_WORD})+)(?:sets?|data|datasets?|images?|imgs?|files?|folders?|splits?)?")
-# Folders in which speakers' folders lie, and that are none themselves.
-_STORES = re.compile("(wav|flac|clip|recording|sound)s?|audio|data(set)?|archive|corpus|speech|raw", re.IGNORECASE)
+# Folders in which speakers' folders lie, and that are none themselves; others are called like a suffix of the files.
+_STORES = "({}clip|recording|sound)s?|audio|data(set)?|archive|corpus|speech|raw"
+Stores = Optional[Pattern[str]]  # None: folders are classes, so that the only one there is has no meaning
 MAX_NAMES = 5  # of folders in a message
 Parts = Tuple[str, ...]  # of a path
 
@@ -82,20 +83,24 @@ class Tree(NamedTuple):
     warning: str = ""
 
 
-def arrange(paths: Sequence[str], by: str, group: str, speakers: bool) -> Tree:
+def arrange(paths: Sequence[str], by: str, group: str, suffixes: Optional[Sequence[str]] = None) -> Tree:
     """Finds the splits of a tree.
 
     Args:
       paths: of the files, "/" between their parts.
       by: "folders", "hash" or "auto", as `DataConfig.splits`.
       group: what the other folders are, in words.
-      speakers: whether a folder names a speaker, so that the only one there is has a meaning.
+      suffixes: of recordings, where a folder names a speaker, so that the only one there is has a meaning; None: of
+        other files.
 
     Raises:
       VQError: folders are named like splits and may mean something else; it says how to say what is meant.
     """
     parts = {path: tuple(path.split("/")) for path in paths}
-    depth = _descend(list(parts.values()), by, speakers)
+    stores: Stores = None
+    if suffixes is not None:
+        stores = re.compile(_STORES.format("".join(suffix[1:] + "|" for suffix in suffixes)), re.IGNORECASE)
+    depth = _descend(list(parts.values()), by, stores)
     below = {path: part[depth:] for path, part in parts.items()}
     names = {part[0]: parse(part[0]) for part in below.values() if len(part) > 1}
     if by == "hash":
@@ -106,7 +111,7 @@ def arrange(paths: Sequence[str], by: str, group: str, speakers: bool) -> Tree:
             _refuse(f"--splits=folders and {_quoted(names) or 'no folder'} as splits", group, "a folder train")
     else:
         if _is_validation(_sole(list(below.values()))):
-            return _one_of_validation(below, group, speakers)
+            return _one_of_validation(below, group, stores)
         if not _are_splits(below.values(), names, group):
             names = {}
         _check_deeper(below, names, group)
@@ -118,7 +123,7 @@ def arrange(paths: Sequence[str], by: str, group: str, speakers: bool) -> Tree:
     split_of = {top: name.split for top, name in names.items() if name.split}
     splits = {path: split_of[part[0]] for path, part in below.items()}
     folders = {split: sorted(top for top in split_of if split_of[top] == split) for split in set(splits.values())}
-    return Tree(_without_splits(below, names, speakers), splits, folders, left_out)
+    return Tree(_without_splits(below, names, stores), splits, folders, left_out)
 
 
 def _sole(parts: Sequence[Parts], depth: int = 0) -> Optional[str]:
@@ -135,7 +140,7 @@ def common_folders(parts: Sequence[Parts]) -> int:
     return depth
 
 
-def _descend(parts: Sequence[Parts], by: str, speakers: bool, depth: int = 0) -> int:
+def _descend(parts: Sequence[Parts], by: str, stores: Stores, depth: int = 0) -> int:
     """How many folders, one in the other, hold everything and are no split."""
     while True:
         top = _sole(parts, depth)
@@ -143,10 +148,10 @@ def _descend(parts: Sequence[Parts], by: str, speakers: bool, depth: int = 0) ->
             return depth
         name = parse(top)
         if by != "hash" and name.splits - (set() if name.begins else {"train"}):
-            inner = _descend(parts, by, speakers, depth + 1)
+            inner = _descend(parts, by, stores, depth + 1)
             a_test = name.split == "test" and by == "auto"
             return inner if _are_clear(parts, inner) and not a_test else depth
-        if speakers and not _holds_speakers(parts, depth):
+        if stores and not _holds_speakers(parts, depth, stores):
             return depth
         depth += 1
 
@@ -158,31 +163,33 @@ def _are_clear(parts: Sequence[Parts], depth: int) -> bool:
     return len(tops) > 1 and None not in splits and "train" in splits
 
 
-def _holds_speakers(parts: Sequence[Parts], depth: int, within_split: bool = False) -> bool:
+def _holds_speakers(parts: Sequence[Parts], depth: int, stores: Pattern[str], within_split: bool = False) -> bool:
     """Whether the only folder at a depth holds those of speakers; otherwise it is one."""
     folders = {part[depth:-1] for part in parts}
     if not any(len(folder) > 1 for folder in folders):
         return False
     if within_split:
-        return all(_STORES.fullmatch(folder[0]) for folder in folders)
+        return all(stores.fullmatch(folder[0]) for folder in folders)
     if len(folders) > 1:
         return True
     only = folders.pop()  # all files lie in it: nothing but names tells which of its parts is the speaker's
-    return any(_STORES.fullmatch(part) for part in only[:-1]) or any(parse(part).splits for part in only)
+    return any(stores.fullmatch(part) for part in only[:-1]) or any(parse(part).splits for part in only)
 
 
 def _is_validation(top: Optional[str]) -> bool:
     return top is not None and parse(top).split == "validation"
 
 
-def _one_of_validation(below: Dict[str, Parts], group: str, speakers: bool) -> Tree:
+def _one_of_validation(below: Dict[str, Parts], group: str, stores: Stores) -> Tree:
     """Such as dev-clean of LibriSpeech alone: nothing else is there to be trained on."""
     first = top = _sole(list(below.values()))
-    while _is_validation(top) or (speakers and top is not None and _holds_speakers(list(below.values()), 0, True)):
+    while _is_validation(top) or (
+        stores and top is not None and _holds_speakers(list(below.values()), 0, stores, True)
+    ):
         below = {path: part[1:] for path, part in below.items()}
         top = _sole(list(below.values()))
-    if not speakers:
-        depth = _descend(list(below.values()), "auto", speakers)
+    if not stores:
+        depth = _descend(list(below.values()), "auto", stores)
         below = {path: part[depth:] for path, part in below.items()}
     names = {part[0]: parse(part[0]) for part in below.values() if len(part) > 1}
     if _are_splits(below.values(), names, group):
@@ -226,7 +233,7 @@ def _check_deeper(below: Dict[str, Parts], names: Dict[str, Name], group: str) -
                 _refuse(f"the folder {folder!r}, named like a split, within {part[0]!r}", group, wanted)
 
 
-def _without_splits(below: Dict[str, Parts], names: Dict[str, Name], speakers: bool) -> Dict[str, Parts]:
+def _without_splits(below: Dict[str, Parts], names: Dict[str, Name], stores: Stores) -> Dict[str, Parts]:
     """Without the splits' folders, and the one below each that holds everything (`train/wav`, `test/wav`)."""
     tops = {path: part[0] for path, part in below.items()}
     rest = {path: part[1:] for path, part in below.items()}
@@ -235,7 +242,7 @@ def _without_splits(below: Dict[str, Parts], names: Dict[str, Name], speakers: b
         for path, part in rest.items():
             inside.setdefault(tops[path], []).append(part)
         soles = {top: _sole(parts) for top, parts in inside.items()}
-        if None in soles.values() or (speakers and not _holds_speakers(list(rest.values()), 0, True)):
+        if None in soles.values() or (stores and not _holds_speakers(list(rest.values()), 0, stores, True)):
             break
         if len(set(soles.values())) > 1 and any(parse(sole).split != names[top].split for top, sole in soles.items()):
             break

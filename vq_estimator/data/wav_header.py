@@ -4,14 +4,14 @@ libsndfile reads a WAV that was cut off without a word, no sample of one whose r
 length, and no BW64.
 """
 
-import io
 from typing import TYPE_CHECKING, BinaryIO, List, NamedTuple, Optional, Tuple
+
+from vq_estimator.data.spliced_file import Part, SplicedFile
 
 if TYPE_CHECKING:  # Python 3.7 has no Literal
     from typing import Literal
 
 MAX_CHUNKS = 1000  # before the samples
-KINDS = (b"RIFF", b"RIFX", b"RF64", b"BW64")
 UNKNOWN = 2**31 - 2**16  # from here on a length of 32 bits is one that nobody knew yet, as in a WAV written to a pipe
 IN_DS64 = 2**32 - 1  # the length of 32 bits of one that the chunk ds64 has
 Patch = Tuple[int, bytes]  # where, and what
@@ -20,7 +20,7 @@ Patch = Tuple[int, bytes]  # where, and what
 class _Header(NamedTuple):
     """Attributes:
 
-    kind: of KINDS.
+    kind: RIFF, RIFX, RF64 or BW64.
     order: of the bytes in a number.
     end: where the file ends, as the header says.
     data: where the samples begin.
@@ -36,22 +36,16 @@ class _Header(NamedTuple):
     ds64: Optional[int]
 
 
-def check(f: BinaryIO) -> List[Patch]:
-    """Reads the header of a WAV, or the first bytes of a FLAC file.
+def check(f: BinaryIO) -> Optional[SplicedFile]:
+    """Reads the header of a WAV.
 
     Returns:
-      The bytes that a decoder must see in place of the file's, so that it reads all samples.
+      What a decoder must see in the file's place, so that it reads all samples; None: the file itself.
 
     Raises:
-      ValueError: it is another kind of file (libsndfile would read dozens), or a WAV without samples or cut off.
+      ValueError: it has no samples, or was cut off.
     """
     begin = f.read(12)
-    if not begin:
-        raise ValueError("it is empty")
-    if begin[:4] == b"fLaC":
-        return []
-    if begin[:4] not in KINDS or begin[8:12] != b"WAVE":
-        raise ValueError("it is no WAV or FLAC file")
     header = _read(f, begin)
     there = f.seek(0, 2)
     size = header.size
@@ -62,8 +56,13 @@ def check(f: BinaryIO) -> List[Patch]:
             raise ValueError(f"it ends {header.data + size - there} bytes before the end of its samples")
         size = None  # the file is whole by its header's first length, which leaves the samples' one wrong
     if size == header.size and header.kind in (b"RIFF", b"RIFX"):
-        return []
-    return _patches(header, there - header.data if size is None else size, there)
+        return None
+    parts: List[Part] = []
+    done = 0
+    for at, new in _patches(header, there - header.data if size is None else size, there):
+        parts += [(done, at), new]
+        done = at + len(new)
+    return SplicedFile(f, [*parts, (done, there)])
 
 
 def _read(f: BinaryIO, begin: bytes) -> _Header:
@@ -117,34 +116,3 @@ def _patches(header: _Header, size: int, there: int) -> List[Patch]:
     if header.ds64 is None:
         return []  # libsndfile reads it to its end
     return [(0, b"RF64"), (header.ds64, (there - 8).to_bytes(8, "little") + size.to_bytes(8, "little"))]
-
-
-class Patched(io.RawIOBase):
-    """A file with other bytes in some places."""
-
-    def __init__(self, f: BinaryIO, patches: List[Patch]):
-        super().__init__()
-        self._file, self._patches = f, patches
-        f.seek(0)
-
-    def seekable(self) -> bool:
-        return True
-
-    def readable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def readinto(self, buffer) -> int:
-        start = self._file.tell()
-        content = bytearray(self._file.read(len(buffer)))
-        for at, new in self._patches:
-            first, last = max(at, start), min(at + len(new), start + len(content))
-            if first < last:
-                content[first - start : last - start] = new[first - at : last - at]
-        buffer[: len(content)] = content
-        return len(content)

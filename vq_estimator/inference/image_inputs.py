@@ -75,12 +75,12 @@ def of_images(run: OpenRun, images: Union[np.ndarray, Sequence[AnyImage]], origi
 
 
 def of_folder(run: OpenRun, folder: str, max_bad_files: int = 100) -> Examples:
-    """All PNG and JPEG files below a folder, in the order of their paths; see `of_files`."""
+    """All image files below a folder, in the order of their paths; see `of_files`."""
     return of_files(run, folder, folder_lib.paths(folder), max_bad_files)._replace(name=_base_name(folder))
 
 
 def of_files(run: OpenRun, folder: str, names: Sequence[str], max_bad_files: int = 0) -> Examples:
-    """PNG and JPEG files; `names` are their paths below `folder`. Unreadable ones are named and left out.
+    """Image files; `names` are their paths below `folder`. Unreadable ones are named and left out.
 
     Raises:
       VQError: more than `max_bad_files` can't be read.
@@ -110,7 +110,7 @@ def of_files(run: OpenRun, folder: str, names: Sequence[str], max_bad_files: int
 
 
 def of_path(run: OpenRun, path: str, max_bad_files: int = 100) -> Examples:
-    """A folder of PNG and JPEG files, one such file, or a `.npy`.
+    """A folder of image files, one such file, or a `.npy`.
 
     Raises:
       VQError: there is no such file or folder.
@@ -118,7 +118,7 @@ def of_path(run: OpenRun, path: str, max_bad_files: int = 100) -> Examples:
     if os.path.isdir(path):
         return of_folder(run, path, max_bad_files)
     if not os.path.isfile(path):
-        raise VQError(f"images: got {path!r}, expected a folder, a PNG or JPEG file, or a .npy file")
+        raise VQError(f"images: got {path!r}, expected a folder, an image file, or a .npy file")
     if path.lower().endswith(folder_lib.IMAGES.suffixes):
         return of_files(run, os.path.dirname(path), [os.path.basename(path)])
     return of_array(run, path)
@@ -160,7 +160,7 @@ def _relabelled(examples: Examples, labels_of: Callable[[Batch, int], Optional[n
 def _class_names(run: OpenRun) -> Sequence[str]:
     """The folders' names that mean classes: the run's class names, or numbers where these are unknown."""
     classes = run.prior.config.codes.classes if run.prior is not None else 0
-    return run_folder.class_names(run.model_dir) or [str(k) for k in range(classes)]
+    return run_folder.class_names(run.model_dir, run.config) or [str(k) for k in range(classes)]
 
 
 def _base_name(path: str) -> str:

@@ -13,7 +13,7 @@ from vq_estimator.data.model_view import View, Viewer
 from vq_estimator.errors import VQError
 from vq_estimator.inference import code_cost, evaluation, image_inputs, sampling
 from vq_estimator.inference.preparation import AnyImage, prepare
-from vq_estimator.inference.sampling import Samples, check_seed
+from vq_estimator.inference.sampling import Label, Samples, check_seed
 from vq_estimator.inference.session import Examples
 from vq_estimator.inference.trained_model import TrainedModel
 from vq_estimator.models.vqvae import OURS, Networks
@@ -114,13 +114,19 @@ class ImageModel(TrainedModel):
         return self.decode(self.encode(images), seed)
 
     def sample(
-        self, num: int, labels: Optional[Sequence[int]] = None, temperature: float = 1.0, top_k: int = 0, seed: int = 0
+        self,
+        num: int,
+        labels: Optional[Sequence[Label]] = None,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        seed: int = 0,
     ) -> Samples:
         """New images: codes drawn from the prior, decoded.
 
         Args:
           num: how many.
-          labels: the classes to sample, in equal numbers, where the prior is class-conditional; None: all.
+          labels: the classes to sample, in equal numbers, where the prior is class-conditional; each by its number or
+            its name, see `arguments.class_number`; None: all.
           temperature, top_k, seed: see `nn.prior.Sampling`.
 
         Raises:
@@ -129,7 +135,7 @@ class ImageModel(TrainedModel):
         self.check_open()
         if self.prior is None:
             raise VQError("prior: the run has none; train it with vq-train-prior")
-        each = sampling.labels_for(self.prior.config.codes.classes, num, labels)
+        each = sampling.labels_for(self.prior.config.codes.classes, num, labels, self.class_names)
         return sampling.sample(self, num, each, temperature, top_k, seed)
 
     def bits_per_dim(self, images: np.ndarray, codes: Optional[np.ndarray] = None) -> Bits:

@@ -1,6 +1,6 @@
 """New images: codes drawn from the prior, decoded."""
 
-from typing import Any, List, NamedTuple, Optional, Sequence
+from typing import Any, List, NamedTuple, Optional, Sequence, Union
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -11,6 +11,7 @@ from vq_estimator.errors import VQError
 from vq_estimator.inference.session import OpenRun, interruptible
 from vq_estimator.nn.code_prior import Sampling
 
+Label = Union[int, str]  # a class, by its number or its name
 BATCH = 100  # always drawn whole, so that the first images do not depend on how many are asked for
 MAX_SAMPLES = 10**6  # of one call
 MAX_GUIDANCE = 100
@@ -25,8 +26,17 @@ class Samples(NamedTuple):
     labels: Optional[np.ndarray]
 
 
-def labels_for(classes: int, num: int, asked: Optional[Sequence[int]] = None) -> Optional[np.ndarray]:
+def labels_for(
+    classes: int, num: int, asked: Optional[Sequence[Label]] = None, names: Sequence[str] = (), field: str = "labels"
+) -> Optional[np.ndarray]:
     """The label of each of `num` samples, in equal runs of the classes asked for (None: all); None without classes.
+
+    Args:
+      classes: how many there are.
+      num: how many samples.
+      asked: numbers or names of classes, see `arguments.class_number`.
+      names: of the classes, where they are known.
+      field: what a message calls `asked`.
 
     Raises:
       VQError: a class is asked for that there is not, or twice, or `num` is no multiple of their number.
@@ -34,16 +44,16 @@ def labels_for(classes: int, num: int, asked: Optional[Sequence[int]] = None) ->
     num = check_num(num)
     if not classes:
         if asked is not None:
-            raise VQError("labels: got some, expected none: the prior is not conditional on classes")
+            raise VQError(f"{field}: got some, expected none: the prior is not conditional on classes")
         return None
-    asked = arguments.listed("labels", range(classes) if asked is None else asked, "a list of classes")
-    asked = [arguments.integer("labels", k, 0, classes - 1, f"classes from 0 to {classes - 1}") for k in asked]
-    for label in asked:
-        if asked.count(label) > 1:
-            raise VQError(f"labels: got {label} twice, expected each class once")
-    if not asked or num % len(asked):
-        raise VQError(f"num: got {num}, expected a multiple of {len(asked)}, the number of classes to sample")
-    return np.repeat(np.array(asked, np.int32), num // len(asked))
+    asked = arguments.listed(field, range(classes) if asked is None else asked, "a list of classes")
+    numbers = [arguments.class_number(field, one, classes, names) for one in asked]
+    for label, number in zip(asked, numbers):
+        if numbers.count(number) > 1:
+            raise VQError(f"{field}: got {label} twice, expected each class once")
+    if not numbers or num % len(numbers):
+        raise VQError(f"num: got {num}, expected a multiple of {len(numbers)}, the number of classes to sample")
+    return np.repeat(np.array(numbers, np.int32), num // len(numbers))
 
 
 def shown_classes(classes: int, most: int = 10) -> Optional[List[int]]:

@@ -12,14 +12,15 @@ from vq_estimator.data import audio
 from vq_estimator.data import folder as folder_lib
 from vq_estimator.data.speech import SpeechSource
 from vq_estimator.errors import VQError, one_line
+from vq_estimator.inference.sampling import Label
 from vq_estimator.inference.session import Batch, Examples, OpenRun
 
 log = logging.getLogger("vq_estimator")
 
 
-def speaker_number(model: SpeechConfig, name: str) -> int:
+def speaker_number(model: SpeechConfig, name: Label) -> int:
     """The number of a voice; see `SpeechModel.speaker`."""
-    return model.speakers.index(arguments.one_of("speaker", name, model.speakers))
+    return arguments.class_number("speaker", name, len(model.speakers), model.speakers)
 
 
 def voices_of(m: SpeechConfig, speakers: Sequence[str]) -> List[Optional[int]]:
@@ -28,7 +29,7 @@ def voices_of(m: SpeechConfig, speakers: Sequence[str]) -> List[Optional[int]]:
 
 
 def read(run: OpenRun, path: str) -> np.ndarray:
-    """A WAV or FLAC file as mu-law levels uint8 [T] at the run's sample rate.
+    """A sound file as mu-law levels uint8 [T] at the run's sample rate.
 
     Raises:
       VQError: it can't be read.
@@ -67,7 +68,7 @@ def make_unique(names: Sequence[str]) -> List[str]:
 
 
 def of_file(run: OpenRun, path: str) -> Examples:
-    """One WAV or FLAC file, whole: nothing is trimmed.
+    """One sound file, whole: nothing is trimmed.
 
     Raises:
       VQError: it can't be read.
@@ -78,7 +79,7 @@ def of_file(run: OpenRun, path: str) -> Examples:
 
 
 def of_folder(run: OpenRun, folder: str, max_bad_files: int = 100) -> Examples:
-    """WAV and FLAC files below a folder, in the order of their paths, each of them whole.
+    """Sound files below a folder, in the order of their paths, each of them whole.
 
     Unreadable ones are named and left out.
 
@@ -108,7 +109,7 @@ def of_folder(run: OpenRun, folder: str, max_bad_files: int = 100) -> Examples:
 
 
 def of_path(run: OpenRun, path: str, max_bad_files: int = 100) -> Examples:
-    """A folder of WAV and FLAC files, or one such file.
+    """A folder of sound files, or one such file.
 
     Raises:
       VQError: it can't be read.

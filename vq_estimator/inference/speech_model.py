@@ -9,9 +9,10 @@ import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
 from vq_estimator.config import arguments
-from vq_estimator.data import audio
+from vq_estimator.data import audio, formats
 from vq_estimator.errors import VQError
 from vq_estimator.inference import evaluation, sampling, speech_inputs
+from vq_estimator.inference.sampling import Label
 from vq_estimator.inference.session import Batch, Examples, interruptible
 from vq_estimator.inference.trained_model import TrainedModel
 from vq_estimator.nn.code_prior import Sampling
@@ -57,21 +58,22 @@ class SpeechModel(TrainedModel):
         """Samples a second."""
         return self.config.model.sample_rate
 
-    def speaker(self, name: str) -> int:
-        """The number of a voice.
+    def speaker(self, name: Label) -> int:
+        """The number of a voice that is given by its number or its name; see `arguments.class_number`.
 
         Raises:
-          VQError: there is none of that name.
+          VQError: there is no such voice.
         """
         return speech_inputs.speaker_number(self.config.model, name)
 
     def read(self, path: str) -> np.ndarray:
-        """A WAV or FLAC file as a recording.
+        """A sound file as a recording.
 
         Raises:
           VQError: it can't be read.
         """
-        return speech_inputs.read(self, arguments.path("input", path, "the path of a WAV or FLAC file"))
+        path = arguments.path("input", path, f"the path of a {formats.SOUNDS.names()} file")
+        return speech_inputs.read(self, path)
 
     def encode(self, levels: np.ndarray) -> np.ndarray:
         """A recording to its codes; a long one in parts, so that memory is bounded."""
@@ -85,7 +87,7 @@ class SpeechModel(TrainedModel):
         return np.concatenate(parts)
 
     def decode(
-        self, codes: np.ndarray, speaker: int, seed: int = 0, temperature: float = 1.0, guidance: float = 1.0
+        self, codes: np.ndarray, speaker: Label, seed: int = 0, temperature: float = 1.0, guidance: float = 1.0
     ) -> np.ndarray:
         """Codes to a recording in a voice, uint8 [n * samples of a code]; the same arguments give the same one.
 
@@ -97,7 +99,7 @@ class SpeechModel(TrainedModel):
     def decode_all(
         self,
         codes: Sequence[np.ndarray],
-        speakers: Sequence[int],
+        speakers: Sequence[Label],
         seed: Union[int, Sequence[int]] = 0,
         temperature: float = 1.0,
         guidance: float = 1.0,
@@ -140,7 +142,7 @@ class SpeechModel(TrainedModel):
     def convert(
         self,
         levels: np.ndarray,
-        speaker: int,
+        speaker: Label,
         seed: int = 0,
         temperature: float = 1.0,
         guidance: float = 1.0,
@@ -162,14 +164,14 @@ class SpeechModel(TrainedModel):
             found.append(one[: len(levels)])
         return found[0] if draws == 1 else self.best_draw(found, codes, speaker)
 
-    def best_draw(self, found: Sequence[np.ndarray], codes: np.ndarray, speaker: int) -> np.ndarray:
+    def best_draw(self, found: Sequence[np.ndarray], codes: np.ndarray, speaker: Label) -> np.ndarray:
         """Of several recordings that were drawn from codes for a speaker, that of the greatest `voice_margin`."""
         found = arguments.listed("found", found, "a list of recordings, one or more")
         if not found:
             raise VQError("found: got no recording, expected one or more")
         return found[int(np.argmax([self.voice_margin(levels, codes, speaker) for levels in found]))]
 
-    def voice_margin(self, levels: np.ndarray, codes: np.ndarray, speaker: int) -> float:
+    def voice_margin(self, levels: np.ndarray, codes: np.ndarray, speaker: Label) -> float:
         """By how many bits a sample a recording is likelier in a voice than it is, on the mean, in the others.
 
         All given the same codes [n, L], such as it was drawn from: (log2 p(x | z_q, speaker) - the mean of log2 p(x |
@@ -187,7 +189,7 @@ class SpeechModel(TrainedModel):
         log_p = self._log_prob(levels, codes, range(len(self.config.model.speakers)))
         return float(log_p[speaker] - np.delete(log_p, speaker).mean()) / (len(levels) * math.log(2.0))
 
-    def bits_per_sample(self, levels: np.ndarray, speaker: int) -> float:
+    def bits_per_sample(self, levels: np.ndarray, speaker: Label) -> float:
         """-log2 p(x | z_q, speaker) of a recording, for each sample; what its codes cost is not in it."""
         (speaker,) = self._checked_speakers([speaker])
         levels = self._checked(levels)
@@ -271,8 +273,8 @@ class SpeechModel(TrainedModel):
         self,
         num: int,
         seconds: float = 1.0,
-        label: Optional[int] = None,
-        speaker: Optional[int] = None,
+        label: Optional[Label] = None,
+        speaker: Optional[Label] = None,
         temperature: float = 1.0,
         seed: int = 0,
         guidance: float = 1.0,
@@ -283,7 +285,7 @@ class SpeechModel(TrainedModel):
           num: how many.
           seconds: how long each is, rounded up to whole codes.
           label: the class that all have, where the prior is conditional on the data's classes; None: in turn.
-          speaker: the voice of all; None: in turn.
+          speaker: the voice of all; None: in turn. Both are given by number or by name, see `arguments.class_number`.
           temperature, seed: see `nn.prior.Sampling`.
           guidance: of the samples, see `decode`.
 
@@ -302,8 +304,9 @@ class SpeechModel(TrainedModel):
         speaker = None if speaker is None else self._checked_speakers([speaker])[0]
         each = {"class": of.classes, "speaker": 0, "both": of.classes // max(voices, 1)}[of.condition]
         if label is not None:
-            want = f"0 to {each - 1}" if each else "none: the prior knows no classes"
-            label = arguments.integer("label", label, 0, each - 1, want)
+            if not each:
+                raise VQError(f"label: got {label!r}, expected none: the prior knows no classes")
+            label = arguments.class_number("label", label, each, self.class_names)
         numbers = np.arange(num)
         labels = np.full(num, label) if label is not None else numbers % max(each, 1)
         speakers = np.full(num, speaker) if speaker is not None else numbers // max(each, 1) % voices
@@ -353,10 +356,8 @@ class SpeechModel(TrainedModel):
             raise VQError(f"draws: got {draws}, expected 1: the run has one voice, and they are chosen between voices")
         return draws
 
-    def _checked_speakers(self, speakers: Sequence[int]) -> List[int]:
-        most = len(self.config.model.speakers) - 1
-        each = arguments.listed("speakers", speakers, "a list of their numbers")
-        return [arguments.integer("speaker", one, 0, most, f"0 to {most}") for one in each]
+    def _checked_speakers(self, speakers: Sequence[Label]) -> List[int]:
+        return [self.speaker(one) for one in arguments.listed("speakers", speakers, "a list of numbers or names")]
 
     @staticmethod
     def _checked(levels: np.ndarray) -> np.ndarray:

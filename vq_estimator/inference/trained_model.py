@@ -1,6 +1,6 @@
 """What an opened run is, whatever its data."""
 
-from typing import ClassVar, Optional
+from typing import ClassVar, Optional, Tuple
 
 from vq_estimator.config import arguments, opener
 from vq_estimator.errors import VQError
@@ -20,6 +20,7 @@ class TrainedModel(OpenRun):
       checkpoint: its checkpoint.
       prior: its trained prior, or None.
       calibration: what was fitted when it was evaluated, or None.
+      class_names: of the data's classes by their numbers; () where they are not known.
     """
 
     kind: ClassVar[str] = ""  # what it is a model of
@@ -46,6 +47,7 @@ class TrainedModel(OpenRun):
             raise VQError(f"model_dir: got {got}, expected one of {self.kind}; see {opened.__name__}")
         checkpoint = run_folder.find_checkpoint(model_dir, which)
         super().__init__(config, checkpoint, model_dir, prior, networks=networks)
+        self.class_names: Tuple[str, ...] = run_folder.class_names(model_dir, config)
         self.calibration: Optional[Calibration] = calibration_lib.kept(self)
         self.connect()  # weights that do not fit are refused now
 

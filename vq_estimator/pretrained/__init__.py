@@ -10,31 +10,15 @@
 import os
 import shutil
 import tempfile
-from typing import Dict, Optional, Tuple, Union
+from typing import Dict, Optional, Union
 
 from vq_estimator.config import arguments, opener
+from vq_estimator.config.provided import CARD, folder, names
 from vq_estimator.errors import VQError
 from vq_estimator.inference.image_model import ImageModel
 from vq_estimator.inference.speech_model import SpeechModel
 from vq_estimator.training import run_folder
 from vq_estimator.training.run_folder import fingerprint
-
-_HERE = os.path.dirname(os.path.abspath(__file__))
-CARD = "README.md"
-
-
-def names() -> Tuple[str, ...]:
-    """The provided models: those with a card."""
-    return tuple(sorted(n for n in os.listdir(_HERE) if os.path.isfile(os.path.join(_HERE, n, CARD))))
-
-
-def folder(name: str) -> str:
-    """The folder of a provided model, which is a run folder; not to be written to.
-
-    Raises:
-      VQError: there is no such model.
-    """
-    return os.path.join(_HERE, arguments.one_of("pretrained", name, names()))
 
 
 def by_fingerprint() -> Dict[str, str]:

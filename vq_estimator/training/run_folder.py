@@ -12,7 +12,8 @@ from typing import Any, List, NamedTuple, Optional, Sequence, Tuple, Union
 import tensorflow.compat.v1 as tf
 
 from vq_estimator import config as config_lib
-from vq_estimator.config import Config, PriorConfig
+from vq_estimator.config import FSDD, Config, PriorConfig, catalogue
+from vq_estimator.data import fsdd
 from vq_estimator.data.files import open_regular, parts, read_json, read_text, write_json, write_text
 from vq_estimator.errors import VQError, one_line
 from vq_estimator.training.checkpoint_reader import PATTERN, CheckpointReader, is_utf8
@@ -82,14 +83,18 @@ def keep_class_names(model_dir: str, names: Sequence[str]) -> None:
         write_json(os.path.join(model_dir, CLASSES), list(names))
 
 
-def class_names(model_dir: str) -> List[str]:
-    """What `keep_class_names` wrote, fit to be printed; nothing where it is not known."""
+def class_names(model_dir: str, config: Config) -> Tuple[str, ...]:
+    """The names of a run's classes, fit to be printed; () where they are not known.
+
+    They are what `keep_class_names` wrote, or without that those of the run's published data set.
+    """
+    published = {FSDD: fsdd.DIGITS, **{name: spec.class_names for name, spec in catalogue.DATASETS.items()}}
     try:
         names = read_json(os.path.join(model_dir, CLASSES))
     except (OSError, ValueError):
-        return []
+        return published.get(config.dataset, ())
     known = isinstance(names, list) and all(isinstance(name, str) for name in names)
-    return [one_line(name) for name in names] if known else []
+    return tuple(one_line(name) for name in names) if known else ()
 
 
 def check_resumable(model_dir: str, config: AnyConfig) -> None:

@@ -13,6 +13,7 @@ from vq_estimator.training import averaging, run_folder
 from vq_estimator.training.checkpoint_reader import CheckpointReader
 from vq_estimator.training.run_folder import Checkpoint
 
+MAX_NAMES = 20  # of variables in a message
 log = logging.getLogger("vq_estimator")
 
 
@@ -52,10 +53,11 @@ class Loader:
             average = variable.op.name + averaging.SUFFIX
             stored[average if average in source.shapes else variable.op.name] = variable
         averages = {v.op.name: v for v in tf.global_variables() if v.op.name.endswith(averaging.SUFFIX)}
-        assign, feed, fresh, loaded = [], {}, [], {}
+        assign, feed, fresh, loaded = [], {}, {}, {}
         for name, variable in stored.items():
-            if source.shapes.get(name) != static_shape(variable):
-                fresh.append(variable.op.name)
+            shape, there = static_shape(variable), source.shapes.get(name)
+            if shape != there:
+                fresh[variable.op.name] = f"{shape} ({'not there' if there is None else f'there {there}'})"
                 continue
             value = loaded[variable.op.name] = source.value(name, variable.dtype.base_dtype)
             for target in (variable, averages.get(variable.op.name + averaging.SUFFIX)):
@@ -65,8 +67,11 @@ class Loader:
             _assign(variable, value, assign, feed)
         of = f"{len(stored) - len(fresh)} of {len(stored)} variables"
         if 2 * len(fresh) > len(stored):
-            raise VQError(f"warm_start: got {path!r}, which fits {of}, {fresh[0]} not; expected a run of this network")
-        log.info("warm start: %s from %s%s", of, path, "; new: " + ", ".join(fresh) if fresh else "")
+            one = next(iter(fresh))
+            raise VQError(f"warm_start: got {path!r}, which fits {of}, {one} not; expected a run of this network")
+        new = [f"{name} {shapes}" for name, shapes in fresh.items()]
+        more = f" and {len(new) - MAX_NAMES} more" if len(new) > MAX_NAMES else ""
+        log.info("warm start: %s from %s%s", of, path, f"; new: {', '.join(new[:MAX_NAMES])}{more}" if new else "")
         if any(name.split("/")[-1] == CODEBOOK for name in fresh):
             log.warning("warm start: the codebook begins at random; --kmeans_init_steps=10 starts it from the data")
         return lambda scaffold, session: session.run(assign, feed)

@@ -109,7 +109,7 @@ def of_split(config: Config, source: Source, split: str) -> Images:
 
 
 def of_files(folder: str, names: Sequence[str], channels: int, max_bad_files: int = 0) -> Images:
-    """PNG and JPEG files at their own size; `names` are their paths below `folder`. Each is read twice.
+    """Image files at their own size; `names` are their paths below `folder`. Each is read twice.
 
     Those that can't be read are named and left out.
 
@@ -156,7 +156,7 @@ def of_readable(
 
 
 def of_folder(folder: str, channels: int, max_bad_files: int = 0) -> Images:
-    """All PNG and JPEG files below a folder, in the order of their paths; see `of_files`."""
+    """All image files below a folder, in the order of their paths; see `of_files`."""
     return of_files(folder, folder_lib.paths(folder), channels, max_bad_files)
 
 

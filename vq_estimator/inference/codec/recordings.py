@@ -87,7 +87,7 @@ def of_split(m: SpeechConfig, source: SpeechSource, split: str, speaker: Optiona
 def of_files(
     folder: str, names: Sequence[str], m: SpeechConfig, speaker: Optional[str] = None, max_bad_files: int = 0
 ) -> Images:
-    """WAV and FLAC files, whole, brought to the run's sample rate; `names` are their paths below `folder`.
+    """Sound files, whole, brought to the run's sample rate; `names` are their paths below `folder`.
 
     A recording is of the speaker whose name one of its folders has; where none has, of the one in whose voice it is
     likeliest. Each is read twice, or three times to find a voice.
@@ -116,7 +116,7 @@ def of_files(
 
 
 def of_folder(folder: str, m: SpeechConfig, speaker: Optional[str] = None, max_bad_files: int = 0) -> Images:
-    """All WAV and FLAC files below a folder, in the order of their paths; see `of_files`."""
+    """All sound files below a folder, in the order of their paths; see `of_files`."""
     return of_files(folder, folder_lib.paths(folder, folder_lib.SOUNDS), m, speaker, max_bad_files)
 
 
