@@ -11,6 +11,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from helpers import spoken
+from helpers.marks import slow
 from helpers.ports import free_port
 from helpers.small_runs import small_config
 from vq_estimator.config import make_config
@@ -19,11 +20,11 @@ from vq_estimator.training import distribution, run_folder, trainer, warm_start
 
 MEMBER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "helpers", "member.py")
 # What is one on all replicas: EMA statistics, k-means start, restart, averages, the clipped norm, flips.
-SETTINGS = dict(
-    preset="tuned", dead_entry_threshold=0.5, kmeans_init_steps=3, average_decay=0.9, clip_norm=0.05, flip=True
-)
-SETTINGS.update(K=8, D=16, batch_size=16, max_steps=8, learning_rate=1e-3, save_checkpoints_steps=4, log_steps=4)
+SETTINGS = dict(codebook="ema", dead_entry_threshold=0.5, kmeans_init_steps=3, average_decay=0.9, clip_norm=0.05)
+SETTINGS.update(flip=True, initializer="he", image_size=8, K=8, D=16, batch_size=16, learning_rate=1e-3)
+SETTINGS.update(max_steps=8, save_checkpoints_steps=4, log_steps=4)
 OTHERS = {
+    "tuned": dict(preset="tuned", dead_entry_threshold=0.5, kmeans_init_steps=3, average_decay=0.9, flip=True),
     "residual": dict(preset="tuned", quantizer="residual", L=2, kmeans_init_steps=3, dead_entry_threshold=0.5),
     "gradient": dict(kmeans_init_steps=2, dead_entry_threshold=0.5),
     "original": dict(),
@@ -67,15 +68,17 @@ def test_two_replicas_are_one_with_twice_the_batch(digits, alone, tmp_path):
     two_replicas_are_one(*alone, digits, str(tmp_path / "shared"))
 
 
-def test_a_run_goes_on_under_another_distribution(digits, alone, tmp_path):
+@pytest.mark.parametrize("kinds", [("mirrored",), slow(("mirrored", "none"))])
+def test_a_run_goes_on_under_another_distribution(digits, alone, tmp_path, kinds):
     config, folder = alone
-    for kind, shared in (("mirrored", distribution.make("mirrored", cpu_devices=2)), ("none", None)):
+    for kind in kinds:
         stopped = str(tmp_path / kind)
         shutil.copytree(folder, stopped)
         for name in os.listdir(stopped):
             if name.startswith("model.ckpt-8."):
                 os.remove(os.path.join(stopped, name))
         assert run_folder.find_checkpoint(stopped).step == 4
+        shared = distribution.make(kind, cpu_devices=2 if kind == "mirrored" else 1)
         assert trainer.train(config, digits, stopped, shared=shared).step == 8
         close(stopped, folder)
         folder = stopped  # so the last one began alone, and went on by two replicas, and went on alone

@@ -2,15 +2,16 @@
 
 import json
 import os
-import subprocess
 import sys
+import textwrap
 
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from helpers.exported import LOAD_TF1, TF1_PYTHON, in_a_process
-from helpers.marks import needs_bfloat16
+from helpers.codec_runs import write_run
+from helpers.exported import LOAD_TF1, TF1_PYTHON, in_a_process, save_expected
+from helpers.marks import needs_bfloat16, slow
 from helpers.sessions import features_of, session_scope
 from helpers.small_runs import small_config
 from vq_estimator.data import pipeline
@@ -92,12 +93,13 @@ def test_all_10000_test_images_of_mnist(small_run, exported, full_data):
 
 
 @needs_bfloat16
-@pytest.mark.parametrize("decoder", ["factorised", "autoregressive"])
+@pytest.mark.parametrize("decoder", ["factorised", slow("autoregressive")])
 def test_a_run_in_bfloat16_from_training_to_savedmodel(digits, tmp_path, decoder):
     given = dict(precision="bfloat16", likelihood="logistic_mixture", objective="elbo", codebook="ema", image_size=8)
     if decoder == "autoregressive":
         given.update(decoder=decoder, decoder_layers=1, decoder_channels=8, decoder_condition_channels=8)
-    config, model_dir = small_config(digits, max_steps=30, learning_rate=2e-3, **given), str(tmp_path / "run")
+    few = dict(max_steps=30, save_checkpoints_steps=30, eval_steps=30)
+    config, model_dir = small_config(digits, learning_rate=2e-3, **few, **given), str(tmp_path / "run")
     trainer.train(config, digits, model_dir)
     checkpoint = run_folder.find_checkpoint(model_dir)
     found = evaluation.evaluate(open_run(model_dir), digits, "test")
@@ -115,12 +117,11 @@ def test_a_run_in_bfloat16_from_training_to_savedmodel(digits, tmp_path, decoder
             assert np.abs(pixels.astype(int) - model.decode(codes)).max() <= 2
 
 
-def test_grey_images_are_refused_by_a_model_of_two_levels(digits, tmp_path):
-    config = small_config(digits, likelihood="bernoulli", objective="elbo", binarize=True, max_steps=2)
-    model_dir = str(tmp_path / "run")
-    trainer.train(config, digits, model_dir)
+def test_grey_images_are_refused_by_a_model_of_two_levels(tmp_path):
+    model_dir = write_run(tmp_path / "run", likelihood="bernoulli", objective="elbo", binarize=True)
+    config = run_folder.load_config(model_dir)
     folder = export.export(config, run_folder.find_checkpoint(model_dir), str(tmp_path / "export" / "1"))
-    images = 255 * np.random.RandomState(0).randint(0, 2, (3, 24, 24, 1)).astype(np.uint8)
+    images = 255 * np.random.RandomState(0).randint(0, 2, (3, 8, 8, 1)).astype(np.uint8)
     grey = images.copy()
     grey[1, 2, 3] = 128
     with ImageModel(model_dir) as model, tf.Session(graph=tf.Graph()) as session:
@@ -169,13 +170,19 @@ def test_loads_in_a_tensorflow_1_15_process(exported, expected, tmp_path):
     in_a_process(TF1_PYTHON, LOAD_TF1, exported, expected, tmp_path)
 
 
-def test_runs_by_saved_model_cli(exported, expected, tmp_path):
+CLI = """
+import sys
+from tensorflow.python.tools import saved_model_cli
+sys.argv[0] = "saved_model_cli"
+sys.exit(saved_model_cli.main())
+"""
+
+
+def test_runs_by_saved_model_cli(forked, exported, expected, tmp_path):
     np.save(str(tmp_path / "images.npy"), expected[0][:5])
-    cli = os.path.join(os.path.dirname(sys.executable), "saved_model_cli")
-    command = [cli, "run", "--dir", exported, "--tag_set", "serve", "--signature_def", "encode"]
-    command += ["--inputs", "images=" + str(tmp_path / "images.npy"), "--outdir", str(tmp_path)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout[-2000:]
+    command = ["run", "--dir", exported, "--tag_set", "serve", "--signature_def", "encode"]
+    done = forked.code(CLI, *command, "--inputs", "images=images.npy", "--outdir", ".", cwd=tmp_path)
+    assert done.status == 0, done.stderr[-2000:]
     np.testing.assert_array_equal(np.load(str(tmp_path / "codes.npy")), expected[1][:5])
 
 
@@ -214,6 +221,7 @@ def test_a_failed_export_leaves_nothing(small_run, tmp_path, monkeypatch):
 
 LOAD_DRAWS_TF2 = """
     import sys, numpy as np, tensorflow as tf
+    assert tf.executing_eagerly()
     model = tf.saved_model.load(sys.argv[1])
     data = np.load(sys.argv[2])
     decode, codes = model.signatures["decode"], tf.constant(data["codes"])
@@ -277,8 +285,10 @@ def test_draws_take_a_seed_which_is_0_where_it_is_not_fed(exported_draws, expect
 
 
 @pytest.mark.skipif(tf.__version__.startswith("1."), reason="tf.saved_model.load of TensorFlow 2")
-def test_draws_load_in_an_eager_tensorflow_2_process(exported_draws, expected_draws, tmp_path):
-    in_a_process(sys.executable, LOAD_DRAWS_TF2, exported_draws, expected_draws, tmp_path)
+def test_draws_load_in_an_eager_tensorflow_2_process(forked, exported_draws, expected_draws, tmp_path):
+    save_expected(expected_draws, tmp_path)
+    done = forked.code(textwrap.dedent(LOAD_DRAWS_TF2), exported_draws, "data.npz", cwd=tmp_path)
+    assert (done.status, done.stdout) == (0, "same 500\n"), done.stderr
 
 
 @pytest.mark.skipif(not TF1_PYTHON, reason="VQ_TF1_PYTHON names no Python with TensorFlow 1.15")

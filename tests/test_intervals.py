@@ -136,31 +136,49 @@ def intervals_in(folder):
     return {name: train[name] for name in c.INTERVALS}
 
 
+CONFIGURED = """
+import runpy, sys
+from vq_estimator import config
+from vq_estimator.training import prior_trainer, trainer
+
+def train(given, *rest, **more):
+    print(config.to_json(given))
+    sys.exit()
+
+prior_trainer.train = trainer.train = train
+sys.argv.pop(0)
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
 def test_the_commands_write_so_often_and_go_on_so(forked, tmp_path):
+    def configured(script, *flags):
+        """The intervals with which a command would train."""
+        done = forked.code(CONFIGURED, os.path.join(ROOT, "launch", script + ".py"), *flags)
+        assert done.status == 0, done.stderr
+        train = json.loads(done.stdout)["train"]
+        return {name: train[name] for name in c.INTERVALS}
+
     run, prior = str(tmp_path / "run"), str(tmp_path / "run" / "prior")
     write_images(tmp_path / "data", {"train": 12, "validation": 3, "test": 3}, 8)
     data = "--data_dir=" + str(tmp_path / "data")
     flags = ["--dataset=images", data, "--K=4", "--D=4", "--image_size=8", "--batch_size=1", "--model_dir=" + run]
-    done = forked.script("train", *flags, "--max_steps=1000")
+    done = forked.script("train", *flags, "--max_steps=30")
     assert done.status == 0, done.stderr
-    points, validations = steps_of(run, "loss/total"), steps_of(os.path.join(run, "eval_validation"), "loss/total")
-    assert len(points) >= 50 and points[-1] > 950
-    assert len(validations) >= 5 and validations[-1] == 1000 and done.stderr.count("validation mse") == len(validations)
-    first = intervals_in(run)
-    done = forked.script("train", *flags, "--max_steps=1400", "--log_steps=3")
-    assert done.status == 0 and intervals_in(run) == dict(first, log_steps=3), done.stderr
-    assert steps_of(os.path.join(run, "eval_validation"), "loss/total") == validations + [1200, 1400]
+    train, first = c.read_config(os.path.join(run, "config.json")).train, intervals_in(run)
+    assert steps_of(run, "loss/total") == list(range(1, 31, train.save_summary_steps))
+    validations = steps_of(os.path.join(run, "eval_validation"), "loss/total")
+    assert validations == evaluations(train) and done.stderr.count("validation mse") == len(validations)
+    assert configured("train", *flags, "--max_steps=1000", "--log_steps=3") == dict(first, log_steps=3)
 
     flags = ["--model_dir=" + run, data, "--layers=1", "--channels=2", "--embedding=2", "--batch_size=1"]
-    done = forked.script("train_prior", *flags, "--max_steps=40")
-    assert done.status == 0, done.stderr
+    done = forked.script("train_prior", *flags, "--max_steps=11")
+    assert done.status == 0 and "step 10: validation" in done.stderr, done.stderr
     first = intervals_in(prior)
     assert first["eval_steps"] == first["save_checkpoints_steps"] == 10
-    done = forked.script("train_prior", *flags, "--max_steps=60", "--save_summary_steps=9")
-    assert done.status == 0 and "step 50: validation" in done.stderr, done.stderr
-    assert intervals_in(prior) == dict(first, save_summary_steps=9)
-    done = forked.script("train_prior", *flags, "--max_steps=12", "--overwrite")
-    assert done.status == 0 and intervals_in(prior)["save_summary_steps"] == 1, done.stderr
+    longer = ["--max_steps=1000", "--save_summary_steps=7"]
+    assert configured("train_prior", *flags, *longer) == dict(first, save_summary_steps=7)
+    assert configured("train_prior", *flags, *longer, "--overwrite")["eval_steps"] == 200
 
 
 def best_shape(num, most):

@@ -22,7 +22,8 @@ from vq_estimator.training import run_folder, trainer
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FLAGS = [
-    *("--dataset=mnist", "--preset=tuned", "--D=16", "--K=8", "--average_decay=0.9", "--flip", "--deterministic"),
+    *("--dataset=mnist", "--image_size=8", "--D=16", "--K=8", "--average_decay=0.9", "--flip", "--deterministic"),
+    *("--initializer=he", "--codebook=ema", "--kmeans_init_steps=5", "--dead_entry_threshold=0.3"),
     *("--max_steps=60", "--save_checkpoints_steps=10", "--eval_steps=30", "--save_summary_steps=20"),
 ]
 
@@ -177,12 +178,12 @@ class FillAt(tf.train.SessionRunHook):
 
 def test_a_full_disk_is_one_line_and_the_last_checkpoint_stays(digits, small_disk):
     disk = small_disk("8m")
-    config, folder = small_config(digits, save_checkpoints_steps=10, save_summary_steps=100), os.path.join(disk, "run")
+    config, folder = small_config(digits, max_steps=30, save_checkpoints_steps=10), os.path.join(disk, "run")
     with pytest.raises(VQError, match=r"model_dir: can't write .*: No space left on device; .* step 20 is whole") as e:
         trainer.train(config, digits, folder, hooks=[FillAt(25, disk)])
     assert "\n" not in str(e.value)
     os.remove(os.path.join(disk, "ballast"))
-    assert trainer.train(config, digits, folder).step == 60
+    assert trainer.train(config, digits, folder).step == 30
     assert not glob.glob(os.path.join(folder, "*temp*"))
 
 

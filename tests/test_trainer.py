@@ -78,19 +78,27 @@ def test_a_resumed_run_comes_to_the_same_weights(digits, tmp_path, settings):
         np.testing.assert_allclose(a[name], b[name], rtol=1e-3, atol=1e-5, err_msg=name)
 
 
-def test_the_initial_weights_depend_on_the_seed_alone(digits, tmp_path):
-    # A checkpoint of step 0 is saved first.
-    def start(name, **settings):
-        folder = str(tmp_path / name)
-        trainer.train(small_config(digits, max_steps=1, **settings), digits, folder)
-        path = os.path.join(folder, "model.ckpt-0")
-        return {
-            n: tf.train.load_variable(path, n)
-            for n in ("encoder/conv_2/w", "quantizer/codebook", "decoder/conv_transpose_2/w")
-        }
+class Begun(Exception):
+    """Ends a training before its first step."""
 
-    a, b, c = start("a"), start("b", learning_rate=1e-3, reconstruction_loss="cross_entropy"), start("c", seed=1)
-    for name in a:
+
+class InitialWeights(tf.train.SessionRunHook):
+    def after_create_session(self, session, coord):
+        self.values = session.run({v.op.name: v for v in session.graph.get_collection("trainable_variables")})
+        raise Begun
+
+
+def test_the_initial_weights_depend_on_the_seed_alone(digits, tmp_path):
+    def start(**settings):
+        hook = InitialWeights()
+        with pytest.raises(Begun):
+            trainer.train(small_config(digits, **settings), digits, str(tmp_path / "run"), hooks=[hook])
+        return hook.values
+
+    a, b, c = start(), start(learning_rate=1e-3, reconstruction_loss="cross_entropy"), start(seed=1)
+    drawn = [name for name in a if name.endswith(("/w", "/codebook"))]  # the biases are zeros
+    assert len(drawn) > 3
+    for name in drawn:
         np.testing.assert_array_equal(a[name], b[name])
         assert (a[name] != c[name]).any()
 
@@ -114,13 +122,16 @@ class SignalAt(tf.train.SessionRunHook):
 
 @pytest.mark.parametrize("number", [slow(signal.SIGINT), slow(signal.SIGTERM), signal.SIGHUP])
 def test_a_signal_saves_a_checkpoint_and_the_run_goes_on_from_it(digits, tmp_path, number):
-    config, folder = small_config(digits, save_checkpoints_steps=1000), str(tmp_path / "run")
-    before = signal.getsignal(number)
-    result = trainer.train(config, digits, folder, hooks=[SignalAt(7, number)])
+    config, folder = small_config(digits, max_steps=12, save_checkpoints_steps=1000), str(tmp_path / "run")
+    before = signal.signal(number, signal.default_int_handler)  # nohup ignores SIGHUP
+    try:
+        result = trainer.train(config, digits, folder, hooks=[SignalAt(7, number)])
+        assert signal.getsignal(number) == signal.default_int_handler
+    finally:
+        signal.signal(number, before)
     assert result.stopped_by == number and 7 <= result.step <= 8
     assert run_folder.find_checkpoint(folder).step == result.step
-    assert signal.getsignal(number) == before
-    assert trainer.train(config, digits, folder).step == 60
+    assert trainer.train(config, digits, folder).step == 12
 
 
 def test_a_signal_that_is_ignored_stays_ignored():
@@ -203,7 +214,8 @@ def test_weights_that_are_no_numbers_are_not_saved(digits, tmp_path):
 
 
 def test_averaged_weights_are_what_evaluation_and_sessions_use(digits, tmp_path):
-    config, folder = small_config(digits, average_decay=0.9, learning_rate=3e-3), str(tmp_path / "run")
+    few = dict(max_steps=20, save_checkpoints_steps=20, eval_steps=20)
+    config, folder = small_config(digits, average_decay=0.9, learning_rate=3e-3, **few), str(tmp_path / "run")
     trainer.train(config, digits, folder)
     found = weights(folder)
     assert np.abs(found["encoder/conv_1/w"] - found["encoder/conv_1/w/average"]).max() > 1e-5
@@ -240,8 +252,8 @@ def test_training_lowers_the_error(digits, tmp_path, codebook):
     config = small_config(
         digits,
         max_steps=400,
-        eval_steps=200,
-        save_checkpoints_steps=200,
+        eval_steps=400,
+        save_checkpoints_steps=400,
         codebook=codebook,
         learning_rate=1e-3,
         reconstruction_loss="cross_entropy",
@@ -286,10 +298,9 @@ class SeenSteps(tf.train.SessionRunHook):
 
 def test_steps_between_two_rounds_are_the_same_steps(digits, tmp_path, monkeypatch):
     monkeypatch.setattr(hooks.TrainingLoopHook, "MAX_SECONDS", 1e9)
-    schedule = dict(log_steps=9, save_checkpoints_steps=20, save_summary_steps=14, eval_steps=40)
-    config = small_config(
-        digits, max_steps=60, preset="tuned", dead_entry_threshold=0.3, kmeans_init_steps=3, **schedule
-    )
+    schedule = dict(log_steps=9, save_checkpoints_steps=20, save_summary_steps=14, eval_steps=60)
+    small = dict(image_size=8, codebook="ema", dead_entry_threshold=0.3, kmeans_init_steps=3)
+    config = small_config(digits, max_steps=60, **small, **schedule)
     found = {}
     for of_rounds in (False, True):
         seen, folder = SeenSteps(of_rounds), str(tmp_path / str(of_rounds))

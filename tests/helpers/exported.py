@@ -29,8 +29,13 @@ LOAD_TF1 = """
 """
 
 
-def in_a_process(python, code, exported, expected, tmp_path):
+def save_expected(expected, tmp_path):
+    """Writes (images, codes, pixels) to data.npz."""
     np.savez(str(tmp_path / "data.npz"), images=expected[0], codes=expected[1], pixels=expected[2])
+
+
+def in_a_process(python, code, exported, expected, tmp_path):
+    save_expected(expected, tmp_path)
     script = tmp_path / "load.py"
     script.write_text(textwrap.dedent(code))
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
