@@ -2,11 +2,14 @@
 
 import glob
 import importlib
+import inspect
+import json
 import os
 import re
 
 import pytest
 
+import vq_estimator
 from vq_estimator import config as config_lib
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -91,6 +94,19 @@ def test_every_page_can_be_found_from_the_readme():
     assert linked >= {page for page in PAGES if page.startswith("docs")}
 
 
+def test_every_page_is_in_the_index():
+    linked = set(re.findall(r"\]\((\w+\.md)", read("docs/index.md")))
+    assert linked | {"index.md"} == {os.path.basename(page) for page in PAGES if page.startswith("docs")}
+
+
+def test_the_api_page_has_every_public_name():
+    listed = set(re.findall(r"^::: vq_estimator\.(\S+)$", read("docs/api.md"), re.M))
+    for name in set(vq_estimator.__all__) - {"__version__", "pretrained"}:
+        value = getattr(vq_estimator, name)
+        names = {f"{name}.{inner}" for inner in value.__all__} if inspect.ismodule(value) else {name}
+        assert names <= listed, names - listed
+
+
 def test_commands_are_named_as_an_installed_user_has_them():
     """No text in the package or the scripts names a script, such as train.py; pages do in `python launch/train.py`."""
     paths = glob.glob(os.path.join(ROOT, "launch", "*.py"))
@@ -112,8 +128,10 @@ def test_commands_are_named_as_an_installed_user_has_them():
 
 def taken_from_the_package(text):
     """(module, name or "") of the imports of vq_estimator in a page, and of its dotted names in backquotes."""
-    for module, names in re.findall(r"^ *from (vq_estimator[\w.]*) import ([\w, ]+)$", text, re.M):
-        yield from ((module, name.strip()) for name in names.split(","))
+    for module, names in re.findall(r"^[ >.]*from (vq_estimator[\w.]*) import ([\w, ]+)$", text, re.M):
+        yield from ((module, name.split(" as ")[0].strip()) for name in names.split(","))
+    for name in re.findall(r"^[ >.]*import (vq_estimator(?:\.\w+)+)", text, re.M):
+        yield name.rpartition(".")[::2]
     for name in re.findall(r"`(vq_estimator(?:\.\w+)+)`", text):
         yield name.rpartition(".")[::2]
 
@@ -125,6 +143,28 @@ def test_what_a_page_takes_from_the_package_is_there(page):
             importlib.import_module(f"{module}.{name}")  # a module, or an ImportError
 
 
+# Pages for contributors, and the table of what became of tf-vqvae's modules.
+INNER = {"docs/architecture.md", "docs/extending.md", "docs/migrating.md", "CONTRIBUTING.md"}
+NOTEBOOKS = sorted(os.path.join("notebooks", n) for n in os.listdir(os.path.join(ROOT, "notebooks")) if "ipynb" in n)
+
+
+def code_of_notebook(path):
+    cells = json.loads(read(path))["cells"]
+    return "\n".join("".join(cell["source"]) for cell in cells)
+
+
+@pytest.mark.parametrize("page", sorted({*PAGES, *NOTEBOOKS} - INNER))
+def test_pages_and_notebooks_use_public_names_alone(page):
+    text = code_of_notebook(page) if page.endswith("ipynb") else read(page)
+    for module, name in taken_from_the_package(text):
+        public = (module + "." + name).split(".")[1]
+        assert public in vq_estimator.__all__, f"{page}: {module}.{name} is not public; see _PUBLIC"
+    assert not re.search(r"^[ >.]*(?:from|import) launch\b", text, re.M), page
+
+
 def test_the_check_of_imports_can_fail():
-    found = list(taken_from_the_package("    from vq_estimator.data import a, b\n`vq_estimator.nn.c` has"))
-    assert found == [("vq_estimator.data", "a"), ("vq_estimator.data", "b"), ("vq_estimator.nn", "c")]
+    found = list(
+        taken_from_the_package("    from vq_estimator.data import a, b\nimport vq_estimator.x\n`vq_estimator.nn.c` has")
+    )
+    wanted = [("vq_estimator.data", "a"), ("vq_estimator.data", "b"), ("vq_estimator", "x"), ("vq_estimator.nn", "c")]
+    assert found == wanted
