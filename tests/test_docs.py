@@ -94,6 +94,39 @@ def test_every_page_can_be_found_from_the_readme():
     assert linked >= {page for page in PAGES if page.startswith("docs")}
 
 
+def test_the_readme_begins_with_the_ten_lines_that_a_test_runs():
+    blocks = [
+        re.findall(r"^```python\n(.*?)^```", read(page), re.M | re.S) for page in ("README.md", "docs/estimator.md")
+    ]
+    assert blocks[0] == blocks[1][:1]
+
+
+def evaluation_of(name):
+    return json.loads(read(f"vq_estimator/pretrained/{name}/eval/test.json"))
+
+
+def test_the_figures_of_the_readme_are_those_of_the_evaluations():
+    text = read("README.md")
+    rows = re.findall(r"^\| `([\w-]+)`.* \|((?: \d\.\d{3} \|){4})$", text, re.M)
+    assert len(rows) == 5
+    for name, figures in rows:
+        bits = evaluation_of(name)["bits_per_dim"]
+        wanted = [bits[key] for key in ("distortion", "rate_uniform", "total_uniform", "total_prior")]
+        assert [float(x) for x in re.findall(r"[\d.]+", figures)] == [round(x, 3) for x in wanted], name
+    codec = json.loads(read("results/codec/cifar10.json"))
+    assert f"{codec['bytes']:,} bytes" in text and f"{codec['bits_per_dim']:.3f} bits/dim" in text
+
+
+def test_the_figures_of_the_first_run_are_those_of_the_evaluation():
+    text, found = read("docs/first_run.md"), evaluation_of("mnist")
+    bits = found["bits_per_dim"]
+    assert f"`mse` | {found['mse']:.4f} |" in text
+    assert f"`codebook.perplexity` | {found['codebook']['perplexity']:.1f} |" in text
+    for key in ("distortion", "rate_uniform", "total_uniform"):
+        assert f"`bits_per_dim.{key}` | {bits[key]:.3f} |" in text, key
+    assert f"{bits['rate_prior']:.3f} and {bits['total_prior']:.3f} bits per pixel" in text
+
+
 def test_every_page_is_in_the_index():
     linked = set(re.findall(r"\]\((\w+\.md)", read("docs/index.md")))
     assert linked | {"index.md"} == {os.path.basename(page) for page in PAGES if page.startswith("docs")}
