@@ -47,7 +47,7 @@ def test_help_groups_the_flags_and_shows_defaults(environment, name):
     assert done.returncode == 0 and done.stderr == ""
     assert "vq-" + name.replace("_", "-") + " " in done.stdout
     assert ("\n  Data\n" in done.stdout) == (name not in WITHOUT_DATA)
-    assert re.search(r"\n    --[a-z_]+=[A-Z]+\n", done.stdout) and "with defaults in brackets:" in done.stdout
+    assert re.search(r"\n    --[a-z_]+=[A-Z]+ +\w", done.stdout) and "with defaults in brackets:" in done.stdout
     assert (" [latest]\n" in done.stdout) == ("--checkpoint=PATH" in done.stdout and name != "import_checkpoint")
 
 
