@@ -8,12 +8,13 @@ entry. A link such as `../notebooks/mnist.ipynb` leads out of docs/. Its file be
 import os
 import posixpath
 import re
-from typing import Dict, List
+from typing import Dict
 
 from mkdocs.structure.files import File, InclusionLevel
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PREFIX = "repository/"
+PAGE = re.compile(r"\[([^\]]+)\]\((\w+\.md)\)")
 LINK = re.compile(r"\]\(([^)#:\s]+)((?:#[^)\s]*)?)\)")
 
 
@@ -22,21 +23,22 @@ def _read(path: str) -> str:
         return f.read()
 
 
-def sections(index: str) -> Dict[str, List[str]]:
-    """The pages that each section of docs/index.md links to, in its order, each in the first section that has it."""
-    found: Dict[str, List[str]] = {}
+def sections(index: str) -> Dict[str, Dict[str, str]]:
+    """Section to page to title, in the order of docs/index.md; a page is in the first section that links to it."""
+    found: Dict[str, Dict[str, str]] = {}
     seen = set()
     for part in re.split(r"^## ", index, flags=re.M)[1:]:
         title, _, text = part.partition("\n")
-        pages = [page for page, _ in LINK.findall(text) if re.fullmatch(r"\w+\.md", page) and page not in seen]
-        found[title.strip()] = list(dict.fromkeys(pages))
+        pages = {page: name for name, page in reversed(PAGE.findall(text)) if page not in seen}
+        found[title.strip()] = dict(reversed(list(pages.items())))
         seen.update(pages)
     return found
 
 
 def on_config(config):
     """The navigation."""
-    parts = [{title: pages} for title, pages in sections(_read("docs/index.md")).items() if pages]
+    found = sections(_read("docs/index.md"))
+    parts = [{title: [{name: page} for page, name in pages.items()]} for title, pages in found.items() if pages]
     config.nav = [{"Home": "index.md"}, *parts]
     return config
 
