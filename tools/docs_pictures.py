@@ -64,7 +64,7 @@ def model_diagram(path: str) -> None:
         ("decoder", "p(x | z_q)", "", BLUE),
         ("likelihood", "256 values per dimension", "[B, 32, 32, 3]", GREY),
     )
-    figure, ax = plt.subplots(figsize=(9.6, 3.0))
+    figure, ax = plt.subplots(figsize=(8.0, 2.9))
     ax.set(xlim=(0, 4), ylim=(-0.1, 2.35))
     ax.axis("off")
     places = [(i, 1.75) for i in range(4)] + [(3 - i, 0.55) for i in range(4)]
@@ -73,8 +73,8 @@ def model_diagram(path: str) -> None:
         box = {"boxstyle": "round,pad=0.02", "facecolor": face, "edgecolor": color}
         ax.add_patch(matplotlib.patches.FancyBboxPatch((x + 0.08, y - 0.28), 0.8, 0.66, **box))
         ax.text(x + 0.48, y + 0.22, name, ha="center", weight="bold")
-        ax.text(x + 0.48, y + 0.0, shape, ha="center", fontsize=7.5)
-        ax.text(x + 0.48, y - 0.2, example, ha="center", fontsize=7.5, color="#555555")
+        ax.text(x + 0.48, y + 0.0, shape, ha="center", fontsize=8)
+        ax.text(x + 0.48, y - 0.2, example, ha="center", fontsize=8, color="#555555")
     arrow = {"arrowstyle": "->", "color": "#333333"}
     for (x, y), (to_x, to_y) in zip(places, places[1:]):
         if y == to_y:
