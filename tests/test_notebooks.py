@@ -22,8 +22,8 @@ PARAMETERS = {
     "your_own_data": {"STEPS": 60},
     "speech": {"RECORDINGS": 1, "ENCODED": 30, "NEW_VOICES": 1},
 }
-ALLOWED = {"vq_estimator", "numpy", "matplotlib", "ipywidgets", "tensorflow", "glob", "json", "os"}
-ALLOWED |= {"IPython", "PIL"}  # players of sound, and image files
+ALLOWED = {"vq_estimator", "numpy", "matplotlib", "ipywidgets", "tensorflow", "glob", "json", "logging", "os"}
+ALLOWED |= {"IPython", "PIL", "warnings"}  # players of sound, image files, and TensorFlow's advice
 MAX_BYTES = 600 * 1000
 OF_A_MACHINE = re.compile(r"(?<![\w.])/(?:home|root|work|tmp|usr|var|opt|Users)/|warning|traceback", re.IGNORECASE)
 
