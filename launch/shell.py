@@ -6,7 +6,7 @@ import re
 import signal
 import sys
 import textwrap
-from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence, Set, Tuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
 
@@ -23,18 +23,22 @@ FLAGS = flags.FLAGS
 CLUSTERS = ("multi_worker", "parameter_server")  # values of --distribution that read TF_CONFIG
 log = logging.getLogger("vq_estimator")
 _GROUPS: List[Tuple[str, List[str]]] = []
+_SETTINGS: Set[str] = set()  # flags whose value a configuration decides
 
 
 class Group:
-    """Flags that --help shows together."""
+    """Flags that --help shows together; `settings`: those of a configuration."""
 
-    def __init__(self, title: str):
+    def __init__(self, title: str, settings: bool = False):
         self._names: List[str] = []
+        self._settings = settings
         _GROUPS.append((title, self._names))
 
     def _add(self, define: Callable[..., Any], name: str, default: Any, text: str, *args: Any) -> None:
         define(name, default, *args, text)
         self._names.append(name)
+        if self._settings:
+            _SETTINGS.add(name)
 
     def string(self, name: str, default: Optional[str], text: str) -> None:
         self._add(flags.DEFINE_string, name, default, text)
@@ -59,22 +63,46 @@ class Group:
         self._add(flags.DEFINE_enum, name, default, text, list(values))
 
 
-def _print_help(doc: str, values: Dict[str, str]) -> None:
-    """Prints the flags by their groups; `values`: of settings, in place of a default."""
+WIDTH, COLUMN = 100, 32  # of --help, and where its texts begin
+
+
+def _print_flag(name: str, default: Optional[str]) -> None:
+    flag = FLAGS[name]
+    kind = "|".join(flag.parser.enum_values) if hasattr(flag.parser, "enum_values") else flag.flag_type().upper()
+    head = "    " + (f"--[no]{name}" if flag.boolean else f"--{name}={kind}")
+    text = re.sub(r"^<[^>]*>: ", "", flag.help)  # absl repeats an enum's values there
+    text += "" if default is None else f" [{default}]"
+    indent = " " * COLUMN
+    lines = textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent)
+    if len(head) < COLUMN - 1:
+        head, lines[0] = head.ljust(COLUMN) + lines[0][COLUMN:], ""
+    print("\n".join([head, *filter(None, lines)]))
+
+
+def _print_help(doc: str, values: Dict[str, str], common: Sequence[str]) -> None:
+    """Prints the flags by their groups.
+
+    Args:
+      doc: what is printed before them.
+      values: of settings, in place of a default. A setting without one is not used by this configuration.
+      common: the flags that are printed first, in a group of their own.
+    """
     print(doc.strip() + "\n\nFlags, with defaults in brackets:")
-    for title, names in _GROUPS:
+    rest = [(title, [name for name in names if name not in common]) for title, names in _GROUPS]
+    for title, names in [("Most runs need no other flags than these", list(common)), *rest]:
+        if not names:
+            continue
         print(f"\n  {title}")
+        unused = []
         for name in names:
             flag = FLAGS[name]
-            kind = "|".join(flag.parser.enum_values) if hasattr(flag.parser, "enum_values") else flag.flag_type()
-            default = values.get(name) if flag.default is None else str(flag.default_as_str).strip("'")
-            default = "" if default is None else f" [{default}]"
-            head = (
-                f"--[no]{name}" if flag.boolean else "--{}={}".format(name, kind.upper() if "|" not in kind else kind)
-            )
-            print("    " + head)
-            text = re.sub(r"^<[^>]*>: ", "", flag.help) + default  # absl repeats an enum's values there
-            print(textwrap.fill(text, 100, initial_indent=" " * 8, subsequent_indent=" " * 8))
+            if values and flag.default is None and name in _SETTINGS and name not in values:
+                unused.append("--" + name)
+                continue
+            _print_flag(name, values.get(name) if flag.default is None else str(flag.default_as_str).strip("'"))
+        if unused:
+            text = "not used with this data set and preset: " + ", ".join(unused)
+            print(textwrap.fill(text, WIDTH, initial_indent="    ", subsequent_indent="      ", break_on_hyphens=False))
     print("\n  --version, --help; --helpfull lists the flags of all libraries too")
 
 
@@ -82,7 +110,7 @@ HELP = ("--help", "-h", "-help")
 
 
 def _parse(
-    program: str, doc: str, argument: Optional[str], values: Callable[[], Dict[str, str]]
+    program: str, doc: str, argument: Optional[str], values: Callable[[], Dict[str, str]], common: Sequence[str]
 ) -> Callable[[List[str]], List[str]]:
     def parse(argv: List[str]) -> List[str]:
         if any(a in HELP for a in argv[1:]):
@@ -91,7 +119,7 @@ def _parse(
                 shown = values()
             except (flags.Error, VQError) as e:  # of what is given beside it
                 _fail(program, _bad_flag(e) if isinstance(e, flags.Error) else str(e), 2)
-            _print_help(doc, shown)
+            _print_help(doc, shown, common)
             sys.exit(0)
         if "--version" in argv[1:]:
             print(program, __version__)
@@ -144,6 +172,7 @@ def run(
     argument: Optional[str] = None,
     prepare: Optional[Callable[[], Any]] = None,
     values: Callable[[], Dict[str, str]] = dict,
+    common: Sequence[str] = (),
 ) -> None:
     """Runs a script: parses flags, sets up TensorFlow, turns user errors into one line and status 1 (2: bad flags).
 
@@ -153,6 +182,7 @@ def run(
       argument: the flag whose value may be given without its name.
       prepare: called before TensorFlow is imported, which takes seconds; `main` gets what it returns.
       values: the settings' values that --help shows, by the names of their flags.
+      common: the flags that --help shows first.
     """
     program = os.path.basename(sys.argv[0])
 
@@ -193,7 +223,7 @@ def run(
     try:
         try:
             signals.WATCH.start(program)
-            app.run(start, flags_parser=_parse(program, doc, argument, values))
+            app.run(start, flags_parser=_parse(program, doc, argument, values, common))
         finally:
             signals.WATCH.stop()
     except OSError as e:  # stdout of --help

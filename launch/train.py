@@ -1,11 +1,14 @@
-"""Trains a VQ-VAE of images or of speech and evaluates it.
+"""Trains a VQ-VAE on images or speech and evaluates it.
 
-  vq-train --dataset=mnist --K=20 --D=64
-  vq-train --dataset=images --data_dir=FOLDER_OF_IMAGES --preset=tuned --image_size=64
-  vq-train --dataset=images --data_dir=FOLDER_OF_IMAGES --warm_start=cifar10-factorised --preset=like --max_steps=1000
+On your own images, a folder of PNG and JPEG files (subfolders are classes), and on MNIST:
 
-The same command resumes a run that was stopped. At its end the run directory holds eval/validation.json, eval/test.json
-and for images reconstructions.png.
+  vq-train --dataset=images --data_dir=FOLDER --image_size=64 --preset=tuned
+  vq-train --dataset=mnist --preset=tuned
+
+Ctrl-C saves and stops; the same command resumes. At the end the run directory holds
+eval/validation.json, eval/test.json and, for images, reconstructions.png. On two CPU cores add
+--D=64 --learning_rate=0.001 --max_steps=3000 to the first command (docs/your_own_images.md).
+With --dataset and --preset, --help shows the values of their settings.
 """
 
 import glob
@@ -161,8 +164,12 @@ def main(config: Any) -> None:
     print(f"TensorBoard      tensorboard --logdir {model_dir}")
 
 
+FIRST = ("dataset", "data_dir", "preset", "model_dir", "image_size", "channels", "K", "D", "batch_size")
+FIRST += ("max_steps", "learning_rate")
+
+
 def run() -> None:
-    common.run(main, __doc__, prepare=prepare, values=lambda: settings.resolved(configure()))
+    common.run(main, __doc__, prepare=prepare, values=lambda: settings.resolved(configure()), common=FIRST)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,14 @@
 
 import glob
 import importlib
+import inspect
+import json
 import os
 import re
 
 import pytest
 
+import vq_estimator
 from vq_estimator import config as config_lib
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -91,6 +94,52 @@ def test_every_page_can_be_found_from_the_readme():
     assert linked >= {page for page in PAGES if page.startswith("docs")}
 
 
+def test_the_readme_begins_with_the_ten_lines_that_a_test_runs():
+    blocks = [
+        re.findall(r"^```python\n(.*?)^```", read(page), re.M | re.S) for page in ("README.md", "docs/estimator.md")
+    ]
+    assert blocks[0] == blocks[1][:1]
+
+
+def evaluation_of(name):
+    return json.loads(read(f"vq_estimator/pretrained/{name}/eval/test.json"))
+
+
+def test_the_figures_of_the_readme_are_those_of_the_evaluations():
+    text = read("README.md")
+    rows = re.findall(r"^\| `([\w-]+)`.* \|((?: \d\.\d{3} \|){4})$", text, re.M)
+    assert len(rows) == 5
+    for name, figures in rows:
+        bits = evaluation_of(name)["bits_per_dim"]
+        wanted = [bits[key] for key in ("distortion", "rate_uniform", "total_uniform", "total_prior")]
+        assert [float(x) for x in re.findall(r"[\d.]+", figures)] == [round(x, 3) for x in wanted], name
+    codec = json.loads(read("results/codec/cifar10.json"))
+    assert f"{codec['bytes']:,} bytes" in text and f"{codec['bits_per_dim']:.3f} bits/dim" in text
+
+
+def test_the_figures_of_the_first_run_are_those_of_the_evaluation():
+    text, found = read("docs/first_run.md"), evaluation_of("mnist")
+    bits = found["bits_per_dim"]
+    assert f"`mse` | {found['mse']:.4f} |" in text
+    assert f"`codebook.perplexity` | {found['codebook']['perplexity']:.1f} |" in text
+    for key in ("distortion", "rate_uniform", "total_uniform"):
+        assert f"`bits_per_dim.{key}` | {bits[key]:.3f} |" in text, key
+    assert f"{bits['rate_prior']:.3f} and {bits['total_prior']:.3f} bits per pixel" in text
+
+
+def test_every_page_is_in_the_index():
+    linked = set(re.findall(r"\]\((\w+\.md)", read("docs/index.md")))
+    assert linked | {"index.md"} == {os.path.basename(page) for page in PAGES if page.startswith("docs")}
+
+
+def test_the_api_page_has_every_public_name():
+    listed = set(re.findall(r"^::: vq_estimator\.(\S+)$", read("docs/api.md"), re.M))
+    for name in set(vq_estimator.__all__) - {"__version__", "pretrained"}:
+        value = getattr(vq_estimator, name)
+        names = {f"{name}.{inner}" for inner in value.__all__} if inspect.ismodule(value) else {name}
+        assert names <= listed, names - listed
+
+
 def test_commands_are_named_as_an_installed_user_has_them():
     """No text in the package or the scripts names a script, such as train.py; pages do in `python launch/train.py`."""
     paths = glob.glob(os.path.join(ROOT, "launch", "*.py"))
@@ -112,8 +161,10 @@ def test_commands_are_named_as_an_installed_user_has_them():
 
 def taken_from_the_package(text):
     """(module, name or "") of the imports of vq_estimator in a page, and of its dotted names in backquotes."""
-    for module, names in re.findall(r"^ *from (vq_estimator[\w.]*) import ([\w, ]+)$", text, re.M):
-        yield from ((module, name.strip()) for name in names.split(","))
+    for module, names in re.findall(r"^[ >.]*from (vq_estimator[\w.]*) import ([\w, ]+)$", text, re.M):
+        yield from ((module, name.split(" as ")[0].strip()) for name in names.split(","))
+    for name in re.findall(r"^[ >.]*import (vq_estimator(?:\.\w+)+)", text, re.M):
+        yield name.rpartition(".")[::2]
     for name in re.findall(r"`(vq_estimator(?:\.\w+)+)`", text):
         yield name.rpartition(".")[::2]
 
@@ -125,6 +176,28 @@ def test_what_a_page_takes_from_the_package_is_there(page):
             importlib.import_module(f"{module}.{name}")  # a module, or an ImportError
 
 
+# Pages for contributors, and the table of what became of tf-vqvae's modules.
+INNER = {"docs/architecture.md", "docs/extending.md", "docs/migrating.md", "CONTRIBUTING.md"}
+NOTEBOOKS = sorted(os.path.join("notebooks", n) for n in os.listdir(os.path.join(ROOT, "notebooks")) if "ipynb" in n)
+
+
+def code_of_notebook(path):
+    cells = json.loads(read(path))["cells"]
+    return "\n".join("".join(cell["source"]) for cell in cells)
+
+
+@pytest.mark.parametrize("page", sorted({*PAGES, *NOTEBOOKS} - INNER))
+def test_pages_and_notebooks_use_public_names_alone(page):
+    text = code_of_notebook(page) if page.endswith("ipynb") else read(page)
+    for module, name in taken_from_the_package(text):
+        public = (module + "." + name).split(".")[1]
+        assert public in vq_estimator.__all__, f"{page}: {module}.{name} is not public; see _PUBLIC"
+    assert not re.search(r"^[ >.]*(?:from|import) launch\b", text, re.M), page
+
+
 def test_the_check_of_imports_can_fail():
-    found = list(taken_from_the_package("    from vq_estimator.data import a, b\n`vq_estimator.nn.c` has"))
-    assert found == [("vq_estimator.data", "a"), ("vq_estimator.data", "b"), ("vq_estimator.nn", "c")]
+    found = list(
+        taken_from_the_package("    from vq_estimator.data import a, b\nimport vq_estimator.x\n`vq_estimator.nn.c` has")
+    )
+    wanted = [("vq_estimator.data", "a"), ("vq_estimator.data", "b"), ("vq_estimator", "x"), ("vq_estimator.nn", "c")]
+    assert found == wanted

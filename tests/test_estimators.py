@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import shutil
+import tempfile
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import tensorflow.compat.v1 as tf
 from tensorflow import estimator as tf_estimator
 
 import vq_estimator as vq
+from helpers.forked import ROOT
 from vq_estimator.training import run_folder, trainer
 from vq_estimator.training.checkpoint_reader import CheckpointReader
 
@@ -46,30 +49,6 @@ def trained(tmp_path_factory):
 
 def in_order(images, **given):
     return vq.inputs.numpy_input_fn(images, batch_size=7, num_epochs=1, shuffle=False, **given)
-
-
-def test_the_ten_lines(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    images, test_images = noise(40, 8, 12, 4), noise(20, 8, 12, 4, seed=1)
-    config = vq.make_config("images", "tuned", **dict(SMALL, image_size=(8, 12), channels=4))
-    estimator = vq.VQVAEEstimator(config, model_dir="run")
-    estimator.train(vq.inputs.numpy_input_fn(images, batch_size=8))
-    estimator.calibrate(in_order(images))
-    metrics = estimator.evaluate(in_order(test_images))
-    codes = [p["codes"] for p in estimator.predict(in_order(test_images))]
-    path = estimator.export_saved_model("export")
-    prior = vq.PriorEstimator.from_run("run", max_steps=2, layers=1, channels=4)
-    prior.train(vq.inputs.codes_input_fn(np.stack(codes)))
-    with vq.load("run") as model:
-        np.testing.assert_array_equal(model.encode(test_images), codes)
-        bits = model.bits_per_dim(test_images)
-        assert model.sample(3).images.shape == (3, 8, 12, 4)
-    assert metrics["global_step"] == 6 and metrics["bits_per_dim/total_unigram"] > 0
-    np.testing.assert_allclose(metrics["bits_per_dim/distortion"], bits.distortion.mean(), rtol=1e-5)
-    np.testing.assert_allclose(metrics["bits_per_dim/rate_unigram"], bits.rate_unigram.mean(), rtol=1e-5)
-    with tf.Graph().as_default(), tf.Session() as session:
-        tf.saved_model.load(session, ["serve"], path)
-        np.testing.assert_array_equal(session.run("encode:0", {"images:0": test_images}), codes)
 
 
 def test_bits_under_a_prior_are_those_of_an_open_run(trained):
@@ -340,3 +319,44 @@ def test_commands_take_such_a_run(trained, tmp_path, forked):
     (result,) = [name for name in os.listdir(os.path.join(run, "eval")) if name.endswith(".json")]
     found = json.load(open(os.path.join(run, "eval", result)))["bits_per_dim"]
     np.testing.assert_allclose(found["distortion"], bits.distortion.mean(), rtol=1e-5)
+
+
+def check_the_ten_lines(names):
+    """What docs/estimator.md begins with: its figures and codes are those of the opened run and of the SavedModel."""
+    images, codes, metrics, model = (names[name] for name in ("images", "codes", "metrics", "model"))
+    np.testing.assert_array_equal(model.encode(images), codes)
+    bits = model.bits_per_dim(images)
+    assert metrics["global_step"] == 2 and metrics["bits_per_dim/total_unigram"] > 0
+    np.testing.assert_allclose(metrics["bits_per_dim/distortion"], bits.distortion.mean(), rtol=1e-5)
+    np.testing.assert_allclose(metrics["bits_per_dim/rate_unigram"], bits.rate_unigram.mean(), rtol=1e-5)
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.saved_model.load(session, ["serve"], names["path"])
+        np.testing.assert_array_equal(session.run("encode:0", {"images:0": images}), codes)
+    model.close()
+
+
+@pytest.mark.filterwarnings("ignore:.*tf.layers")
+def test_the_blocks_of_the_page_run(tmp_path, monkeypatch):
+    """Those of docs/estimator.md, with fewer steps and fewer and smaller images."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with open(os.path.join(ROOT, "docs", "estimator.md"), encoding="utf-8") as f:
+        blocks = re.findall(r"^```python\n(.*?)^```", f.read(), re.M | re.S)
+    smaller = {
+        "max_steps=1000": "max_steps=2",
+        "[1000, 64, 96, 4]": "[40, 8, 12, 4]",
+        "image_size=(64, 96)": "image_size=(8, 12), D=8, residual_blocks=1, batch_size=8",
+        "K=512": "K=8",
+        'from_run("run"': 'from_run("run", layers=1, channels=4',
+    }
+    assert all(old in "".join(blocks) for old in smaller)
+    names = {}
+    for number, block in enumerate(blocks):
+        for old, new in smaller.items():
+            block = block.replace(old, new)
+        exec(compile(block, "docs/estimator.md", "exec"), names)
+        if number == 0:
+            check_the_ten_lines(names)
+    assert names["model"].encode(names["images"]).shape == (40, 2, 3, 1)
+    assert {"run", "run2", "own", "export"} <= set(os.listdir(str(tmp_path)))
+    names["model"].close()

@@ -46,7 +46,7 @@ def test_help_groups_the_flags_and_shows_defaults(forked, name):
     assert done.status == 0 and done.stderr == ""
     assert "vq-" + name.replace("_", "-") + " " in done.stdout
     assert ("\n  Data\n" in done.stdout) == (name not in WITHOUT_DATA)
-    assert re.search(r"\n    --[a-z_]+=[A-Z]+\n", done.stdout) and "with defaults in brackets:" in done.stdout
+    assert re.search(r"\n    --[a-z_]+=[A-Z]+ +\w", done.stdout) and "with defaults in brackets:" in done.stdout
     assert (" [latest]\n" in done.stdout) == ("--checkpoint=PATH" in done.stdout and name != "import_checkpoint")
 
 

@@ -19,6 +19,7 @@ LEAVES = {"__init__": [], "errors": [], "drawing": ["data", "errors"]}
 # Public modules for other people's graphs, which nothing in the package imports.
 LEAVES["layers"] = ["errors", "config", "nn", "layers"]
 LEAVES["likelihoods"] = ["errors", "config", "nn"]
+LEAVES["explore"] = ["data", "drawing", "inference"]
 
 
 def files():

@@ -125,14 +125,14 @@ def readme_lines():
     """The lines of Python that the README begins with."""
     with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as f:
         text = f.read()
-    section = text[text.index("## In a program") :].split("\n\n")[1]
+    section = text[text.index("## In a program") :].split("\n\n")[2]
     return [line[4:] for line in section.splitlines()]
 
 
 def test_the_readmes_program_works_with_the_wheel_alone(site, tmp_path):
     lines = readme_lines()
-    assert len(lines) == 5 and "pretrained.load" in lines[1] and "model.decode" in lines[4]
-    code = "\n".join(lines) + "\nprint(again.shape, again.dtype, codes.shape, pretrained.__file__)"
+    assert len(lines) == 5 and "vq.load" in lines[1] and "model.decode" in lines[4]
+    code = "\n".join(lines) + "\nprint(again.shape, again.dtype, codes.shape, vq.__file__)"
     environment = dict(os.environ, PYTHONPATH=str(site), TF_CPP_MIN_LOG_LEVEL="3")
     out = call([sys.executable, "-c", code], tmp_path, env=environment)
     assert out.startswith("(10, 24, 24, 1) uint8 (10, 3, 3, 1) " + str(site))

@@ -12,9 +12,9 @@ import pytest
 
 import vq_estimator
 from helpers.forked import ROOT
-from vq_estimator import estimators, inputs, layers, likelihoods
+from vq_estimator import estimators, explore, inputs, layers, likelihoods
 
-MODULES = [vq_estimator, estimators, inputs, layers, likelihoods]
+MODULES = [vq_estimator, estimators, explore, inputs, layers, likelihoods]
 
 
 def python(code):
@@ -102,7 +102,11 @@ def public_objects():
                 yield f"{module.__name__}.{name}", value
 
 
-@pytest.mark.parametrize("name, value", list(public_objects()), ids=[name for name, _ in public_objects()])
+EXAMPLES = [pytest.param(name, value, id=name) for name, value in public_objects()]
+EXAMPLES.append(pytest.param("compress", vq_estimator.compress, id="compress", marks=pytest.mark.slow))
+
+
+@pytest.mark.parametrize("name, value", EXAMPLES)
 def test_every_public_docstring_has_an_example_that_runs(name, value, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     test = doctest.DocTestParser().get_doctest(inspect.getdoc(value), {}, name, None, 0)

@@ -1,6 +1,6 @@
 """Runs the notebooks and writes them back with their outputs.
 
-  python tools/notebooks.py [mnist cifar10 your_own_data speech]
+  python tools/notebooks.py [mnist cifar10 estimator your_own_data speech]
 
 For maintainers; needs `pip install -e .[notebooks]`. Each runs from the top in a fresh kernel and an empty folder.
 """
@@ -15,7 +15,7 @@ from nbclient import NotebookClient
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FOLDER = os.path.join(ROOT, "notebooks")
-NAMES = ("mnist", "cifar10", "your_own_data", "speech")
+NAMES = ("mnist", "cifar10", "estimator", "your_own_data", "speech")
 # What TensorFlow says of its first compiled loop, whatever the level of its log.
 OF_COMPILATION = re.compile(r"(?:WARNING: All log messages before absl|I0000 .*Compiled cluster using XLA).*\n?")
 WIDGET = "application/vnd.jupyter.widget-view+json"

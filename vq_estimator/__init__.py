@@ -14,6 +14,8 @@ The public names are imported when they are first used: importing this package i
     model_fn        the model_fn, for a plain tf.estimator.Estimator
     inputs          input functions
     load            opens a run or a provided model: codes, reconstructions, samples, likelihoods
+    explore         what the codes mean: usage, neighbours, walks, pictures
+    compress        writes images or recordings to a lossless file; decompress reads it
     layers          quantizer layers for any TensorFlow 1 graph
     likelihoods     normalised likelihoods over the 256 values of a pixel
     pretrained      the models that come with the package
@@ -26,6 +28,7 @@ from typing import TYPE_CHECKING, Any, List
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from vq_estimator import explore as explore
     from vq_estimator import inputs as inputs
     from vq_estimator import layers as layers
     from vq_estimator import likelihoods as likelihoods
@@ -36,12 +39,17 @@ if TYPE_CHECKING:
     from vq_estimator.estimators import VQVAEEstimator as VQVAEEstimator
     from vq_estimator.estimators import load as load
     from vq_estimator.estimators import model_fn as model_fn
+    from vq_estimator.inference.codec import compress as compress
+    from vq_estimator.inference.codec import decompress as decompress
 
 # The public names, and "module" or "module:object" for each. A new name has a row here and an import above.
 _PUBLIC = {
     "PriorEstimator": "vq_estimator.estimators:PriorEstimator",
     "VQError": "vq_estimator.errors:VQError",
     "VQVAEEstimator": "vq_estimator.estimators:VQVAEEstimator",
+    "compress": "vq_estimator.inference.codec:compress",
+    "decompress": "vq_estimator.inference.codec:decompress",
+    "explore": "vq_estimator.explore",
     "inputs": "vq_estimator.inputs",
     "layers": "vq_estimator.layers",
     "likelihoods": "vq_estimator.likelihoods",

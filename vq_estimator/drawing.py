@@ -43,6 +43,11 @@ def panels(images: np.ndarray) -> np.ndarray:
 def grid(images: np.ndarray, columns: int, gap: int = 1) -> np.ndarray:
     """Images uint8 [N, H, W, C] in rows of `columns`, white gaps between.
 
+        >>> import numpy as np
+        >>> import vq_estimator as vq
+        >>> vq.explore.grid(np.zeros([12, 24, 24, 1], np.uint8), columns=6).shape
+        (49, 149, 1)
+
     Returns uint8 [rows * H + ..., ..., 1 or 3]; see `panels`.
     """
     images = panels(images)
@@ -77,7 +82,13 @@ def _shrunk(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def side_by_side(left: np.ndarray, right: np.ndarray, gap: int = 8) -> np.ndarray:
-    """Two pictures of the same height, a white band between."""
+    """Two pictures of the same height, a white band between.
+
+    >>> import numpy as np
+    >>> import vq_estimator as vq
+    >>> vq.explore.side_by_side(*np.zeros([2, 24, 24, 1], np.uint8)).shape
+    (24, 56, 1)
+    """
     return np.concatenate([left, np.full((left.shape[0], gap, left.shape[2]), 255, np.uint8), right], 1)
 
 

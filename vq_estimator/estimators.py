@@ -239,8 +239,10 @@ class VQVAEEstimator(_VQVAEEstimator):
       run_config: a `tf.estimator.RunConfig`; None: seed and intervals of `config`, the newest five checkpoints kept.
       warm_start_from: see `tf.estimator.Estimator`; `config.warm_start` names a run or a provided model instead, of
         which whatever fits is taken.
-      encoder_fn, decoder_fn: your own networks in the place of the package's, see `vq_estimator.models.vqvae.Networks`;
-        the decoder is then factorised.
+      encoder_fn: your own network in place of the package's: a function (images, features, training) that turns float32
+        [B, H, W, C] in 0..1 into [B, h, w, features].
+      decoder_fn: the same for the decoder, which is then factorised: a function (z_q, outputs, training) that turns
+        [B, h, w, features] into the likelihood's parameters [B, H, W, outputs].
       label: what `config.json` says of them, so that you know them again; None: the functions' names.
 
     Raises:
@@ -443,7 +445,8 @@ def load(
     Args:
       name: a run directory, or the name of a provided model (`vq.pretrained.names()`); "./mnist" is always the folder.
       checkpoint: "latest", "best" (by validation) or the path of a checkpoint.
-      encoder_fn, decoder_fn: the networks of a run that `VQVAEEstimator` trained with them.
+      encoder_fn: the encoder of a run that `VQVAEEstimator` trained with it.
+      decoder_fn: the same for the decoder.
 
     Returns:
       An `ImageModel`, of speech a `SpeechModel`: encode, decode, reconstruct, sample, bits_per_dim. It has a session of

@@ -12,22 +12,30 @@ an input.
 
 import functools
 import os
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 import pooch
 import tensorflow.compat.v1 as tf
 from tensorflow import estimator as tf_estimator
 
-from vq_estimator.config import DATASETS, IMAGES, SPEECH_DATASETS, Config, arguments
+from vq_estimator.config import DATASETS, IMAGES, SPEECH_DATASETS, Config, arguments, opener
+from vq_estimator.data import arrays, pipeline, sources, speech_sources
 from vq_estimator.data import codes as codes_lib
 from vq_estimator.data import images as images_lib
-from vq_estimator.data import pipeline, sources, speech_sources
+from vq_estimator.data.arrays import Examples
 from vq_estimator.data.codes import Codes
 from vq_estimator.errors import VQError
 from vq_estimator.training import distribution, run_folder
 
-__all__ = ["codes_input_fn", "dataset_input_fn", "folder_input_fn", "numpy_input_fn"]
+__all__ = [
+    "codes_input_fn",
+    "dataset_input_fn",
+    "folder_input_fn",
+    "load_examples",
+    "load_recordings",
+    "numpy_input_fn",
+]
 
 FOREIGN = "input_fn"  # the `dataset_source` of a run whose data the package does not know
 
@@ -226,7 +234,7 @@ class _SourceInputFn(InputFn):
 
     def __init__(self, find: Callable[[Config], Any], split: str):
         self._find = functools.lru_cache(maxsize=1)(find)
-        self._split = arguments.one_of("split", split, pipeline.SPLITS)
+        self.split = arguments.one_of("split", split, pipeline.SPLITS)
         super().__init__(self._dataset_of)
 
     def locate(self, config: Config) -> Any:
@@ -239,7 +247,86 @@ class _SourceInputFn(InputFn):
         source = self.locate(call.config)
         if call.training:
             return source.training_dataset(call.config, call.start_step, call.part)
-        return source.evaluation_dataset(call.config, self._split)
+        return source.evaluation_dataset(call.config, self.split)
+
+
+def load_examples(input_fn: InputFn, config: Config, num: Optional[int] = None) -> Examples:
+    """Reads a split of images into memory, in the order of its files and as the model sees them.
+
+        >>> import vq_estimator as vq
+        >>> config = vq.make_config("mnist")
+        >>> images, labels = vq.inputs.load_examples(vq.inputs.dataset_input_fn("mnist", "test"), config, num=100)
+        >>> images.shape, images.dtype.name, labels.shape
+        ((100, 24, 24, 1), 'uint8', (100,))
+
+    Args:
+      input_fn: of `dataset_input_fn` or `folder_input_fn`.
+      config: of `vq.make_config`, or the attribute `config` of a model that `vq.load` opened.
+      num: how many examples; None reads all of them.
+
+    Returns:
+      `images` uint8 [N, H, W, C] and `labels` int32 [N], as a named tuple.
+
+    Raises:
+      VQError: the input_fn has no split of images, or the files can't be read.
+    """
+    source = _source_of(input_fn, config, "images")
+    return arrays.load(source, input_fn.split, config.model.image_size, num, config.model.binarize)
+
+
+class Recordings(NamedTuple):
+    """Recordings of a split.
+
+    Attributes:
+      levels: N arrays uint8 [T] of mu-law levels.
+      speakers, labels: int32 [N], the numbers of the speaker and of the class.
+      names: of the files.
+    """
+
+    levels: List[np.ndarray]
+    speakers: np.ndarray
+    labels: np.ndarray
+    names: Tuple[str, ...]
+
+
+def load_recordings(input_fn: InputFn, config: Config, num: Optional[int] = None) -> Recordings:
+    """Reads a split of recordings into memory, in the order of its files and as the model sees them.
+
+        >>> import os
+        >>> import numpy as np
+        >>> import soundfile
+        >>> import vq_estimator as vq
+        >>> for split in ("train", "val", "test"):
+        ...     os.makedirs(f"sounds/{split}/theo")
+        ...     soundfile.write(f"sounds/{split}/theo/0.wav", np.sin(np.arange(8000) / 10.0), 8000)
+        >>> config = vq.make_config("wav", sample_rate=8000)
+        >>> recordings = vq.inputs.load_recordings(vq.inputs.folder_input_fn("sounds", "test"), config)
+        >>> len(recordings.levels), recordings.levels[0].dtype.name
+        (1, 'uint8')
+
+    Args:
+      input_fn: of `dataset_input_fn` or `folder_input_fn`.
+      config: of `vq.make_config`, or the attribute `config` of a model that `vq.load` opened.
+      num: how many recordings; None reads all of them.
+
+    Raises:
+      VQError: the input_fn has no split of recordings, or the files can't be read.
+    """
+    clips = _source_of(input_fn, config, "speech").splits[input_fn.split]
+    n = clips.count if num is None else min(arguments.integer("num", num, 1), clips.count)
+    levels = [clips.clip(i) for i in range(n)]
+    return Recordings(levels, clips.speakers[:n], clips.labels[:n], clips.names[:n])
+
+
+def _source_of(input_fn: Any, config: Any, kind: str) -> Any:
+    """The source of an input_fn for models of images or of speech."""
+    if not isinstance(input_fn, _SourceInputFn):
+        raise VQError("input_fn: got another function, expected one of dataset_input_fn or folder_input_fn")
+    if not isinstance(config, Config):
+        raise VQError(f"config: got {type(config).__name__}, expected what vq.make_config gives")
+    if opener(config.model).kind != kind:
+        raise VQError(f"config: got one of {opener(config.model).kind}, expected one of {kind}")
+    return input_fn.locate(config)
 
 
 def _cache(cache_dir: Optional[str]) -> str:

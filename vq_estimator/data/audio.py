@@ -84,7 +84,13 @@ SAMPLES.setflags(write=False)
 
 
 def from_mu_law(levels: np.ndarray) -> np.ndarray:
-    """The samples float32 in [-1, 1] of levels uint8 of any shape; `mu_law` gives the levels back."""
+    """The samples float32 in [-1, 1] of levels uint8 of any shape; `mu_law` gives the levels back.
+
+    >>> import numpy as np
+    >>> import vq_estimator as vq
+    >>> vq.explore.from_mu_law(np.array([0, 255], np.uint8)).tolist()
+    [-1.0, 1.0]
+    """
     return SAMPLES[np.asarray(levels, np.uint8)]
 
 

@@ -156,7 +156,14 @@ def per_example(
 
 
 def codebook_usage(codes: np.ndarray, K: int) -> dict:
-    """Entries used and perplexity, over all the codes int [..., L]; perplexity is the mean over the L codebooks."""
+    """Entries used and perplexity, over all the codes int [..., L]; perplexity is the mean over the L codebooks.
+
+    >>> import numpy as np
+    >>> import vq_estimator as vq
+    >>> usage = vq.explore.codebook_usage(np.arange(16).reshape(4, 2, 2, 1), K=20)
+    >>> usage["used"], round(usage["perplexity"])
+    (16, 16)
+    """
     L = codes.shape[-1]
     flat = codes.reshape(-1, L)
     counts = np.stack([np.bincount(flat[:, i], minlength=K) for i in range(L)])

@@ -62,7 +62,13 @@ class SingleCode(NamedTuple):
 
 
 def single_code(code_map: np.ndarray, K: int, most_positions: int = 64, most_values: int = 32) -> SingleCode:
-    """Each code of one map [h, w, L] set to every value in turn; of many positions or values some, evenly spread."""
+    """Each code of one map [h, w, L] set to every value in turn; of many positions or values some, evenly spread.
+
+    >>> import numpy as np
+    >>> import vq_estimator as vq
+    >>> vq.explore.single_code(np.zeros([3, 3, 1], np.int32), K=20).codes.shape
+    (9, 20, 3, 3, 1)
+    """
     every = np.stack(np.unravel_index(np.arange(code_map.size), code_map.shape), 1)
     positions, values = every[evenly(len(every), most_positions)], evenly(K, most_values)
     codes = np.tile(code_map, (len(positions), len(values), 1, 1, 1))
@@ -108,7 +114,13 @@ def distances(some: np.ndarray, entries: np.ndarray) -> np.ndarray:
 
 
 def neighbours(entries: np.ndarray, number: int = 4) -> np.ndarray:
-    """The nearest other entries of each: entries [L, K, D] -> numbers int32 [L, K, at most `number`], nearest first."""
+    """The nearest other entries of each: entries [L, K, D] -> numbers int32 [L, K, at most `number`], nearest first.
+
+    >>> import numpy as np
+    >>> import vq_estimator as vq
+    >>> vq.explore.neighbours(np.array([[[0.0], [1.0], [5.0]]]), number=1).tolist()
+    [[[1], [0], [1]]]
+    """
     K = entries.shape[1]
     found = np.empty(entries.shape[:2] + (min(number, K - 1),), np.int32)
     for start in range(0, K, BLOCK):
@@ -123,6 +135,12 @@ def random_walk(
     code_map: np.ndarray, steps: int, K: int, seed: int = 0, near: Optional[np.ndarray] = None
 ) -> np.ndarray:
     """Code maps [steps, h, w, L] from `code_map` on, each with one code changed, at a random place.
+
+        >>> import numpy as np
+        >>> import vq_estimator as vq
+        >>> walk = vq.explore.random_walk(np.zeros([3, 3, 1], np.int32), steps=5, K=20)
+        >>> (walk[1:] != walk[:-1]).sum((1, 2, 3)).tolist()
+        [1, 1, 1, 1]
 
     Args:
       code_map: int32 [h, w, L], the first.
@@ -166,7 +184,15 @@ class Interpolation(NamedTuple):
 def interpolate(
     model: ImageModel, first: np.ndarray, second: np.ndarray, steps: int = 10, seed: int = 0
 ) -> Interpolation:
-    """Straight lines between the z_e of two images uint8 [H, W, C]."""
+    """Decodes points on the straight line between the z_e of two images uint8 [H, W, C].
+
+    >>> import numpy as np
+    >>> import vq_estimator as vq
+    >>> with vq.load("mnist") as model:
+    ...     first, second = np.zeros([2, 24, 24, 1], np.uint8)
+    ...     vq.explore.interpolate(model, first, second, steps=5).quantized.shape
+    (5, 24, 24, 1)
+    """
 
     def build():
         ends, draw = tf.placeholder(tf.uint8, (2, *model.config.model.shape)), tf.placeholder(tf.int64, [])
@@ -197,7 +223,13 @@ class CodebookView(NamedTuple):
 
 
 def codebook_entries(run: OpenRun) -> np.ndarray:
-    """The vector that each code stands for, float32 [L, K, D]."""
+    """The vector that each code stands for, float32 [L, K, D].
+
+    >>> import vq_estimator as vq
+    >>> with vq.load("mnist") as model:
+    ...     vq.explore.codebook_entries(model).shape
+    (1, 20, 64)
+    """
     return run.session.run(run.op("entries", run.vqvae.quantizer.entries))
 
 
@@ -218,7 +250,13 @@ def principal_plane(vectors: np.ndarray) -> np.ndarray:
 
 
 def distinct_maps(codes: np.ndarray) -> int:
-    """How many different code maps there are among codes [N, h, w, L]."""
+    """How many different code maps there are among codes [N, h, w, L].
+
+    >>> import numpy as np
+    >>> import vq_estimator as vq
+    >>> vq.explore.distinct_maps(np.zeros([100, 3, 3, 1], np.int32))
+    1
+    """
     return len(np.unique(codes.reshape(len(codes), -1), axis=0))
 
 

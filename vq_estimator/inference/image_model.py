@@ -127,7 +127,9 @@ class ImageModel(TrainedModel):
           num: how many.
           labels: the classes to sample, in equal numbers, where the prior is class-conditional; each by its number or
             its name, see `arguments.class_number`; None: all.
-          temperature, top_k, seed: see `nn.prior.Sampling`.
+          temperature: above 0; below 1 the codes drawn are more probable ones.
+          top_k: draw each code among this many of the most probable ones; 0 draws among all.
+          seed: of the draws.
 
         Raises:
           VQError: the run has no prior, or a value that can't be.

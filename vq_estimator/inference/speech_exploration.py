@@ -91,6 +91,11 @@ def listen(
 def spectrogram(levels: np.ndarray, sample_rate: int) -> np.ndarray:
     """Decibels against the loudest, float32 [frame / 2 + 1, ceil(T / hop)] from FLOOR_DB to 0, low frequencies first.
 
+        >>> import numpy as np
+        >>> import vq_estimator as vq
+        >>> vq.explore.spectrogram(np.full(8000, 128, np.uint8), sample_rate=8000).shape
+        (129, 250)
+
     A frame is the power of two of samples next to FRAME_SECONDS, a hop a HOPS-th of it; column j is of the samples
     around j * hop.
     """
@@ -174,7 +179,13 @@ def joint_counts(encoded: EncodedClips, K: int, kinds: np.ndarray, number: int) 
 
 
 def mutual_information(counts: np.ndarray) -> np.ndarray:
-    """Bits that the two axes of counts [..., K, C] tell of each other: H(code) + H(kind) - H(code, kind)."""
+    """Bits that the two axes of counts [..., K, C] tell of each other: H(code) + H(kind) - H(code, kind).
+
+    >>> import numpy as np
+    >>> import vq_estimator as vq
+    >>> float(vq.explore.mutual_information(np.array([[8, 0], [0, 8]])))
+    1.0
+    """
     both = _entropy(counts.reshape(counts.shape[:-2] + (-1,)))
     return np.maximum(_entropy(counts.sum(-1)) + _entropy(counts.sum(-2)) - both, 0.0)
 

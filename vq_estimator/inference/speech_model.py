@@ -286,7 +286,8 @@ class SpeechModel(TrainedModel):
           seconds: how long each is, rounded up to whole codes.
           label: the class that all have, where the prior is conditional on the data's classes; None: in turn.
           speaker: the voice of all; None: in turn. Both are given by number or by name, see `arguments.class_number`.
-          temperature, seed: see `nn.prior.Sampling`.
+          temperature: above 0; below 1 the codes drawn are more probable ones.
+          seed: of the draws.
           guidance: of the samples, see `decode`.
 
         Raises:

@@ -92,7 +92,7 @@ class QuantizerLayer(Module):
 
         Raises:
           VQError: inputs of another dtype, rank or last dimension; another graph than that of the calls before; a call
-          in training, with an update, inside of `tf.cond`, `tf.while_loop` or a function.
+            in training, with an update, inside of `tf.cond`, `tf.while_loop` or a function.
         """
         D = self._config.D
         self._check_graph()

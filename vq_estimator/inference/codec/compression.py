@@ -60,6 +60,15 @@ def compress(
 ) -> Compressed:
     """Writes images to the file `path`, without loss, whole or not at all.
 
+        >>> import numpy as np
+        >>> import vq_estimator as vq
+        >>> images = np.zeros([1, 24, 24, 1], np.uint8)
+        >>> with vq.load("mnist") as model:
+        ...     done = vq.compress(model, images, "images.vqz", workers=1)
+        ...     again = vq.decompress(model, "images.vqz", workers=1).images
+        >>> bool((again == images).all())
+        True
+
     Args:
       run: a run's folder, `open_run` of one, a Model or a SpeechModel.
       images: uint8 [N, H, W, C], a list of [H, W, C], or what a function of `codec.images` gives; of a run of speech

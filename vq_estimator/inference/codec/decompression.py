@@ -42,7 +42,7 @@ def decompress(
     keep_going: bool = False,
     workers: Optional[int] = None,
 ) -> Decompressed:
-    """The images of a file of `compress`.
+    """The images of a file of `compress`, where an example is.
 
     Args:
       run: that which made it; see `compress`.
