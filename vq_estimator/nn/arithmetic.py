@@ -1,8 +1,8 @@
-"""exp and what is made of it, in float64, by additions, multiplications and divisions alone.
+"""exp, sigmoid and the normal CDF in float64, with the same bits on every machine.
 
-IEEE 754 rounds each of these, and floor and rint, to one result. NumPy's own exp, tanh and erf differ in the last bits
-between processors and versions; what a file is decoded with must not. Nothing here sums by pairs either: sums are
-`cumsum`, one number after the other.
+The functions use only additions, multiplications, divisions, floor and rint, whose results IEEE 754 defines exactly.
+NumPy's exp, tanh and erf differ in the last bits between processors and versions, and the codec must not. Sums use
+`cumsum`, because NumPy's pairwise sums depend on the version.
 """
 
 import functools
@@ -11,22 +11,22 @@ from typing import Tuple
 
 import numpy as np
 
-LARGEST = 708.0  # |x| of exp; e^708 is within float64's normal numbers, and so is its inverse
+LARGEST = 708.0  # largest |x| of exp: e^708 and its inverse are normal float64 numbers
 LOG2_E = 1.4426950408889634
-LN2_HIGH, LN2_LOW = 0.6931471803691238, 1.9082149292705877e-10  # their sum is ln 2; products with small integers exact
+LN2_HIGH, LN2_LOW = 0.6931471803691238, 1.9082149292705877e-10  # sum to ln 2; exact products with small integers
 COEFFICIENTS = [1.0 / math.factorial(k) for k in range(8)]
 
-STEPS = 64  # of the table of the normal distribution, per unit
-REACH = 9.0
+STEPS = 64  # intervals per unit in the table of the normal CDF
+REACH = 9.0  # the table covers -REACH to REACH
 
 
 def exp(x: np.ndarray) -> np.ndarray:
-    """e^x, relative error below 1e-12; |x| is clipped to LARGEST."""
+    """Computes e^x with a relative error below 1e-12; x is clipped to -LARGEST..LARGEST."""
     r = np.minimum(np.maximum(x, -LARGEST), LARGEST)
     n = np.rint(r * LOG2_E)
     r -= n * LN2_HIGH
     r -= n * LN2_LOW
-    r *= 0.125  # |r| < 0.044; the polynomial's rest is below 1e-13 of the sum, and after three squares below 1e-12
+    r *= 0.125  # |r| < 0.044: the truncation error is below 1e-13, and after three squarings below 1e-12
     y = r * COEFFICIENTS[-1]
     for coefficient in COEFFICIENTS[-2:0:-1]:
         y += coefficient
@@ -39,20 +39,20 @@ def exp(x: np.ndarray) -> np.ndarray:
 
 
 def exps(*arrays: np.ndarray) -> Tuple[np.ndarray, ...]:
-    """`exp` of arrays that differ in their first axis, in one pass: of small arrays the calls are what costs."""
+    """Computes `exp` of arrays that differ only in their first axis, in one call, which is faster for small arrays."""
     ends = np.cumsum([len(a) for a in arrays])
     return tuple(np.split(exp(np.concatenate(arrays)), ends[:-1]))
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
-    """1 / (1 + e^-x)."""
+    """Computes 1 / (1 + e^-x)."""
     return 1.0 / (1.0 + exp(-x))
 
 
 def normal_cdf(x: np.ndarray) -> np.ndarray:
-    """The standard normal's CDF, absolute error below 1e-10: cubics between the values and slopes of a table.
+    """Computes the CDF of the standard normal distribution with an absolute error below 1e-10.
 
-    From REACH on it is 0 or 1, to float64's precision.
+    It interpolates a table of values and slopes by cubics. Beyond REACH the result is 0 or 1 to float64's precision.
     """
     table = _normal_table()
     t = np.minimum(np.maximum((x + REACH) * STEPS, 0.0), 2 * REACH * STEPS - 1e-6)
@@ -67,7 +67,7 @@ def normal_cdf(x: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache(maxsize=None)
 def _normal_table() -> Tuple[np.ndarray, ...]:
-    """Coefficients of t^0 .. t^3 of each of the table's intervals."""
+    """Returns the coefficients of t^0 .. t^3 for each interval of the table."""
     x = np.arange(-REACH * STEPS, REACH * STEPS + 1) / STEPS
     density = exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi)
     # Phi(x) = 1/2 + density (x + x^3/3 + x^5/15 + ...), Marsaglia (2004), Evaluating the normal distribution.

@@ -1,6 +1,6 @@
-"""The prior p(z) over code maps: a gated PixelCNN over the positions, and over the L codes within each.
+"""The prior p(z) over code maps: a gated PixelCNN over the positions, autoregressive over the L codes in each.
 
-Of codes in one row, as those of speech, it may be a WaveNet, for any number of positions.
+For codes in one row (speech) a WaveNet can replace the PixelCNN; it works for any number of positions.
 
     p(z) = product of p(z_il | z_j for positions j < i, z_i1 .. z_i,l-1) over positions i in raster order and l = 1 .. L
 
@@ -27,9 +27,9 @@ class Sampling(NamedTuple):
     """How codes are drawn.
 
     Attributes:
-      seed: int, decides every draw.
-      temperature: above 0; the logits are divided by it.
-      top_k: draws are from the likeliest `top_k` values of each code; 0: from all.
+      seed: int, determines all draws.
+      temperature: float above 0 that divides the logits.
+      top_k: number of most likely values of each code that are drawn from; 0: all.
     """
 
     seed: tf.Tensor
@@ -38,7 +38,7 @@ class Sampling(NamedTuple):
 
 
 def noise_seed(seed: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
-    """Of the code number `place` of a map, [2] int64; negative, since pixels are drawn with numbers from 0 on."""
+    """Returns the seed, int64 [2], of the code at index `place`; negative, since pixels use indices from 0 on."""
     return tf.stack([tf.cast(seed, tf.int64), -1 - tf.cast(place, tf.int64)])
 
 
@@ -46,8 +46,8 @@ class CodePrior(Module):
     """p(z), or p(z | class).
 
     Args:
-      config: the network's sizes.
-      codes: grid [h, w, L], K, and the number of classes (0: none).
+      config: the configuration of the network.
+      codes: grid [h, w, L], K and the number of classes (0: unconditional).
     """
 
     def __init__(self, config: PriorNetworkConfig, codes: CodesConfig, name: str = "prior"):
@@ -61,32 +61,39 @@ class CodePrior(Module):
 
     @staticmethod
     def of(config: PriorNetworkConfig, codes: CodesConfig) -> "CodePrior":
-        """The prior of the config's kind."""
+        """Makes the prior of the kind that `config` names."""
         return (TFVQVAEPrior if config.kind == "tf_vqvae" else CodePrior)(config, codes)
 
     def _connect(self, function, *args):
         return function(*args)
 
     def log_prob(self, codes: tf.Tensor, labels: Optional[tf.Tensor] = None, training_seed=None) -> tf.Tensor:
-        """ln p of each code given those before it, [B, h, w, L]; their sum is ln p(z).
+        """Computes ln p of each code given the codes before it, in a teacher-forced pass.
 
         Args:
           codes: int32 [B, h, w, L].
-          labels: int32 [B], where the prior is conditional.
-          training_seed: int [2] that decides what dropout drops; None: it drops nothing.
+          labels: int32 [B], for a class-conditional prior.
+          training_seed: int [2], the seed of dropout; None disables dropout.
+
+        Returns:
+          float32 [B, h, w, L] in nats; the sum over an example is ln p(z).
         """
         return self._template(self._log_prob, codes, labels, training_seed)
 
     def logits(self, codes: tf.Tensor, labels: Optional[tf.Tensor] = None) -> tf.Tensor:
-        """Logits of each code given those before it, [B, h, w, L, K]; arguments as of `log_prob`."""
+        """Computes the logits of each code given the codes before it, float32 [B, h, w, L, K]; see `log_prob`."""
         return self._template(self._all_logits, codes, labels)
 
     def sample(
         self, batch: tf.Tensor, labels: Optional[tf.Tensor], how: Sampling, width: Optional[tf.Tensor] = None
     ) -> tf.Tensor:
-        """Draws code maps int32 [batch, h, w, L], one code after the other inside the graph.
+        """Draws code maps int32 [batch, h, w, L] by incremental sampling inside the graph.
 
-        `width`: w, where it is another than that of the grid, of a WaveNet.
+        Args:
+          batch: int32 [].
+          labels: int32 [batch], for a class-conditional prior.
+          how: seed, temperature and top-k.
+          width: w, if it differs from the grid's; only for a WaveNet.
         """
         c = self._codes
         _, columns, L = c.grid
@@ -104,16 +111,16 @@ class CodePrior(Module):
     def scan(
         self, batch: tf.Tensor, labels: Optional[tf.Tensor], choose: Callable, width: Optional[tf.Tensor] = None
     ) -> tf.Tensor:
-        """Code maps int32 [batch, h, w, L], one code after the other in raster order, each given those before it.
+        """Generates code maps int32 [batch, h, w, L] in raster order, each code given the codes before it.
 
         Args:
-          choose: (logits [batch, K], row, column, level 0 .. L-1) -> the code, int32 [batch].
-          width: see `sample`.
+          batch, labels, width: see `sample`.
+          choose: a function (logits [batch, K], row, column, level 0 .. L-1) -> the code, int32 [batch].
         """
         return self._template(self._scan, batch, labels, choose, False, width)
 
     def incremental_log_prob(self, codes: tf.Tensor, labels: Optional[tf.Tensor] = None) -> tf.Tensor:
-        """What `log_prob` gives, by the steps of `sample`: one code after the other."""
+        """Computes `log_prob` by the incremental steps of `sample`."""
 
         def given(logits, i, j, level):
             return codes[:, i, j, level]
@@ -121,10 +128,10 @@ class CodePrior(Module):
         return self._template(self._scan, tf.shape(codes)[0], labels, given, True, tf.shape(codes)[2])
 
     def _weights(self) -> Dict[str, tf.Tensor]:
-        """The values of the variables that are not the positions', read once, outside of any loop."""
+        """Reads all variables outside the network over positions, once, before any loop."""
         c, maps, n = self._codes, self._config.channels, self._config.embedding
         height, width, L = c.grid
-        shapes = {}  # shape, deviation of the start
+        shapes = {}  # shape and standard deviation of the initial values
         if not self._config.stacks:
             shapes["position"] = ([1, height, width, maps], 0.1)
         if c.classes:
@@ -144,7 +151,7 @@ class CodePrior(Module):
         return values
 
     def _condition(self, weights, batch, labels, columns):
-        """[B, h, w, maps]: a vector for each position (a WaveNet has none), and one for the class."""
+        """Returns the condition [B, h, w, maps]: the class's vector plus, for a PixelCNN, the position's."""
         height, width, _ = self._codes.grid
         if self._config.stacks:
             width = None
@@ -161,7 +168,7 @@ class CodePrior(Module):
 
     @staticmethod
     def _logits(weights, features, embedded):
-        """Logits [..., K] of the next code: `features` [..., maps], `embedded` the codes before it at this position."""
+        """Computes the logits [..., K] of the next code from `features` [..., maps] and the embeddings before it."""
         name = f"code_{len(embedded)}_"
         h = tf.tensordot(features, weights[name + "w1"], 1) + weights[name + "b1"]
         if embedded:
@@ -184,7 +191,7 @@ class CodePrior(Module):
         return -tf.nn.sparse_softmax_cross_entropy_with_logits(labels=codes, logits=logits)
 
     def _scan(self, batch, labels, choose, probabilities, columns=None):
-        """Codes, or ln p of each, by the position's features and `choose(logits, i, j, level)` -> codes [B]."""
+        """Returns the codes that `choose` chooses, or ln p of each if `probabilities`."""
         L, weights = self._codes.grid[-1], self._weights()
 
         def position(features, i, j):
@@ -205,22 +212,22 @@ class CodePrior(Module):
 
 
 class TFVQVAEPrior(CodePrior):
-    """The PixelCNN of tf-vqvae's checkpoints, conditional on the class; `variables` have its names.
+    """The class-conditional PixelCNN of tf-vqvae's checkpoints; the variables have tf-vqvae's names.
 
-    Its layers are two kernels for the two halves of a gate, both masked to the places before in raster order (in the
-    first layer without the place itself), and a vector for the class in each half. The horizontal stack is given a 1x1
-    convolution of the vertical one. A code enters as the VQ-VAE's entry. As its maps are small, each code that is
-    drawn takes a full pass.
+    A layer has two kernels for the two halves of a gate, both masked to the earlier positions in raster order (the
+    first layer also masks the position itself), and a vector for the class in each half. The horizontal stack gets a
+    1 x 1 convolution of the vertical one. A code enters as the VQ-VAE's entry. The grids are small, so each code that
+    is drawn takes a full pass.
     """
 
-    FIRST, REST = 7, 3  # sides of the kernels
+    FIRST, REST = 7, 3  # kernel sizes of the first layer and of the others
 
     def __init__(self, config: PriorNetworkConfig, codes: CodesConfig, name: str = "prior"):
         Module.__init__(self, name)
         self._config, self._codes = config, codes
 
     def shapes(self) -> Dict[str, list]:
-        """The shape of each variable by its name."""
+        """Returns the shape of each variable by its name."""
         c, n, D, classes = self._config, self._config.channels, self._config.embedding, self._codes.classes
         shapes = {"embedding": [self._codes.K, D]}
         for i in range(c.layers):
@@ -235,13 +242,13 @@ class TFVQVAEPrior(CodePrior):
         return shapes
 
     def _weights(self):
-        """Values by name, what is masked masked."""
+        """Reads the variables by name and applies the masks."""
         values = {}
         for name, shape in self.shapes().items():
             value = self.variable(name, shape, tf.truncated_normal_initializer(stddev=0.05)).read_value()
             if name.endswith("_W") or (name.endswith("/W") and "_stack_10/" in name):
                 height, width = shape[:2]
-                # Rows below the middle, and in its row what is right of it; in the first layers the middle itself too.
+                # Masked: rows below the centre, the columns right of it in its row, in first layers also the centre.
                 mask = np.ones([height * width, 1, 1], np.float32)
                 first = re.search(r"_stack(_1)?0/", name)
                 mask[height * width // 2 + (0 if first else 1) :] = 0.0

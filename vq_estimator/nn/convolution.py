@@ -1,8 +1,8 @@
-"""SAME convolutions in float32 or bfloat16, with a faster filter gradient where oneDNN's bfloat16 one is slow.
+"""SAME convolutions in float32 and bfloat16, with a faster filter gradient in bfloat16.
 
-Under bfloat16 on the CPU, oneDNN runs a 3x3 convolution at 500 GFLOP/s but the gradient to its filter at 270 (4x4
-stride 2: 220; 2 cores of an AMD EPYC with AVX512-BF16). That gradient is itself a convolution, of the input with the
-output's gradient as filter and the batch in the place of the channels, and runs at 360 to 380 so, transposes included.
+In bfloat16 on the CPU, oneDNN computes the gradient with respect to the filter at about half the speed of the forward
+convolution. That gradient is itself a convolution: of the input with the output's gradient as the filter, with batch
+and channels exchanged. Computed as a forward convolution it is faster, including the transposes.
 """
 
 from typing import Tuple, Union
@@ -11,18 +11,18 @@ import tensorflow.compat.v1 as tf
 
 from vq_estimator.nn.module import static_shape
 
-MIN_MAPS = 32  # below that, oneDNN's own filter gradient is the faster one
+MIN_MAPS = 32  # with fewer channels oneDNN's own filter gradient is faster
 
 
 def _padding(size: int, kernel: int, stride: int) -> Tuple[int, int]:
-    """What SAME pads before and after `size`."""
+    """Returns the SAME padding before and after `size`."""
     out = -(-size // stride)
     total = max((out - 1) * stride + kernel - size, 0)
     return total // 2, total - total // 2
 
 
 def _filter_gradient(x: tf.Tensor, dy: tf.Tensor, shape, stride: int) -> tf.Tensor:
-    """Gradient of `conv2d(x, w)` to w, [k, k, C, M], from x [B, H, W, C] and dy [B, h, w, M]."""
+    """Computes the gradient of `conv2d(x, w)` with respect to w, [k, k, C, M], from x [B, H, W, C], dy [B, h, w, M]."""
     kernel, _, inputs, outputs = shape
     _, height, width, _ = static_shape(x)
     if kernel == 1 or min(inputs, outputs) < MIN_MAPS:
@@ -68,8 +68,8 @@ def conv2d(x: tf.Tensor, w: tf.Tensor, stride: Union[int, Tuple[int, int]]) -> t
 
     Args:
       x: [B, H, W, C] float32 or bfloat16, with static C.
-      w: [k, k, C, M] of the same type, or [1, k, C, M] for a sequence, an image of one row.
-      stride: 1 or more, or one for each of the two directions.
+      w: [k, k, C, M] of the same type, or [1, k, C, M] for a sequence, which is an image with one row.
+      stride: 1 or more, or a pair for the two directions.
 
     Returns:
       [B, H / stride, W / stride, M] of the same type.
@@ -80,11 +80,11 @@ def conv2d(x: tf.Tensor, w: tf.Tensor, stride: Union[int, Tuple[int, int]]) -> t
 
 
 def conv2d_transpose(x: tf.Tensor, w: tf.Tensor, stride: int) -> tf.Tensor:
-    """Transposed SAME convolution, the gradient of `conv2d` to its input.
+    """Transposed SAME convolution: the gradient of `conv2d` with respect to its input.
 
     Args:
       x: [B, h, w, C] float32 or bfloat16, with static h, w and C.
-      w: [k, k, M, C] of the same type (output maps first, as in TensorFlow).
+      w: [k, k, M, C] of the same type (output channels first, as in TensorFlow).
       stride: 1 or more.
 
     Returns:

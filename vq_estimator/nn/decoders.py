@@ -1,4 +1,4 @@
-"""From z_q to images or sound: what p(x | z_q) is, and a draw or the mean of it."""
+"""Decoders from z_q to p(x | z_q), and to images or sound: the mean of p(x | z_q) or a draw from it."""
 
 from typing import Callable, Optional
 
@@ -14,11 +14,11 @@ from vq_estimator.nn.pixelcnn import PixelCNN
 from vq_estimator.nn.waveform import Conditioner, Embedding, repeat
 from vq_estimator.nn.wavenet import WaveNet
 
-SEEDS_PER_PIXEL = 256  # numbers a likelihood may use for the draws of one pixel
+SEEDS_PER_PIXEL = 256  # seeds that a likelihood may use for the draws of one pixel
 
 
 class _Decoder:
-    """What the decoders share: the model's sizes, and networks whose last gives the likelihood's parameters."""
+    """Base class: the model's configuration, and networks of which the last outputs the likelihood's parameters."""
 
     _modules = ()
 
@@ -27,18 +27,18 @@ class _Decoder:
         self._outputs = likelihoods.parameters(config.likelihood, config.channels)
 
     def _given(self, parameters: tf.Tensor) -> Likelihood:
-        """The likelihood that parameters [B, H, W, outputs] stand for."""
+        """Makes the likelihood with parameters [B, H, W, outputs]."""
         with tf.name_scope("likelihood"):
             return likelihoods.from_parameters(self._config.likelihood, parameters, self._config.channels)
 
     @property
     def trainable_variables(self):
-        """Those of the networks, once they have been connected."""
+        """The trainable variables of the networks, once they have been connected."""
         return [v for module in self._modules for v in module.trainable_variables]
 
 
 class Factorised(_Decoder):
-    """Pixels independent of each other given z_q; its image is the mean."""
+    """A decoder whose pixels are independent given z_q; it decodes to the mean."""
 
     def __init__(self, config: ModelConfig, dtype):
         super().__init__(config)
@@ -46,16 +46,16 @@ class Factorised(_Decoder):
         self._modules = (self._network,)
 
     def make_network(self, config: ModelConfig, outputs: int, dtype) -> Module:
-        """The network z_q [B, h, w, features] -> the likelihood's parameters, float32 [B, H, W, outputs]."""
+        """Makes the network from z_q [B, h, w, features] to the likelihood's parameters, float32 [B, H, W, outputs]."""
         return Decoder(config.network, outputs, dtype)
 
     def likelihood(self, z_q: tf.Tensor, images: tf.Tensor, speakers=None, training: bool = False) -> Likelihood:
-        """p(x | z_q) from z_q float32 [B, h, w, features]; the images are not looked at."""
+        """Returns p(x | z_q) for z_q float32 [B, h, w, features]; `images` are ignored."""
         del images, speakers
         return self._given(self.parameters(z_q, training))
 
     def image(self, z_q: tf.Tensor, seed, shared: bool = False, speakers=None, **of_speech) -> tf.Tensor:
-        """The mean of p(x | z_q), uint8 [B, H, W, C]; nothing is drawn."""
+        """Returns the mean of p(x | z_q), uint8 [B, H, W, C]; the other arguments are ignored."""
         del seed, shared, speakers, of_speech
         return to_uint8(self._given(self.parameters(z_q)).mean())
 
@@ -80,7 +80,7 @@ class Supplied(Factorised):
 
 
 class Autoregressive(_Decoder):
-    """A pixel depends on z_q and on the pixels before it in raster order; its image is a draw.
+    """A decoder whose pixels depend on z_q and on the pixels before them in raster order; it decodes to a draw.
 
     #### References
     van den Oord et al. (2017), arXiv 1711.00937, section 4.2 (a PixelCNN decoder).
@@ -94,14 +94,20 @@ class Autoregressive(_Decoder):
         self._modules = (self._features, self._pixels)
 
     def likelihood(self, z_q: tf.Tensor, images: tf.Tensor, speakers=None, training: bool = False) -> Likelihood:
-        """p(x | z_q) at x = `images` uint8 [B, H, W, C]: each pixel's distribution given the pixels of x before it."""
+        """Returns the distribution of each pixel given z_q and the earlier pixels of `images`, uint8 [B, H, W, C]."""
         del speakers, training
         return self._given(self._pixels(_centred(images), self._features(z_q)))
 
     def image(self, z_q: tf.Tensor, seed, shared: bool = False, speakers=None, **of_speech) -> tf.Tensor:
-        """One draw from p(x | z_q), uint8 [B, H, W, C], the same for the same batch and `seed` (an int).
+        """Draws images from p(x | z_q) by incremental sampling.
 
-        `shared`: the examples are drawn with the same noise, so that equal z_q give equal images.
+        Args:
+          z_q: float32 [B, h, w, features].
+          seed: int; the same batch and seed give the same images.
+          shared: use the same noise for all examples, so that equal z_q give equal images.
+
+        Returns:
+          uint8 [B, H, W, C].
         """
         del speakers, of_speech
 
@@ -114,10 +120,15 @@ class Autoregressive(_Decoder):
         return self.scan(z_q, draw)
 
     def scan(self, z_q: tf.Tensor, choose: Callable) -> tf.Tensor:
-        """An image uint8 [B, H, W, C], one pixel after the other in raster order, each given those before it.
+        """Generates images in raster order, each pixel given the pixels before it.
 
-        `choose` is a function (what the pixel's likelihood is made of, float32 [B, outputs], row, column) -> the pixel,
-        uint8 [B, C].
+        Args:
+          z_q: float32 [B, h, w, features].
+          choose: a function (the pixel's likelihood parameters, float32 [B, outputs], row, column) -> the pixel, uint8
+            [B, C].
+
+        Returns:
+          uint8 [B, H, W, C].
         """
         channels = self._config.channels
 
@@ -129,9 +140,9 @@ class Autoregressive(_Decoder):
 
 
 class Waveform(_Decoder):
-    """A sample of sound depends on z_q, on the speaker and on the samples before it; its sound is a draw.
+    """A WaveNet decoder: each sample depends on z_q, on the speaker and on the samples before it.
 
-    Sound is uint8 [B, 1, T, 1], mu-law levels.
+    Sound is uint8 [B, 1, T, 1], mu-law levels. The decoder decodes to a draw.
 
     #### References
     van den Oord et al. (2017), arXiv 1711.00937, section 4.3.
@@ -149,16 +160,18 @@ class Waveform(_Decoder):
 
     @property
     def receptive_field(self) -> int:
-        """Samples before one that its distribution depends on."""
+        """Number of earlier samples that a sample's distribution depends on."""
         return self._samples.receptive_field
 
     def likelihood(self, z_q: tf.Tensor, images: tf.Tensor, speakers=None, training_seed=None) -> Likelihood:
-        """p(x | z_q, speaker) at x = `images` uint8 [B, 1, T, 1]; z_q [B, 1, n, features], n codes reach for T.
+        """Returns the distribution of each sample given z_q, the speaker and the earlier samples of `images`.
 
         Args:
+          z_q: float32 [B, 1, n, features], n codes for at least T samples.
+          images: uint8 [B, 1, T, 1].
           speakers: int32 [B].
-          training_seed: int [2] that decides of which examples the condition is dropped, p(x) is then in its place;
-            None: of none.
+          training_seed: int [2], the seed of conditioning dropout: for the selected examples the distribution is p(x);
+            None disables it.
         """
         before = tf.gather(self._embedding(), tf.cast(images[..., 0], tf.int32))  # [B, 1, T, maps]
         condition = self._conditioner(z_q, speakers)
@@ -179,17 +192,22 @@ class Waveform(_Decoder):
         temperature=1.0,
         guidance=None,
     ) -> tf.Tensor:
-        """One draw, uint8 [B, 1, T, 1], T of all the codes; the same for the same batch and `seed`.
+        """Draws sound by incremental sampling.
 
         Args:
-          seed: an int; or int64 [B], a seed for each, which gives what a batch of it alone and its seed would.
-          shared: the examples are drawn with the same noise.
+          z_q: float32 [B, 1, n, features].
+          seed: int; the same batch and seed give the same sound. Or int64 [B], a seed per example: each example is then
+            what a batch of it alone would be with its seed.
+          shared: use the same noise for all examples.
           speakers: int32 [B].
           compiled: see `WaveNet.scan`.
-          temperature: above 0; the logits are divided by it. Below 1 it is no draw from p(x | z_q), but less noisy.
-          guidance: g draws each sample in proportion to p(it) (p(it | z_q, speaker) / p(it))^g, all given the samples
-            before it (Ho and Salimans 2022, arXiv 2207.12598, in logits and with 1 + w = g): above 1 more of what codes
-            and speaker say. For a model trained with `condition_dropout`; costs a second pass. None: 1, without it.
+          temperature: float above 0 that divides the logits; below 1 the sound is less noisy than a draw.
+          guidance: g draws each sample x_t in proportion to p(x_t) (p(x_t | z_q, speaker) / p(x_t))^g, all given the
+            samples before it: classifier-free guidance (Ho and Salimans 2022, arXiv 2207.12598, in logits and with
+            1 + w = g). It needs a model trained with `condition_dropout` and doubles the work. None: no guidance.
+
+        Returns:
+          uint8 [B, 1, T, 1], T = n * stride.
         """
         steps = tf.shape(z_q)[2] * self._config.network.stride
         seeds = tf.cast(seed, tf.int64)
@@ -208,7 +226,7 @@ class Waveform(_Decoder):
             if guidance is not None:
                 given, without = tf.split(logits, 2)
                 logits = without + guidance * (given - without)
-            # By the inverse of the cumulative distribution: one number of noise for each sample.
+            # Inversion of the cumulative distribution needs one random number per sample.
             below = tf.cumsum(tf.nn.softmax(logits / temperature), -1) < noise[t][:, tf.newaxis]
             level = tf.minimum(tf.reduce_sum(tf.cast(below, tf.int32), -1, keepdims=True), LEVELS - 1)  # [B, 1]
             return level if guidance is None else tf.concat([level, level], 0)
@@ -216,19 +234,21 @@ class Waveform(_Decoder):
         condition = self.condition(z_q, speakers)
         if guidance is None:
             return self.scan(condition, draw, compiled)
-        # The second half of the batch is told nothing, and follows the samples of the first.
+        # The second half of the batch has no condition and uses the samples of the first half.
         both = self.scan(tf.concat([condition, tf.zeros_like(condition)], 0), draw, compiled)
         return both[: tf.shape(z_q)[0]]
 
     def condition(self, z_q: tf.Tensor, speakers: tf.Tensor) -> tf.Tensor:
-        """What `scan` knows of codes and speakers: float32 [B, 1, m, features], each of m for a stretch of samples."""
+        """Computes the condition of `scan`, float32 [B, 1, m, features], one vector per `repeat(stride)` samples."""
         return self._conditioner(z_q, speakers)
 
     def scan(self, condition: tf.Tensor, choose: Callable, compiled: bool = False) -> tf.Tensor:
-        """Sound uint8 [B, 1, T, 1], one sample after the other, each given those before it and its condition.
+        """Generates sound uint8 [B, 1, T, 1], each sample given its condition and the samples before it.
 
-        `choose` is a function (logits float32 [B, 256], 0, t) -> the level, int32 [B, 1]; `compiled`: as of
-        `WaveNet.scan`.
+        Args:
+          condition: see `condition`.
+          choose: a function (logits float32 [B, 256], 0, t) -> the level, int32 [B, 1].
+          compiled: see `WaveNet.scan`.
         """
         embedding = self._embedding()
 
@@ -240,10 +260,10 @@ class Waveform(_Decoder):
 
 
 def _centred(images: tf.Tensor) -> tf.Tensor:
-    """uint8 levels to float32 in -1..1."""
+    """Converts uint8 levels to float32 in -1..1."""
     return tf.cast(images, tf.float32) * (2.0 / (LEVELS - 1.0)) - 1.0
 
 
 def make(config, dtype, supplied: Optional[Callable] = None):
-    """The decoder of a model: `likelihood(z_q, images)` and `image(z_q, seed)`; `supplied`: its network."""
+    """Makes the decoder of a model's configuration; `supplied` takes the place of its network."""
     return implementation(config.decoder)(config, dtype) if supplied is None else Supplied(config, supplied)

@@ -1,4 +1,4 @@
-"""Configure, then connect: the base of everything that owns variables."""
+"""Configure, then connect: the base class of everything that owns variables."""
 
 import contextlib
 import zlib
@@ -8,7 +8,7 @@ import tensorflow.compat.v1 as tf
 
 
 class Module:
-    """Makes no op when constructed; each call connects it once more to the same variables (`tf.make_template`).
+    """A part of a model. Constructing it adds no op; every call shares the same variables (`tf.make_template`).
 
     Subclasses define `_connect(...)` and make variables with `self.variable`.
     """
@@ -25,22 +25,22 @@ class Module:
 
     @property
     def trainable_variables(self) -> List[tf.Variable]:
-        """Its trainable variables, once it has been called."""
+        """Its trainable variables; empty before the first call."""
         return list(self._template.trainable_variables)
 
     @property
     def variables(self) -> List[tf.Variable]:
-        """All its variables, once it has been called."""
+        """All its variables; empty before the first call."""
         return list(self._template.variables)
 
     @staticmethod
     def variable(
         name: str, shape, initializer, trainable: bool = True, aggregation=tf.VariableAggregation.NONE
     ) -> tf.Variable:
-        """A float32 resource variable; TF 1.15 would make a reference variable by itself.
+        """Makes a float32 resource variable, also in TensorFlow 1.15.
 
-        A random initializer gets its seed from the variable's full name: with the graph's seed it decides the value,
-        whatever other ops the graph has and in whatever order they were made.
+        A random initializer gets its seed from the variable's full name. Together with the graph's seed it determines
+        the initial value, independently of the other ops in the graph.
         """
         if hasattr(initializer, "seed"):
             full_name = tf.get_variable_scope().name + "/" + name
@@ -50,13 +50,13 @@ class Module:
 
 
 def static_shape(x: tf.Tensor) -> List[int]:
-    """The shape as a list of int or None, on TF 1.15 (which has Dimension entries) and on 2.x alike."""
+    """Returns the shape as a list of int or None, in TensorFlow 1.15 and 2."""
     return x.shape.as_list()
 
 
 @contextlib.contextmanager
 def classic_loops() -> Iterator[None]:
-    """While loops of the ops Enter, Merge, Switch: TensorFlow 1.15 loads no graph with 2.x's functional ones."""
+    """Makes while loops from the ops Enter, Merge and Switch, because TensorFlow 1.15 cannot load functional loops."""
     functional = tf.control_flow_v2_enabled()
     tf.disable_control_flow_v2()
     try:

@@ -1,9 +1,9 @@
-"""Encoder and decoder: strided convolutions and residual blocks, tf-vqvae's networks among them.
+"""Encoder and decoder: strided convolutions and residual blocks.
 
 tf-vqvae's MNIST network has `hidden_channels=(D/4, D/2, D)` and no residual blocks, its CIFAR-10 network
 `hidden_channels=(D, D)` and 2 blocks, its ImageNet network `hidden_channels=(D/2, D)`, 4 blocks and `residual_relu`.
-A sequence is an image of one row, and its encoder has kernels of one row.
-Variables are float32; the arithmetic of the layers is `dtype`.
+A sequence is an image with one row, and its encoder has kernels with one row.
+Variables are float32; the layers compute in `dtype`.
 """
 
 from typing import Callable, Sequence
@@ -16,7 +16,7 @@ from vq_estimator.errors import VQError
 from vq_estimator.nn.convolution import conv2d, conv2d_transpose
 from vq_estimator.nn.module import Module, static_shape
 
-KERNEL = 4  # of the strided convolutions
+KERNEL = 4  # kernel size of the strided convolutions
 
 
 def _initializer(kind, fan_in: float, truncated: bool):
@@ -28,10 +28,10 @@ def _initializer(kind, fan_in: float, truncated: bool):
 
 
 def cosine_transform(stride: int, channels: int, features: int) -> np.ndarray:
-    """A kernel [2 stride, 2 stride, channels, features] whose convolution is the DCT of each block of pixels.
+    """Returns a kernel [2 stride, 2 stride, channels, features] whose convolution is the DCT of each block of pixels.
 
-    The orthonormal DCT-II over the block's rows, columns and channels, low frequencies first, times 2, as pixels in
-    0..1 vary by less than one. It lies in the middle of the kernel; features beyond its numbers are 0.
+    It is the orthonormal DCT-II over a block's rows, columns and channels, low frequencies first, times 2, because
+    pixels in 0..1 vary by less than one. It fills the centre of the kernel; features beyond its size are 0.
     """
 
     def basis(n):
@@ -39,7 +39,7 @@ def cosine_transform(stride: int, channels: int, features: int) -> np.ndarray:
         return np.cos(np.pi * frequency * at / n) * np.sqrt(np.where(frequency == 0, 1.0, 2.0) / n)  # [frequency, at]
 
     space, colour = basis(stride), basis(channels)
-    # A channel's difference from the others counts for two steps in frequency: colours vary less than lightness.
+    # A channel index counts as two steps in frequency, because colour varies less than brightness.
     order = [(u + v + 2 * c, u, v, c) for u in range(stride) for v in range(stride) for c in range(channels)]
     kernel = np.zeros([2 * stride, 2 * stride, channels, features], np.float32)
     middle = slice(stride // 2, stride // 2 + stride)
@@ -49,9 +49,14 @@ def cosine_transform(stride: int, channels: int, features: int) -> np.ndarray:
 
 
 class Conv2D(Module):
-    """Convolution with bias, in the type of its input; `row`: of images of one row, with a kernel of one row.
+    """Convolution with bias, in the dtype of its input.
 
-    `initializer`, here and below, is one of a NetworkConfig, or TensorFlow's for the weights.
+    Args:
+      maps: output channels.
+      kernel: kernel size.
+      stride: the stride.
+      initializer: an initializer of a NetworkConfig, or a TensorFlow initializer for the weights.
+      row: use a kernel with one row, for images with one row.
     """
 
     def __init__(
@@ -76,7 +81,7 @@ class Conv2D(Module):
 
 
 class Conv2DTranspose(Module):
-    """Transposed convolution with bias, in the type of its input."""
+    """Transposed convolution with bias, in the dtype of its input; arguments as in Conv2D."""
 
     def __init__(self, maps: int, kernel: int, stride: int, initializer: str = "normal", name: str = "conv_transpose"):
         super().__init__(name)
@@ -85,14 +90,14 @@ class Conv2DTranspose(Module):
     def _connect(self, x):
         inputs = static_shape(x)[-1]
         shape = [self._kernel, self._kernel, self._maps, inputs]
-        fan_in = inputs * (self._kernel / self._stride) ** 2  # the taps that reach one output
+        fan_in = inputs * (self._kernel / self._stride) ** 2  # number of products in one output
         w = self.variable("w", shape, _initializer(self._kind, fan_in, truncated=False))
         b = self.variable("b", [self._maps], tf.zeros_initializer())
         return tf.nn.bias_add(conv2d_transpose(x, tf.cast(w, x.dtype), self._stride), tf.cast(b, x.dtype))
 
 
 class ResidualBlock(Module):
-    """x + conv1x1(relu(conv3x3(relu(x)))), with `width` maps inside (0: as many as x has); `row` as of `Conv2D`."""
+    """x + conv1x1(relu(conv3x3(relu(x)))) with `width` channels inside (0: those of x); `row` as in Conv2D."""
 
     def __init__(self, width: int = 0, initializer: str = "normal", row: bool = False, name: str = "residual"):
         super().__init__(name)
@@ -106,7 +111,7 @@ class ResidualBlock(Module):
 
 
 class Encoder(Module):
-    """Pixels [B, H, W, C] float32 in 0..1 to z_e [B, h, w, features] float32; `row` as of `Conv2D`."""
+    """The encoder from pixels [B, H, W, C] float32 in 0..1 to z_e [B, h, w, features] float32; `row` as in Conv2D."""
 
     def __init__(
         self, config: NetworkConfig, features: int, dtype=tf.float32, row: bool = False, name: str = "encoder"
@@ -129,13 +134,13 @@ class Encoder(Module):
         if linear:
             stride = self._config.stride
             start = cosine_transform(stride, static_shape(x)[-1], self._features)
-            # float32, as the pixels are, whatever the network's type
+            # The linear path is float32 whatever the network's dtype.
             h += Conv2D(self._features, 2 * stride, stride, tf.constant_initializer(start), name="linear")(x - 0.5)
         return h
 
 
 class Decoder(Module):
-    """z_q [B, h, w, features] float32 to the likelihood's parameters [B, H, W, outputs] float32."""
+    """The decoder from z_q [B, h, w, features] float32 to the likelihood's parameters [B, H, W, outputs] float32."""
 
     def __init__(self, config: NetworkConfig, outputs: int, dtype=tf.float32, name: str = "decoder"):
         super().__init__(name)

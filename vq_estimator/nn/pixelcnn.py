@@ -1,11 +1,11 @@
-"""PixelCNN: a vertical and a horizontal stack, without blind spot, and one pixel at a time by the same layers.
+"""PixelCNN with a vertical and a horizontal stack and without a blind spot, for full passes and incremental sampling.
 
-The vertical stack at row i sees the rows above i, the horizontal one at (i, j) those and the pixels left of j in row i.
-So the output at (i, j) depends on every earlier pixel in raster order (as far as the layers reach) and on none from
-(i, j) on.
+At (i, j) the vertical stack depends on the rows above i, and the horizontal stack on these and on the pixels left of j
+in row i. So the output at (i, j) depends on every earlier pixel in raster order within the receptive field, and not on
+(i, j) or later pixels.
 
-Each layer is defined once, as VALID convolutions: the full pass pads the whole map, `scan` gives it the few cached rows
-and columns that the next pixel needs.
+Each layer is defined once, with VALID convolutions. The full pass pads the whole image; `scan` provides the few cached
+rows and columns that the next pixel needs.
 
 #### References
 van den Oord et al. (2016), Conditional Image Generation with PixelCNN Decoders, arXiv 1606.05328, sections 2.1 to 2.3.
@@ -17,12 +17,12 @@ import tensorflow.compat.v1 as tf
 
 from vq_estimator.nn.module import Module, classic_loops, static_shape
 
-RELU = 2.0**0.5  # gain of a convolution of rectified maps
-ABOVE = 3  # rows above, and columns to the left, that the first layer sees
+RELU = 2.0**0.5  # gain of a convolution after a ReLU
+ABOVE = 3  # rows above and columns to the left in the first layer's receptive field
 
 
 class _Convolution(Module):
-    """VALID convolution with a kernel [height, width], and a bias unless what it is added to has one."""
+    """VALID convolution with a kernel [height, width] and an optional bias."""
 
     def __init__(self, maps: int, height: int, width: int, name: str, gain: float = 1.0, bias: bool = True):
         super().__init__(name)
@@ -34,7 +34,7 @@ class _Convolution(Module):
         fan_in = self._height * self._width * inputs
         w = self.variable("w", shape, tf.truncated_normal_initializer(stddev=self._gain / fan_in**0.5))
         w = tf.cast(w, x.dtype)
-        if (height, width) == (self._height, self._width):  # one place: a product, which costs less to begin
+        if (height, width) == (self._height, self._width):  # one output position: a matrix product has less overhead
             y = tf.matmul(tf.reshape(x, [-1, fan_in]), tf.reshape(w, [fan_in, self._maps]))
             y = tf.reshape(y, [-1, 1, 1, self._maps])
         else:
@@ -47,12 +47,12 @@ class _Convolution(Module):
 
 @tf.custom_gradient
 def gate(x: tf.Tensor):
-    """tanh(a) * sigmoid(b) of the two halves of the maps [..., 2 n] -> [..., n].
+    """Computes tanh(a) * sigmoid(b) for the two halves a and b of the channels, [..., 2 n] -> [..., n].
 
-    By hand, since TensorFlow's own gradient of it costs four times the convolution before it in bfloat16 on the CPU.
+    The gradient is written by hand: in bfloat16 on the CPU TensorFlow's own takes longer than the convolution before.
     """
     a, b = tf.split(x, 2, -1)
-    t, s = tf.tanh(a), 0.5 + 0.5 * tf.tanh(0.5 * b)  # the sigmoid, as a tanh faster by half in bfloat16
+    t, s = tf.tanh(a), 0.5 + 0.5 * tf.tanh(0.5 * b)  # tanh is faster than sigmoid in bfloat16
 
     def grad(dy):
         u = dy * s
@@ -62,7 +62,7 @@ def gate(x: tf.Tensor):
 
 
 def _one(x: tf.Tensor, index: tf.Tensor, axis: int) -> tf.Tensor:
-    """The slice of size 1 at `index`, its static shape kept."""
+    """Returns the slice of size 1 at `index`, with its static shape."""
     shape = static_shape(x)
     shape[axis] = 1
     begin = [0] * len(shape)
@@ -73,7 +73,7 @@ def _one(x: tf.Tensor, index: tf.Tensor, axis: int) -> tf.Tensor:
 
 
 class _Layer:
-    """One layer of both stacks; the condition enters both. `top`: no vertical stack goes on above it."""
+    """One layer of both stacks; the condition enters both. `top`: the last layer, whose vertical output is not used."""
 
     def __init__(self, maps: int, number: int, top: bool):
         self._maps, self._name, self._top = maps, f"layer_{number}_", top
@@ -82,23 +82,35 @@ class _Layer:
         return _Convolution(maps, height, width, self._name + name, **given)
 
     def vertical(self, rows, here, condition) -> Tuple[tf.Tensor, tf.Tensor]:
-        """rows [B, n + 1, W, maps], the row above first -> the next layer's [B, n, W, maps], and what goes across.
+        """Computes the vertical stack.
 
-        `here` is the rows without that one, which the caller has. What goes across to the horizontal stack,
-        [B, n, W, m], has its condition in it.
+        Args:
+          rows: [B, n + 1, W, maps], the row above first.
+          here: [B, n, W, maps], the rows without the row above.
+          condition: [B, n, W, D].
+
+        Returns:
+          The next layer's rows [B, n, W, maps], and the input of the horizontal stack [B, n, W, m], which includes the
+          condition.
         """
         raise TypeError(f"{type(self).__name__}: define vertical")
 
     def horizontal(self, columns, here, across) -> tf.Tensor:
-        """columns [B, n, m + 1, maps], the one to the left first -> the next layer's [B, n, m, maps].
+        """Computes the horizontal stack.
 
-        `here` is the columns without that one, which the caller has.
+        Args:
+          columns: [B, n, m + 1, maps], the column to the left first.
+          here: [B, n, m, maps], the columns without the column to the left.
+          across: the input from the vertical stack.
+
+        Returns:
+          The next layer's columns [B, n, m, maps].
         """
         raise TypeError(f"{type(self).__name__}: define horizontal")
 
 
 class _GatedLayer(_Layer):
-    """tanh(a) sigmoid(b), as van den Oord et al. (2016), equation 2 and figure 2."""
+    """A gated layer, van den Oord et al. (2016), equation 2 and figure 2."""
 
     def __init__(self, maps: int, number: int, top: bool):
         super().__init__(maps, number, top)
@@ -119,7 +131,7 @@ class _GatedLayer(_Layer):
 
 
 class _ResidualLayer(_Layer):
-    """ReLU, convolution, ReLU, 1x1 convolution, and the skip, in both stacks: half the arithmetic of a gated layer."""
+    """A layer with residual blocks in both stacks, with half the arithmetic of a gated layer."""
 
     def __init__(self, maps: int, number: int, top: bool):
         super().__init__(maps, number, top)
@@ -143,14 +155,14 @@ LAYERS = {"gated": _GatedLayer, "residual": _ResidualLayer}
 
 
 class PixelCNN(Module):
-    """Numbers for each pixel from the pixels before it and from a condition.
+    """A network whose output at each pixel depends on the pixels before it and on a condition.
 
     Args:
       layers: layers after the first convolutions.
-      maps: feature maps of each stack.
-      outputs: numbers for each pixel.
-      kind: of the layers, one of LAYERS.
-      dtype: of the arithmetic of the layers; the outputs are float32.
+      maps: channels of each stack.
+      outputs: output channels.
+      kind: kind of the layers, one of LAYERS.
+      dtype: the dtype in which the layers compute; the outputs are float32.
     """
 
     def __init__(
@@ -172,21 +184,21 @@ class PixelCNN(Module):
         )
 
     def __call__(self, x: tf.Tensor, condition: tf.Tensor) -> tf.Tensor:
-        """x float32 [B, H, W, C], condition [B, H, W, D] -> [B, H, W, outputs], each from the pixels before it."""
+        """Computes a teacher-forced pass: x float32 [B, H, W, C], condition [B, H, W, D] -> [B, H, W, outputs]."""
         return self._template(self._full, x, condition)
 
     def scan(self, condition: tf.Tensor, channels: int, kept: Tuple[int, tf.DType], choose: Callable) -> tf.Tensor:
-        """One pixel after the other in raster order, inside the graph.
+        """Generates pixels incrementally in raster order, inside the graph.
 
         Args:
           condition: [B, H, W, D].
-          channels: C of the pixels.
-          kept: n and type of what is kept of each pixel.
-          choose: (outputs [B, outputs], i, j) -> (the pixel at row i, column j, [B, C] float32, scaled as the full pass
-            takes it; what is kept of it, [B, n]).
+          channels: C, the channels of a pixel.
+          kept: n and dtype of the values to collect for each pixel.
+          choose: a function (outputs [B, outputs], i, j) -> (the pixel at row i and column j, float32 [B, C], scaled as
+            in the full pass; the values to collect, [B, n]).
 
         Returns:
-          What was kept, [B, H, W, n].
+          The collected values, [B, H, W, n].
         """
         with classic_loops():
             return self._template(self._scan, condition, channels, kept, choose)
@@ -218,7 +230,7 @@ class PixelCNN(Module):
             return tf.zeros(tf.stack([batch, rows, columns, maps]), self._dtype)
 
         def row_step(i, above, v_before, rows):
-            """`above` [B, ABOVE, W, C]: the rows of pixels above; `v_before`: each layer's input in the row above."""
+            """`above` [B, ABOVE, W, C] are the rows above; `v_before` is each layer's input in the row above."""
             here = _one(condition, i, 1)
             v = first_v(tf.pad(above, [[0, 0], [0, 0], [ABOVE, ABOVE], [0, 0]]))
             v_here, across = [v], []
@@ -228,7 +240,7 @@ class PixelCNN(Module):
                 across.append(a)
 
             def column_step(j, left, h_before, pixels, row):
-                """`left` [B, 1, ABOVE, C]: the pixels to the left; `h_before`: each layer's input one column back."""
+                """`left` [B, 1, ABOVE, C] are the pixels to the left; `h_before` is each layer's input to the left."""
                 h, h_here = _one(v_here[0], j, 2) + first_h(left), []
                 for layer, before, a in zip(layers, h_before, across):
                     h_here.append(h)

@@ -1,45 +1,45 @@
-"""Sums and rows over all replicas of a step, for what is one on all of them: codebooks and their statistics.
+"""Sums and gathers over all replicas of a step, for codebooks and their statistics, which all replicas share.
 
-Under a `tf.distribute` strategy each replica builds the graph for its part of the batch; elsewhere there is one
-replica, and nothing here makes an op. A sum waits for all replicas, so it can't stand in a `tf.cond` or a loop.
+Under a `tf.distribute` strategy each replica builds the graph for its part of the batch. Without a strategy there is
+one replica, and these functions add no op. A sum waits for all replicas, so it must not be in a `tf.cond` or a loop.
 """
 
 from typing import List
 
 import tensorflow.compat.v1 as tf
 
-# Of variables that every replica computes the same new value of.
+# Aggregation of variables for which every replica computes the same new value.
 SAME = tf.VariableAggregation.ONLY_FIRST_REPLICA
 
 
 def count() -> int:
-    """Replicas that take part in a step."""
+    """Returns the number of replicas in a step."""
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
 def summed(tensors: List[tf.Tensor]) -> List[tf.Tensor]:
-    """Each tensor's sum over the replicas, the same on all of them."""
+    """Sums each tensor over the replicas; all replicas get the result."""
     if count() == 1:
         return tensors
 
-    def merged(strategy, *values):  # not the context's all_reduce, whose gradient looks for variables by their names
+    def merged(strategy, *values):  # the gradient of the context's all_reduce looks up variables by name
         return strategy.extended.batch_reduce_to(tf.distribute.ReduceOp.SUM, [(v, v) for v in values])
 
     return list(tf.distribute.get_replica_context().merge_call(merged, args=tensors))
 
 
 def gathered(rows: tf.Tensor) -> tf.Tensor:
-    """The rows [L, N, D] of all replicas, [L, R * N, D], in the order of the whole batch."""
+    """Gathers the rows [L, N, D] of all R replicas to [L, R * N, D], in the order of the whole batch."""
     if count() == 1:
         return rows
-    own = tf.one_hot(_index(), count(), dtype=rows.dtype)  # TF 1.15 has no all_gather
+    own = tf.one_hot(_index(), count(), dtype=rows.dtype)  # TensorFlow 1.15 has no all_gather
     everywhere = summed([own[:, tf.newaxis, tf.newaxis, tf.newaxis] * rows])[0]  # [R, L, N, D]
     L, _, D = rows.shape.as_list()
     return tf.reshape(tf.transpose(everywhere, [1, 0, 2, 3]), [L, -1, D])
 
 
 def own(rows: tf.Tensor) -> tf.Tensor:
-    """Of rows [R * N, ...], one for each of the whole batch, the N that are this replica's."""
+    """Returns this replica's N rows of the whole batch's rows [R * N, ...]."""
     if count() == 1:
         return rows
     n = tf.shape(rows)[0] // count()
@@ -47,12 +47,12 @@ def own(rows: tf.Tensor) -> tf.Tensor:
 
 
 def _index() -> tf.Tensor:
-    """The number of this replica among all of them."""
+    """Returns the index of this replica among all replicas."""
     return tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.int32) + _before()
 
 
 def _before() -> int:
-    """Replicas of the workers before this one, where its own are numbered from 0: in TensorFlow 1.15."""
+    """Returns the number of replicas on earlier workers; in TensorFlow 1.15 each worker numbers its own from 0."""
     resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
     jobs = resolver.cluster_spec().jobs
     if not jobs or not tf.__version__.startswith("1."):

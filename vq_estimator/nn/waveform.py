@@ -1,4 +1,4 @@
-"""What a WaveNet over the samples of speech is given: the codes and the speaker at each step, and the levels before."""
+"""Inputs of the WaveNet decoder: the condition from codes and speaker, and the embedding of earlier levels."""
 
 import tensorflow.compat.v1 as tf
 
@@ -6,19 +6,19 @@ from vq_estimator.nn.likelihoods import LEVELS
 from vq_estimator.nn.module import Module, static_shape
 from vq_estimator.nn.networks import Conv2D
 
-FINEST = 8  # samples at least that a condition holds for
+FINEST = 8  # largest number of samples with the same condition
 
 
 def repeat(stride: int) -> int:
-    """For how many samples a condition holds, of a code every `stride` samples."""
+    """Returns the number of samples with the same condition, for one code per `stride` samples."""
     return min(stride, FINEST)
 
 
 class Conditioner(Module):
-    """z_q [B, 1, n, features] and speakers int32 [B] to conditions [B, 1, n * stride / repeat(stride), maps].
+    """Computes conditions [B, 1, n * stride / repeat(stride), maps] from z_q [B, 1, n, features], speakers int32 [B].
 
-    Two convolutions over the codes; then each gives the conditions of its stretch, a vector for each `repeat(stride)`
-    samples, and the speaker's vector is added to all.
+    Two convolutions over the codes are followed by one that outputs, for each code, a vector per `repeat(stride)`
+    samples. The speaker's vector is added to all of them.
     """
 
     def __init__(self, maps: int, speakers: int, stride: int, dtype=tf.float32, name: str = "decoder"):
@@ -41,7 +41,7 @@ class Conditioner(Module):
 
 
 class Embedding(Module):
-    """A vector for each of the 256 levels."""
+    """The embeddings of the 256 levels, [256, maps]."""
 
     def __init__(self, maps: int, name: str = "levels"):
         super().__init__(name)

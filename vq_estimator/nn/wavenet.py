@@ -1,8 +1,8 @@
-"""WaveNet: dilated causal layers over a sequence, all of it at once or one step at a time by the same layers.
+"""WaveNet: dilated causal layers over a sequence, for full passes and for incremental sampling.
 
-A layer of dilation d sees its input at t and at t - d. The full pass gets the latter by a shift; `scan` keeps the last
-d inputs of each layer in a queue, so that a step costs a few products a layer however far they see (Paine et al. 2016).
-Sequences are [B, 1, T, C], images of one row, so that what works with `PixelCNN` works with a WaveNet.
+A layer with dilation d depends on its input at t and at t - d. The full pass shifts the input; `scan` keeps the last d
+inputs of each layer in a queue, so a step takes a few products per layer whatever the receptive field (Paine et al.
+2016). Sequences are [B, 1, T, C], images with one row, so a WaveNet can replace a `PixelCNN`.
 
 #### References
 van den Oord et al. (2016), WaveNet, arXiv 1609.03499, sections 2.1 to 2.5.
@@ -17,11 +17,11 @@ import tensorflow.compat.v1 as tf
 from vq_estimator.nn.module import Module, classic_loops, static_shape
 from vq_estimator.nn.pixelcnn import gate
 
-XLA = not tf.__version__.startswith("1.")  # whether there is `compiled`
+XLA = not tf.__version__.startswith("1.")  # whether `compiled` is supported
 
 
 def _product(x: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
-    """[..., C] times [C, M]."""
+    """Multiplies [..., C] by [C, M]."""
     if len(static_shape(x)) == 2:
         return tf.matmul(x, w)
     shape = tf.concat([tf.shape(x)[:-1], [static_shape(w)[1]]], 0)
@@ -31,15 +31,16 @@ def _product(x: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
 
 
 class WaveNet(Module):
-    """Numbers for each step of a sequence from the steps before it and from a condition.
+    """A network whose output at each step depends on the steps before it and on a condition.
 
     Args:
-      cycles, layers: dilations 1, 2, 4 .. 2^(layers - 1), `cycles` times.
-      maps: feature maps of the layers.
-      outputs: numbers for each step.
-      skip: feature maps of the sum that every layer adds to.
-      repeat: steps for each of which the condition is the same: it has a `repeat`-th of the sequence's length.
-      dtype: of the arithmetic of the full pass's layers; the outputs are float32.
+      cycles: stacks of layers.
+      layers: layers per stack, with dilations 1, 2, 4 .. 2^(layers - 1).
+      maps: channels of the layers.
+      outputs: output channels.
+      skip: skip channels.
+      repeat: number of steps with the same condition; the condition has 1 / repeat of the sequence's length.
+      dtype: the dtype in which the layers of the full pass compute; the outputs are float32.
     """
 
     def __init__(
@@ -59,16 +60,21 @@ class WaveNet(Module):
 
     @property
     def receptive_field(self) -> int:
-        """How many steps before it an output depends on."""
+        """Number of earlier steps that an output depends on."""
         return 1 + sum(self._dilations)
 
     def _connect(self, function: Callable, *args):
         return function(*args)
 
     def __call__(self, x: tf.Tensor, condition: tf.Tensor) -> tf.Tensor:
-        """x float32 [B, 1, T, C], condition [B, 1, n, D] with n * repeat >= T -> [B, 1, T, outputs].
+        """Computes a teacher-forced pass. The output at t depends on x before t and on the condition at t.
 
-        The output at t depends on x before t and on the condition of its step.
+        Args:
+          x: float32 [B, 1, T, C].
+          condition: [B, 1, n, D] with n * repeat >= T.
+
+        Returns:
+          float32 [B, 1, T, outputs].
         """
         return self._template(self._full, x, condition)
 
@@ -80,18 +86,19 @@ class WaveNet(Module):
         choose: Callable,
         compiled: bool = False,
     ) -> tf.Tensor:
-        """One step after the other, inside the graph, for as long as there is a condition.
+        """Generates a sequence incrementally, inside the graph.
 
         Args:
           condition: [B, 1, n, D].
-          channels: C of a step.
-          kept: k and type of what is kept of each step.
-          choose: (outputs [B, outputs], 0, t) -> (the step at t, [B, C] float32; what is kept of it, [B, k]).
-          compiled: by XLA, which takes seconds once for each shape and is faster after (TensorFlow 2 alone). `choose`
-            may then hold only what XLA knows.
+          channels: C, the channels of a step.
+          kept: k and dtype of the values to collect for each step.
+          choose: a function (outputs [B, outputs], 0, t) -> (the step at t, float32 [B, C]; the values to collect,
+            [B, k]).
+          compiled: compile with XLA, in TensorFlow 2 only. Compilation takes seconds once per shape, and the loop is
+            faster afterwards. `choose` must then use only ops that XLA supports.
 
         Returns:
-          What was kept, [B, 1, T, k], T = n * repeat.
+          The collected values, [B, 1, T, k], T = n * repeat.
         """
         if compiled and XLA:
             return self._template(self._scan, condition, channels, kept, choose, True)
@@ -99,7 +106,7 @@ class WaveNet(Module):
             return self._template(self._scan, condition, channels, kept, choose, False)
 
     def _weights(self, channels: int, features: int) -> Dict[str, tf.Tensor]:
-        """The variables' values, read once, outside of any loop."""
+        """Reads all variables once, before any loop."""
         m, s, layers = self._maps, self._skip, len(self._dilations)
         shapes = {
             "first": [channels, m],
@@ -121,9 +128,14 @@ class WaveNet(Module):
         return values
 
     def _layer(self, weights, i: int, past: tf.Tensor, here: tf.Tensor, condition) -> Tuple[tf.Tensor, tf.Tensor]:
-        """The input of layer i a dilation ago and now, [..., maps] -> the next layer's, and what goes to the skip sum.
+        """Computes layer i.
 
-        `condition`: adds the condition to [..., 2 maps].
+        Args:
+          past, here: the layer's input at t - dilation and at t, [..., maps].
+          condition: a function that adds the condition to [..., 2 maps].
+
+        Returns:
+          The next layer's input at t, and the skip output.
         """
         seen = condition(_product(tf.concat([past, here], -1), weights[f"layer_{i}_taps"]))
         out = tf.nn.bias_add(_product(gate(seen), weights[f"layer_{i}_out"]), weights[f"layer_{i}_out_b"])
@@ -144,7 +156,7 @@ class WaveNet(Module):
         x, condition = tf.cast(x[:, 0], self._dtype), tf.cast(condition[:, 0], self._dtype)
         batch, steps, n = tf.shape(x)[0], tf.shape(x)[1], tf.shape(condition)[1]
         total = n * self._repeat
-        x = tf.pad(x, [[0, 0], [1, tf.maximum(total - steps, 0)], [0, 0]])[:, :total]  # shifted: the step before
+        x = tf.pad(x, [[0, 0], [1, tf.maximum(total - steps, 0)], [0, 0]])[:, :total]  # shifted by one step
         h, skips = self._dense(weights, "first", x), []
         given = tf.split(self._dense(weights, "condition", condition), len(self._dilations), -1)
         for i, (dilation, c) in enumerate(zip(self._dilations, given)):
@@ -175,7 +187,7 @@ class WaveNet(Module):
         return tf.transpose(found, [1, 0, 2])[:, tf.newaxis]
 
     def _loop(self, weights: Dict[str, tf.Tensor], given, channels: int, kept, choose: Callable) -> tf.Tensor:
-        """[T, B, k]: for each condition, then for each step that it holds for."""
+        """Loops over the conditions and over the steps of each; returns [T, B, k]."""
         dilations = np.array(self._dilations, np.int32)
         offsets = (np.cumsum(dilations) - dilations).astype(np.int32)
         n, batch, (k, kept_type) = tf.shape(given)[0], tf.shape(given)[1], kept

@@ -1,4 +1,4 @@
-"""Distributions over the 256 values of a pixel: normalised, edges included, stable in float32."""
+"""Distributions over the 256 values of a pixel: normalised, including the end values, and stable in float32."""
 
 from vq_estimator.nn.likelihoods.base import Likelihood
 from vq_estimator.nn.likelihoods.bernoulli import Bernoulli

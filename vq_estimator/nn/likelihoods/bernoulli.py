@@ -1,15 +1,15 @@
-"""Binary pixels: the levels 0 and 255, and no other."""
+"""Binary pixels with the levels 0 and 255."""
 
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.nn.likelihoods.base import Likelihood
 from vq_estimator.nn.likelihoods.pixels import LEVELS, noise_shape, uniform
 
-IMPOSSIBLE = -1e9  # ln of the probability of the levels between; finite, so that no table holds an infinity
+IMPOSSIBLE = -1e9  # log-probability of the other levels; finite, so that tables have no infinity
 
 
 class Bernoulli(Likelihood):
-    """P(x = 255) is sigmoid(logit), P(x = 0) the rest; for data that were made binary (`--binarize`).
+    """P(x = 255) = sigmoid(logit) and P(x = 0) = 1 - sigmoid(logit), for binarized data (`--binarize`).
 
     Args:
       logits: float32 [B, H, W, C].
@@ -24,11 +24,11 @@ class Bernoulli(Likelihood):
 
     @classmethod
     def from_parameters(cls, parameters: tf.Tensor, channels: int = 0) -> "Bernoulli":
-        """From a decoder's output [B, H, W, C]."""
+        """Makes the likelihood from a decoder's output [B, H, W, C]."""
         return cls(parameters)
 
     def log_prob(self, x: tf.Tensor) -> tf.Tensor:
-        """ln p(x); a level other than 0 and 255 is impossible."""
+        """Returns ln p(x) in nats, float32 [B]; levels other than 0 and 255 are impossible."""
         x = tf.cast(x, tf.float32)
         terms = tf.where(x > 0.0, tf.log_sigmoid(self._logits), tf.log_sigmoid(-self._logits))
         between = tf.logical_and(x > 0.0, x < LEVELS - 1.0)

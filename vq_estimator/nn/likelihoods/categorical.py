@@ -27,7 +27,7 @@ class Categorical(Likelihood):
 
     @classmethod
     def from_parameters(cls, parameters: tf.Tensor, channels: int) -> "Categorical":
-        """From a decoder's output [B, H, W, 256 C]."""
+        """Makes the likelihood from a decoder's output [B, H, W, 256 C]."""
         logits = tf.reshape(parameters, tf.concat([tf.shape(parameters)[:3], [channels, LEVELS]], 0))
         logits.set_shape(static_shape(parameters)[:3] + [channels, LEVELS])
         return cls(logits)

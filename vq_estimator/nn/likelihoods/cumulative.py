@@ -1,14 +1,14 @@
-"""The likelihoods in NumPy, as cumulative distributions in float64: what an entropy coder makes its tables of.
+"""The likelihoods in NumPy, as cumulative distributions in float64, for the tables of the entropy coder.
 
     pixels = for_likelihood(config.likelihood, channels, scale)
-    p = pixels(parameters)                  # a decoder's output of n pixels, float32 [n, outputs]
+    p = pixels(parameters)                  # a decoder's output for n pixels, float32 [n, outputs]
     for channel in range(channels):
-        below = p.cumulative(channel)       # [len(p.levels) - 1, n]: P(x <= each level but the last)
+        below = p.cumulative(channel)       # [len(p.levels) - 1, n]: P(x <= each level except the last)
         p.observe(channel, x[:, channel])   # later channels may depend on it
 
-The pixels are the last axis throughout, along which NumPy is fast. The same parameters give the same bits on every
-machine (`nn/arithmetic.py`). The TensorFlow classes beside this file are the same distributions, as logarithms in
-float32; `tests/test_cumulative.py` compares them.
+Pixels are the last axis, along which NumPy is fast. The same parameters give the same bits on every machine
+(`nn/arithmetic.py`). The TensorFlow classes in this package are the same distributions as log-probabilities in float32;
+`tests/test_cumulative.py` compares them.
 """
 
 import dataclasses
@@ -26,24 +26,24 @@ from vq_estimator.nn.likelihoods.pixels import LEVELS
 CENTRE = 0.5 * (LEVELS - 1.0)
 BOUNDARIES = np.arange(LEVELS - 1)[:, np.newaxis] + 0.5  # between the levels
 ANCHORS, STRIDE = 8, 32  # of the boundaries, see `LogisticMixture.cumulative`
-MAX_EXPONENT = 370.0  # at an anchor: beyond it all of its boundaries have 0 or 1; a stride from it nothing overflows
+MAX_EXPONENT = 370.0  # of an anchor: beyond it the CDF is 0 or 1 at all of its boundaries, and products do not overflow
 
 
 class Pixels:
-    """The distributions of n pixels, whose channels are asked for and observed in turn."""
+    """The distributions of n pixels. Channels are queried and observed in order."""
 
-    levels = np.arange(LEVELS, dtype=np.uint8)  # that a value may have
+    levels = np.arange(LEVELS, dtype=np.uint8)  # the possible values
 
     def cumulative(self, channel: int) -> np.ndarray:
-        """P(x <= level), of all levels but the last, in a channel given those observed: float64 [levels - 1, n]."""
+        """P(x <= level) of a channel given the observed ones, without the last level, float64 [levels - 1, n]."""
         raise TypeError(f"{type(self).__name__}: define cumulative")
 
     def observe(self, channel: int, x: np.ndarray) -> None:
-        """Takes the values uint8 [n] of a channel; channels come in order."""
+        """Sets the values uint8 [n] of a channel."""
 
 
 def for_likelihood(likelihood: c.LikelihoodConfig, channels: int, scale: Optional[float]) -> Callable[..., Pixels]:
-    """What makes Pixels of a decoder's output [n, outputs]; `scale` is the fitted one of the likelihood "mse"."""
+    """Returns a function from a decoder's output [n, outputs] to Pixels; `scale` is the fitted one for "mse"."""
     kind = c.numpy_implementation(likelihood)
     if isinstance(likelihood, c.MSE):
         return functools.partial(kind, scale=scale)
@@ -51,18 +51,18 @@ def for_likelihood(likelihood: c.LikelihoodConfig, channels: int, scale: Optiona
 
 
 def of_probabilities(p: np.ndarray) -> np.ndarray:
-    """The cumulative distribution [K - 1, n] of probabilities [K, n], which need not sum to one."""
+    """Returns the cumulative distribution [K - 1, n] of probabilities [K, n], which need not sum to one."""
     total = np.cumsum(p, 0)
     return total[:-1] / total[-1]
 
 
 def of_logits(logits: np.ndarray) -> np.ndarray:
-    """The same of logits [K, n]."""
+    """Returns the cumulative distribution [K - 1, n] of logits [K, n]."""
     return of_probabilities(arithmetic.exp(logits - logits.max(0)))
 
 
 def columns(parameters: np.ndarray) -> np.ndarray:
-    """[n, outputs] to float64 [outputs, n]."""
+    """Transposes [n, outputs] to float64 [outputs, n]."""
     return parameters.T.astype(np.float64, order="C")
 
 
@@ -75,7 +75,7 @@ def minus_log_scale(parameter: np.ndarray) -> np.ndarray:
 
 
 class Bernoulli(Pixels):
-    """0 or 255."""
+    """Binary pixels with the levels 0 and 255."""
 
     levels = np.array([0, LEVELS - 1], np.uint8)
 
@@ -107,13 +107,13 @@ class Gaussian(Pixels):
     def cumulative(self, channel: int) -> np.ndarray:
         mean, inverse = self._mean[channel], self._inverse[channel]
         found = np.empty([LEVELS - 1, len(mean)])
-        for i in range(0, LEVELS - 1, STRIDE):  # as much as a processor's cache holds
+        for i in range(0, LEVELS - 1, STRIDE):  # parts that fit in the processor's cache
             found[i : i + STRIDE] = arithmetic.normal_cdf((BOUNDARIES[i : i + STRIDE] - mean) * inverse)
         return found
 
 
 class FittedGaussian(Gaussian):
-    """The same around tf-vqvae's grey values, with one scale."""
+    """The discretised Gaussian around tf-vqvae's values, with one fitted scale."""
 
     def __init__(self, parameters: np.ndarray, scale: float):
         self._mean = arithmetic.sigmoid(columns(parameters)) * (LEVELS - 1.0)
@@ -121,14 +121,14 @@ class FittedGaussian(Gaussian):
 
 
 class LogisticMixture(Pixels):
-    """A mixture of logistics; of a colour the channels share the component, and means move with the channels before."""
+    """A mixture of logistics; three channels share the component, and means are shifted by the channels before."""
 
     def __init__(self, parameters: np.ndarray, channels: int, components: int):
         C, M, sizes = channels, components, mixture_sizes(channels)
         logits, mean, log_scale, coefficients = np.split(columns(parameters), M * np.cumsum(sizes[:3]))
         self._couples = couples(channels)
-        # Of each component's weight, the logarithm up to a factor, so that nothing underflows, and the factor: [M, n];
-        # of channels that are not coupled [C, M, n].
+        # A component's weight is factor * exp(exponent), so that nothing underflows: [M, n], or [C, M, n] if the
+        # channels are not coupled.
         self._exponent, self._factor = logits if self._couples else logits.reshape(C, M, -1), 1.0
         self._inverse, small = arithmetic.exps(minus_log_scale(log_scale), -2.0 * np.abs(coefficients))
         tanh = np.sign(coefficients) * ((1.0 - small) / (1.0 + small))
@@ -136,9 +136,9 @@ class LogisticMixture(Pixels):
         self._set(mean.reshape(C, M, -1), self._inverse.reshape(C, M, -1))
 
     def _set(self, mean: np.ndarray, inverse: np.ndarray) -> None:
-        """Takes means and inverse scales [C, M, n]."""
+        """Sets means and inverse scales [C, M, n]."""
         self._mean, self._inverse, self._observed = clipped_mean(mean), inverse, []
-        # The odds at a boundary are those at the one before times the ratio; here ratio^(b - 15.5), b = 0 .. 31.
+        # The odds at a boundary are the odds at the one before times the ratio; here ratio^(b - 15.5), b = 0 .. 31.
         self._powers = np.empty((STRIDE, *mean.shape))
         self._ratio, self._powers[0] = arithmetic.exps(-inverse[np.newaxis], 0.5 * (STRIDE - 1) * inverse[np.newaxis])
         known, power = 1, self._ratio
@@ -148,15 +148,16 @@ class LogisticMixture(Pixels):
 
     def _mean_given(self, channel: int) -> np.ndarray:
         mean, first = self._mean[channel], channel * (channel - 1) // 2
-        for earlier, x in enumerate(self._observed[:channel]):  # none where channels are not coupled
+        for earlier, x in enumerate(self._observed[:channel]):  # empty if channels are not coupled
             mean = mean + self._coefficients[first + earlier] * (x - CENTRE)
         return mean  # [M, n]
 
     def cumulative(self, channel: int) -> np.ndarray:
-        """Of one logistic 1 / (1 + e^-t) at t = (k + 1/2 - mean) / scale: the odds e^-t are a geometric sequence in k.
+        """Returns the cumulative distribution of a channel, float64 [255, n].
 
-        So an exp for each stride of boundaries is enough, at its middle; the rest are products. Each operation is
-        monotone in k, rounding included, and so is the sum (but for values below 1e-17, where anchors are clipped).
+        A logistic's CDF is 1 / (1 + e^-t) at t = (k + 1/2 - mean) / scale, and the odds e^-t are a geometric sequence
+        in k. So one exp per stride of boundaries, at its middle, is enough; the others are products. Each operation is
+        monotone in k, including rounding, and so is the sum, except for values below 1e-17, where anchors are clipped.
         """
         middle = STRIDE * (np.arange(ANCHORS)[:, np.newaxis, np.newaxis] + 0.5)
         exponent = (self._mean_given(channel) - middle) * self._inverse[channel]
@@ -173,7 +174,7 @@ class LogisticMixture(Pixels):
         return total
 
     def _weights_and(self, channel, exponent):
-        """The components' weights in a channel, and e^exponent."""
+        """Returns the components' weights in a channel, and e^exponent."""
         own = self._exponent if self._couples else self._exponent[channel]
         weights, power = arithmetic.exps((own - own.max(0))[np.newaxis], exponent)
         weights = weights[0] * self._factor
@@ -182,8 +183,7 @@ class LogisticMixture(Pixels):
     def observe(self, channel: int, x: np.ndarray) -> None:
         """Multiplies each component's weight by its mass of x, sigmoid(b) sigmoid(-a) (1 - e^(-1 / scale)).
 
-        b and a are the boundaries above and below x; of each sigmoid the factor e^-|t|, where it has one, goes to the
-        exponent.
+        b and a are the boundaries above and below x. The factor e^-|t| of a small sigmoid is added to the exponent.
         """
         if not self._couples:
             return
@@ -202,7 +202,7 @@ class LogisticMixture(Pixels):
 
 
 class Logistic(LogisticMixture):
-    """One logistic for each channel, independent of the others."""
+    """An independent logistic distribution for each channel."""
 
     def __init__(self, parameters: np.ndarray, channels: int):
         mean, log_scale = np.split(columns(parameters), [channels])
@@ -215,4 +215,4 @@ class Logistic(LogisticMixture):
         return np.ones_like(self._mean[0]), arithmetic.exp(exponent)
 
     def observe(self, channel: int, x: np.ndarray) -> None:
-        """Nothing depends on it."""
+        """Does nothing, because the channels are independent."""

@@ -1,4 +1,4 @@
-"""From a likelihood's configuration to what the decoder must give, and from what it gives to the likelihood."""
+"""Parameters and likelihoods of a likelihood's configuration."""
 
 import dataclasses
 
@@ -9,10 +9,10 @@ from vq_estimator.nn.likelihoods.base import Likelihood
 
 
 def parameters(config: LikelihoodConfig, channels: int) -> int:
-    """The number of parameters of a pixel that the decoder has to give."""
+    """Returns the number of parameters per pixel that a decoder outputs."""
     return implementation(config).parameters(channels, **dataclasses.asdict(config))
 
 
 def from_parameters(config: LikelihoodConfig, values: tf.Tensor, channels: int) -> Likelihood:
-    """The likelihood that the decoder's output [B, H, W, parameters] stands for."""
+    """Makes the likelihood from a decoder's output [B, H, W, parameters]."""
     return implementation(config).from_parameters(values, channels, **dataclasses.asdict(config))

@@ -1,4 +1,4 @@
-"""The discretised Gaussian: mass within half a level of each value, the end values take the tails."""
+"""The discretised Gaussian: the mass within half a level of each value; the end values take the tails."""
 
 import math
 
@@ -12,31 +12,32 @@ _LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
 
 
 def log_ndtr(x: tf.Tensor) -> tf.Tensor:
-    """ln of the standard normal's CDF, float32, finite to about x = -1e18, relative error below 2e-6.
+    """Computes the log of the standard normal CDF in float32, with a relative error below 2e-6.
 
-    Below -10 by the asymptotic series (Abramowitz and Stegun 26.2.12), where erfc runs out of float32's range soon.
+    It is finite down to about x = -1e18. Below -10 it uses an asymptotic series (Abramowitz and Stegun 26.2.12),
+    because erfc underflows.
     """
     low = tf.minimum(x, -10.0)
     i = 1.0 / tf.square(low)
     series = tf.log1p(-i * (1.0 - i * (3.0 - i * 15.0)))
     tail = -0.5 * tf.square(low) - tf.log(-low) - _LOG_SQRT_2PI + series
     high = tf.maximum(x, -10.0)
-    # Above 0, ln(1 - a) by log1p: the CDF itself rounds to 1.
-    upper = tf.math.erfc(tf.abs(high) * math.sqrt(0.5)) * 0.5  # the smaller of the two sides
+    # Above 0 the CDF rounds to 1, so ln(1 - a) is computed by log1p.
+    upper = tf.math.erfc(tf.abs(high) * math.sqrt(0.5)) * 0.5  # the smaller tail
     body = tf.where(high > 0, tf.log1p(-upper), tf.log(tf.maximum(upper, 1e-37)))
     return tf.where(x < -10.0, tail, body)
 
 
 def log_ndtr_difference(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
-    """ln(Phi(b) - Phi(a)) for a < b, float32."""
-    # Both to the left of 0 as far as can be, where the CDF has its relative precision.
+    """Computes ln(Phi(b) - Phi(a)) for a < b in float32."""
+    # Mirror the interval to the left of 0 if possible, where the CDF has a small relative error.
     flip = a + b > 0
     low, high = tf.where(flip, -b, a), tf.where(flip, -a, b)
     log_high = log_ndtr(high)
     ratio = tf.minimum(log_ndtr(low) - log_high, -1e-30)
     wide = log_high + tf.log(-tf.math.expm1(ratio))
-    # A narrow interval is its width times the density at its middle, with the second-order term; the difference of
-    # two logarithms would cancel.
+    # For a narrow interval, use its width times the density at its middle with the second-order term, because the
+    # difference of two logarithms would cancel.
     width, middle = b - a, 0.5 * (a + b)
     square = tf.square(middle)
     curve = tf.square(width) / 24.0 * (square - 1.0)
@@ -48,7 +49,7 @@ def log_ndtr_difference(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
 
 
 class DiscretizedGaussian(Likelihood):
-    """P(x = k) is the mass that a Gaussian has within half a level of k; the first and last level take the tails.
+    """P(x = k) is the mass of a Gaussian within half a level of k; the first and last level take the tails.
 
     Args:
       mean: float32 [B, H, W, C] in levels, 0..255.
@@ -61,17 +62,17 @@ class DiscretizedGaussian(Likelihood):
 
     @classmethod
     def parameters(cls, channels: int) -> int:
-        """Numbers a pixel: a mean and a log scale for each channel."""
+        """Returns the number of parameters per pixel: a mean and a log scale for each channel."""
         return 2 * channels
 
     @classmethod
     def from_parameters(cls, parameters: tf.Tensor, channels: int = 0) -> "DiscretizedGaussian":
-        """From a decoder's output [B, H, W, 2 C]."""
+        """Makes the likelihood from a decoder's output [B, H, W, 2 C]."""
         mean, log_scale = tf.split(parameters, 2, -1)
         return cls(clipped_mean(mean), tf.exp(clipped_log_scale(log_scale)))
 
     def log_prob_elements(self, x: tf.Tensor) -> tf.Tensor:
-        """ln P of each value of x (integer levels): [B, H, W, C]."""
+        """Returns ln P of each value of x, integer levels [B, H, W, C], in nats, float32 [B, H, W, C]."""
         return self._log_prob(tf.cast(x, tf.float32), self._mean, self._scale)
 
     @staticmethod

@@ -1,10 +1,10 @@
-"""Discretised logistic, and the mixture of them with channel-autoregressive means of PixelCNN++.
+"""The discretised logistic distribution, and the mixture of PixelCNN++ with channel-autoregressive means.
 
 With a = (k - 1/2 - mean) / scale and b = (k + 1/2 - mean) / scale the mass of a level is exactly
 
     sigmoid(b) - sigmoid(a) = sigmoid(b) sigmoid(-a) (1 - exp(-1 / scale)),
 
-so its logarithm is a sum of three terms that are each stable: no interval is too narrow or too far out.
+so its logarithm is a sum of three terms, each of which is stable for narrow and for distant intervals.
 
 #### References
 Salimans, Karpathy, Chen, Kingma (2017), PixelCNN++, arXiv 1701.05517, sections 2.1 and 2.2.
@@ -20,7 +20,7 @@ from vq_estimator.nn.module import static_shape
 
 
 def log_prob_of_levels(x: tf.Tensor, mean: tf.Tensor, log_scale: tf.Tensor) -> tf.Tensor:
-    """ln of the mass of the levels x (float32) under a logistic; all of one shape."""
+    """Returns the log of a logistic distribution's mass of the levels x (float32); all arguments have one shape."""
     inverse = tf.exp(-log_scale)
     below = (x - 0.5 - mean) * inverse
     above = below + inverse
@@ -31,13 +31,13 @@ def log_prob_of_levels(x: tf.Tensor, mean: tf.Tensor, log_scale: tf.Tensor) -> t
 
 @tf.custom_gradient
 def softplus(x: tf.Tensor):
-    """ln(1 + exp x) to an absolute 1e-7, which is enough in a sum of nats; TensorFlow's takes twice as long."""
+    """Computes ln(1 + exp x) with an absolute error of 1e-7, faster than TensorFlow's softplus."""
     return tf.maximum(x, 0.0) + tf.log(1.0 + tf.exp(-tf.abs(x))), lambda dy: dy * tf.sigmoid(x)
 
 
 @tf.custom_gradient
 def log_one_minus_exp(x: tf.Tensor):
-    """ln(1 - exp(-x)) of x > 0, exact for the smallest too: with t = tanh(x / 2) it is ln(2 t / (1 + t))."""
+    """Computes ln(1 - exp(-x)) for x > 0, accurate for small x: with t = tanh(x / 2) it is ln(2 t / (1 + t))."""
     t = tf.tanh(0.5 * x)
     return tf.log(2.0 * t / (1.0 + t)), lambda dy: dy * (0.5 / t - 0.5)
 
@@ -48,7 +48,7 @@ def logistic_noise(shape, seed: tf.Tensor) -> tf.Tensor:
 
 
 class DiscretizedLogistic(Likelihood):
-    """One logistic for each dimension.
+    """A discretised logistic distribution for each dimension.
 
     Args:
       mean, log_scale: float32 [B, H, W, C], in levels.
@@ -63,7 +63,7 @@ class DiscretizedLogistic(Likelihood):
 
     @classmethod
     def from_parameters(cls, parameters: tf.Tensor, channels: int = 0) -> "DiscretizedLogistic":
-        """From a decoder's output [B, H, W, 2 C]."""
+        """Makes the likelihood from a decoder's output [B, H, W, 2 C]."""
         mean, log_scale = tf.split(parameters, 2, -1)
         return cls(clipped_mean(mean), clipped_log_scale(log_scale))
 
@@ -88,21 +88,21 @@ class DiscretizedLogistic(Likelihood):
 
 
 def couples(channels: int) -> bool:
-    """Whether a mixture couples the channels: those of a colour."""
+    """Returns whether a mixture couples the channels, which it does for three (colour)."""
     return channels == 3
 
 
 def mixture_sizes(channels: int) -> Tuple[int, int, int, int]:
-    """Logits, means, log scales and coefficients per component of a mixture."""
+    """Returns the numbers of logits, means, log scales and coefficients per component of a mixture."""
     pairs = channels * (channels - 1) // 2
     return (1, channels, channels, pairs) if couples(channels) else (channels, channels, channels, 0)
 
 
 class LogisticMixture(Likelihood):
-    """A mixture of logistics.
+    """A mixture of discretised logistics.
 
-    The three channels of a colour share a component, and a channel's mean moves with those before it. Of any other
-    number of channels each has a mixture of its own, independent of the others.
+    Three channels share a component, and a channel's mean is shifted by the channels before it. With any other number
+    of channels each channel has its own mixture, independent of the others.
 
     Args:
       parameters: a decoder's output, float32 [B, H, W, parameters(channels, components)].
@@ -117,7 +117,7 @@ class LogisticMixture(Likelihood):
         self._log_weights = tf.nn.log_softmax(self._by_channel(logits, 1 if self._couples else channels))
         # In levels, [B, H, W, C, M].
         self._mean, self._log_scale = self._by_channel(mean, channels), self._by_channel(log_scale, channels)
-        # Entry c is [B, H, W, c, M]: what a level more in an earlier channel adds to the mean of this one.
+        # Entry c is [B, H, W, c, M]: the shift of this channel's mean per level of an earlier channel.
         self._coefficients = []
         if self._couples:
             pairs = self._by_channel(coefficients, channels * (channels - 1) // 2)
@@ -125,32 +125,32 @@ class LogisticMixture(Likelihood):
 
     @classmethod
     def parameters(cls, channels: int, components: int = 1) -> int:
-        """How many numbers a decoder has to give for each pixel.
+        """Returns the number of parameters per pixel that a decoder outputs.
 
-        For each component a mean and a log scale per channel; of a colour a logit, and a coefficient per channel and
-        earlier channel; otherwise a logit per channel.
+        Each component has a mean and a log scale per channel. With three channels it also has one logit and a
+        coefficient per pair of channels, otherwise a logit per channel.
         """
         return components * sum(mixture_sizes(channels))
 
     @classmethod
     def from_parameters(cls, parameters: tf.Tensor, channels: int, components: int) -> "LogisticMixture":
-        """From a decoder's output [B, H, W, parameters(channels, components)]."""
+        """Makes the likelihood from a decoder's output [B, H, W, parameters(channels, components)]."""
         return cls(parameters, channels, components)
 
     def _parts(self, parameters: tf.Tensor, axis: int):
-        """Logits, means, log scales and coefficients of parameters that lie along `axis`."""
+        """Splits parameters along `axis` into logits, means, log scales and coefficients."""
         sizes = [self._components * n for n in mixture_sizes(self._channels)]
         logits, mean, log_scale, coefficients = tf.split(parameters, sizes, axis)
         return logits, clipped_mean(mean), clipped_log_scale(log_scale), tf.tanh(coefficients)
 
     def _by_channel(self, t: tf.Tensor, n: int) -> tf.Tensor:
-        """[B, H, W, n M] -> [B, H, W, n, M]."""
+        """Reshapes [B, H, W, n M] to [B, H, W, n, M]."""
         found = tf.reshape(t, tf.concat([tf.shape(t)[:3], [n, self._components]], 0))
         found.set_shape(t.shape[:3].as_list() + [n, self._components])
         return found
 
     def _mean_given(self, channel: int, x: tf.Tensor) -> tf.Tensor:
-        """Means [B, H, W, M] of a channel given the channels before it in x float32 [B, H, W, >= channel]."""
+        """Returns the means [B, H, W, M] of a channel given the earlier channels of x float32 [B, H, W, >= channel]."""
         mean = self._mean[..., channel, :]
         if channel and self._couples:
             before = x[..., :channel, tf.newaxis] - 0.5 * (LEVELS - 1.0)
@@ -158,13 +158,13 @@ class LogisticMixture(Likelihood):
         return mean
 
     def _terms(self, channel: int, x: tf.Tensor) -> tf.Tensor:
-        """ln of the mass of x's level in a channel under each component: [B, H, W, M]."""
+        """Returns the log of each component's mass of x's level in a channel, [B, H, W, M]."""
         mean = self._mean_given(channel, x)
         level = x[..., channel, tf.newaxis] + tf.zeros_like(mean)
         return log_prob_of_levels(level, mean, self._log_scale[..., channel, :])
 
     def log_prob(self, x: tf.Tensor) -> tf.Tensor:
-        # By planes, pixels last, all channels at once: over the few numbers of a pixel nothing is fast.
+        # Computed by planes with the pixels last, because ops over the few parameters of a pixel are slow.
         M, C = self._components, self._channels
         size = self.parameters(C, M)
         logits, mean, log_scale, coefficients = self._parts(tf.transpose(tf.reshape(self._parameters, [-1, size])), 0)
@@ -183,7 +183,7 @@ class LogisticMixture(Likelihood):
             terms = tf.reduce_sum(terms, 0)
         else:
             logits, components = tf.reshape(logits, tf.shape(terms)), 1
-        # A large one would leave few digits to the others.
+        # Otherwise a large logit would leave few digits to the others.
         logits -= tf.stop_gradient(tf.reduce_max(logits, components, keepdims=True))
         weighed = logits - tf.reduce_logsumexp(logits, components, keepdims=True) + terms
         log_p = tf.reduce_logsumexp(weighed, components)  # [N], or [C, N]
@@ -194,7 +194,7 @@ class LogisticMixture(Likelihood):
         log_weights = self._weights_of(channel)
         if channel and self._couples:
             x = tf.cast(x, tf.float32)
-            # The components' posterior given the channels before.
+            # The posterior of the components given the earlier channels.
             log_weights = tf.nn.log_softmax(log_weights + tf.add_n([self._terms(c, x) for c in range(channel)]))
         mean = self._mean_given(channel, x)[..., tf.newaxis, :]
         log_scale = self._log_scale[..., channel, tf.newaxis, :]
@@ -203,7 +203,7 @@ class LogisticMixture(Likelihood):
         return tf.reduce_logsumexp(terms + log_weights[..., tf.newaxis, :], -1)
 
     def _weights_of(self, channel: int) -> tf.Tensor:
-        """ln of the components' weights in a channel, before any channel is known: [B, H, W, M]."""
+        """Returns the log of the components' weights in a channel before any channel is known, [B, H, W, M]."""
         return self._log_weights[..., 0 if self._couples else channel, :]
 
     def mean(self) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""One grey value a pixel: tf-vqvae's decoder, and its training losses."""
+"""tf-vqvae's decoder, one value in 0..1 per pixel and channel, and its training losses."""
 
 import tensorflow.compat.v1 as tf
 
@@ -8,9 +8,9 @@ from vq_estimator.nn.likelihoods.pixels import LEVELS, to_uint8
 
 
 class SigmoidPixels(Likelihood):
-    """What tf-vqvae's decoder says of an image: one grey value in 0..1 for each pixel and channel, and no uncertainty.
+    """The output of tf-vqvae's decoder: one value in 0..1 for each pixel and channel, without a scale.
 
-    It becomes a likelihood by `with_scale`; by itself it has no `log_prob`.
+    It has no `log_prob`; `with_scale` makes it a likelihood.
 
     Args:
       logits: float32 [B, H, W, C].
@@ -25,7 +25,7 @@ class SigmoidPixels(Likelihood):
 
     @classmethod
     def from_parameters(cls, parameters: tf.Tensor, channels: int = 0) -> "SigmoidPixels":
-        """From a decoder's output [B, H, W, C]."""
+        """Makes it from a decoder's output [B, H, W, C]."""
         return cls(parameters)
 
     def mean(self) -> tf.Tensor:
@@ -38,14 +38,14 @@ class SigmoidPixels(Likelihood):
         return to_uint8(self.mean())
 
     def cross_entropy(self, unit: tf.Tensor) -> tf.Tensor:
-        """Mean over the dimensions of the cross-entropy between grey values in 0..1, in nats: [B].
+        """Returns the mean over dimensions of the cross-entropy between values in 0..1, in nats, [B].
 
-        A training loss whose gradient to the logits, x_hat - x, does not vanish where the sigmoid saturates; no
-        likelihood over 256 values.
+        As a training loss its gradient with respect to the logits, x_hat - x, does not vanish when the sigmoid
+        saturates. It is not a likelihood over 256 values.
         """
         terms = tf.nn.sigmoid_cross_entropy_with_logits(labels=unit, logits=self.logits)
         return tf.reduce_mean(terms, [1, 2, 3])
 
     def with_scale(self, scale) -> DiscretizedGaussian:
-        """The likelihood: a discretised Gaussian around x_hat with one standard deviation, in levels."""
+        """Returns the likelihood: a discretised Gaussian around x_hat with a standard deviation `scale` in levels."""
         return DiscretizedGaussian(self.mean() * (LEVELS - 1.0), scale)

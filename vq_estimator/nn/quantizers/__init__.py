@@ -1,4 +1,4 @@
-"""Quantizers behind one interface: `quantizer(z_e, training, step)` gives a `Quantized`, `lookup(codes)` its z_q."""
+"""Quantizers with one interface: `quantizer(z_e, training, step)` returns a `Quantized`, `lookup(codes)` its z_q."""
 
 from vq_estimator.config import QuantizerConfig, implementation
 from vq_estimator.nn.quantizers.finite_scalar import FiniteScalarQuantizer
@@ -10,5 +10,5 @@ __all__ = ["FiniteScalarQuantizer", "Quantized", "ResidualQuantizer", "VectorQua
 
 
 def make(config: QuantizerConfig, seed: int = 0):
-    """The quantizer that a configuration means; `seed` decides its random draws."""
+    """Makes the quantizer of a configuration; `seed` determines its random draws."""
     return implementation(config)(config, seed)

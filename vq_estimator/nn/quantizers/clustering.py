@@ -1,27 +1,31 @@
-"""Nearest entries, statistics of assignments and k-means, for L codebooks at once; sums in float32."""
+"""Nearest entries, assignment statistics and k-means for L codebooks at once, with sums in float32."""
 
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.nn.module import classic_loops, static_shape
 
 LLOYD_ITERATIONS = 10
-LARGE, AT_ONCE = (
-    1024,
-    2**22,
-)  # a codebook from LARGE entries on is compared with so many vectors that AT_ONCE numbers do
+# A codebook of LARGE or more entries is compared with parts of the vectors: AT_ONCE caps the size of the distances.
+LARGE, AT_ONCE = 1024, 2**22
 
 
 def nearest(vectors: tf.Tensor, codebook: tf.Tensor) -> tf.Tensor:
-    """The nearest entry's number: vectors [L, N, D], codebook [L, K, D] -> int32 [L, N].
+    """Finds the nearest entries.
 
-    That of the largest z.e - |e|^2 / 2, which is -|z - e|^2 / 2 but for what no comparison needs: nothing of size
-    N * K * D is made, and where K is large nothing of size N * K.
+    The nearest entry maximises z . e - e . e / 2. This needs no [N, K, D] tensor, and for a large K no [N, K] tensor.
+
+    Args:
+      vectors: float32 [L, N, D].
+      codebook: float32 [L, K, D].
+
+    Returns:
+      The codes, int32 [L, N].
     """
     L, K, _ = static_shape(codebook)
     less = -0.5 * tf.reduce_sum(tf.square(codebook), -1)  # [L, K]
 
     def codes_of(part):
-        # One codebook at a time: TensorFlow makes one op of a product of two matrices and what is added to it.
+        # One codebook at a time, because TensorFlow fuses a matrix product with the bias.
         books = zip(tf.unstack(part), tf.unstack(codebook), tf.unstack(less))
         closeness = [tf.nn.bias_add(tf.matmul(z, e, transpose_b=True), b) for z, e, b in books]  # each [n, K]
         return tf.stack([tf.argmax(c, -1, output_type=tf.int32) for c in closeness])
@@ -46,13 +50,13 @@ def nearest(vectors: tf.Tensor, codebook: tf.Tensor) -> tf.Tensor:
 
 
 def gather_entries(codebook: tf.Tensor, codes: tf.Tensor) -> tf.Tensor:
-    """codebook [L, K, D], codes int32 [..., L] -> [..., L, D]."""
-    # One gather a codebook: each refuses a code that is not its own.
+    """Looks up codes int32 [..., L] in a codebook [L, K, D]; returns [..., L, D]."""
+    # One gather per codebook, so that a code of K or more is an error.
     return tf.stack([tf.gather(book, codes[..., i]) for i, book in enumerate(tf.unstack(codebook))], -2)
 
 
 def assigned(vectors: tf.Tensor, codes: tf.Tensor, K: int):
-    """Counts [L, K] and sums [L, K, D] of the vectors [L, N, D] that the codes [L, N] assign to each entry."""
+    """Returns counts [L, K] and sums [L, K, D] of the vectors [L, N, D] that codes [L, N] assign to each entry."""
     L, D = vectors.shape.as_list()[0], vectors.shape.as_list()[-1]
     ids = tf.reshape(codes + K * tf.range(L)[:, tf.newaxis], [-1])
     counts = tf.math.unsorted_segment_sum(tf.ones_like(ids, tf.float32), ids, L * K)
@@ -61,7 +65,7 @@ def assigned(vectors: tf.Tensor, codes: tf.Tensor, K: int):
 
 
 def random_vectors(vectors: tf.Tensor, K: int, seed: tf.Tensor) -> tf.Tensor:
-    """K of the vectors [L, N, D] for each of the L, drawn by `seed` (int64 [2]), without repetition where N allows."""
+    """Draws K of the vectors [L, N, D] for each of the L, by `seed` (int64 [2]), without repetition if N >= K."""
     L, _, D = vectors.shape.as_list()
     n = tf.shape(vectors)[1]
     order = tf.argsort(tf.random.stateless_uniform([L, n], seed=seed))  # [L, N]
@@ -70,7 +74,7 @@ def random_vectors(vectors: tf.Tensor, K: int, seed: tf.Tensor) -> tf.Tensor:
 
 
 def lloyd(vectors: tf.Tensor, codebook: tf.Tensor, iterations: int = LLOYD_ITERATIONS) -> tf.Tensor:
-    """k-means from `codebook` [L, K, D] on the vectors [L, N, D]; an entry that gets no vector stays where it is."""
+    """Runs k-means on the vectors [L, N, D] from `codebook` [L, K, D]; entries without a vector do not move."""
     K = codebook.shape.as_list()[1]
 
     def step(i, book):

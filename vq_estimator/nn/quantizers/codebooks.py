@@ -1,4 +1,4 @@
-"""The variables of L codebooks and the rules that move them beside the gradient: averages, k-means start, restart.
+"""The variables of L codebooks, and their updates other than gradients: EMA, k-means start, reset of dead entries.
 
 #### References
 van den Oord, Vinyals, Kavukcuoglu (2017), arXiv 1711.00937, appendix A.1.
@@ -12,15 +12,15 @@ from vq_estimator.nn.module import Module
 from vq_estimator.nn.quantizers import clustering
 
 CODEBOOK, EMA_COUNT, EMA_SUM = "codebook", "ema_count", "ema_sum"  # names of the variables
-USAGE_DECAY = 0.99  # of the usage count that finds dead entries of a codebook moved by gradient
+USAGE_DECAY = 0.99  # decay of the usage counts of a codebook that gradients train
 
 
 class WithCodebooks:
-    """A quantizer whose codes are entries of L codebooks.
+    """Base class of quantizers with L codebooks.
 
     Args:
-      config: K, D, L, how the codebooks move and what else the quantizer needs.
-      seed: of the random draws; with the step it decides each of them, so that a resumed run repeats them.
+      config: the quantizer's configuration.
+      seed: seed of the random draws. Seed and step determine each draw, so a resumed run repeats them.
     """
 
     _residual = False
@@ -36,22 +36,22 @@ class WithCodebooks:
 
     @staticmethod
     def continuous(z_e: tf.Tensor) -> tf.Tensor:
-        """What z_e stands for before it is quantised, on the scale of z_q: itself."""
+        """Returns z_e on the scale of z_q, before quantization: z_e itself."""
         return z_e
 
     def entries(self) -> tf.Tensor:
-        """The vector that each code stands for, float32 [L, K, D]."""
+        """Returns the entries, float32 [L, K, D]."""
         return self.codebook.read_value()
 
 
 class Codebooks:
-    """L codebooks of K entries of D numbers.
+    """L codebooks with K entries of D numbers.
 
     Args:
-      config: K, D, L and `codebook`, how they move.
-      seed: of the random draws; with the step it decides each of them, so that a resumed run repeats them.
-      residual: what codebook l quantises is what the codebooks before it leave. k-means, which replaces all of them,
-        then takes them in turn, each on what the new ones before it leave.
+      config: the quantizer's configuration: K, D, L and `codebook`.
+      seed: seed of the random draws. Seed and step determine each draw, so a resumed run repeats them.
+      residual: codebook l quantizes the residual of the codebooks before it. k-means then replaces them one at a time,
+        each on the residual of the new ones before it.
     """
 
     def __init__(self, config, seed: int, residual: bool = False, name: str = "quantizer"):
@@ -67,7 +67,7 @@ class Codebooks:
         if ema or c.codebook.dead_entry_threshold > 0:
             count = Module.variable(EMA_COUNT, [c.L, c.K], tf.ones_initializer(), False, replicas.SAME)
         if ema:
-            # Counts and sums are in fair shares: the moving sum starts where the codebook does, with the weight of one.
+            # Counts are relative to uniform usage: each entry starts with a count of 1, and its sum is the entry.
             start = codebook.initial_value
             same = dict(trainable=False, use_resource=True, aggregation=replicas.SAME)
             total = tf.get_variable(EMA_SUM, initializer=start, **same)
@@ -75,16 +75,18 @@ class Codebooks:
 
     @property
     def variable(self) -> tf.Variable:
-        """The entries, [L, K, D]."""
+        """The variable with the entries, [L, K, D]."""
         return self._variables()[0]
 
     def update(self, vectors: tf.Tensor, codes: tf.Tensor, step: tf.Tensor) -> tf.Operation:
-        """Runs after the gradient step: moving averages, then dead entries, or k-means in the first steps.
+        """Makes the op that updates the codebooks; run it after the gradient step.
+
+        It updates the moving averages and resets dead entries, or runs k-means in the first steps.
 
         Args:
-          vectors: float32 [L, N, D], what each codebook quantised in this step; under a strategy a replica's part.
-          codes: int32 [L, N], the entries that it took.
-          step: int64, the global step.
+          vectors: float32 [L, N, D], the vectors that each codebook quantized in this step, on this replica.
+          codes: int32 [L, N], their codes.
+          step: int64 [], the global step.
         """
         c, rule = self._config, self._config.codebook
         ema = isinstance(rule, EMACodebook)
@@ -94,19 +96,19 @@ class Codebooks:
         seed = tf.stack([tf.constant(self._seed, tf.int64), tf.cast(step, tf.int64)])
         if rule.kmeans_init_steps or rule.dead_entry_threshold > 0:
             batch = replicas.gathered(vectors)  # [L, R * N, D]
-        # One vector, in fair shares: an entry that is used as much as the others has 1.
+        # Counts are relative to uniform usage: an entry with average usage has a count of 1.
         count_scale = c.K / (replicas.count() * tf.cast(tf.shape(vectors)[1], tf.float32))
         if count is not None:
             n, sums = replicas.summed(list(clustering.assigned(vectors, codes, c.K)))
 
-        def move():
+        def ema_update():
             book, new_count, new_sum = codebook.read_value(), None, None
             if count is not None:
                 decay = rule.decay if ema else USAGE_DECAY
                 new_count = decay * count.read_value() + (1 - decay) * count_scale * n
             if ema:
-                # Appendix A.1, equations 6 to 8. No Laplace smoothing, which moves unused entries far away: count
-                # and sum of an unused entry decay alike, so their ratio, the entry, stays.
+                # Appendix A.1, equations 6 to 8. Laplace smoothing would move unused entries far away. Without it
+                # count and sum of an unused entry decay alike, so their ratio, the entry, does not move.
                 new_sum = decay * total.read_value() + (1 - decay) * count_scale * sums
                 weight = new_count[:, :, tf.newaxis]
                 used = tf.tile(weight > 1e-6, [1, 1, c.D])
@@ -114,7 +116,7 @@ class Codebooks:
             if rule.dead_entry_threshold > 0:
                 dead = new_count < rule.dead_entry_threshold
                 dead_rows = tf.tile(dead[:, :, tf.newaxis], [1, 1, c.D])
-                # A restarted entry takes its statistics anew as well, or they would undo the restart at once.
+                # The statistics are reset too; otherwise they would undo the reset of the entry.
                 book = tf.where(dead_rows, clustering.random_vectors(batch, c.K, seed), book)
                 new_count = tf.where(dead, tf.ones_like(new_count), new_count)
                 if ema:
@@ -127,11 +129,15 @@ class Codebooks:
             return [book, used, book * used[:, :, tf.newaxis]][: len(variables)]
 
         variables = [v for v in (codebook, count, total) if v is not None]
-        values = tf.cond(step < rule.kmeans_init_steps, kmeans, move, strict=True) if rule.kmeans_init_steps else move()
+        values = (
+            tf.cond(step < rule.kmeans_init_steps, kmeans, ema_update, strict=True)
+            if rule.kmeans_init_steps
+            else ema_update()
+        )
         return tf.group(*[v.assign(tf.reshape(x, v.shape)) for v, x in zip(variables, values)])
 
     def _kmeans(self, vectors, step, seed):
-        """Codebooks [L, K, D] by k-means, from random vectors at step 0 and from themselves after; their counts."""
+        """Returns codebooks [L, K, D] by k-means and their counts. Step 0 starts from random vectors."""
         old = self.variable.read_value()
         if not self._residual:
             return self._fit(vectors, old, step, seed)

@@ -1,4 +1,4 @@
-"""Finite scalar quantisation: each number is bounded and rounded to a few levels. No codebook, no variable, no loss.
+"""Finite scalar quantization: each number is bounded and rounded to a few levels, without codebook and loss terms.
 
 #### References
 Mentzer, Minnen, Agustsson, Tschannen (2023), arXiv 2309.15505, section 3 and appendix A.1.
@@ -11,18 +11,18 @@ from vq_estimator.config import FiniteScalarConfig
 from vq_estimator.nn.quantizers.gradients import straight_through
 from vq_estimator.nn.quantizers.quantized import Quantized, training_only
 
-_MARGIN = 1e-3  # the paper's epsilon: tanh = 1 still rounds to the last level
+_MARGIN = 1e-3  # epsilon of Mentzer et al.: tanh = 1 still rounds to the last level
 
 
 class FiniteScalarQuantizer:
-    """D = len(levels) numbers, each one of `levels[i]` values; their combination is one code of K = product(levels).
+    """Rounds D = len(levels) numbers to `levels[i]` values each; their combination is one of K = product(levels) codes.
 
-    The values of a number with n levels are d / floor(n / 2), d from -floor(n / 2) to floor((n - 1) / 2), in -1..1. The
-    first number is the lowest digit of the code, as in the paper.
+    A number with n levels has the values d / floor(n / 2) in -1..1, d from -floor(n / 2) to floor((n - 1) / 2). The
+    first number is the lowest digit of the code, as in Mentzer et al.
 
     Args:
-      config: the levels, and L, groups of D numbers with a code each.
-      seed: not used, nothing here is random.
+      config: the levels and L, the number of groups of D numbers, each with a code.
+      seed: ignored.
     """
 
     def __init__(self, config: FiniteScalarConfig, seed: int = 0):
@@ -33,23 +33,23 @@ class FiniteScalarQuantizer:
         self._basis = np.concatenate([[1], np.cumprod(levels)[:-1]]).astype(np.int32)  # [D]
 
     def lookup(self, codes: tf.Tensor) -> tf.Tensor:
-        """codes int32 [B, h, w, L] -> z_q [B, h, w, L, D]."""
-        codes = tf.gather(tf.range(self._config.K), codes)  # refuses a code of K or more, as a codebook does
+        """Looks up codes int32 [B, h, w, L]; returns z_q float32 [B, h, w, L, D]."""
+        codes = tf.gather(tf.range(self._config.K), codes)  # a code of K or more is an error, as with a codebook
         return self._values(codes[..., tf.newaxis] // self._basis % self._levels)
 
     def entries(self) -> tf.Tensor:
-        """The vector that each code stands for, float32 [L, K, D], the same for each of the L."""
+        """Returns the vector of each code, float32 [L, K, D], which is the same for all groups."""
         c = self._config
         return tf.tile(self.lookup(tf.range(c.K)[:, tf.newaxis])[tf.newaxis, :, 0], [c.L, 1, 1])
 
     def _values(self, digits):
-        """Digits 0..n-1, int32 [..., D], to the values that they stand for."""
+        """Converts digits 0..n-1, int32 [..., D], to values."""
         return tf.cast(digits - self._half, tf.float32) / self._half.astype(np.float32)
 
     def _bound(self, z):
-        """z float32 [..., D] to the open interval that rounds to the digits less floor(n / 2)."""
-        # Appendix A.1 has tan for arctanh, which its first author calls a mistake (lucidrains/vector-quantize-pytorch,
-        # issue 94): zero shall be bounded to zero. Two levels, -1 and 0, have no zero to keep and are cut at z = 0.
+        """Bounds z float32 [..., D] to the open interval that rounds to the digits minus floor(n / 2)."""
+        # Appendix A.1 has tan instead of arctanh, which its first author calls a mistake
+        # (lucidrains/vector-quantize-pytorch, issue 94): zero must map to zero. Two levels, -1 and 0, divide at z = 0.
         reach = (self._levels - 1) * (1 - _MARGIN) / 2
         offset = np.where(self._levels % 2 == 0, 0.5, 0.0)
         shift = np.arctanh(np.where(self._levels > 2, offset / reach, 0.0))
@@ -57,14 +57,14 @@ class FiniteScalarQuantizer:
         return tf.tanh(z + shift) * reach - offset
 
     def continuous(self, z_e: tf.Tensor) -> tf.Tensor:
-        """What z_e stands for before it is rounded, on the scale of z_q."""
+        """Returns z_e on the scale of z_q, before rounding."""
         return self._bound(z_e) / self._half.astype(np.float32)
 
     def __call__(self, z_e: tf.Tensor, training: bool, step=None) -> Quantized:
-        """z_e [B, h, w, L, D]; `step` is needed by `update` alone, for which there is nothing to do."""
+        """Quantizes z_e [B, h, w, L, D]; `update` does nothing, but needs a `step`."""
         bounded = self._bound(z_e)
         digits = tf.cast(tf.round(tf.stop_gradient(bounded)), tf.int32) + self._half
-        digits = tf.clip_by_value(digits, 0, self._levels - 1)  # a z_e that is no number has a valid code too
+        digits = tf.clip_by_value(digits, 0, self._levels - 1)  # NaN gets a valid code too
         codes = tf.reduce_sum(digits * self._basis, -1)
         z_q = self._values(digits)
         if training:

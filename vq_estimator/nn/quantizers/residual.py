@@ -1,8 +1,8 @@
-"""Residual vector quantisation: L codebooks in turn for the same D numbers, each for what those before it leave.
+"""Residual vector quantization: L stages for the same D numbers, each quantizes the residual of the stages before.
 
 #### References
-Juang, Gray (1982), "Multiple stage vector quantization for speech coding"; as a bottleneck with straight-through
-gradient: Zeghidour et al. (2021), arXiv 2107.03312, section III.C.
+Juang, Gray (1982), "Multiple stage vector quantization for speech coding".
+Zeghidour et al. (2021), arXiv 2107.03312, section III.C (as a bottleneck with the straight-through estimator).
 """
 
 import tensorflow.compat.v1 as tf
@@ -17,27 +17,27 @@ from vq_estimator.nn.quantizers.quantized import Quantized, squared_distance, tr
 class ResidualQuantizer(WithCodebooks):
     """z_q = e_1 + ... + e_L, where e_l is the entry nearest to the residual r_l = z_e - e_1 - ... - e_(l-1).
 
-    The terms are means over the stages: |r_l - sg(e_l)|^2, whose gradient reaches z_e alone, and |sg(r_l) - e_l|^2,
-    whose gradient reaches the entry of its own stage alone. Its config is a ResidualQuantizerConfig.
+    The loss terms are means over the stages: |r_l - sg(e_l)|^2, whose gradient reaches only z_e, and |sg(r_l) - e_l|^2,
+    whose gradient reaches only the entry of its stage. The configuration is a ResidualQuantizerConfig.
     """
 
     _residual = True
 
     def lookup(self, codes: tf.Tensor) -> tf.Tensor:
-        """codes int32 [B, h, w, L] -> z_q [B, h, w, 1, D]."""
+        """Looks up codes int32 [B, h, w, L]; returns z_q float32 [B, h, w, 1, D]."""
         return self._sum(self.codebook.read_value(), codes)
 
     @staticmethod
     def _sum(codebook, codes):
-        # Not tf.add_n, nor a chain of + of which the graph optimiser makes one: it adds in any order, and the last bits
-        # of `lookup` would then differ from those of the forward pass.
+        # tf.add_n, and a chain of + that the graph optimizer turns into it, add in any order: the last bits of `lookup`
+        # would differ from the forward pass.
         return tf.reduce_sum(clustering.gather_entries(codebook, codes), -2, keepdims=True)
 
     def __call__(self, z_e: tf.Tensor, training: bool, step=None) -> Quantized:
-        """z_e [B, h, w, 1, D]; `step` is the int64 global step, needed by `update` in training."""
+        """Quantizes z_e [B, h, w, 1, D]; `step`, the int64 global step, is needed by `update` in training."""
         c = self._config
         codebook = self.codebook.read_value()
-        left = z_e  # what is left for a stage; its gradient is that of z_e
+        left = z_e  # the residual of a stage, with the gradient of z_e
         vectors, codes, commitment, moving = [], [], [], []
         for stage in range(c.L):
             book = codebook[stage : stage + 1]

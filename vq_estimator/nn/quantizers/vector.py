@@ -1,4 +1,4 @@
-"""Product vector quantisation: L independent codebooks, each for its own D numbers.
+"""Vector quantization with L independent codebooks, each for its own D numbers.
 
 #### References
 van den Oord, Vinyals, Kavukcuoglu (2017), arXiv 1711.00937, section 3.
@@ -14,14 +14,14 @@ from vq_estimator.nn.quantizers.quantized import Quantized, squared_distance, tr
 
 
 class VectorQuantizer(WithCodebooks):
-    """Nearest of K entries, at each position, in each of L codebooks; its config is a VectorQuantizerConfig."""
+    """Selects the nearest of K entries at each position in each of L codebooks. Configured by VectorQuantizerConfig."""
 
     def lookup(self, codes: tf.Tensor) -> tf.Tensor:
-        """codes int32 [B, h, w, L] -> z_q [B, h, w, L, D]."""
+        """Looks up codes int32 [B, h, w, L]; returns z_q float32 [B, h, w, L, D]."""
         return clustering.gather_entries(self.codebook.read_value(), codes)
 
     def __call__(self, z_e: tf.Tensor, training: bool, step=None) -> Quantized:
-        """z_e [B, h, w, L, D]; `step` is the int64 global step, needed by `update` in training."""
+        """Quantizes z_e [B, h, w, L, D]; `step`, the int64 global step, is needed by `update` in training."""
         c = self._config
         codebook = self.codebook.read_value()
         vectors = tf.transpose(tf.reshape(z_e, [-1, c.L, c.D]), [1, 0, 2])  # [L, N, D]
