@@ -1,4 +1,4 @@
-"""Streaming metrics over the examples of a split, never a mean of batch means."""
+"""Streaming metrics over the examples of a split; none is a mean of batch means."""
 
 from typing import Dict, Optional
 
@@ -8,21 +8,21 @@ from vq_estimator.models.objectives import LossTerms
 
 
 def usage(counts: tf.Tensor):
-    """Entries used (total) and perplexity (mean over codebooks) of code counts [L, K]."""
+    """Computes the number of used entries (total) and the perplexity (mean over codebooks) from counts [L, K]."""
     p = counts / tf.maximum(tf.reduce_sum(counts, -1, keepdims=True), 1.0)
     entropy = -tf.reduce_sum(p * tf.log(tf.maximum(p, 1e-30)), -1)
     return tf.reduce_sum(tf.cast(counts > 0, tf.float32)), tf.reduce_mean(tf.exp(entropy))
 
 
 def code_counts(codes: tf.Tensor, K: int) -> tf.Tensor:
-    """Counts [L, K] float32 of the codes int32 [B, h, w, L]."""
+    """Counts codes int32 [B, h, w, L]; returns float32 [L, K]."""
     L = codes.shape.as_list()[-1]
     ids = tf.reshape(codes + K * tf.range(L), [-1])
     return tf.reshape(tf.math.unsorted_segment_sum(tf.ones_like(ids, tf.float32), ids, L * K), [L, K])
 
 
 def streaming_code_counts(codes: tf.Tensor, K: int):
-    """(value, update) of the counts [L, K] over all batches seen."""
+    """Returns (value, update) of a streaming metric: the counts [L, K] over all batches."""
     L = codes.shape.as_list()[-1]
     total = tf.get_variable(
         "code_counts",
@@ -39,12 +39,14 @@ def streaming_code_counts(codes: tf.Tensor, K: int):
 def vqvae(
     terms: LossTerms, shown: Dict[str, tf.Tensor], codes: tf.Tensor, K: int, weight: Optional[tf.Tensor] = None
 ) -> Dict[str, tuple]:
-    """The eval_metric_ops of a VQ-VAE.
+    """Makes the eval_metric_ops of a VQ-VAE.
 
     Args:
-      terms, shown: what `objectives.terms` and `objectives.reconstruction_metric` give.
-      codes, K: int32 [B, h, w, L], of K each.
-      weight: of the batch's examples, where they are of different lengths.
+      terms: the result of `objectives.terms`.
+      shown: the result of `objectives.reconstruction_metric`.
+      codes: int32 [B, h, w, L].
+      K: number of values of a code.
+      weight: weight of each example, if examples have different lengths.
     """
 
     def mean(term):
