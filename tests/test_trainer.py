@@ -195,7 +195,7 @@ class SpoilAt(tf.train.SessionRunHook):
 def test_a_diverging_run_is_one_line_with_the_term_that_broke_and_keeps_its_checkpoint(digits, tmp_path):
     config, folder = small_config(digits, save_checkpoints_steps=5), str(tmp_path / "run")
     message = (
-        r"the loss is no number at step 23: reconstruction broke first \(reconstruction nan, codebook [0-9.]+, "
+        r"the loss is not finite at step 23: reconstruction failed first \(reconstruction nan, codebook [0-9.]+, "
         r"commitment [0-9.]+, total nan\); the checkpoint of step 20 is from before it; lower --learning_rate"
     )
     with pytest.raises(VQError, match=message) as e:
@@ -207,7 +207,7 @@ def test_a_diverging_run_is_one_line_with_the_term_that_broke_and_keeps_its_chec
 def test_weights_that_are_no_numbers_are_not_saved(digits, tmp_path):
     config, folder = small_config(digits, save_checkpoints_steps=5), str(tmp_path / "run")
     with pytest.raises(
-        VQError, match=r"weights are no numbers at step 20: decoder/conv_transpose_3/b.*; the .* step 15"
+        VQError, match=r"weights are not finite at step 20: decoder/conv_transpose_3/b.*; the .* step 15"
     ):
         trainer.train(config, digits, folder, hooks=[SpoilAt(19, "decoder/conv_transpose_3/b/Adam_1")])
     assert run_folder.find_checkpoint(folder).step == 15

@@ -1,1 +1,1 @@
-"""model_fns, the Estimator, optimisation, metrics, summaries and hooks."""
+"""model_fns, training with the Estimator, optimization, metrics, summaries, hooks and run directories."""

@@ -1,7 +1,7 @@
-"""A training that never made a step leaves nothing: what it made is removed, and the run that it replaced comes back.
+"""The beginning of a training. If it fails before the first step, its files are removed and a replaced run restored.
 
-`--overwrite` moves the old run to a hidden folder inside the run folder. It is deleted once the new run has a
-checkpoint and a step, and put back where that does not come to be; `heal` does either after a kill.
+`--overwrite` moves the old run to a hidden folder inside the run directory. The old run is deleted once the new one has
+a checkpoint and a step, and restored otherwise. `heal` does this after a kill.
 """
 
 import contextlib
@@ -20,27 +20,27 @@ from vq_estimator.training.run_folder import CONFIG, OF_A_RUN, UNFINISHED, AnyCo
 
 log = logging.getLogger("vq_estimator")
 
-ASIDE = ".replaced"  # the old run; one without config.json is on its way there, or back
-DONE = ".replaced.done"  # the same, to be deleted
+ASIDE = ".replaced"  # the old run; without config.json it is only partly moved
+DONE = ".replaced.done"  # the old run, to be deleted
 _OPEN: "List[Beginning]" = []
 _GUARD = threading.RLock()
 
 
 class Beginning:
-    """A training in a folder up to its first step; a context, which undoes what was made where an error ends it.
+    """A training up to its first step: a context manager that undoes its changes if an error ends the block.
 
     Args:
-      model_dir: the run folder.
+      model_dir: the run directory.
       kind: Config or PriorConfig.
-      overwrite: a run that is there is moved aside.
-      worker: the number of a cluster's worker, which undoes its own folder alone.
+      overwrite: move an existing run aside.
+      worker: the index of a worker in a cluster, which only removes its own folder; None otherwise.
 
     Attributes:
-      replaces: whether a run was.
+      replaces: whether an existing run was moved aside.
 
     Raises:
-      VQError: on entering: the `config.json` there is not of a run.
-      OSError: on entering: the run can't be moved.
+      VQError: on entering, if `config.json` does not belong to a run.
+      OSError: on entering, if the run cannot be moved.
     """
 
     def __init__(self, model_dir: str, kind: Type[AnyConfig], overwrite: bool = False, worker: Optional[int] = None):
@@ -52,7 +52,7 @@ class Beginning:
         there = os.path.isfile(os.path.join(self._dir, CONFIG)) and self._worker is None
         if there and self._overwrite:
             _refuse_foreign(self._dir, self._kind)
-        elif there:  # a run that is resumed has begun
+        elif there:  # a resumed run has already begun
             self._over = True
             return self
         self._before = set(os.listdir(self._dir))
@@ -71,7 +71,7 @@ class Beginning:
             self.undo()
 
     def commit(self) -> None:
-        """The new run has begun: nothing is undone any more, and the old one is deleted."""
+        """Marks the new run as begun: nothing is undone any more, and the old run is deleted."""
         with _GUARD:
             if not self._over:
                 self._close()
@@ -79,7 +79,7 @@ class Beginning:
                     _delete_aside(self._dir)
 
     def undo(self) -> None:
-        """Removes what was made, and puts the old run back; nothing after `commit`."""
+        """Removes the new files and restores the old run; does nothing after `commit`."""
         with _GUARD:
             if not self._over:
                 self._close()
@@ -94,16 +94,16 @@ class Beginning:
 
 
 def abandon() -> None:
-    """Undoes all trainings that have made no step, and gives up the locks; for a process that ends at once."""
+    """Undoes all trainings without a step and releases the locks, for a process that exits immediately."""
     for one in list(_OPEN):
         one.undo()
     lock.release_all()
 
 
 def heal(model_dir: str) -> None:
-    """Ends what a kill left of an `--overwrite`: the new run stays where it has a checkpoint, else the old one is back.
+    """Completes an `--overwrite` after a kill: keeps the new run if it has a checkpoint, else restores the old one.
 
-    The folder's lock has to be held.
+    The caller must hold the folder's lock.
     """
     aside, done = os.path.join(model_dir, ASIDE), os.path.join(model_dir, DONE)
     if os.path.isdir(done):
@@ -120,18 +120,18 @@ def heal(model_dir: str) -> None:
 
 
 def needs_healing(model_dir: str) -> bool:
-    """Whether there is something for `heal`."""
+    """Returns whether `heal` has something to do."""
     return any(os.path.isdir(os.path.join(model_dir, name)) for name in (ASIDE, DONE))
 
 
 def _of_a_run(name: str) -> bool:
-    """Whether a training may have written it; its locks are not meant."""
+    """Returns whether a training may have written the file; locks do not count."""
     ours = any(fnmatch.fnmatch(name, pattern) for pattern in OF_A_RUN + UNFINISHED)
     return ours and not any(fnmatch.fnmatch(name, pattern) for pattern in lock.LOCKS)
 
 
 def _refuse_foreign(model_dir: str, kind: Type[AnyConfig]) -> None:
-    """A `config.json` of some other program is no run."""
+    """Raises a VQError if `config.json` was written by another program."""
     try:
         needed = {field.name for field in dataclasses.fields(kind) if field.default is dataclasses.MISSING}
         ours = set(read_json(os.path.join(model_dir, CONFIG))) >= needed | {"optimizer", "train"}
@@ -144,7 +144,7 @@ def _refuse_foreign(model_dir: str, kind: Type[AnyConfig]) -> None:
 
 
 def _move_aside(model_dir: str) -> None:
-    """Moves what is of a run, its `config.json` last."""
+    """Moves the files of a run aside, `config.json` last."""
     aside = os.path.join(model_dir, ASIDE)
     os.mkdir(aside)
     for name in sorted(filter(_of_a_run, os.listdir(model_dir)), key=lambda name: name == CONFIG):
@@ -154,15 +154,15 @@ def _move_aside(model_dir: str) -> None:
 def _delete_aside(model_dir: str) -> None:
     aside, done = os.path.join(model_dir, ASIDE), os.path.join(model_dir, DONE)
     if os.path.isdir(aside):
-        with contextlib.suppress(OSError):  # what is left of it is deleted by the next training here
+        with contextlib.suppress(OSError):  # the next training in this folder deletes the rest
             os.rename(aside, done)
             shutil.rmtree(done)
 
 
 def _restore(model_dir: str, keep: Set[str]) -> None:
-    """Removes what is of a run and not in `keep`; moves back what is aside, its `config.json` first."""
+    """Removes the files of a run that are not in `keep`, and moves the old run back, `config.json` first."""
     made = [name for name in os.listdir(model_dir) if _of_a_run(name) and name not in keep]
-    # A checkpoint counts by its index (`heal`), so that goes first, and the configuration last.
+    # `heal` recognises a checkpoint by its index, so the index is removed first, and the configuration last.
     for name in sorted(made, key=lambda name: (name == CONFIG, not name.endswith(".index"))):
         with contextlib.suppress(OSError):
             remove(os.path.join(model_dir, name))

@@ -1,8 +1,9 @@
-"""The index of a checkpoint, read strictly before TensorFlow reads it.
+"""A strict check of a checkpoint's index before TensorFlow reads it.
 
-TensorFlow's reader tells damage by checksums, and trusts what has the right ones: an index that was made on purpose
-ends the process by a failed CHECK, or asks for any amount of memory. So its structure is walked through first: a table
-in LevelDB's format (https://github.com/google/leveldb/blob/main/doc/table_format.md) of BundleEntryProto messages.
+TensorFlow's reader detects damage by checksums and trusts an index with valid ones. A malicious index can end the
+process by a failed CHECK or request any amount of memory. So its structure is checked first: a table in LevelDB's
+format (https://github.com/google/leveldb/blob/main/doc/table_format.md) of
+BundleEntryProto messages.
 """
 
 import glob
@@ -16,27 +17,27 @@ from tensorflow.core.protobuf import tensor_bundle_pb2
 
 from vq_estimator.data.files import open_regular
 
-FOOTER, TRAILER = 48, 5  # bytes at the end of the file, and of a block: its compression and its checksum
+FOOTER, TRAILER = 48, 5  # bytes at the end of the file and of a block (compression and checksum)
 MAGIC = 0xDB4775248B80FB57
 MAX_INDEX = 1 << 26  # bytes
-MAX_NUMBERS = 1 << 40  # in a tensor
+MAX_NUMBERS = 1 << 40  # elements of a tensor
 MAX_DIMENSIONS = 16
-REFERENCES = 100  # numbers of types from here on stand for references to variables, which nobody stores
+REFERENCES = 100  # dtype enums from here on are references to variables, which are never stored
 
 
 class _Block(NamedTuple):
-    """The place of a block in the file, without its trailer."""
+    """Offset and size of a block in the file, without its trailer."""
 
     start: int
     size: int
 
 
 def check(path: str) -> None:
-    """Checks the index of the checkpoint `path`, and that the data files have the bytes that it names.
+    """Checks the index of the checkpoint `path`, and that the data files contain the bytes that it names.
 
     Raises:
-      OSError: it can't be read.
-      ValueError: it is no index that TensorFlow can be given.
+      OSError: the index cannot be read.
+      ValueError: it is not a valid index.
     """
     with open_regular(path + ".index") as f:
         table = f.read(MAX_INDEX + 1)
@@ -56,7 +57,7 @@ def check(path: str) -> None:
 
 
 def _varint(data: bytes, at: int) -> Tuple[int, int]:
-    """A number of variable length at a place, and the place after it."""
+    """Reads a variable-length integer at an offset; returns it and the offset after it."""
     value = 0
     for shift in range(0, 64, 7):
         if at >= len(data):
@@ -75,11 +76,11 @@ def _handle(data: bytes, at: int) -> Tuple[_Block, int]:
 
 
 def _entries(table: bytes, block: _Block) -> Iterator[Tuple[bytes, bytes]]:
-    """Keys and values of a block: entries, each with what its key shares with the one before, then restart points."""
+    """Yields the keys and values of a block: entries with prefix-compressed keys, then restart points."""
     end = block.start + block.size
     data = table[block.start : end]
     if end + TRAILER + FOOTER > len(table) or block.size < 8 or table[end] != 0:
-        raise ValueError("its index has a block that is none, or is compressed")
+        raise ValueError("its index has an invalid or compressed block")
     restarts = int.from_bytes(data[-4:], "little")
     end = block.size - 4 - 4 * restarts
     points = [int.from_bytes(data[i : i + 4], "little") for i in range(end, block.size - 4, 4)] if end > 0 else []
@@ -90,7 +91,7 @@ def _entries(table: bytes, block: _Block) -> Iterator[Tuple[bytes, bytes]]:
         own, at = _varint(data, at)
         size, at = _varint(data, at)
         if shared > len(key) or at + own + size > end:
-            raise ValueError("its index has an entry that is none")
+            raise ValueError("its index has an invalid entry")
         if not shared:
             starts.add(place)
         key = key[:shared] + data[at : at + own]
@@ -101,7 +102,7 @@ def _entries(table: bytes, block: _Block) -> Iterator[Tuple[bytes, bytes]]:
 
 
 def _shards(path: str, message: bytes) -> List[int]:
-    """Bytes of each data file, which the header names the number of."""
+    """Returns the size in bytes of each data file; the header has their number."""
     header = _parsed(tensor_bundle_pb2.BundleHeaderProto(), message)
     files = sorted(glob.glob(glob.escape(path) + ".data-*"))
     n = header.num_shards
@@ -137,10 +138,10 @@ def _check_entry(name: str, message: bytes, shards: List[int]) -> None:
 def _parsed(proto, message: bytes):
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # the older protobuf warns of a message that ends too early, and goes on
+            warnings.simplefilter("error")  # an older protobuf only warns if a message ends too early
             proto.ParseFromString(message)
         if proto.ByteSize() == len(message):
             return proto
     except (DecodeError, ValueError, RuntimeWarning):
         pass
-    raise ValueError("its index has a message that is none")
+    raise ValueError("its index has an invalid message")

@@ -1,4 +1,4 @@
-"""The tensors of a checkpoint. Whatever is wrong with its files is one kind of error."""
+"""Reading the tensors of a checkpoint. Every problem with its files is a VQError."""
 
 import os
 import tempfile
@@ -11,8 +11,8 @@ from vq_estimator.errors import VQError
 from vq_estimator.nn.quantizers.codebooks import CODEBOOK, EMA_COUNT, EMA_SUM
 from vq_estimator.training import checkpoint_index
 
-PATTERN = "*?[]" + ("" if os.sep == "\\" else "\\")  # what a pattern has
-# What TensorFlow's readers raise for bytes that are no checkpoint.
+PATTERN = "*?[]" + ("" if os.sep == "\\" else "\\")  # the special characters of a glob pattern
+# Errors that TensorFlow's readers raise for damaged files.
 _DAMAGE = (
     OSError,
     tf.errors.OpError,
@@ -27,26 +27,30 @@ _DAMAGE = (
 
 
 def is_utf8(path: str) -> bool:
-    """Whether TensorFlow can be given the path: Python has undecodable bytes of a name as surrogates."""
+    """Returns whether TensorFlow accepts the path; Python represents undecodable bytes of a name as surrogates."""
     return not any("\ud800" <= c <= "\udfff" for c in path)
 
 
 class CheckpointReader:
-    """A checkpoint, opened.
+    """An open checkpoint.
 
-    The sums of an EMA codebook, which `inference.stripping` leaves out, are as if they were there: its entries times
-    their counts.
+    The sums of an EMA codebook, which `inference.stripping` removes, are computed as the entries times their counts.
 
     Attributes:
-      path: the checkpoint's, without the suffix of its files.
+      path: the path of the checkpoint without the suffix of its files.
       shapes: the shape, a list, of each tensor by its name.
     """
 
     def __init__(self, path: str, hint: str = "", flag: str = "checkpoint"):
-        """Opens `path`, a checkpoint's without the suffix of its files; `flag` begins each message and `hint` ends it.
+        """Opens a checkpoint.
+
+        Args:
+          path: its path without the suffix of its files.
+          hint: the end of each error message.
+          flag: the start of each error message.
 
         Raises:
-          VQError: it can't be read.
+          VQError: it cannot be read.
         """
         self.path, self._hint, self._flag = path, hint, flag
         try:
@@ -56,7 +60,7 @@ class CheckpointReader:
             self._dtypes = self._reader.get_variable_to_dtype_map()
         except _DAMAGE as e:
             raise self._unreadable(e) from None
-        self._sums = {}  # of a sum that is not stored: the names of entries and counts
+        self._sums = {}  # names of entries and counts for each sum that is not stored
         for count in [name for name in self.shapes if name.endswith("/" + EMA_COUNT)]:
             entries, total = (count[: -len(EMA_COUNT)] + name for name in (CODEBOOK, EMA_SUM))
             shape = self.shapes.get(entries)
@@ -64,10 +68,10 @@ class CheckpointReader:
                 self.shapes[total], self._sums[total] = shape, (entries, count)
 
     def value(self, name: str, dtype: Any) -> np.ndarray:
-        """A tensor as `dtype`; float16 may become float32, but text no number.
+        """Reads a tensor as `dtype`; floats may change their width, but not become integers or text.
 
         Raises:
-          VQError: it can't be read, or is of another kind.
+          VQError: it cannot be read, or has another kind of dtype.
         """
         if name in self._sums:
             entries, count = (self.value(of, dtype) for of in self._sums[name])
@@ -83,10 +87,10 @@ class CheckpointReader:
             raise self._unreadable(e) from None
 
     def fitting(self, name: str, shape: List[int], dtype: Any) -> np.ndarray:
-        """`value` of a tensor that has to be of a shape.
+        """Reads a tensor that must have a shape; see `value`.
 
         Raises:
-          VQError: there is none, it is of another shape, or can't be read.
+          VQError: it is missing, has another shape, or cannot be read.
         """
         got = self.shapes.get(name)
         if got != shape:
@@ -95,10 +99,10 @@ class CheckpointReader:
         return self.value(name, dtype)
 
     def check(self) -> None:
-        """Reads every tensor, against its checksum.
+        """Reads every tensor, which compares its checksum.
 
         Raises:
-          VQError: one can't be read.
+          VQError: a tensor cannot be read.
         """
         try:
             for name in self._dtypes:
@@ -107,10 +111,10 @@ class CheckpointReader:
             raise self._unreadable(e) from None
 
     def _literal(self, path: str) -> str:
-        """A path to the same files that TensorFlow, which takes it for a pattern, finds them by."""
+        """Returns a path of links to the same files without special characters, since TensorFlow expands patterns."""
         if is_utf8(path) and not any(c in path for c in PATTERN):
             return path
-        self._links = tempfile.TemporaryDirectory(prefix="vq_estimator.")  # as long as this object
+        self._links = tempfile.TemporaryDirectory(prefix="vq_estimator.")  # lives as long as this object
         folder, name = os.path.split(os.path.abspath(path))
         for file in os.listdir(folder):
             if file.startswith((name + ".index", name + ".data-")):

@@ -1,4 +1,4 @@
-"""What a disk refuses, as an OSError, whether Python met it or TensorFlow."""
+"""Translation of TensorFlow's errors for full and read-only disks to OSError."""
 
 import contextlib
 import errno
@@ -12,9 +12,9 @@ _REASONS = [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, 
 
 @contextlib.contextmanager
 def translate_disk_errors(path: str) -> Iterator[None]:
-    """Within it TensorFlow's error for a file below `path` that the disk refuses is an OSError.
+    """In this context a TensorFlow error that the disk caused, for a file below `path`, becomes an OSError.
 
-    TensorFlow's errors have no number but the system's text: "/run/model.ckpt-5...; No space left on device".
+    TensorFlow's errors have no errno, only the system's text: "/run/model.ckpt-5...; No space left on device".
     """
     try:
         yield

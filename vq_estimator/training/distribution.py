@@ -1,4 +1,4 @@
-"""Training by several devices or processes, on TensorFlow's own runtime and its TF_CONFIG (docs/scaling.md)."""
+"""Distributed training with TensorFlow's runtime and TF_CONFIG (docs/scaling.md)."""
 
 import json
 import re
@@ -12,19 +12,19 @@ from vq_estimator.config.checks import positive_int
 from vq_estimator.data.pipeline import Part
 from vq_estimator.errors import VQError
 
-# The jobs of the cluster in TF_CONFIG.
+# The jobs of a cluster in TF_CONFIG.
 _JOBS = {"multi_worker": ("chief", "worker"), "parameter_server": ("chief", "worker", "ps")}
 
 
 class Distribution(NamedTuple):
-    """How training is shared.
+    """How training is distributed.
 
     Attributes:
       kind: one of config.DISTRIBUTIONS.
-      task: what this process is: "chief", which a process without others is too, "worker", "ps" or "evaluator".
-      strategy: the tf.distribute strategy of the Estimator; None for none and for parameter servers.
+      task: the task of this process: "chief" (also without a cluster), "worker", "ps" or "evaluator".
+      strategy: the tf.distribute strategy of the Estimator; None for the kinds "none" and "parameter_server".
       session: the ConfigProto of its sessions.
-      index: of the processes of its task.
+      index: the index of this process in its task.
     """
 
     kind: str
@@ -35,26 +35,26 @@ class Distribution(NamedTuple):
 
     @property
     def name(self) -> Optional[str]:
-        """Of this process in its cluster, such as "worker0"; None without a cluster."""
+        """The name of this process in its cluster, such as "worker0"; None without a cluster."""
         return f"{self.task}{self.index}" if self.cluster else None
 
     @property
     def cluster(self) -> bool:
-        """Whether there are other processes."""
+        """Whether this process is part of a cluster."""
         return self.kind in _JOBS
 
 
 def make(kind: str = "none", tf_config: Optional[str] = None, cpu_devices: int = 1) -> Distribution:
-    """The distribution of a kind.
+    """Makes the distribution of a kind.
 
     Args:
-      kind: one of config.DISTRIBUTIONS. "mirrored": all GPUs of this machine, or `cpu_devices` parts of its CPU where
-        it has none.
-      tf_config: TF_CONFIG, in which a cluster and this process's task in it are described; TensorFlow reads it itself.
-      cpu_devices: see there; a CPU computes no faster in parts.
+      kind: one of config.DISTRIBUTIONS. "mirrored" uses all GPUs of this machine, or `cpu_devices` parts of its CPU if
+        it has no GPU.
+      tf_config: TF_CONFIG, which describes the cluster and this process's task; TensorFlow reads it itself.
+      cpu_devices: number of parts of the CPU for "mirrored"; more parts are not faster.
 
     Raises:
-      VQError: TF_CONFIG does not fit the kind, or there is no such kind.
+      VQError: TF_CONFIG does not fit the kind, or the kind is unknown.
     """
     if kind not in DISTRIBUTIONS:
         raise VQError("distribution: got {!r}, expected one of {}".format(kind, ", ".join(DISTRIBUTIONS)))
@@ -72,7 +72,7 @@ def make(kind: str = "none", tf_config: Optional[str] = None, cpu_devices: int =
     task, index = _task(kind, tf_config)
     strategy = None
     if kind == "parameter_server":
-        if task in ("chief", "worker"):  # or each would wait for all the others before it begins
+        if task in ("chief", "worker"):  # otherwise each would wait for all others before it begins
             session.device_filters.extend(["/job:ps", f"/job:{task}/task:{index}"])
     elif task in _JOBS[kind]:
         strategy = tf.distribute.experimental.MultiWorkerMirroredStrategy()
@@ -80,10 +80,10 @@ def make(kind: str = "none", tf_config: Optional[str] = None, cpu_devices: int =
 
 
 def checked(kind: str, tf_config: Optional[str]) -> str:
-    """The TF_CONFIG with its cluster and task alone, which are all that TensorFlow should read of it.
+    """Checks TF_CONFIG and reduces it to cluster and task, the only parts that TensorFlow should read.
 
     Raises:
-      VQError: it does not fit the kind.
+      VQError: TF_CONFIG does not fit the kind.
     """
     _task(kind, tf_config)
     given = json.loads(tf_config)
@@ -116,7 +116,7 @@ def _is_address(text: str) -> bool:
 
 
 def part_of(context: Optional[tf.distribute.InputContext], config: tf_estimator.RunConfig) -> Part:
-    """What of the data this process reads: of a strategy by its context, of parameter servers by its number."""
+    """Returns the part of the data that this process reads, from a strategy's context or a worker's index."""
     if context is not None and context.num_replicas_in_sync > 1:
         taken = context.num_replicas_in_sync // context.num_input_pipelines
         return Part(context.num_replicas_in_sync, context.input_pipeline_id * taken, taken)

@@ -1,4 +1,4 @@
-"""Session hooks: the steps and their progress, a watch for NaN, checkpoints, stopping on a signal, pictures."""
+"""Session hooks: the training loop and its progress bar, checks for NaN, checkpoints, signals, and pictures."""
 
 import contextlib
 import logging
@@ -16,17 +16,17 @@ from vq_estimator.config import TrainConfig
 from vq_estimator.errors import VQError
 
 log = logging.getLogger("vq_estimator")
-# Collections.
+# Names of graph collections.
 _TERMS, _FIGURES, _TRAIN_OP = "vq_estimator/watched", "vq_estimator/shown", "vq_estimator/train_op"
 
 
 def register_finite_check(**terms: tf.Tensor) -> None:
-    """Registers terms of the loss, each [B], that `TrainingLoopHook` checks for being finite at every step."""
+    """Registers terms of the loss, each [B]; `TrainingLoopHook` checks in every step that they are finite."""
     _declare(_TERMS, {name: tf.reduce_mean(term) for name, term in terms.items()})
 
 
 def register_progress(train_op: tf.Operation, **figures: tf.Tensor) -> None:
-    """Registers the train_op and the figures of the progress bar; that called `brightest` is for `BlackImages`."""
+    """Registers the train_op and the metrics of the progress bar; `brightest` is for `BlackImages`."""
     tf.add_to_collection(_TRAIN_OP, train_op)
     _declare(_FIGURES, figures)
 
@@ -39,15 +39,16 @@ def _declare(collection, tensors) -> None:
 def _declared(collection) -> Dict[str, tf.Tensor]:
     found = {}
     for tensor in tf.get_collection(collection):
-        found.setdefault(tensor.op.name.split("/")[-1], tensor)  # of several replicas the first
+        found.setdefault(tensor.op.name.split("/")[-1], tensor)  # the first replica's
     return found
 
 
 class StopRequest(tf.train.SessionRunHook):
-    """Ends training after the running step when a signal came; the Estimator's own end then saves a checkpoint.
+    """Ends training after the running step when a signal arrives; the Estimator then saves a checkpoint.
 
-    Ctrl-C by itself skips the hooks' `end()` and saves nothing. A second Ctrl-C stops at once. Before the first step of
-    the process there is nothing to save, and a signal does what it did before. One that is ignored stays ignored.
+    Without this hook Ctrl-C skips the hooks' `end()` and saves nothing. A second signal stops immediately. Signals keep
+    their handlers until the process has made a step, since there is nothing to save before. Ignored signals stay
+    ignored.
 
     Args:
       first_step: called after the first step.
@@ -63,7 +64,7 @@ class StopRequest(tf.train.SessionRunHook):
 
     @contextlib.contextmanager
     def listening(self):
-        """Has the signals back at the end of the block where the first step in it took them over (`take_over`)."""
+        """Restores the signal handlers at the end of the block, if a step replaced them (`take_over`)."""
         try:
             yield self
         finally:
@@ -74,12 +75,12 @@ class StopRequest(tf.train.SessionRunHook):
                 self._writer.join()
 
     def take_over(self):
-        """Takes over the signals; nothing in a thread, as Python lets only the main one."""
+        """Replaces the signal handlers, which Python allows only in the main thread."""
         self._before = {}
         if threading.current_thread() is threading.main_thread():
             self._writer.start()
-            heard = [s for s in self.SIGNALS if signal.getsignal(s) != signal.SIG_IGN]
-            self._before = {s: signal.signal(s, self._request) for s in heard}
+            handled = [s for s in self.SIGNALS if signal.getsignal(s) != signal.SIG_IGN]
+            self._before = {s: signal.signal(s, self._request) for s in handled}
 
     def _request(self, number, frame):
         if self.signal is not None:
@@ -100,18 +101,18 @@ class StopRequest(tf.train.SessionRunHook):
 
 
 class TrainingLoopHook(tf.train.SessionRunHook):
-    """A bar with steps/s and figures, a stop at a loss that is no number, and most of the steps themselves.
+    """Runs most steps, shows the progress bar, and stops if the loss is not finite.
 
-    A round of the Estimator's loop (its session's `run`, with all hooks before and after it) costs near to a
-    millisecond, a fifth of a step of MNIST. So where it may, this makes by itself, from `before_run`, those steps at
-    which no hook has anything to do. They are the same graph's; a checkpoint, a summary, a figure and the last step are
-    rounds, and so is a step each second whatever is due.
+    One iteration of the Estimator's loop (`run` of its session, with all hooks) takes about a millisecond, a fifth of
+    an MNIST step. So `before_run` itself runs the steps at which no other hook has anything to do, with the same graph.
+    The Estimator's loop still makes the steps with a checkpoint, a summary or metrics, the last step, and one step per
+    second.
 
     Args:
       schedule: the TrainConfig.
-      start: the step that the process began at.
-      stop: no step is made by itself after a signal.
-      alone: whether it may: one process, and no hook that wants to see every step.
+      start: the step at which the process began.
+      stop: the StopRequest; after a signal this hook runs no steps itself.
+      alone: whether this hook may run steps: there is one process, and no hook needs every step.
     """
 
     MAX_SECONDS = 1.0
@@ -145,7 +146,7 @@ class TrainingLoopHook(tf.train.SessionRunHook):
         return tf.train.SessionRunArgs({"terms": self._terms, "figures": self._figures if due else {}})
 
     def _next_round(self) -> int:
-        """The next step that a hook has something to do at; before a summary two, as the Estimator's saver wants it."""
+        """Returns the next step with work for a hook; the Estimator's summary saver also needs the step before it."""
         s, first = self._schedule, self._first
         dues = [(s.log_steps, first), (s.save_summary_steps, first), (s.save_summary_steps, first - 1)]
         dues.append((s.save_checkpoints_steps, 0))
@@ -165,7 +166,7 @@ class TrainingLoopHook(tf.train.SessionRunHook):
         broken = [name for name, value in terms.items() if not np.isfinite(value)]
         if broken:
             values = ", ".join(f"{name} {value:.4g}" for name, value in terms.items())
-            raise NotFinite(f"the loss is no number at step {self._step}: {broken[0]} broke first ({values})")
+            raise NotFinite(f"the loss is not finite at step {self._step}: {broken[0]} failed first ({values})")
         self._bar.update(1)
 
     def end(self, session):
@@ -177,10 +178,10 @@ class NotFinite(VQError):
 
 
 class CheckpointHook(tf.train.CheckpointSaverHook):
-    """The Estimator's saver: at multiples of `save_steps`, and never weights that are no numbers.
+    """Saves checkpoints at multiples of `save_steps`, but never weights that are NaN or infinite.
 
-    Without its second `session.run` for the step's number in every step, too: TensorFlow 2.x looks a million steps
-    ahead there (`_steps_per_run = 1000000`), for TPU loops; 4 % of a small step.
+    In TensorFlow 2 the Estimator's saver makes a second `session.run` in every step, because it looks a million steps
+    ahead (`_steps_per_run = 1000000`) for TPU loops. This hook does not.
 
     Raises:
       NotFinite: from any of its methods.
@@ -209,18 +210,18 @@ class CheckpointHook(tf.train.CheckpointSaverHook):
         if not finite.all():
             broken = [v.op.name for v, fine in zip(self._variables, finite) if not fine]
             some = ", ".join(broken[:3]) + (f" and {len(broken) - 3} more" if len(broken) > 3 else "")
-            raise NotFinite(f"weights are no numbers at step {step}: {some}")
+            raise NotFinite(f"weights are not finite at step {step}: {some}")
         return super()._save(session, step)
 
 
 class BlackImages:
-    """Warns, once, when every reconstruction of several batches in a row is black.
+    """Warns once if all reconstructions of several checked batches in a row are black.
 
-    A sigmoid with squared error saturates there: its gradient vanishes and training never returns. Seen on MNIST at
-    learning rates from 7e-4 up (mse 0.1036 for ever).
+    The sigmoid with squared error then has saturated: its gradient vanishes, and training does not recover. This
+    happens on MNIST with learning rates that are too high.
 
     Args:
-      every: steps between two looks.
+      every: steps between two checks.
     """
 
     BLACK = 0.05
@@ -230,7 +231,7 @@ class BlackImages:
         self._every, self._dark, self._warned = every, 0, False
 
     def look(self, brightest: float) -> None:
-        """`brightest`: the brightest pixel of a batch of reconstructions, in 0..1."""
+        """Checks a batch of reconstructions whose brightest pixel, in 0..1, is `brightest`."""
         self._dark = self._dark + 1 if brightest < self.BLACK else 0
         if self._dark == self.CHECKS and not self._warned:
             self._warned = True

@@ -1,6 +1,6 @@
-"""One training at a time in a folder: a lock of the system, which a process loses however it ends.
+"""File locks that allow one training at a time in a folder. The system releases them however a process ends.
 
-Those who only read a run take no lock and wait for none.
+Commands that only read a run take no lock and do not wait.
 """
 
 import contextlib
@@ -20,21 +20,21 @@ except ImportError:  # Windows
 log = logging.getLogger("vq_estimator")
 
 LOCK = "train.lock"
-LOCKS = (LOCK, "train-*.lock")  # the second ones are of a cluster's tasks
+LOCKS = (LOCK, "train-*.lock")  # the second pattern is for the tasks of a cluster
 _HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
-_TRIES, _PAUSE = 5, 0.1  # another process may hold a lock for a moment, to see whether it is free
+_TRIES, _PAUSE = 5, 0.1  # another process may hold a lock briefly while it checks that the lock is free
 _OPEN = []  # type: List[_Locks]
 
 
 def check_free(model_dir: str, task: Optional[str] = None) -> None:
-    """Refuses a folder that another process trains in; makes nothing, and keeps no lock.
+    """Checks that no other process trains in a folder. Creates no file and keeps no lock.
 
     Args:
       model_dir: the folder.
       task: see `training`.
 
     Raises:
-      VQError: another process trains there.
+      VQError: another process trains in it.
     """
     for path, shared in _files(model_dir, task):
         with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
@@ -44,14 +44,14 @@ def check_free(model_dir: str, task: Optional[str] = None) -> None:
 
 @contextlib.contextmanager
 def training(model_dir: str, task: Optional[str] = None) -> Iterator[None]:
-    """Holds the folder's lock for a block that trains in it; makes the folder, and removes it where it stays empty.
+    """Holds the folder's lock during a block. Creates the folder, and removes it again if it stays empty.
 
     Args:
       model_dir: the folder.
-      task: of a cluster, such as "worker0": its tasks share the folder, and there is one process of each.
+      task: the task in a cluster, such as "worker0"; the tasks share the folder, with one process for each.
 
     Raises:
-      VQError: another process trains there, or the folder can't be written to.
+      VQError: another process trains in the folder, or it cannot be written to.
     """
     locks = _Locks(model_dir, task)
     _OPEN.append(locks)
@@ -64,7 +64,7 @@ def training(model_dir: str, task: Optional[str] = None) -> Iterator[None]:
 
 
 def release_all() -> None:
-    """Ends all blocks of `training`; for a process that ends at once."""
+    """Releases the locks of all `training` blocks, for a process that exits immediately."""
     for locks in list(_OPEN):
         locks.release()
 
@@ -93,7 +93,7 @@ class _Locks:
             missing.append(folder)
             folder = os.path.dirname(folder)
         for folder in reversed(missing):
-            with contextlib.suppress(FileExistsError):  # made by another task at this moment
+            with contextlib.suppress(FileExistsError):  # another task may create it at the same time
                 os.mkdir(folder)
                 self._made.insert(0, folder)
 
@@ -101,16 +101,16 @@ class _Locks:
         while self._files:
             path, file = self._files.pop()
             with contextlib.suppress(OSError):
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails where other tasks share it
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails if other tasks share it
                 os.remove(path)
             file.close()
         for folder in self._made:
-            with contextlib.suppress(OSError):  # where something is in it
+            with contextlib.suppress(OSError):  # it is not empty
                 os.rmdir(folder)
 
 
 def _files(model_dir: str, task: Optional[str]) -> List[Tuple[str, bool]]:
-    """The lock files, each with whether it is shared."""
+    """Returns (path, whether the lock is shared) of each lock file."""
     common = os.path.join(model_dir, LOCK)
     return (
         [(common, False)] if task is None else [(common, True), (os.path.join(model_dir, f"train-{task}.lock"), False)]
@@ -118,7 +118,7 @@ def _files(model_dir: str, task: Optional[str]) -> List[Tuple[str, bool]]:
 
 
 def _take(path: str, shared: bool, model_dir: str, task: Optional[str]) -> Optional[BinaryIO]:
-    """The open file with its lock; None, after a warning, where the file system has no locks."""
+    """Returns the open, locked file; None, after a warning, if the file system has no locks."""
     while True:
         file = open(path, "ab")
         try:
@@ -135,11 +135,11 @@ def _take(path: str, shared: bool, model_dir: str, task: Optional[str]) -> Optio
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
                 return file
-        file.close()  # of a training that ended, and removed it, at this moment
+        file.close()  # a training that just ended has removed this file
 
 
 def _lock(file: BinaryIO, shared: bool, model_dir: str, task: Optional[str]) -> bool:
-    """Takes a file's lock; False where there are no locks."""
+    """Locks a file; returns False if the file system has no locks."""
     if fcntl is None:
         return False
     for tries in range(_TRIES):

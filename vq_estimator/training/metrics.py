@@ -1,4 +1,4 @@
-"""Streaming metrics over the examples of a split, never a mean of batch means."""
+"""Streaming metrics over the examples of a split; none is a mean of batch means."""
 
 from typing import Dict, Optional
 
@@ -9,7 +9,7 @@ from vq_estimator.nn.quantizers.usage import code_counts, entries_used, perplexi
 
 
 def streaming_code_counts(codes: tf.Tensor, K: int):
-    """(value, update) of the counts [L, K] over all batches seen."""
+    """Returns (value, update) of a streaming metric: the counts [L, K] over all batches."""
     L = codes.shape.as_list()[-1]
     total = tf.get_variable(
         "code_counts",
@@ -26,12 +26,14 @@ def streaming_code_counts(codes: tf.Tensor, K: int):
 def vqvae(
     terms: LossTerms, shown: Dict[str, tf.Tensor], codes: tf.Tensor, K: int, weight: Optional[tf.Tensor] = None
 ) -> Dict[str, tuple]:
-    """The eval_metric_ops of a VQ-VAE.
+    """Makes the eval_metric_ops of a VQ-VAE.
 
     Args:
-      terms, shown: what `objectives.terms` and `objectives.reconstruction_metric` give.
-      codes, K: int32 [B, h, w, L], of K each.
-      weight: of the batch's examples, where they are of different lengths.
+      terms: the result of `objectives.terms`.
+      shown: the result of `objectives.reconstruction_metric`.
+      codes: int32 [B, h, w, L].
+      K: number of values of a code.
+      weight: weight of each example, if examples have different lengths.
     """
 
     def mean(term):

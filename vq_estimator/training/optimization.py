@@ -1,4 +1,4 @@
-"""The gradient step, what follows it, and the count of steps, in that order."""
+"""The learning rate schedule, and a training step: gradient step, codebook update, average, step count."""
 
 from typing import Callable
 
@@ -10,7 +10,7 @@ from vq_estimator.training import averaging
 
 
 def learning_rate(config: OptimizerConfig, step: tf.Tensor, max_steps: int) -> tf.Tensor:
-    """The rate at `step`: warm-up, then constant or decayed smoothly, then the final decay towards `max_steps`."""
+    """Computes the learning rate at `step`: warm-up, then constant or continuous decay, then the final decay."""
     rate = tf.constant(config.learning_rate, tf.float32)
     if config.decay_steps:
         rate = tf.train.exponential_decay(config.learning_rate, step, config.decay_steps, config.decay_rate)
@@ -30,18 +30,25 @@ def minimize(
     clip_norm: float = 0.0,
     average_decay: float = 0.0,
 ) -> tf.Operation:
-    """One Adam step on `loss`, then the op that `then` makes and the average of the weights, then `step` + 1.
+    """Makes the train_op: an Adam step on `loss`, the op of `then`, the average of the weights, and `step` + 1.
 
-    The order is held by control dependencies: an EMA codebook moves after the gradient step has read it, and draws that
-    depend on the step see the step they belong to.
+    Control dependencies enforce this order. An EMA codebook is updated after the gradient step has read it, and draws
+    that depend on the step use the current step.
+
+    Args:
+      loss: float32 [].
+      rate: float32 [], the learning rate.
+      step: the global step variable.
+      then: makes the op that follows the gradient step.
+      clip_norm: global-norm clipping threshold; 0 disables clipping.
+      average_decay: decay of the averaged weights; 0 disables averaging.
     """
     optimizer, variables = tf.train.AdamOptimizer(rate), tf.trainable_variables()
     gradients = [g for g, _ in optimizer.compute_gradients(loss, variables)]
     if clip_norm:
-        # The norm is that of the whole batch's gradient, which `apply_gradients` only makes later: it sums what the
-        # replicas give it.
+        # The global norm needs the gradient of the whole batch, but `apply_gradients` sums over replicas only later.
         if replicas.count() > 1:
-            gradients = [tf.convert_to_tensor(g) for g in gradients]  # that of a table of vectors is of some rows alone
+            gradients = [tf.convert_to_tensor(g) for g in gradients]  # the gradient of an embedding has only some rows
         whole, _ = tf.clip_by_global_norm(replicas.summed(gradients), clip_norm)
         gradients = [g / replicas.count() for g in whole] if replicas.count() > 1 else whole
     with tf.control_dependencies([optimizer.apply_gradients(list(zip(gradients, variables)))]):

@@ -1,4 +1,4 @@
-"""Whether this TensorFlow and this processor can train in bfloat16."""
+"""Checks whether TensorFlow and the processor support bfloat16."""
 
 import tensorflow.compat.v1 as tf
 
@@ -16,7 +16,7 @@ def _cpu_features(path: str = "/proc/cpuinfo") -> str:
 
 
 def check(precision: str, version: str = tf.__version__, cpu_features=None, gpu=None) -> None:
-    """Raises VQError where `precision` can't be had; float32 always can."""
+    """Raises a VQError if `precision` is not supported; float32 always is."""
     if precision == "float32":
         return
     if tuple(int(n) for n in version.split(".")[:2]) < (2, 12):

@@ -1,4 +1,4 @@
-"""The training of a prior over codes."""
+"""Training of a prior over codes."""
 
 import os
 from typing import Callable
@@ -11,27 +11,27 @@ from vq_estimator.training import loop, run_folder
 from vq_estimator.training.loop import TrainResult
 from vq_estimator.training.model_fns import prior_model_fn
 
-EVAL_BATCH = 500  # code maps that are evaluated at once, at most
-MAX_LOGITS = 1 << 25  # of what is evaluated at once
+EVAL_BATCH = 500  # largest number of code maps in an evaluation batch
+MAX_LOGITS = 1 << 25  # largest number of logits of an evaluation batch
 METRIC = "bits_per_image"
 
 
 def evaluation_batch(of: CodesConfig, most: int = EVAL_BATCH) -> int:
-    """Code maps that are evaluated at once: of large grids and many entries fewer, or memory would not do."""
+    """Returns the number of code maps in an evaluation batch; large grids and codebooks need smaller batches."""
     h, w, L = of.grid
     return max(1, min(most, MAX_LOGITS // (h * w * L * of.K)))
 
 
 def folder(model_dir: str) -> str:
-    """Where the prior of a run lies."""
+    """Returns the folder of a run's prior."""
     return os.path.join(model_dir, "prior")
 
 
 def check(config: PriorConfig, model_dir: str, overwrite: bool) -> None:
-    """Refuses, before anything is computed, what `train` would refuse.
+    """Makes the checks of `train` before anything is computed.
 
     Raises:
-      VQError: the run has a prior of another checkpoint's codes, or of another configuration.
+      VQError: the run has a prior for another checkpoint, or with another configuration.
     """
     path = folder(model_dir)
     if overwrite or not os.path.isfile(os.path.join(path, run_folder.CONFIG)):
@@ -53,17 +53,17 @@ def train(
     overwrite: bool = False,
     evaluated: Callable = lambda checkpoint: None,
 ) -> TrainResult:
-    """Trains to `config.train.max_steps` or until validation gets no better, from the newest checkpoint on.
+    """Trains to `config.train.max_steps`, or until validation stops improving, from the newest checkpoint.
 
     Args:
-      config: the prior.
-      train_codes, validation_codes: what it is of.
-      model_dir: the VQ-VAE's run folder; the prior's is `prior/` in it.
-      overwrite: remove a prior that is there.
+      config: the prior's configuration.
+      train_codes, validation_codes: the codes of the two splits.
+      model_dir: the VQ-VAE's run directory; the prior is in `prior/`.
+      overwrite: remove an existing prior.
       evaluated: called with the checkpoint after each evaluation.
 
     Raises:
-      VQError: the folder holds another prior, or the loss is no number.
+      VQError: the folder holds another prior, or the loss is not finite.
     """
     schedule = config.train
     job = loop.Job(

@@ -1,4 +1,4 @@
-"""A run's folder: its configuration, its checkpoints, and the best of them by validation."""
+"""Run directories: configuration, checkpoints, and the best checkpoint by validation."""
 
 import dataclasses
 import fnmatch
@@ -24,9 +24,9 @@ log = logging.getLogger("vq_estimator")
 CONFIG = "config.json"
 EVALUATED = "evaluated.json"  # the step of the last evaluation during training
 BEST = "best"
-MAX_VALUE = 1e300  # of a metric
-CLASSES = "classes.json"  # the names of the classes, where the data has some
-EVAL_NAME = "validation"  # of the Estimator's evaluations, whose events are in eval_validation/
+MAX_VALUE = 1e300  # largest value of a metric
+CLASSES = "classes.json"  # the names of the classes, if the data has names
+EVAL_NAME = "validation"  # name of the Estimator's evaluations, whose event files are in eval_validation/
 OF_A_RUN = (
     CONFIG,
     EVALUATED,
@@ -49,7 +49,7 @@ OF_A_RUN = (
     "projector",
     *LOCKS,
 )
-# What a killed training leaves of a file that it was writing: TensorFlow's names, and those of `files.atomic_path`.
+# Unfinished files of a killed training: TensorFlow's names, and the names of `files.atomic_path`.
 UNFINISHED = tuple(name + ".tmp*" for name in ("checkpoint", "graph.pbtxt", "model.ckpt-*")) + (
     "model.ckpt-*.tempstate*",
     "model.ckpt-*_temp*",
@@ -60,14 +60,18 @@ AnyConfig = Union[Config, PriorConfig]
 
 
 class Checkpoint(NamedTuple):
-    """A checkpoint's path, without the suffix of its files, and its step."""
+    """The path of a checkpoint, without the suffix of its files, and its step."""
 
     path: str
     step: int
 
 
 def load_config(model_dir: str, kind: Any = Config) -> Any:
-    """The configuration, a `kind`, that a run was trained with."""
+    """Reads the configuration of a run, a `kind`.
+
+    Raises:
+      VQError: the folder has no valid configuration.
+    """
     path = os.path.join(model_dir, CONFIG)
     try:
         text = read_text(path)
@@ -78,15 +82,15 @@ def load_config(model_dir: str, kind: Any = Config) -> Any:
 
 
 def keep_class_names(model_dir: str, names: Sequence[str]) -> None:
-    """Writes what the labels of a run mean, where that is known."""
+    """Writes the names of the classes, if there are any."""
     if names:
         write_json(os.path.join(model_dir, CLASSES), list(names))
 
 
 def class_names(model_dir: str, config: Config) -> Tuple[str, ...]:
-    """The names of a run's classes, fit to be printed; () where they are not known.
+    """Reads the names of a run's classes, safe for printing; () if they are unknown.
 
-    They are what `keep_class_names` wrote, or without that those of the run's published data set.
+    These are the names that `keep_class_names` wrote, or else those of the run's published data set.
     """
     published = {FSDD: fsdd.DIGITS, **{name: spec.class_names for name, spec in catalogue.DATASETS.items()}}
     try:
@@ -98,29 +102,34 @@ def class_names(model_dir: str, config: Config) -> Tuple[str, ...]:
 
 
 def check_resumable(model_dir: str, config: AnyConfig) -> None:
-    """Raises VQError, with the difference, where the run in the folder is not one of `config` that can be resumed.
+    """Checks that `config` can resume the run in a folder.
 
-    `config`: a Config, or the PriorConfig of a prior in its own folder.
+    Args:
+      model_dir: the run directory.
+      config: a Config, or the PriorConfig of a prior in its own folder.
+
+    Raises:
+      VQError: the configurations differ; the message has the differences.
     """
     old = load_config(model_dir, type(config))
     if (
         isinstance(config, Config) and old.dataset_source is None
-    ):  # imported, with no data: the first data becomes its own
+    ):  # an imported run has no data yet and takes the first that it gets
         old = dataclasses.replace(old, dataset_source=config.dataset_source)
     changed = config_lib.differences(old, config)
     if changed:
         if isinstance(config, PriorConfig):
-            what, hint = "prior", "--overwrite removes that prior, and only it, and starts anew"
+            what, hint = "prior", "--overwrite removes that prior, and only it, and trains a new one"
         else:
-            what, hint = "run", "choose another --model_dir, or --overwrite to remove the run and start anew"
+            what, hint = "run", "choose another --model_dir, or --overwrite to remove the run and train a new one"
         raise VQError("{} holds a {} that differs: {}; {}".format(model_dir, what, "; ".join(changed), hint))
 
 
 def check_name(model_dir: str) -> None:
-    """Refuses a folder that checkpoints can't be written to: TensorFlow takes their path for a pattern.
+    """Checks that checkpoints can be written to a folder; TensorFlow takes their path for a glob pattern.
 
     Raises:
-      VQError: it has one of a pattern's characters.
+      VQError: the name has a special character of a pattern, or is not UTF-8.
     """
     if any(c in model_dir for c in PATTERN):
         shown = " ".join(PATTERN)
@@ -130,18 +139,17 @@ def check_name(model_dir: str) -> None:
 
 
 def prepare(model_dir: str, config: AnyConfig, replaces: bool = False) -> int:
-    """Makes the folder ready to train `config`, a Config or PriorConfig, in; returns the step that it starts from.
+    """Prepares a folder for training and returns the step that training starts from.
 
-    A new or empty folder gets `config.json`. A run with the same configuration is resumed. Anything else is refused,
-    with the difference shown.
+    A new or empty folder gets `config.json`. A run with the same configuration is resumed. Anything else is refused.
 
     Args:
       model_dir: the folder.
-      config: what is trained.
-      replaces: the run that was there has been moved aside (`beginning`); other files may be there.
+      config: the Config or PriorConfig to train.
+      replaces: an old run has been moved aside (`beginning`), so the folder need not be empty.
 
     Raises:
-      VQError: the folder holds another run, or something that is no run.
+      VQError: the folder holds another run or other files, or cannot be written to.
     """
     check_name(model_dir)
     path = os.path.join(model_dir, CONFIG)
@@ -162,12 +170,12 @@ def prepare(model_dir: str, config: AnyConfig, replaces: bool = False) -> int:
 
 
 def _others(model_dir: str) -> List[str]:
-    """What is in a folder beside the locks of a training."""
+    """Returns the names in a folder, without the lock files."""
     return [n for n in os.listdir(model_dir) if not any(fnmatch.fnmatch(n, pattern) for pattern in LOCKS)]
 
 
 def _refuse_stripped(model_dir: str, latest: Optional[Checkpoint], config: AnyConfig) -> None:
-    """A checkpoint without the optimizer's variables is refused where steps are to be made from it."""
+    """Raises a VQError if training would resume from a checkpoint without the optimizer's variables."""
     if latest and latest.step < config.train.max_steps and "beta1_power" not in CheckpointReader(latest.path).shapes:
         raise VQError(
             f"model_dir: the checkpoint of step {latest.step} in {model_dir!r} has weights alone, like a provided "
@@ -176,7 +184,7 @@ def _refuse_stripped(model_dir: str, latest: Optional[Checkpoint], config: AnyCo
 
 
 def _sweep(model_dir: str) -> None:
-    """Removes what a killed training was writing: what never got its name, and checkpoints half removed."""
+    """Removes the unfinished files of a killed training, and incomplete checkpoints."""
     for folder in (model_dir, os.path.join(model_dir, BEST)):
         for name in os.listdir(folder) if os.path.isdir(folder) else ():
             part = re.match(r"model\.ckpt-\d+\.", name)
@@ -186,9 +194,9 @@ def _sweep(model_dir: str) -> None:
 
 
 def _make_latest(model_dir: str, latest: Optional[Checkpoint]) -> None:
-    """Has the file `checkpoint` name what `latest_checkpoint` found, and what is older.
+    """Writes the file `checkpoint` with the latest and the older checkpoints, whatever it contained before.
 
-    An Estimator goes on from the first and removes the others in time, so what the file said before is not looked at.
+    An Estimator resumes from the latest one and later removes the others.
     """
     older = [path for step, path in _numbered(model_dir) if latest and step <= latest.step]
     if latest and older:
@@ -198,13 +206,13 @@ def _make_latest(model_dir: str, latest: Optional[Checkpoint]) -> None:
 
 
 def _numbered(model_dir: str) -> List[Tuple[int, str]]:
-    """The step and path of each checkpoint in a folder, the oldest first."""
+    """Returns (step, path) of each checkpoint in a folder, oldest first."""
     names = [re.fullmatch(r"(model\.ckpt-(\d+))\.index", name) for name in os.listdir(model_dir)]
     return sorted((int(m.group(2)), os.path.join(model_dir, m.group(1))) for m in names if m)
 
 
 def remove(path: str) -> None:
-    """Removes a file, a link, or a folder with all that is in it."""
+    """Removes a file, a link, or a folder with its contents."""
     if os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path)
     else:
@@ -212,12 +220,12 @@ def remove(path: str) -> None:
 
 
 def latest_checkpoint(model_dir: str) -> Optional[Checkpoint]:
-    """The newest checkpoint that is whole, or None where there is none at all. Damaged ones are named in warnings.
+    """Finds the newest intact checkpoint, or None if there are no checkpoints; warns about damaged ones.
 
-    Of the files that are there, not of the file `checkpoint`, which a kill can leave a step behind.
+    It looks at the files themselves, because a kill can leave the file `checkpoint` behind.
 
     Raises:
-      VQError: there are some, and all of them are damaged.
+      VQError: all checkpoints are damaged.
     """
     damaged = []
     for _, path in reversed(_numbered(model_dir) if os.path.isdir(model_dir) else []):
@@ -235,10 +243,10 @@ def latest_checkpoint(model_dir: str) -> Optional[Checkpoint]:
 
 
 def read_checkpoint(path: str) -> Checkpoint:
-    """Reads every tensor of a checkpoint, against its checksum, and so the step.
+    """Reads and checks every tensor of a checkpoint, and returns the checkpoint with its step.
 
     Raises:
-      VQError: no readable checkpoint is there.
+      VQError: the checkpoint cannot be read.
     """
     stored = CheckpointReader(path)
     stored.check()
@@ -251,10 +259,14 @@ def read_checkpoint(path: str) -> Checkpoint:
 
 
 def find_checkpoint(model_dir: str, which: str = "latest") -> Checkpoint:
-    """`which` is "latest", "best" (by validation) or a path.
+    """Finds a checkpoint of a run.
+
+    Args:
+      model_dir: the run directory.
+      which: "latest", "best" (by validation) or the path of a checkpoint.
 
     Raises:
-      VQError: there is none.
+      VQError: there is no such checkpoint.
     """
     if which == "latest":
         found = latest_checkpoint(model_dir)
@@ -277,7 +289,7 @@ def find_checkpoint(model_dir: str, which: str = "latest") -> Checkpoint:
 
 
 def checkpoint_files(checkpoint: str) -> List[str]:
-    """The data and index files of a checkpoint, sorted."""
+    """Returns the paths of a checkpoint's data and index files, sorted."""
     folder, name = os.path.split(checkpoint)
     kept = [n for n in os.listdir(folder or ".") if n.startswith((name + ".data-", name + ".index"))]
     return [os.path.join(folder, n) for n in sorted(kept)]
@@ -294,12 +306,12 @@ def fingerprint(checkpoint: str) -> str:
 
 
 def load_best(model_dir: str) -> Optional[dict]:
-    """What `keep_best` wrote, or None; what is damaged is as good as none, with a warning."""
+    """Reads the file that `keep_best` wrote; None if it does not exist or, with a warning, if it is damaged."""
     path = os.path.join(model_dir, BEST, "best.json")
     try:
         best = read_json(path)
         name, step, value = best["checkpoint"], best["global_step"], best["value"]
-        # A plain name: TensorFlow would take others for a pattern, or for a path that leads elsewhere.
+        # Only a plain name: TensorFlow would take others for a pattern or for a path outside the folder.
         good = re.fullmatch(r"[\w-][\w.-]*", name) and isinstance(best["metric"], str)
         good = good and type(step) is int and 0 <= step < 2**63
         if not good or type(value) not in (int, float) or not abs(value) <= MAX_VALUE:
@@ -313,7 +325,10 @@ def load_best(model_dir: str) -> Optional[dict]:
 
 
 def keep_best(model_dir: str, checkpoint: str, step: int, metric: str, value: float) -> bool:
-    """Copies the checkpoint to `best/` when `value` is the lowest so far; the value is kept on disk, over restarts."""
+    """Copies the checkpoint to `best/` if `value` is the lowest so far, and returns whether it was.
+
+    The value is stored in `best/best.json`, so it survives restarts.
+    """
     best = load_best(model_dir)
     if best is not None and not value < best["value"]:
         return False
@@ -332,12 +347,12 @@ def keep_best(model_dir: str, checkpoint: str, step: int, metric: str, value: fl
 
 
 def keep_evaluated(model_dir: str, step: int) -> None:
-    """Notes that the checkpoint of `step` was evaluated."""
+    """Records that the checkpoint of `step` was evaluated."""
     write_json(os.path.join(model_dir, EVALUATED), {"global_step": step})
 
 
 def evaluated(model_dir: str) -> int:
-    """The step that `keep_evaluated` noted; 0 where there was none, or it is damaged."""
+    """Reads the step that `keep_evaluated` recorded; 0 if there is no valid one."""
     try:
         step = read_json(os.path.join(model_dir, EVALUATED))["global_step"]
     except (OSError, ValueError, TypeError, KeyError):

@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a VQ-VAE."""
+"""TensorBoard summaries of a VQ-VAE."""
 
 import math
 from typing import Dict, List, Optional, Tuple
@@ -12,41 +12,41 @@ from vq_estimator.nn import mu_law
 from vq_estimator.nn.module import static_shape
 from vq_estimator.nn.quantizers import Quantized, usage
 
-COLUMNS, ROWS = 8, 4  # of a grid of images, at most
-GRID_PIXELS = 2**20  # of a grid, at most, unless one image has more
-FRAME, HOP = 256, 64  # samples of a spectrogram's window, and between two
-FLOOR_DB = -80.0  # below the loudest: black
-OTHERS = 2  # voices that a recording is converted to
-MAX_SECONDS = 2  # of a recording
+COLUMNS, ROWS = 8, 4  # largest grid of images
+GRID_PIXELS = 2**20  # largest number of pixels of a grid, unless one image has more
+FRAME, HOP = 256, 64  # window and hop of a spectrogram, in samples
+FLOOR_DB = -80.0  # relative to the loudest, shown as black
+OTHERS = 2  # number of other speakers that a recording is converted to
+MAX_SECONDS = 2  # longest part of a recording
 
 
 def max_images(height: int, width: int) -> int:
-    """The number of images of a size that a grid shows at most: 32, and fewer of images above 181 x 181."""
+    """Returns the largest number of images in a grid: 32, or fewer for images above 181 x 181."""
     return max(1, min(ROWS * COLUMNS, GRID_PIXELS // (height * width)))
 
 
 def grid_shapes(most: int) -> List[Tuple[int, int]]:
-    """The rows and columns of the grid for 0, 1, .. `most` images: every cell has an image, so some may be left out."""
+    """Returns (rows, columns) of the grid for 0, 1, .. `most` images; it has no empty cells and may omit images."""
     shapes = [(0, 0)]
     for num in range(1, most + 1):
         full = [(r, c) for r in range(1, ROWS + 1) for c in range(r, COLUMNS + 1) if r * c <= num]
-        # The most images; of equal ones the shape that is nearest to one twice as wide as high.
+        # The shape with the most images; among equal ones the one closest to twice as wide as high.
         shapes.append(max(full, key=lambda s: (s[0] * s[1], -abs(math.log(s[1] / s[0] / 2.0)), s[0])))
     return shapes
 
 
 def image_grid(images: tf.Tensor) -> tf.Tensor:
-    """Arranges the first images of a batch in one.
+    """Arranges the first images of a batch in a grid.
 
     Args:
       images: uint8 [B, H, W, C].
 
     Returns:
-      uint8 [1, rows * H, columns * W, C]; `grid_shapes` has the rows and columns. Images that have neither 1 nor 3
-      channels are shown in grey, the channels of each side by side, a white line between.
+      uint8 [1, rows * H, columns * W, C]; `grid_shapes` has the rows and columns. Images with other than 1 or 3
+      channels are shown in grey, with the channels side by side and a white line between them.
     """
     _, height, width, channels = static_shape(images)
-    if channels not in (1, 3):  # what a PNG has; drawing.panels does the same with arrays
+    if channels not in (1, 3):  # a PNG cannot have them; drawing.panels does the same with arrays
         images = tf.pad(images, [[0, 0], [0, 0], [0, 1], [0, 0]], constant_values=255)
         width = channels * (width + 1) - 1
         images = tf.reshape(tf.transpose(images, [0, 1, 3, 2]), [-1, height, width + 1, 1])[:, :, :width]
@@ -58,12 +58,12 @@ def image_grid(images: tf.Tensor) -> tf.Tensor:
 
 
 def examples(model: VQVAE, x: tf.Tensor, quantized: Quantized, speakers: Optional[tf.Tensor]):
-    """Summary ops of some examples of a batch, their codes and their reconstructions."""
+    """Makes the summary ops of the first examples of a batch, their codes and their reconstructions."""
     return part(model.config, "summaries")(model, x, quantized, speakers)
 
 
 def pictures(model: VQVAE, x: tf.Tensor, quantized: Quantized, speakers: None):
-    """Images of a batch uint8 [B, H, W, C], their reconstructions and the histogram of codes; returns summary ops."""
+    """Makes summary ops of images uint8 [B, H, W, C], their reconstructions and the histogram of their codes."""
     del speakers
     few = max_images(*model.config.size)
     decoded = model.decode_vectors(quantized.z_q[:few])
@@ -75,7 +75,7 @@ def pictures(model: VQVAE, x: tf.Tensor, quantized: Quantized, speakers: None):
 
 
 def spectrogram(levels: tf.Tensor) -> tf.Tensor:
-    """Mu-law levels uint8 [T] as an image uint8 [1, FRAME / 2 + 1, frames, 1]: decibels, low frequencies below."""
+    """Computes the spectrogram of levels uint8 [T] in decibels as an image uint8 [1, FRAME / 2 + 1, frames, 1]."""
     waves = mu_law.to_wave(levels)
     waves = tf.pad(waves, [[0, tf.maximum(FRAME - tf.shape(waves)[0], 0)]])
     power = tf.abs(tf.signal.stft(waves, FRAME, HOP))  # [frames, FRAME / 2 + 1]
@@ -85,22 +85,22 @@ def spectrogram(levels: tf.Tensor) -> tf.Tensor:
 
 
 def sounds(model: VQVAE, x: tf.Tensor, quantized: Quantized, speakers: tf.Tensor):
-    """The first recording of a batch uint8 [B, 1, T, 1], in its own voice and in others'; returns the summary ops."""
+    """Makes summary ops of the first recording of a batch uint8 [B, 1, T, 1]: reconstruction and conversions."""
     config = model.config
     most = MAX_SECONDS * config.sample_rate // config.network.stride  # codes
     others = max(min(OTHERS, len(config.speakers) - 1), 0)
     voices = (speakers[0] + tf.range(1 + others)) % max(len(config.speakers), 1)
     z_q = tf.tile(quantized.z_q[:1, :, :most], [1 + others, 1, 1, 1, 1])
     drawn = model.decode_vectors(z_q, speakers=voices)[:, 0, :, 0]
-    heard = {"original": x[0, 0, : most * config.network.stride, 0], "reconstruction": drawn[0]}
+    versions = {"original": x[0, 0, : most * config.network.stride, 0], "reconstruction": drawn[0]}
     for i in range(others):
-        heard[f"conversion_{i + 1}"] = drawn[1 + i]
+        versions[f"conversion_{i + 1}"] = drawn[1 + i]
     found = []
-    for name, levels in heard.items():
+    for name, levels in versions.items():
         waves = mu_law.to_wave(levels)
         found.append(tf.summary.audio("audio/" + name, waves[tf.newaxis, :, tf.newaxis], config.sample_rate))
         found.append(tf.summary.image("spectrograms/" + name, spectrogram(levels)))
-    # A row a codebook, a column a code; grey goes by the number, black to white.
+    # One row per codebook, one column per code; the grey value is the code's index.
     K = config.quantizer.K
     over_time = tf.transpose(quantized.codes[0, 0]) * 255 // max(K - 1, 1)  # [L, n]
     bars = tf.cast(tf.repeat(tf.repeat(over_time, 8, 1), 16, 0), tf.uint8)
@@ -109,7 +109,7 @@ def sounds(model: VQVAE, x: tf.Tensor, quantized: Quantized, speakers: tf.Tensor
 
 
 def vqvae(codes: tf.Tensor, terms: LossTerms, shown: Dict[str, tf.Tensor], rate: tf.Tensor, K: int) -> None:
-    """Adds the scalars of training to the graph; `shown`: what `objectives.reconstruction_metric` gives."""
+    """Adds the scalar summaries of training; `shown` is the result of `objectives.reconstruction_metric`."""
     for name in ("total", "reconstruction", "codebook", "commitment"):
         tf.summary.scalar("loss/" + name, tf.reduce_mean(getattr(terms, name)))
     for name, value in shown.items():

@@ -1,4 +1,4 @@
-"""Training that begins with the weights of another run."""
+"""Warm start: training from the weights of another run."""
 
 import logging
 from typing import Callable, Dict, Iterator, List, Optional, Tuple
@@ -18,22 +18,23 @@ log = logging.getLogger("vq_estimator")
 
 
 def of_run(model_dir: str) -> Checkpoint:
-    """The newest checkpoint of a run.
+    """Finds the newest checkpoint of a run.
 
     Raises:
-      VQError: there is no such run, or it has no checkpoint.
+      VQError: the run does not exist or has no checkpoint.
     """
     try:
-        run_folder.load_config(model_dir)  # refuses what is no run
+        run_folder.load_config(model_dir)  # raises if it is not a run
         return run_folder.find_checkpoint(model_dir)
     except VQError as e:
         raise VQError(f"warm_start: {e}") from None
 
 
 class Loader:
-    """Loads into the variables of a graph what fits of a run's weights; the optimizer begins anew.
+    """Loads the weights of a run that fit the variables of a graph; the optimizer's variables are not loaded.
 
-    Made before the optimizer is, `init_fn` after it; weights that the source keeps averages of come from these.
+    Make it before the optimizer, and call `init_fn` after the optimizer. Averaged weights are loaded if the source has
+    them.
     """
 
     def __init__(self, source: Checkpoint):
@@ -41,14 +42,14 @@ class Loader:
         self._source, self._variables = source, [v for v in tf.global_variables() if v is not step]
 
     def init_fn(self) -> Callable:
-        """What a Scaffold calls where no checkpoint of the run itself is there.
+        """Returns the init_fn of a Scaffold, which is called if the run has no checkpoint.
 
         Raises:
-          VQError: the source can't be read, or most of the variables here have none of their name and shape there.
+          VQError: the source cannot be read, or most variables have no counterpart with the same name and shape.
         """
         path = self._source.path
         source = CheckpointReader(path, "; it is that of --warm_start")
-        stored = {}  # by the name there: of the average, where one is kept
+        stored = {}  # variables by their names in the source, which are those of the averages if it has them
         for variable in self._variables:
             average = variable.op.name + averaging.SUFFIX
             stored[average if average in source.shapes else variable.op.name] = variable
@@ -80,9 +81,9 @@ class Loader:
 def _statistics(
     variables: List[tf.Variable], loaded: Dict[str, np.ndarray]
 ) -> Iterator[Tuple[tf.Variable, np.ndarray]]:
-    """Of an EMA codebook whose entries were loaded and whose statistics were not: those with which one begins.
+    """Yields initial statistics of EMA codebooks whose entries were loaded, but whose statistics were not.
 
-    Else the first step would move the entries to where the sums of the random start are.
+    Otherwise the first step would move the entries to the sums of the random initial codebook.
     """
     for variable in variables:
         scope, _, kind = variable.op.name.rpartition("/")
@@ -98,5 +99,5 @@ def _assign(variable: tf.Variable, value: np.ndarray, assign: list, feed: dict) 
 
 
 def loader(source: Optional[Checkpoint]) -> Optional[Loader]:
-    """A Loader where there is a source."""
+    """Returns a Loader, or None without a source."""
     return None if source is None else Loader(source)
