@@ -92,6 +92,7 @@ def evaluate_input(commands: Any) -> dict:
 
     if FLAGS["split"].present:
         raise VQError(f"split: got {FLAGS.split} with --input, expected one of the two")
+    commands.check_speaker()
     with commands.open() as model:
         examples = commands.examples(model)
         if model.calibration is None:

@@ -163,7 +163,19 @@ TABLE = {
             (["--dataset=cifar10"], "splits", "hash", "splits: got 'hash', expected no value: only --dataset=images"),
         ],
     ),
-    "evaluate": ([RUN], OF_A_RUN + DATA),
+    "evaluate": (
+        [RUN],
+        [
+            *OF_A_RUN,
+            *DATA,
+            ("input", "/no/images", "input: got '/no/images', expected a split, <data set>:<split>, a folder"),
+            ("input", "empty", "data_dir: got 'empty', which has no PNG or JPEG file"),
+            ("input", "text.npy", "input: 'text.npy' can't be read as a NumPy array"),
+            (["--split=test"], "input", "test", "split: got test with --input, expected one of the two"),
+            ("speaker", "theo", "speaker: got 'theo', expected no value without --input"),
+            (["--input=text.npy"], "speaker", "theo", "speaker: got 'theo', expected no value: images have no speaker"),
+        ],
+    ),
     "info": (
         [],
         [

@@ -201,6 +201,7 @@ class ImageModel(TrainedModel):
         Raises:
           VQError: the run has not been evaluated on its own data, or a value that can't be.
         """
+        self.check_open()
         codes = arguments.one_of("codes", codes, (evaluation.OWN, evaluation.ANOTHER))
         save = arguments.boolean("save_reconstructions", save_reconstructions)
         most = arguments.integer("max_bad_files", max_bad_files)

@@ -45,7 +45,7 @@ class Examples(NamedTuple):
 
     Attributes:
       name: of the examples: the split's, or that of a folder or file.
-      total: their number, unreadable files among them; None: not known.
+      total: their number, unreadable files among them; None: unknown.
       batches: starts a pass over them.
       origin: a path, or <data set>:<split>.
       source: what the data set is called that they are a split of; None: they are of none.
@@ -210,7 +210,8 @@ class OpenRun:
             images, speakers = self.vqvae.unpack_features(features)
             tensors = {"images": images, "labels": features.get("label"), "speakers": speakers}
             tensors = {name: tensor for name, tensor in tensors.items() if tensor is not None}
-        with contextlib.closing(tf.Session(graph=graph)) as session:
+        settings = tf.ConfigProto(device_count={"GPU": 0})
+        with contextlib.closing(tf.Session(graph=graph, config=settings)) as session:
             step = session.make_callable(tensors)
             while True:
                 try:

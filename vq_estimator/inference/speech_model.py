@@ -217,6 +217,7 @@ class SpeechModel(TrainedModel):
         Raises:
           VQError: the run has not been evaluated on its own data, or a value that can't be.
         """
+        self.check_open()
         most, calibration = arguments.integer("max_bad_files", max_bad_files), self.calibrated()
         if not isinstance(recordings, Examples):
             recordings = speech_inputs.of_path(self, arguments.path("recordings", recordings), most)
