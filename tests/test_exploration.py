@@ -100,7 +100,7 @@ def test_entries_are_what_lookup_gives(config):
 @pytest.fixture(scope="module")
 def run(digits, tmp_path_factory):
     model_dir = str(tmp_path_factory.mktemp("runs") / "explored")
-    config = small_config(digits, preset="tuned", max_steps=60, L=2)
+    config = small_config(digits, preset="tuned", eval_steps=60, L=2)
     trainer.train(config, digits, model_dir)
     return config, run_folder.find_checkpoint(model_dir), model_dir
 
@@ -201,9 +201,9 @@ def test_crops_hold_what_is_around_the_changed_position():
 
 
 def test_a_test_split_of_one_image_with_a_fine_grid_is_drawn(forked, tmp_path):
-    write_images(tmp_path / "data", {"train": 6, "validation": 1, "test": 1}, 128)
+    write_images(tmp_path / "data", {"train": 6, "validation": 1, "test": 1}, 64)
     flags = ["--data_dir=data", "--model_dir=run"]
-    small = ["--image_size=128", "--channels=1", "--K=8", "--D=4", "--hidden_channels=4,4,4", "--residual_blocks=0"]
+    small = ["--image_size=64", "--channels=1", "--K=8", "--D=4", "--hidden_channels=4,4", "--residual_blocks=0"]
     small += ["--batch_size=2", "--max_steps=2", "--save_checkpoints_steps=2", "--eval_steps=2"]
     done = forked.script("train", "--dataset=images", *flags, *small, cwd=tmp_path)
     assert done.status == 0, done.stderr

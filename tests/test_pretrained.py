@@ -4,7 +4,6 @@ import dataclasses
 import json
 import os
 import shutil
-import subprocess
 import sys
 
 import numpy as np
@@ -28,6 +27,21 @@ SPEECH = ("fsdd",)
 MEGABYTE = 1e6
 
 
+@pytest.fixture(scope="module")
+def opened():
+    """A function name -> the provided model, opened once."""
+    models = {}
+
+    def find(name):
+        if name not in models:
+            models[name] = pretrained.load(name)
+        return models[name]
+
+    yield find
+    for model in models.values():
+        model.close()
+
+
 def size(folder):
     return sum(os.path.getsize(os.path.join(f, name)) for f, _, names in os.walk(folder) for name in names)
 
@@ -43,47 +57,47 @@ def test_they_are_found_by_their_cards():
 
 
 @pytest.mark.parametrize("name", SPEECH)
-def test_each_of_speech_encodes_converts_samples_and_prices(name):
-    with pretrained.load(name) as model:
-        wave = np.sin(np.arange(2000) * 0.3) * np.linspace(0, 0.5, 2000)
-        levels = audio.mu_law(wave)
-        assert model.encode(levels).shape == (32, 1)
-        converted = model.convert(levels, model.speaker("theo"), seed=1)
-        assert converted.shape == levels.shape and len(np.unique(converted)) > 10
-        assert model.bits_per_sample(levels, 0) < 8
-        spoken = model.sample(2, seconds=0.1, label=7, speaker=model.speaker("lucas"))
-        assert spoken.levels.shape == (2, 13 * 64) and (spoken.codes[0] != spoken.codes[1]).any()
-        assert "vq-evaluate --pretrained=" + name in pretrained.card(name)
-        with open(os.path.join(pretrained.folder(name), "eval", "test.json")) as f:
-            bits = json.load(f)["bits_per_dim"]
-        assert bits["total_prior"] < bits["total_unigram"] < bits["total_uniform"] < 5
+def test_each_of_speech_encodes_converts_samples_and_prices(name, opened):
+    model = opened(name)
+    wave = np.sin(np.arange(2000) * 0.3) * np.linspace(0, 0.5, 2000)
+    levels = audio.mu_law(wave)
+    assert model.encode(levels).shape == (32, 1)
+    converted = model.convert(levels, model.speaker("theo"), seed=1)
+    assert converted.shape == levels.shape and len(np.unique(converted)) > 10
+    assert model.bits_per_sample(levels, 0) < 8
+    spoken = model.sample(2, seconds=0.1, label=7, speaker=model.speaker("lucas"))
+    assert spoken.levels.shape == (2, 13 * 64) and (spoken.codes[0] != spoken.codes[1]).any()
+    assert "vq-evaluate --pretrained=" + name in pretrained.card(name)
+    with open(os.path.join(pretrained.folder(name), "eval", "test.json")) as f:
+        bits = json.load(f)["bits_per_dim"]
+    assert bits["total_prior"] < bits["total_unigram"] < bits["total_uniform"] < 5
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in SPEECH])
-def test_each_encodes_decodes_samples_and_prices(name):
-    with pretrained.load(name) as model:
-        m = model.config.model
-        images = np.random.RandomState(0).randint(0, 256, (2, m.image_size, m.image_size, m.channels)).astype(np.uint8)
-        codes = model.encode(images)
-        assert codes.shape == (2,) + m.grid and codes.dtype == np.int32
-        decoded = model.decode(codes, seed=1)
-        assert decoded.shape == images.shape and decoded.dtype == np.uint8
-        np.testing.assert_array_equal(model.reconstruct(images, seed=1), decoded)
-        bits = model.bits_per_dim(images)
-        assert (bits.distortion > 0).all() and (bits.rate_uniform < 2).all() and (bits.rate_unigram < 2).all()
-        card = pretrained.card(name)
-        assert "vq-evaluate --pretrained=" + name in card
-        with open(os.path.join(pretrained.folder(name), "eval", "test.json")) as f:
-            figures = json.load(f)
-        assert figures["examples"] == 10000 and figures["global_step"] == model.checkpoint.step
-        assert (figures["prior"] is None) == (model.prior is None) == (bits.rate_prior is None)
+def test_each_encodes_decodes_samples_and_prices(name, opened):
+    model = opened(name)
+    m = model.config.model
+    images = np.random.RandomState(0).randint(0, 256, (2, m.image_size, m.image_size, m.channels)).astype(np.uint8)
+    codes = model.encode(images)
+    assert codes.shape == (2,) + m.grid and codes.dtype == np.int32
+    decoded = model.decode(codes, seed=1)
+    assert decoded.shape == images.shape and decoded.dtype == np.uint8
+    np.testing.assert_array_equal(model.reconstruct(images, seed=1), decoded)
+    bits = model.bits_per_dim(images)
+    assert (bits.distortion > 0).all() and (bits.rate_uniform < 2).all() and (bits.rate_unigram < 2).all()
+    card = pretrained.card(name)
+    assert "vq-evaluate --pretrained=" + name in card
+    with open(os.path.join(pretrained.folder(name), "eval", "test.json")) as f:
+        figures = json.load(f)
+    assert figures["examples"] == 10000 and figures["global_step"] == model.checkpoint.step
+    assert (figures["prior"] is None) == (model.prior is None) == (bits.rate_prior is None)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_each_computes_stays(name):
+def test_what_each_computes_stays(name, opened):
     with open(os.path.join(os.path.dirname(__file__), "data", "provided.json")) as f:
         want = json.load(f)[name]
-    found = provided.figures(name)
+    found = provided.figures(opened(name))
     assert found["codes"] == want["codes"] and set(found["bits"]) == set(want["bits"])
     for term, bits in want["bits"].items():
         np.testing.assert_allclose(found["bits"][term], bits, rtol=1e-4, err_msg=term)
@@ -114,28 +128,28 @@ def test_a_loaded_model_prices_codes_by_one_graph(monkeypatch):
     np.testing.assert_allclose(all_of_them.rate_prior[:2], few.rate_prior, rtol=1e-5)
 
 
-def test_draws_of_many_images_differ_between_batches():
-    with pretrained.load("cifar10") as model:
-        codes = np.repeat(model.encode(np.zeros([1, 32, 32, 3], np.uint8)), 102, 0)
-        drawn = model.decode(codes, seed=1)
-        assert (drawn[0] != drawn[1]).any() and (drawn[0] != drawn[100]).any()
-        assert (drawn[100:] != model.decode(codes[:2], seed=1)).any()
-        np.testing.assert_array_equal(drawn[100:], model.decode(codes[:2], seed=1, first=100))
+def test_draws_of_many_images_differ_between_batches(opened):
+    model = opened("cifar10")
+    codes = np.repeat(model.encode(np.zeros([1, 32, 32, 3], np.uint8)), 102, 0)
+    drawn = model.decode(codes, seed=1)
+    assert (drawn[0] != drawn[1]).any() and (drawn[0] != drawn[100]).any()
+    assert (drawn[100:] != model.decode(codes[:2], seed=1)).any()
+    np.testing.assert_array_equal(drawn[100:], model.decode(codes[:2], seed=1, first=100))
 
 
-def test_mnist_has_the_bits_that_its_card_says(full_data):
+def test_mnist_has_the_bits_that_its_card_says(opened, full_data):
     source = full_data("mnist")
-    with pretrained.load("mnist") as model:
-        example = next(iter_images(source, model.config, 500))
-        bits = model.bits_per_dim(example)
-        assert 0 < bits.rate_prior.mean() < bits.rate_unigram.mean() < bits.rate_uniform.mean()
-        with open(os.path.join(pretrained.folder("mnist"), "eval", "test.json")) as f:
-            kept = json.load(f)["bits_per_dim"]
-        assert abs(bits.distortion.mean() - kept["distortion"]) < 0.1  # 500 of the 10,000
-        samples = model.sample(10, seed=3)
-        np.testing.assert_array_equal(samples.images, model.sample(10, seed=3).images)
-        np.testing.assert_array_equal(model.decode(samples.codes), samples.images)
-        np.testing.assert_array_equal(samples.labels, np.arange(10))
+    model = opened("mnist")
+    example = next(iter_images(source, model.config, 500))
+    bits = model.bits_per_dim(example)
+    assert 0 < bits.rate_prior.mean() < bits.rate_unigram.mean() < bits.rate_uniform.mean()
+    with open(os.path.join(pretrained.folder("mnist"), "eval", "test.json")) as f:
+        kept = json.load(f)["bits_per_dim"]
+    assert abs(bits.distortion.mean() - kept["distortion"]) < 0.1  # 500 of the 10,000
+    samples = model.sample(10, seed=3)
+    np.testing.assert_array_equal(samples.images, model.sample(10, seed=3).images)
+    np.testing.assert_array_equal(model.decode(samples.codes), samples.images)
+    np.testing.assert_array_equal(samples.labels, np.arange(10))
 
 
 def iter_images(source, config, n):
@@ -161,16 +175,16 @@ def test_a_model_gives_what_its_run_gives(small_run, digits):
         assert abs(error - result["mse"]) < 1 / 255  # the mean there, rounded to levels here
 
 
-def test_an_image_costs_more_with_the_codes_of_another(digits):
+def test_an_image_costs_more_with_the_codes_of_another(opened, digits):
     images = arrays.load(digits, "test", 24, 120).images
-    with pretrained.load("mnist") as model:
-        codes, own = model.encode(images), model.bits_per_dim(images)
-        given, other = model.bits_per_dim(images, codes), model.bits_per_dim(images, np.roll(codes, 1, 0))
-        np.testing.assert_array_equal(given.distortion, own.distortion)
-        assert other.distortion.mean() > own.distortion.mean() + 0.5
-        np.testing.assert_allclose(other.rate_unigram, np.roll(own.rate_unigram, 1))
-        with pytest.raises(VQError, match="codes: got 3 maps, expected 120, one for each image"):
-            model.bits_per_dim(images, codes[:3])
+    model = opened("mnist")
+    codes, own = model.encode(images), model.bits_per_dim(images)
+    given, other = model.bits_per_dim(images, codes), model.bits_per_dim(images, np.roll(codes, 1, 0))
+    np.testing.assert_array_equal(given.distortion, own.distortion)
+    assert other.distortion.mean() > own.distortion.mean() + 0.5
+    np.testing.assert_allclose(other.rate_unigram, np.roll(own.rate_unigram, 1))
+    with pytest.raises(VQError, match="codes: got 3 maps, expected 120, one for each image"):
+        model.bits_per_dim(images, codes[:3])
 
 
 def test_no_training_goes_on_from_weights_alone(digits, tmp_path):
@@ -288,10 +302,6 @@ print(codes.shape, images.shape, len(model.sample(10).images))
 
 
 @pytest.mark.skipif(sys.version_info < (3, 8), reason="TensorFlow 1.15 is not eager")
-def test_it_works_in_an_eager_process(tmp_path):
-    root = os.path.dirname(os.path.dirname(os.path.abspath(pretrained.__file__)))
-    environment = dict(os.environ, PYTHONPATH=os.path.dirname(root), TF_CPP_MIN_LOG_LEVEL="3")
-    done = subprocess.run(
-        [sys.executable, "-c", EAGER], cwd=str(tmp_path), env=environment, capture_output=True, text=True, timeout=120
-    )
+def test_it_works_in_an_eager_process(forked):
+    done = forked.code(EAGER)
     assert done.stdout.strip() == "(1, 3, 3, 1) (1, 24, 24, 1) 10", done.stderr[-2000:]

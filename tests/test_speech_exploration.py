@@ -9,7 +9,8 @@ import soundfile
 from PIL import Image
 
 from helpers import spoken
-from vq_estimator.data import audio
+from helpers.codec_runs import write_run
+from vq_estimator.data import audio, speech_sources
 from vq_estimator.errors import VQError
 from vq_estimator.inference import speech_code_files, speech_inputs
 from vq_estimator.inference import speech_exploration as explore
@@ -267,14 +268,13 @@ def test_codes_that_are_none_leave_nothing_behind(model, tmp_path):
 
 
 def test_a_tiny_data_set_of_speakers_with_markup_in_their_names(forked, cache_dir, tmp_path):
-    names = ["K$$ha", "$x_1$", "\u65e5\u672c"]
-    for split, voices in (("train", names), ("validation", names[:1]), ("test", names[:1])):
+    names = ["$x_1$", "K$$ha", "\u65e5\u672c"]
+    for split, voices in (("train", names), ("validation", names[1:2]), ("test", names[1:2])):
         for number, voice in enumerate(voices):
             audio.write_wav(str(tmp_path / "data" / split / voice / "0.wav"), spoken.word(300, 1, number), spoken.RATE)
+    source = speech_sources.locate("wav", str(tmp_path / "data"), cache_dir, spoken.RATE)
+    write_run(tmp_path / "run", "wav", source=source.name, voices=names)
     flags = ["--data_dir=data", "--model_dir=run"]
-    settings = [f"--{name}={value}" for name, value in dict(spoken.TINY, max_steps=2, sample_rate=spoken.RATE).items()]
-    done = forked.script("train", "--dataset=wav", *flags, *settings, cwd=tmp_path)
-    assert done.status == 0, done.stderr
     done = forked.script("explore", *flags, "--out=pictures", cwd=tmp_path)
     assert done.status == 0 and "Glyph" not in done.stderr and "Warning" not in done.stderr, done.stderr
     out = tmp_path / "pictures"

@@ -21,7 +21,17 @@ SCALE = 20.5
 VOICES, WORDS = ("anna", "ben", "carl"), 2  # of runs of speech
 
 
-def write_run(folder, dataset="mnist", classes=None, values=None, prior_values=None, condition="class", **settings):
+def write_run(
+    folder,
+    dataset="mnist",
+    classes=None,
+    values=None,
+    prior_values=None,
+    condition="class",
+    source=None,
+    voices=VOICES,
+    **settings,
+):
     """Makes the run folder; returns its path.
 
     Args:
@@ -29,6 +39,8 @@ def write_run(folder, dataset="mnist", classes=None, values=None, prior_values=N
       dataset, settings: of `make_config`; "wav" is a run of speech, tiny unless they say otherwise.
       classes: of the prior; None: no prior.
       condition: of speech, what the classes are.
+      source: the run's dataset_source, by default `dataset`.
+      voices: of speech, the speakers.
       values, prior_values: functions (name, shape, random weights) -> the weights of a variable.
     """
     speech = dataset == "wav"
@@ -41,10 +53,10 @@ def write_run(folder, dataset="mnist", classes=None, values=None, prior_values=N
             wavenet_skip_channels=8,
             wavenet_condition_channels=4,
         )
-        config = config_lib.with_data(make_config("wav", **dict(given, **settings)), "wav", VOICES)
+        config = config_lib.with_data(make_config("wav", **dict(given, **settings)), "wav", voices)
     else:
         config = make_config(dataset, "original", **dict(dict(K=8, D=16, image_size=8), **settings))
-    config = dataclasses.replace(config, dataset_source=dataset)
+    config = dataclasses.replace(config, dataset_source=source or dataset)
     config = dataclasses.replace(config, optimizer=dataclasses.replace(config.optimizer, average_decay=0.0))
     folder, m = str(folder), config.model
 

@@ -27,19 +27,25 @@ def tone():
     return audio.mu_law(np.sin(2 * np.pi * (300 * t - 300 * t**2)) * 0.4 * np.exp(-4 * t))
 
 
-def figures(name):
+def figures(model):
     """Bits and codes of the model's example, as JSON has them."""
-    with pretrained.load(name) as model:
-        m = model.config.model
-        if isinstance(m, SpeechConfig):
-            codes, bits = model.encode(tone()), {"total": model.bits_per_sample(tone(), 0)}
-        else:
-            image = picture(m.image_size, m.channels)
-            codes = model.encode(image)
-            bits = {key: value[0] for key, value in model.bits_per_dim(image)._asdict().items()}
-        return {"bits": {key: float(value) for key, value in bits.items()}, "codes": codes.ravel().tolist()}
+    m = model.config.model
+    if isinstance(m, SpeechConfig):
+        codes, bits = model.encode(tone()), {"total": model.bits_per_sample(tone(), 0)}
+    else:
+        image = picture(m.image_size, m.channels)
+        codes = model.encode(image)
+        bits = {key: value[0] for key, value in model.bits_per_dim(image)._asdict().items()}
+    return {"bits": {key: float(value) for key, value in bits.items()}, "codes": codes.ravel().tolist()}
+
+
+def main():
+    lines = []
+    for name in pretrained.names():
+        with pretrained.load(name) as model:
+            lines.append(f"{json.dumps(name)}: {json.dumps(figures(model))}")
+    print("{\n" + ",\n".join(lines) + "\n}")
 
 
 if __name__ == "__main__":
-    lines = [f"{json.dumps(name)}: {json.dumps(figures(name))}" for name in pretrained.names()]
-    print("{\n" + ",\n".join(lines) + "\n}")
+    main()
