@@ -19,8 +19,8 @@ CODEC.path(
     "input",
     None,
     "train, validation or test of the run's own data set, as the model sees it; <data set>:<split> of another, such as "
-    "fashion_mnist:test; a folder of PNG or JPEG files, or one such file; or a .npy of uint8 [N, H, W, C]; of speech a "
-    "folder of WAV or FLAC files, or one such file; or a .npy of mu-law levels uint8 [T] or [N, T]",
+    "fashion_mnist:test; a folder of PNG or JPEG files, or one such file; a .npy or .npz of uint8 [N, H, W, C]; of "
+    "speech a folder of WAV or FLAC files, or one such file; or a .npy of mu-law levels uint8 [T] or [N, T]",
 )
 CODEC.path("out", None, "the file to write [images.vqz, of speech recordings.vqz]")
 CODEC.string(

@@ -17,8 +17,8 @@ ENCODE.path(
     "input",
     "test",
     "train, validation or test of the run's own data set; <data set>:<split> of another, such as fashion_mnist:test; "
-    "a folder of PNG or JPEG files, or one such file; or a .npy of uint8 or uint16 [N, H, W, C]; of speech a split of "
-    "the run's own data, a folder, or a WAV or FLAC file; ./test is a folder",
+    "a folder of PNG or JPEG files, or one such file; a .npy or .npz of uint8 or uint16 [N, H, W, C]; of speech a "
+    "split of the run's own data, a folder, or a WAV or FLAC file; ./test is a folder",
 )
 ENCODE.path("out", "codes.npz", "the file to write")
 

@@ -6,7 +6,7 @@ from typing import Any, List, Optional
 import numpy as np
 
 from vq_estimator import drawing
-from vq_estimator.config import catalogue
+from vq_estimator.config import TFDS, catalogue
 from vq_estimator.data import outputs
 from vq_estimator.data.folder import IMAGES
 from vq_estimator.errors import VQError
@@ -32,7 +32,7 @@ class ImageCommands(Commands):
     """The commands on a run of images."""
 
     noun, elements = "images", "pixels"
-    suffixes, datasets = IMAGES.suffixes, tuple(catalogue.DATASETS)
+    suffixes, datasets = IMAGES.suffixes, (*catalogue.DATASETS, TFDS)
     compressed, decoded = "images.vqz", (outputs.PICTURE, outputs.ARRAY, outputs.FOLDER)
     samples, samples_kind = "samples.png", outputs.PICTURE
 
@@ -46,7 +46,7 @@ class ImageCommands(Commands):
 
     def encode(self, model: Any) -> str:
         readers = Readers(
-            "a split, <data set>:<split>, a folder, a PNG or JPEG file, or a .npy file",
+            "a split, <data set>:<split>, a folder, a PNG or JPEG file, or a .npy or .npz file",
             lambda *found: code_files.of_split(model, *found),
             lambda folder: code_files.of_folder(model, folder, FLAGS.max_bad_files),
             lambda *files: code_files.of_files(model, *files),
@@ -62,11 +62,11 @@ class ImageCommands(Commands):
     def read_lossless(self) -> Any:
         channels = self.config.model.channels
         readers = Readers(
-            "a split, <data set>:<split>, a folder, a PNG, JPEG or .npy file",
+            "a split, <data set>:<split>, a folder, a PNG, JPEG, .npy or .npz file",
             lambda *found: codec_images.of_split(self.config, *found),
             lambda folder: codec_images.of_folder(folder, channels, FLAGS.max_bad_files),
             lambda *files: codec_images.of_files(*files, channels),
-            lambda path: codec_images.of_npy(path, channels),
+            lambda path: codec_images.of_npy(path, channels, self.config.data.array),
         )
         return self.read_input(readers)
 

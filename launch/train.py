@@ -2,6 +2,7 @@
 
   vq-train --dataset=mnist --K=20 --D=64
   vq-train --dataset=images --data_dir=FOLDER_OF_IMAGES --preset=tuned --image_size=64
+  vq-train --dataset=npy --data_dir=IMAGES.npy --preset=tuned
 
 The same command resumes a run that was stopped. At its end the run directory holds eval/validation.json, eval/test.json
 and for images reconstructions.png.
@@ -17,11 +18,12 @@ from vq_estimator_launch import common, settings, shell, signals
 from vq_estimator_launch.common import FLAGS, Group
 
 RUN = Group("Run")
-RUN.enum(
+RUN.dataset(
     "dataset",
     "mnist",
-    config_lib.DATASETS,
-    "data set; images and wav: your own files, below --data_dir; fsdd: spoken digits",
+    tuple(config_lib.DATASETS),
+    "data set; images, npy and wav: your own files, in --data_dir; tfds:NAME: NAME of TensorFlow Datasets, such as "
+    "tfds:svhn_cropped; fsdd: spoken digits",
 )
 RUN.enum(
     "preset", None, config_lib.PRESETS, "named configuration of the data set (docs/settings.md); default: its first"
@@ -48,10 +50,11 @@ SCALE.enum(
 SCALE.integer("cpu_devices", 1, "mirrored without a GPU: parts of the CPU, to try it; not faster")
 
 
-def configure() -> Any:
-    """The configuration that the flags mean."""
+def configure(with_data: bool = True) -> Any:
+    """The configuration that the flags mean; `with_data`: with the size of the data's own images, where it has one."""
     given = settings.given()
     if not FLAGS.config:
+        given = common.with_own_size(FLAGS.dataset, given) if with_data else given
         return config_lib.make_config(FLAGS.dataset, FLAGS.preset, **given)
     for name in ("dataset", "preset"):
         if FLAGS[name].present:
@@ -124,7 +127,9 @@ def main(config: Any) -> None:
 
 
 def run() -> None:
-    common.run(main, __doc__, prepare=prepare, values=lambda: settings.resolved(configure()))
+    common.run(
+        main, __doc__, prepare=prepare, values=lambda: settings.resolved(configure(os.path.isfile(FLAGS.data_dir)))
+    )
 
 
 if __name__ == "__main__":

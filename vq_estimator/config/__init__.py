@@ -5,6 +5,7 @@ a `VQError` that names the field, what it got and what it expects; nothing here 
 """
 
 from vq_estimator.config.data import SPLITS_BY, DataConfig
+from vq_estimator.config.datasets import NPY, TFDS, row_of, tfds_name
 from vq_estimator.config.decoder import (
     DECODERS,
     PIXEL_LAYERS,
@@ -87,6 +88,7 @@ __all__ = [
     "INTERVALS",
     "LIKELIHOODS",
     "MSE",
+    "NPY",
     "OBJECTIVES",
     "PIXEL_LAYERS",
     "PRECISIONS",
@@ -97,6 +99,7 @@ __all__ = [
     "RESUMABLE",
     "SPEECH_DATASETS",
     "SPLITS_BY",
+    "TFDS",
     "WAV",
     "AutoregressiveDecoder",
     "BernoulliPixels",
@@ -141,7 +144,9 @@ __all__ = [
     "override",
     "part",
     "read_config",
+    "row_of",
     "settings_of",
+    "tfds_name",
     "to_dict",
     "to_json",
     "type_name",

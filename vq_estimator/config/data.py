@@ -4,7 +4,8 @@ import dataclasses
 from typing import Any, Optional, Tuple
 
 from vq_estimator.config.checks import check
-from vq_estimator.config.fields import FILES, Choice, Integer, Integers, Settings, setting
+from vq_estimator.config.datasets import IMAGES, NPY, TFDS, WAV, row_of
+from vq_estimator.config.fields import FILES, Choice, Integer, Integers, Settings, Text, setting
 
 RULES = 2  # the current rules of splits and cropping; 1 are those of version 0.1.0
 SPLITS_BY = ("auto", "folders", "hash")
@@ -13,7 +14,7 @@ MAX_SAMPLE = 2**16 - 1  # of a 16-bit image
 
 
 def _only(*datasets: str) -> Any:
-    return lambda config: config.dataset in datasets
+    return lambda config: row_of(config.dataset) in datasets
 
 
 class _Range(Integers):
@@ -28,6 +29,9 @@ class _Range(Integers):
 class DataConfig(Settings):
     """How files become examples. Only a user's own images and recordings have a choice here.
 
+    Paths are no settings, because a run does not depend on where its files lie: `Config.dataset_source` tells their
+    content, and which examples are in which split.
+
     `rules` is the version of the rules by which splits are found and images are cropped. A run keeps the version that
     it was made with; configurations of version 0.1.0, which have no entry, are of version 1.
     """
@@ -38,7 +42,7 @@ class DataConfig(Settings):
         Choice(SPLITS_BY),
         "folders: top folders are train, validation, test; hash: of each path; auto: by the names",
         FILES,
-        applies=_only("images", "wav"),
+        applies=_only(IMAGES, WAV),
         why="only --dataset=images and wav have this setting",
     )
     speaker_level: int = setting(
@@ -46,7 +50,7 @@ class DataConfig(Settings):
         Integer(1, MAX_LEVEL),
         "folder of a recording's path that names the speaker; 1 is the first below its split's",
         FILES,
-        applies=_only("wav"),
+        applies=_only(WAV),
         why="only --dataset=wav has this setting",
     )
     value_range: Optional[Tuple[int, ...]] = setting(
@@ -54,8 +58,16 @@ class DataConfig(Settings):
         _Range(f"MIN,MAX such as 0,4095, with 0 <= MIN < MAX <= {MAX_SAMPLE}"),
         "MIN,MAX of the sample values of 16-bit images that become 0 and 255; without: the whole range",
         FILES,
-        applies=_only("images"),
-        why="only --dataset=images has this setting",
+        applies=_only(IMAGES, NPY, TFDS),
+        why="only --dataset=images, npy and tfds:NAME have this setting",
+    )
+    array: str = setting(
+        "images",
+        Text("the name of an array"),
+        "name of the array of images in a .npz file",
+        FILES,
+        applies=_only(NPY),
+        why="only --dataset=npy has this setting",
     )
 
     def check(self) -> None:

@@ -9,7 +9,7 @@ from vq_estimator.config.decoder import AutoregressiveDecoder
 from vq_estimator.config.likelihood import CategoricalPixels, LogisticMixturePixels
 from vq_estimator.config.model import ModelConfig, NetworkConfig
 from vq_estimator.config.quantizer import EMACodebook, ResidualQuantizerConfig, VectorQuantizerConfig
-from vq_estimator.config.run import FSDD, IMAGES, WAV, Config
+from vq_estimator.config.run import FSDD, IMAGES, NPY, TFDS, WAV, Config, row_of
 from vq_estimator.config.speech import SpeechConfig, WaveNetConfig
 from vq_estimator.config.training import ObjectiveConfig, OptimizerConfig, TrainConfig
 
@@ -175,14 +175,17 @@ FAMILIES: Dict[str, Mapping[str, Preset]] = {
         "autoregressive": _cifar_autoregressive,
     },
 }
-PRESETS_OF = {  # of every data set
+_OWN_IMAGES: Mapping[str, Preset] = {
+    "original": _images_original,
+    "tuned": _images_tuned,
+    "autoregressive": _cifar_autoregressive,
+}
+PRESETS_OF = {  # of every row of DATASETS
     **{name: FAMILIES[spec.presets] for name, spec in catalogue.DATASETS.items()},
-    IMAGES: {
-        "original": _images_original,
-        "imagenet": _images_original,  # the same, by the name of tf-vqvae's third set-up
-        "tuned": _images_tuned,
-        "autoregressive": _cifar_autoregressive,
-    },
+    # "imagenet" is the original, by the name of tf-vqvae's third set-up.
+    IMAGES: {"original": _images_original, "imagenet": _images_original, **_OWN_IMAGES},
+    NPY: _OWN_IMAGES,
+    TFDS: _OWN_IMAGES,
     FSDD: {"wavenet": _speech},
     WAV: {"wavenet": _speech},
 }
@@ -190,7 +193,7 @@ PRESETS_OF = {  # of every data set
 
 def preset_of(dataset: str, preset: str, K: Optional[int], D: Optional[int]) -> Config:
     """The configuration of a preset, at its own K and D where these are None."""
-    known = PRESETS_OF[dataset]
+    known = PRESETS_OF[row_of(dataset)]
     check(preset in known, "preset", preset, f"for {dataset} one of " + ", ".join(known))
     model, objective, optimizer, train = known[preset](K, D)
     return Config(dataset, preset, model, objective, optimizer, train)

@@ -1,6 +1,7 @@
 """A configuration with what is given in place of its values."""
 
 import dataclasses
+import re
 from typing import Any, Dict, Iterator, Optional, Tuple, TypeVar
 
 from vq_estimator.config.checks import check
@@ -10,7 +11,7 @@ from vq_estimator.config.intervals import resolve_intervals
 from vq_estimator.config.presets import PRESETS_OF, preset_of
 from vq_estimator.config.quantizer import QUANTIZERS, VectorQuantizerConfig
 from vq_estimator.config.renamed import NEW_NAMES
-from vq_estimator.config.run import DATASETS, PRESETS, Config
+from vq_estimator.config.run import DATASETS, PRESETS, Config, row_of
 from vq_estimator.errors import VQError
 
 S = TypeVar("S", bound=Settings)
@@ -20,7 +21,7 @@ def make_config(dataset: str, preset: Optional[str] = None, **given: Any) -> Con
     """A preset with what is given in its place.
 
     Args:
-      dataset: one of DATASETS.
+      dataset: one of DATASETS; `tfds:NAME` stands for any data set of TensorFlow Datasets, such as `tfds:mnist`.
       preset: one of PRESETS that the data set has (PRESETS_OF); None: its first one, "original" for images and
         "wavenet" for speech.
       **given: any setting, by the name of its flag (docs/settings.md); None keeps the preset's value. The intervals
@@ -29,8 +30,8 @@ def make_config(dataset: str, preset: Optional[str] = None, **given: Any) -> Con
     Raises:
       VQError: an unknown name, or a value that can't be.
     """
-    check(dataset in DATASETS, "dataset", dataset, "one of " + ", ".join(DATASETS))
-    preset = preset or next(iter(PRESETS_OF[dataset]))
+    check(row_of(dataset) in DATASETS, "dataset", dataset, "one of " + ", ".join(DATASETS))
+    preset = preset or next(iter(PRESETS_OF[row_of(dataset)]))
     check(preset in PRESETS, "preset", preset, "one of " + ", ".join(PRESETS))
     given = {name: value for name, value in given.items() if value is not None}
     row = next((row for name, row in QUANTIZERS.rows.items() if name == given.get("quantizer")), None)
@@ -123,7 +124,11 @@ def _choices(config: Any) -> Iterator[Tuple[Registry, str]]:
 
 
 def default_model_dir(config: Config) -> str:
-    """`log/<dataset>-<preset>-K<K>-D<D>`; before K the quantizer where it is not vq, and L where it is above 1."""
+    """`log/<dataset>-<preset>-K<K>-D<D>`; before K the quantizer where it is not vq, and L where it is above 1.
+
+    The `:` and `/` of a `tfds:` data set become `-`.
+    """
     q = config.model.quantizer
     kind = "" if type(q) is VectorQuantizerConfig else type_name(q) + "-"
-    return f"log/{config.dataset}-{config.preset}-{kind}{f'L{q.L}-' if q.L > 1 else ''}K{q.K}-D{q.D}"
+    dataset = re.sub("[:/]", "-", config.dataset)
+    return f"log/{dataset}-{config.preset}-{kind}{f'L{q.L}-' if q.L > 1 else ''}K{q.K}-D{q.D}"

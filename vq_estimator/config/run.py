@@ -7,17 +7,16 @@ from typing import Dict, Optional, Sequence, Union
 from vq_estimator.config import catalogue
 from vq_estimator.config.checks import check
 from vq_estimator.config.data import DataConfig
+from vq_estimator.config.datasets import FSDD, IMAGES, NPY, TFDS, WAV, row_of
 from vq_estimator.config.fields import TRAINING, Registry, Row, Settings, Text, setting, type_name, variant
 from vq_estimator.config.likelihood import MSE
 from vq_estimator.config.model import ModelConfig
 from vq_estimator.config.speech import SpeechConfig
 from vq_estimator.config.training import ObjectiveConfig, OptimizerConfig, TrainConfig
 
-IMAGES = "images"  # the data set that is a folder of the user's own images
-IMAGE_DATASETS = (*catalogue.DATASETS, IMAGES)
-FSDD, WAV = "fsdd", "wav"  # the Free Spoken Digit Dataset; a folder of the user's own recordings
+IMAGE_DATASETS = (*catalogue.DATASETS, IMAGES, NPY, TFDS)
 SPEECH_DATASETS = (FSDD, WAV)
-# Every data set, and its kind of data, a row of MODELS.
+# The kind of data of every data set, a row of MODELS. A name is looked up by `row_of`, which knows tfds:NAME.
 DATASETS: Dict[str, str] = {**dict.fromkeys(IMAGE_DATASETS, "image"), **dict.fromkeys(SPEECH_DATASETS, "speech")}
 PRESETS = ("original", "tuned", "paper", "sonnet", "factorised", "autoregressive", "imagenet", "wavenet")
 # How a training may be shared (training/distribution.py); no part of a run, which can go on by another.
@@ -61,8 +60,8 @@ class Config(Settings):
     """One run.
 
     Attributes:
-      dataset_source: filled once the files are found: the data set's name, "mnist-5k", "fsdd-half", or for a folder
-        "images-" or "wav-" and the first 12 digits of its content's hash; None: no data yet.
+      dataset_source: filled once the files are found: the data set's name, "mnist-5k", "fsdd-half", or for others
+        "images-", "wav-" and so on with the first 12 digits of its content's hash; None: no data yet.
       warm_start: the run or provided model whose weights training began with.
     """
 
@@ -82,9 +81,9 @@ class Config(Settings):
     )
 
     def check(self) -> None:
-        check(self.dataset in DATASETS, "dataset", self.dataset, "one of " + ", ".join(DATASETS))
+        check(row_of(self.dataset) in DATASETS, "dataset", self.dataset, "one of " + ", ".join(DATASETS))
         check(self.preset in PRESETS, "preset", self.preset, "one of " + ", ".join(PRESETS))
-        kind = DATASETS[self.dataset]
+        kind = DATASETS[row_of(self.dataset)]
         check(type_name(self.model) == kind, "model", type_name(self.model), f"{kind} for {self.dataset}")
         published = catalogue.DATASETS.get(self.dataset)
         channels = published.shape[2] if published else self.model.channels

@@ -26,6 +26,7 @@ FORMATS = ("PNG", "JPEG")
 MAX_BYTES = 1 << 29  # of a file
 MAX_PIXELS = 1 << 26
 MAX_SCANS = 100  # of a JPEG; the same bytes may occur in what is not a scan, about once in 64 KiB
+WANT_LEVELS = "uint8: multiply values from 0 to 1 by 255 and round them"  # in the place of floating-point numbers
 WHITE = (255, 255, 255, 255)
 MULTI_PICTURE_PHOTO = "MPO"  # a JPEG followed by previews of itself, as phones write it
 _WARNINGS = threading.Lock()  # warnings.catch_warnings is not safe in threads

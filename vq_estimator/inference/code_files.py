@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from vq_estimator import drawing
 from vq_estimator.data import folder as folder_lib
-from vq_estimator.data import pipeline
+from vq_estimator.data import image_arrays, pipeline
 from vq_estimator.data.files import atomic_folder, atomic_path, open_regular, parse_json
 from vq_estimator.data.image_decoding import decode_files
 from vq_estimator.data.model_view import View
@@ -79,13 +79,13 @@ def of_split(model: ImageModel, source: Source, split: str) -> Images:
 
 
 def of_array(model: ImageModel, path: str) -> Images:
-    """A `.npy` of images, uint8 or uint16 [N, H, W, C], of any size (see `ImageModel.prepare`).
+    """A `.npy` or `.npz` of images, uint8 or uint16 [N, H, W, C], of any size (see `ImageModel.prepare`).
 
     Raises:
       VQError: it can't be read, or is no such array.
     """
     try:
-        images = load_npy(path)
+        images = image_arrays.load(path, model.config.data.array, model.config.model.channels)
     except (OSError, ValueError) as e:
         raise VQError(f"input: {path!r} can't be read as a NumPy array ({_reason(e)})") from None
     try:

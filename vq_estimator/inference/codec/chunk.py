@@ -34,7 +34,7 @@ class Chunk:
     Args:
       coder: an Encoder or a Decoder.
       codes: int32 [B, h, w, L].
-      images: uint8 [B, S, S, C], of recordings [B, 1, T, 1]; filled in, as are the codes, where they are not known.
+      images: uint8 [B, H, W, C], of recordings [B, 1, T, 1]; filled in, as are the codes, where they are not known.
       extents: int [n, 2], true height and width of the n <= B tiles.
       columns: int [n], how many columns of codes each tile has.
       pixels: what makes the distributions of pixels of a decoder's output (`cumulative.for_likelihood`).
@@ -108,9 +108,9 @@ class Chunk:
         return self.images[:, i, j]
 
     def pixels(self, parameters: np.ndarray) -> None:
-        """Codes all pixels, tile by tile in raster order; `parameters` [B, S, S, outputs] say their distributions."""
-        S = parameters.shape[1]
-        rows, columns = np.arange(S)[:, np.newaxis], np.arange(S)
+        """Codes all pixels, tile by tile in raster order; `parameters` [B, H, W, outputs] say their distributions."""
+        rows, columns = (np.arange(n) for n in parameters.shape[1:3])
+        rows = rows[:, np.newaxis]
         inside = (rows < self._heights[:, np.newaxis, np.newaxis]) & (columns < self._widths[:, np.newaxis, np.newaxis])
         images = self.images[: self._n]
         images[inside] = self._code_pixels(parameters[: self._n][inside], images[inside])
