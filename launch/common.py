@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from typing import Any, Iterator, Optional
+from typing import Any, Dict, Iterator, Optional
 
 import pooch
 
@@ -10,6 +10,7 @@ from vq_estimator.config import provided
 from vq_estimator.errors import VQError
 from vq_estimator_launch import paths
 from vq_estimator_launch.shell import FLAGS, Group, run
+from vq_estimator_launch.tensorflow_import import import_tensorflow
 
 __all__ = ["FLAGS", "Group", "run"]
 
@@ -23,10 +24,13 @@ def data_flags() -> None:
         "data_dir",
         paths.from_environment("VQ_DATA_DIR", "./datasets"),
         "folder of the data sets: mnist/*.gz, fashion_mnist/*.gz, cifar10/cifar-10-batches-bin/*.bin, "
-        "fsdd/recordings/*.wav; what is missing is downloaded. Of --dataset=images and wav: the folder of your files",
+        "fsdd/recordings/*.wav; what is missing is downloaded. Of --dataset=images and wav: the folder of your files; "
+        "of npy: FILE.npy or FILE.npz; of tfds:NAME: the folder of TensorFlow Datasets, by default its own",
         several=True,
         variable="VQ_DATA_DIR",
     )
+    for split in ("validation", "test"):
+        group.path(split, None, f"npy: the file of the {split} images; default: a tenth of the images of --data_dir")
     group.integer("max_bad_files", 100, "images and wav: so many unreadable files are left out; more are an error")
     group.bool(
         "require_full_dataset",
@@ -111,7 +115,7 @@ def _inside(path: str, folder: str) -> bool:
 
 
 def locate_data(config, wanted=None, cache: str = "auto"):
-    """The files of a run's data set, by the flags; see `sources.locate`, `images.locate`, `speech_sources.locate`."""
+    """The files of a run's data set, by the flags; see `locate` of the modules `vq_estimator.data.*source*`."""
     check_max_bad_files()
     with writing_cache() as folder:
         return _locate(config, folder, config.dataset, wanted, cache)
@@ -119,9 +123,22 @@ def locate_data(config, wanted=None, cache: str = "auto"):
 
 def _locate(config, folder: str, dataset: str, wanted=None, cache: str = "auto"):
     """The files of a data set, as a run of `config` needs them; `folder`: the cache's."""
-    from vq_estimator.config import IMAGES, SPEECH_DATASETS
+    from vq_estimator.config import IMAGES, NPY, SPEECH_DATASETS, TFDS, row_of
     from vq_estimator.data import images, sources
 
+    if dataset == NPY:
+        from vq_estimator.data import numpy_source
+
+        files = numpy_source.Wanted(config.model.shape, config.data, FLAGS.validation, FLAGS.test)
+        return numpy_source.locate(FLAGS.data_dir, folder, files, cache, wanted)
+    for name in ("validation", "test"):
+        if FLAGS[name].value is not None:
+            raise VQError(f"{name}: got {FLAGS[name].value!r}, expected no value: only --dataset=npy has this file")
+    if row_of(dataset) == TFDS:
+        from vq_estimator.data import tfds_source
+
+        data = tfds_source.Wanted(config.model.shape, config.data)
+        return tfds_source.locate(dataset, tfds_dir(), folder, data, cache, wanted)
     if dataset in SPEECH_DATASETS:
         from vq_estimator.data import speech_sources
 
@@ -136,6 +153,33 @@ def _locate(config, folder: str, dataset: str, wanted=None, cache: str = "auto")
         want = images.Wanted(config.model.shape, FLAGS.max_bad_files, config.data)
         return images.locate(FLAGS.data_dir, folder, want, cache, wanted)
     return sources.locate(dataset, FLAGS.data_dir, folder, FLAGS.require_full_dataset, wanted)
+
+
+def tfds_dir() -> Optional[str]:
+    """The folder of TensorFlow Datasets: --data_dir or VQ_DATA_DIR; None where neither is given."""
+    return FLAGS.data_dir if FLAGS["data_dir"].present or os.environ.get("VQ_DATA_DIR") else None
+
+
+def with_own_size(dataset: str, given: Dict[str, Any]) -> Dict[str, Any]:
+    """The settings `given`, with the size and channels of the data's own images in the place of a preset's.
+
+    Of data sets whose images have no size of their own nothing is read.
+    """
+    from vq_estimator.config import NPY, TFDS, row_of
+
+    if "image_size" in given and "channels" in given:
+        return given
+    if dataset == NPY:
+        from vq_estimator.data import image_arrays
+
+        array = {"array": given["array"]} if "array" in given else {}
+        return {**image_arrays.own_size(FLAGS.data_dir, **array), **given}
+    if row_of(dataset) == TFDS:
+        import_tensorflow()  # which says in one line why it can't be imported
+        from vq_estimator.data import tfds_source
+
+        return {**tfds_source.own_size(dataset, tfds_dir()), **given}
+    return given
 
 
 def check_max_bad_files() -> None:
@@ -185,10 +229,11 @@ def split_of(config, given: str, datasets):
     Raises:
       VQError: a file or folder has that name too, and `given` was asked for.
     """
+    from vq_estimator.config import row_of
     from vq_estimator.data import pipeline
 
     dataset, _, split = given.rpartition(":")
-    if split not in pipeline.SPLITS or dataset not in ("", config.dataset, *datasets):
+    if split not in pipeline.SPLITS or not {dataset, row_of(dataset)} & {"", config.dataset, *datasets}:
         return None
     if os.path.lexists(given) and FLAGS["input"].present:
         other = f"{config.dataset}:{split}" if not dataset else f"{given} in another working folder"

@@ -20,7 +20,7 @@ CODEC.path(
     "input",
     None,
     "train, validation or test of the run's own data set, as the model sees it; <data set>:<split> of another, such as "
-    f"fashion_mnist:test; a folder of {formats.IMAGES.names()} files, or one such file; or a .npy of uint8 "
+    f"fashion_mnist:test; a folder of {formats.IMAGES.names()} files, or one such file; or a .npy or .npz of uint8 "
     f"[N, H, W, C]; of speech a folder of {formats.SOUNDS.names()} files, or one such file; or a .npy of mu-law levels "
     "uint8 [T] or [N, T]",
 )

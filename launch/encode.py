@@ -18,8 +18,8 @@ ENCODE.path(
     "input",
     "test",
     "train, validation or test of the run's own data set; <data set>:<split> of another, such as fashion_mnist:test; "
-    f"a folder of {formats.IMAGES.names()} files, or one such file; or a .npy of uint8 or uint16 [N, H, W, C]; of "
-    f"speech a split of the run's own data, a folder, or a {formats.SOUNDS.names()} file; ./test is a folder",
+    f"a folder of {formats.IMAGES.names()} files, or one such file; or a .npy or .npz of uint8 or uint16 [N, H, W, C]; "
+    f"of speech a split of the run's own data, a folder, or a {formats.SOUNDS.names()} file; ./test is a folder",
 )
 ENCODE.path("out", "codes.npz", "the file to write")
 

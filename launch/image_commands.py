@@ -6,7 +6,7 @@ from typing import Any, List, Optional, Sequence, Tuple
 import numpy as np
 
 from vq_estimator import drawing
-from vq_estimator.config import catalogue
+from vq_estimator.config import TFDS, catalogue
 from vq_estimator.data import outputs
 from vq_estimator.data.folder import IMAGES
 from vq_estimator.errors import VQError
@@ -33,7 +33,7 @@ class ImageCommands(Commands):
     """The commands on a run of images."""
 
     noun, elements = "images", "pixels"
-    suffixes, datasets = IMAGES.formats.suffixes(), tuple(catalogue.DATASETS)
+    suffixes, datasets = IMAGES.formats.suffixes(), (*catalogue.DATASETS, TFDS)
     compressed, decoded = "images.vqz", (outputs.PICTURE, outputs.ARRAY, outputs.FOLDER)
     samples, samples_kind = "samples.png", outputs.PICTURE
 
@@ -47,7 +47,7 @@ class ImageCommands(Commands):
 
     def examples(self, model: Any, flag: str = "input") -> Any:
         readers = Readers(
-            f"a split, <data set>:<split>, a folder, a {IMAGES.formats.names()} file, or a .npy file",
+            f"a split, <data set>:<split>, a folder, a {IMAGES.formats.names()} file, or a .npy or .npz file",
             lambda *found: image_inputs.of_split(model, *found),
             lambda folder: image_inputs.of_folder(model, folder, FLAGS.max_bad_files),
             lambda *files: image_inputs.of_files(model, *files),
@@ -69,11 +69,11 @@ class ImageCommands(Commands):
     def read_lossless(self) -> Any:
         channels = self.config.model.channels
         readers = Readers(
-            f"a split, <data set>:<split>, a folder, a {IMAGES.formats.names()} file, or a .npy file",
+            f"a split, <data set>:<split>, a folder, a {IMAGES.formats.names()} file, or a .npy or .npz file",
             lambda *found: codec_images.of_split(self.config, *found),
             lambda folder: codec_images.of_folder(folder, channels, FLAGS.max_bad_files),
             lambda *files: codec_images.of_files(*files, channels),
-            lambda path: codec_images.of_npy(path, channels),
+            lambda path: codec_images.of_npy(path, channels, self.config.data.array),
         )
         return self.read_input(readers)
 

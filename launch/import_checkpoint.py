@@ -14,7 +14,8 @@ from vq_estimator_launch.common import FLAGS, Group
 IMPORT = Group("Import")
 IMPORT.path("checkpoint", None, "tf-vqvae's checkpoint, such as models/mnist/last.ckpt")
 IMPORT.path("prior_checkpoint", None, "the PixelCNN over its codes, such as models/mnist/last-pixelcnn.ckpt [none]")
-IMPORT.enum("dataset", "mnist", config_lib.IMAGE_DATASETS, "the data set that it was trained on; images: ImageNet")
+DATASETS = (*config_lib.catalogue.DATASETS, config_lib.IMAGES)
+IMPORT.enum("dataset", "mnist", DATASETS, "the data set that it was trained on; images: ImageNet")
 IMPORT.path("model_dir", None, "the run folder to make")
 
 

@@ -14,11 +14,16 @@ from vq_estimator_launch import common, settings
 from vq_estimator_launch.common import FLAGS, Group
 
 SHARDS = Group("Shards")
-SHARDS.enum("dataset", "images", config_lib.IMAGE_DATASETS, "what is written; images: your own, below --data_dir")
+SHARDS.dataset(
+    "dataset",
+    "images",
+    config_lib.IMAGE_DATASETS,
+    "what is written; images and npy: your own, in --data_dir; tfds:NAME: NAME of TensorFlow Datasets",
+)
 SHARDS.path("out", None, "the folder to make, or several with commas between them, filled in turn", several=True)
 SHARDS.integer("shards", 16, "files of the training split; the other splits have as many as their size asks for")
 common.data_flags()
-settings.define(config_lib.Config, only=("image_size", "channels", "splits", "value_range"))
+settings.define(config_lib.Config, only=("image_size", "channels", "splits", "value_range", "array"))
 
 
 def main() -> None:
@@ -30,7 +35,7 @@ def main() -> None:
         outputs.output_kind("out", folder, (outputs.FOLDER,), outputs.FOLDER)
     if not 1 <= FLAGS.shards <= shards.MAX_SHARDS // 2:
         raise VQError(f"shards: got {FLAGS.shards}, expected 1 to {shards.MAX_SHARDS // 2}")
-    config = config_lib.make_config(FLAGS.dataset, **settings.given())
+    config = config_lib.make_config(FLAGS.dataset, **common.with_own_size(FLAGS.dataset, settings.given()))
     source = common.locate_data(config, cache="tfrecord")
     made = shards.write(source, config.model.size, common.paths.several("out"), FLAGS.shards)
     *sides, channels = made["shape"]

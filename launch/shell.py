@@ -14,6 +14,7 @@ import better_exceptions
 from absl import app, flags
 
 from vq_estimator import __version__
+from vq_estimator.config.datasets import row_of
 from vq_estimator.config.renamed import NEW_NAMES, NEW_PRESETS
 from vq_estimator.errors import VQError, one_line
 from vq_estimator_launch import flag_files, paths, signals, streams
@@ -59,8 +60,19 @@ class Group:
     def bool(self, name: str, default: Optional[bool], text: str) -> None:
         self._add(flags.DEFINE_bool, name, default, text)
 
+    def dataset(self, name: str, default: str, values: Sequence[str], text: str) -> None:
+        """The name of a data set: one of `values`, whose tfds:NAME stands for any of TensorFlow Datasets."""
+        self._add(lambda *args: flags.DEFINE(_DatasetParser(list(values)), *args), name, default, text)
+
     def enum(self, name: str, default: Optional[str], values: Sequence[str], text: str) -> None:
         self._add(flags.DEFINE_enum, name, default, text, list(values))
+
+
+class _DatasetParser(flags.EnumParser):
+    """Of absl, for a flag that is the name of a data set."""
+
+    def parse(self, argument: str) -> str:
+        return argument if row_of(argument) in self.enum_values else super().parse(argument)
 
 
 WIDTH, COLUMN = 100, 32  # of --help, and where its texts begin
@@ -194,6 +206,8 @@ def run(
         log.handlers, log.propagate = [handler], False
         log.setLevel(logging.INFO)
         logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what it says of a damaged file is an error too
+        if not FLAGS["verbosity"].present:
+            logging.getLogger("absl").setLevel(logging.ERROR)  # TensorFlow Datasets logs what it opens
         better_exceptions.hook()
         _leave_cluster()
         try:

@@ -22,11 +22,12 @@ from vq_estimator_launch import common, settings, shell, signals
 from vq_estimator_launch.common import FLAGS, Group
 
 RUN = Group("Run")
-RUN.enum(
+RUN.dataset(
     "dataset",
     "mnist",
-    config_lib.DATASETS,
-    "data set; images and wav: your own files, below --data_dir; fsdd: spoken digits",
+    tuple(config_lib.DATASETS),
+    "data set; images, npy and wav: your own files, in --data_dir; tfds:NAME: NAME of TensorFlow Datasets, such as "
+    "tfds:svhn_cropped; fsdd: spoken digits",
 )
 RUN.enum(
     "preset",
@@ -56,12 +57,13 @@ SCALE.enum(
 SCALE.integer("cpu_devices", 1, "mirrored without a GPU: parts of the CPU, to try it; not faster")
 
 
-def configure() -> Any:
-    """The configuration that the flags mean."""
+def configure(with_data: bool = True) -> Any:
+    """The configuration that the flags mean; `with_data`: with the size of the data's own images, where it has one."""
     given = settings.given()
     if FLAGS.preset == config_lib.LIKE and not FLAGS.config:
         return configure_like(given)
     if not FLAGS.config:
+        given = common.with_own_size(FLAGS.dataset, given) if with_data else given
         return config_lib.make_config(FLAGS.dataset, FLAGS.preset, **given)
     for name in ("dataset", "preset"):
         if FLAGS[name].present:
@@ -169,7 +171,10 @@ FIRST += ("max_steps", "learning_rate")
 
 
 def run() -> None:
-    common.run(main, __doc__, prepare=prepare, values=lambda: settings.resolved(configure()), common=FIRST)
+    def values() -> Dict[str, str]:
+        return settings.resolved(configure(os.path.isfile(FLAGS.data_dir)))
+
+    common.run(main, __doc__, prepare=prepare, values=values, common=FIRST)
 
 
 if __name__ == "__main__":

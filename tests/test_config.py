@@ -55,6 +55,31 @@ def test_a_presets_quantizer_stays_unless_another_is_asked_for():
     assert vq == c.VectorQuantizerConfig(1024, 48, 6, c.EMACodebook(), "rotation")
 
 
+def test_a_data_set_of_the_family_has_its_row():
+    for dataset in ("tfds:mnist", "tfds:cifar10:3.0.2", "tfds:imagenet_resized/32x32", "tfds:a/b-c.d:1.*.*"):
+        config = c.make_config(dataset, "tuned", image_size="64x96", channels=4, K=16)
+        assert config.model.shape == (64, 96, 4) and c.from_json(c.to_json(config)).dataset == dataset
+        assert c.row_of(dataset) == c.TFDS and ":" not in c.default_model_dir(config)
+    assert c.tfds_name("tfds:cifar10:3.0.2") == "cifar10:3.0.2"
+    assert c.default_model_dir(config) == "log/tfds-a-b-c.d-1.*.*-tuned-K16-D128"
+    for bad in ("tfds", "tfds:", "tfds:a b", "tfds:../a", "tfds:a/b/c", "tfds:a:1", "tfds:\u00e9", "TFDS:a", 5, None):
+        with pytest.raises(VQError, match="dataset: got .*, expected one of mnist, .*, images, npy, tfds:NAME, fsdd"):
+            c.make_config(bad)
+
+
+def test_settings_of_own_files_are_those_that_the_data_set_has():
+    assert c.make_config("npy", array="x", value_range="0,255").data == c.DataConfig(2, value_range=(0, 255), array="x")
+    assert c.make_config("tfds:mnist", value_range=(0, 255)).data.value_range == (0, 255)
+    for dataset, flag, value, want in (
+        ("images", "array", "x", "only --dataset=npy has"),
+        ("tfds:mnist", "array", "x", "only --dataset=npy has"),
+        ("npy", "splits", "hash", "only --dataset=images and wav have"),
+        ("wav", "value_range", "0,255", "only --dataset=images, npy and tfds:NAME have"),
+    ):
+        with pytest.raises(VQError, match=f"{flag}: got .*, expected no value: {want} this setting"):
+            c.make_config(dataset, **{flag: value})
+
+
 @pytest.mark.parametrize("dataset, preset", ALL)
 def test_json_round_trip(dataset, preset):
     config = c.make_config(dataset, preset, K=7, D=32, seed=3, codebook_decay=None)

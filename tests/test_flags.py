@@ -115,10 +115,16 @@ MODEL = [
     ("require_full_dataset", "true", "mnist: not found below .* Put these files there: .*train-images-idx3-ubyte.gz"),
 ]
 OWN_FILES = [
+    (["--dataset=mnist"], "array", "x", "array: got 'x', expected no value: only --dataset=npy has this setting"),
+    (["--dataset=npy", "--data_dir=codes.npy"], "array", "x", "array: got 'x', expected no value: 'codes.npy' is a "),
     (["--dataset=images"], "value_range", "5", "value_range: got .5,., expected MIN,MAX"),
     (["--dataset=images"], "value_range", "9,9", "value_range: got .9, 9., expected MIN,MAX"),
     (["--dataset=images"], "value_range", "a,b", "value_range: got 'a,b', expected MIN,MAX"),
     (["--dataset=mnist"], "value_range", "0,255", "value_range: got '0,255', expected no value: only --dataset=images"),
+]
+OTHER_SPLITS = [
+    (name, "codes.npy", f"{name}: got 'codes.npy', expected no value: only --dataset=npy has this file")
+    for name in ("validation", "test")
 ]
 OF_A_RUN = [
     ("model_dir", "/no/run", "model_dir: got '/no/run', expected a run folder with a config.json"),
@@ -132,6 +138,7 @@ OF_A_RUN = [
 ]
 DATA = [
     ([PROVIDED], "data_dir", NOWHERE, f"mnist: not found below '{NOWHERE}' .* Put these files there: "),
+    *OTHER_SPLITS,
     ("max_bad_files", "-1", "max_bad_files: got -1, expected 0 or more"),
     (
         "require_full_dataset",
@@ -156,6 +163,7 @@ TABLE = {
             *TRAINING,
             *SCALE,
             *OWN_FILES,
+            *OTHER_SPLITS,
             ("config", "/no/config.json", "config: '/no/config.json' can't be read"),
             (["--config=run/config.json"], "preset", "tuned", "preset: got 'tuned' with --config, expected no value"),
             ("speaker_level", "1", "speaker_level: got 1, expected no value: only --dataset=wav"),
@@ -284,6 +292,7 @@ TABLE = {
             ("out", "", "out: got '', expected a path"),
             ("out", "a,b.tfrecord", "out: got 'b.tfrecord', expected the name of a folder to make"),
             ("shards", "0", "shards: got 0, expected 1 to 50000"),
+            *OTHER_SPLITS,
             *OWN_FILES,
         ],
     ),

@@ -15,7 +15,7 @@ from helpers.batches import batches
 from helpers.marks import slow
 from vq_estimator.config import DataConfig, make_config
 from vq_estimator.data import folder as folder_lib
-from vq_estimator.data import images, pipeline
+from vq_estimator.data import images, pipeline, record_cache
 from vq_estimator.data.image_decoding import decode_files
 from vq_estimator.data.images import Wanted
 from vq_estimator.data.model_view import View
@@ -341,7 +341,7 @@ def test_any_reader_of_tfrecord_files_reads_the_cache(source):
 
 
 def test_what_is_too_much_for_memory_stays_in_the_file(animals, cache, monkeypatch):
-    monkeypatch.setattr(images, "MAX_IN_MEMORY", 100)
+    monkeypatch.setattr(record_cache, "MAX_IN_MEMORY", 100)
     assert not images.locate(str(animals), cache, WANT).in_memory
     assert images.locate(str(animals), cache, WANT, "memory").in_memory
 

@@ -23,6 +23,7 @@ SMALL = {"batch_size": 4}
 IMAGES = {"image_size": 16, "K": 8, "D": 16, **SMALL}
 OLD_PRESETS = {"categorical": "paper"}  # their names in version 0.1.0
 PIXEL_CNN = {"decoder_layers": 2, "decoder_maps": 16, "decoder_features": 8}
+SAME_AS_IMAGES = ("npy", "tfds:NAME")  # have the presets of images
 OVERRIDES = {
     "paper": {"K": 16, "D": 8},
     "factorised": {"K": 16, "D": 48},
@@ -120,6 +121,8 @@ def presets(data, out, steps):
 
     cache = os.path.join(out, "cache")
     for dataset, known in config_lib.PRESETS_OF.items():
+        if dataset in SAME_AS_IMAGES:
+            continue
         for preset in known:
             case = f"{dataset}-{OLD_PRESETS.get(preset, preset)}"
             folder = os.path.join(out, case)

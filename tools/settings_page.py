@@ -67,7 +67,9 @@ def preset_tables() -> List[str]:
     ]
     done: Dict[Any, List[str]] = {}
     for dataset, presets in config_lib.PRESETS_OF.items():
-        done.setdefault(tuple(presets.items()), []).append(dataset)
+        table = next((known for known in done if set(presets.items()) <= set(known)), tuple(presets.items()))
+        lacking = [name for name, _ in table if name not in presets]
+        done.setdefault(table, []).append(dataset + (f" (without {', '.join(lacking)})" if lacking else ""))
     for presets, datasets in done.items():
         names = [name for name, _ in presets]
         values = []

@@ -19,7 +19,7 @@ import pooch
 import tensorflow.compat.v1 as tf
 from tensorflow import estimator as tf_estimator
 
-from vq_estimator.config import DATASETS, IMAGES, SPEECH_DATASETS, Config, arguments, opener
+from vq_estimator.config import FSDD, SPEECH_DATASETS, Config, arguments, catalogue, opener
 from vq_estimator.data import arrays, pipeline, sources, speech_sources
 from vq_estimator.data import codes as codes_lib
 from vq_estimator.data import images as images_lib
@@ -189,7 +189,7 @@ def dataset_input_fn(
     Raises:
       VQError: there is no such data set or split, or the files can't be had.
     """
-    dataset = arguments.one_of("dataset", dataset, [name for name in DATASETS if name not in (IMAGES, "wav")])
+    dataset = arguments.one_of("dataset", dataset, [*catalogue.DATASETS, FSDD])
 
     def find(config: Config) -> Any:
         if dataset in SPEECH_DATASETS:

@@ -5,6 +5,7 @@ with a `VQError` that names the field, the value and the expected values. Nothin
 """
 
 from vq_estimator.config.data import SPLITS_BY, DataConfig
+from vq_estimator.config.datasets import NPY, TFDS, row_of, tfds_name
 from vq_estimator.config.decoder import (
     DECODERS,
     PIXEL_LAYERS,
@@ -91,6 +92,7 @@ __all__ = [
     "LIKE",
     "LIKELIHOODS",
     "MSE",
+    "NPY",
     "OBJECTIVES",
     "PIXEL_LAYERS",
     "PRECISIONS",
@@ -101,6 +103,7 @@ __all__ = [
     "RESUMABLE",
     "SPEECH_DATASETS",
     "SPLITS_BY",
+    "TFDS",
     "WAV",
     "AutoregressiveDecoder",
     "BernoulliPixels",
@@ -145,8 +148,10 @@ __all__ = [
     "override",
     "part",
     "read_config",
+    "row_of",
     "settings_of",
     "source_config",
+    "tfds_name",
     "to_dict",
     "to_json",
     "type_name",

@@ -4,7 +4,8 @@ import dataclasses
 from typing import Any, Optional, Tuple
 
 from vq_estimator.config.checks import check
-from vq_estimator.config.fields import FILES, Choice, Integer, Integers, Settings, setting
+from vq_estimator.config.datasets import IMAGES, NPY, TFDS, WAV, row_of
+from vq_estimator.config.fields import FILES, Choice, Integer, Integers, Settings, Text, setting
 
 # The current rules by which a folder's files become examples. Rules 1 are those of version 0.1.0. Rules 2 changed
 # splits and cropping, and rules 3 read more formats (data/formats.py).
@@ -15,7 +16,7 @@ MAX_SAMPLE = 2**16 - 1  # largest sample of a 16-bit image
 
 
 def _only(*datasets: str) -> Any:
-    return lambda config: config.dataset in datasets
+    return lambda config: row_of(config.dataset) in datasets
 
 
 class _Range(Integers):
@@ -30,6 +31,9 @@ class _Range(Integers):
 class DataConfig(Settings):
     """How files become examples; only the user's own images and recordings have settings here.
 
+    Paths are not settings, because a run does not depend on where its files are: `Config.dataset_source` identifies
+    their content and which examples are in which split.
+
     `rules` is the version of the rules for formats, splits and cropping. A run keeps its version; a configuration of
     version 0.1.0 has no entry and gets 1.
     """
@@ -40,7 +44,7 @@ class DataConfig(Settings):
         Choice(SPLITS_BY),
         "folders: top folders are splits; hash: a hash of each path decides; auto: by the folders' names",
         FILES,
-        applies=_only("images", "wav"),
+        applies=_only(IMAGES, WAV),
         why="only --dataset=images and wav have this setting",
     )
     speaker_level: int = setting(
@@ -48,7 +52,7 @@ class DataConfig(Settings):
         Integer(1, MAX_LEVEL),
         "which folder of a recording's path names the speaker; 1 is the first below its split's folder",
         FILES,
-        applies=_only("wav"),
+        applies=_only(WAV),
         why="only --dataset=wav has this setting",
     )
     value_range: Optional[Tuple[int, ...]] = setting(
@@ -56,8 +60,16 @@ class DataConfig(Settings):
         _Range(f"MIN,MAX such as 0,4095, with 0 <= MIN < MAX <= {MAX_SAMPLE}"),
         "sample values MIN,MAX of 16-bit images that become 0 and 255; default: the whole range",
         FILES,
-        applies=_only("images"),
-        why="only --dataset=images has this setting",
+        applies=_only(IMAGES, NPY, TFDS),
+        why="only --dataset=images, npy and tfds:NAME have this setting",
+    )
+    array: str = setting(
+        "images",
+        Text("the name of an array"),
+        "name of the array of images in a .npz file",
+        FILES,
+        applies=_only(NPY),
+        why="only --dataset=npy has this setting",
     )
 
     def check(self) -> None:

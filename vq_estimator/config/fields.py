@@ -18,7 +18,7 @@ from vq_estimator.errors import VQError
 
 # The headings of --help, in this order.
 COMMON, MODEL, QUANTIZER, DECODER = "Common", "Network", "Quantizer", "Decoder and likelihood"
-SPEECH, TRAINING, OUTPUT, FILES = "Speech", "Training", "Intervals", "Your own files (--dataset=images and wav)"
+SPEECH, TRAINING, OUTPUT, FILES = "Speech", "Training", "Intervals", "Your own files (--dataset=images, npy and wav)"
 GROUPS = (COMMON, MODEL, QUANTIZER, DECODER, SPEECH, TRAINING, OUTPUT, FILES)
 
 

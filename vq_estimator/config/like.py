@@ -8,7 +8,7 @@ from vq_estimator.config import catalogue, provided
 from vq_estimator.config.checks import check
 from vq_estimator.config.fields import type_name
 from vq_estimator.config.quantizer import is_finite
-from vq_estimator.config.run import DATASETS, LIKE, Config
+from vq_estimator.config.run import DATASETS, LIKE, Config, row_of
 from vq_estimator.config.serialization import read_config
 from vq_estimator.errors import VQError
 
@@ -27,7 +27,7 @@ def preset_like(dataset: str, given: Dict[str, Any]) -> Config:
         want = "--warm_start=RUN with it: a run directory or a provided model, whose settings it takes"
         raise VQError(f"preset: got {LIKE!r}, expected {want}")
     source = source_config(name)
-    kind, got = DATASETS[dataset], type_name(source.model)
+    kind, got = DATASETS[row_of(dataset)], type_name(source.model)
     if got != kind:
         raise VQError(f"warm_start: got {name!r}, a run of the kind {got}, expected {kind}, the kind of {dataset}")
     model: Any = source.model.with_speakers(())

@@ -9,7 +9,7 @@ from vq_estimator.config.decoder import AutoregressiveDecoder
 from vq_estimator.config.likelihood import CategoricalPixels, LogisticMixturePixels
 from vq_estimator.config.model import ModelConfig, NetworkConfig
 from vq_estimator.config.quantizer import EMACodebook, ResidualQuantizerConfig, VectorQuantizerConfig
-from vq_estimator.config.run import FSDD, IMAGES, WAV, Config
+from vq_estimator.config.run import FSDD, IMAGES, NPY, TFDS, WAV, Config, row_of
 from vq_estimator.config.speech import SpeechConfig, WaveNetConfig
 from vq_estimator.config.training import ObjectiveConfig, OptimizerConfig, TrainConfig
 
@@ -185,14 +185,17 @@ FAMILIES: Dict[str, Mapping[str, Preset]] = {
         "autoregressive": _cifar_autoregressive,
     },
 }
-PRESETS_OF = {  # by data set
+_OWN_IMAGES: Mapping[str, Preset] = {
+    "original": _images_original,
+    "tuned": _images_tuned,
+    "autoregressive": _cifar_autoregressive,
+}
+PRESETS_OF = {  # by row of DATASETS
     **{name: FAMILIES[spec.presets] for name, spec in catalogue.DATASETS.items()},
-    IMAGES: {
-        "original": _images_original,
-        "imagenet": _images_original,  # another name for it
-        "tuned": _images_tuned,
-        "autoregressive": _cifar_autoregressive,
-    },
+    # "imagenet" is another name for the original.
+    IMAGES: {"original": _images_original, "imagenet": _images_original, **_OWN_IMAGES},
+    NPY: _OWN_IMAGES,
+    TFDS: _OWN_IMAGES,
     FSDD: {"wavenet": _speech},
     WAV: {"wavenet": _speech},
 }
@@ -200,7 +203,7 @@ PRESETS_OF = {  # by data set
 
 def preset_of(dataset: str, preset: str, K: Optional[int], D: Optional[int]) -> Config:
     """Returns the configuration of a preset; K and D of None mean the preset's values."""
-    known = PRESETS_OF[dataset]
+    known = PRESETS_OF[row_of(dataset)]
     check(preset in known, "preset", preset, f"for {dataset} one of " + ", ".join(known))
     model, objective, optimizer, train = known[preset](K, D)
     return Config(dataset, preset, model, objective, optimizer, train)

@@ -1,6 +1,7 @@
 """Configurations from presets and overrides."""
 
 import dataclasses
+import re
 from typing import Any, Dict, Optional
 
 from vq_estimator.config.checks import check
@@ -12,14 +13,14 @@ from vq_estimator.config.overrides import override
 from vq_estimator.config.presets import PRESETS_OF, preset_of
 from vq_estimator.config.quantizer import QUANTIZERS, VectorQuantizerConfig, is_finite
 from vq_estimator.config.renamed import NEW_PRESETS
-from vq_estimator.config.run import DATASETS, LIKE, PRESETS, Config
+from vq_estimator.config.run import DATASETS, LIKE, PRESETS, Config, row_of
 
 
 def make_config(dataset: str, preset: Optional[str] = None, **given: Any) -> Config:
     """Returns a preset with the given settings.
 
     Args:
-      dataset: one of DATASETS.
+      dataset: one of DATASETS; `tfds:NAME` stands for any data set of TensorFlow Datasets, such as `tfds:mnist`.
       preset: a preset of the data set (PRESETS_OF); None: its first one, "original" for images and "wavenet" for
         speech. "like" takes the model, objective, optimizer and training of the run or provided model that `warm_start`
         names; a published data set keeps its own channels.
@@ -29,8 +30,8 @@ def make_config(dataset: str, preset: Optional[str] = None, **given: Any) -> Con
     Raises:
       VQError: an unknown name or an invalid value.
     """
-    check(dataset in DATASETS, "dataset", dataset, "one of " + ", ".join(DATASETS))
-    preset = preset or next(iter(PRESETS_OF[dataset]))
+    check(row_of(dataset) in DATASETS, "dataset", dataset, "one of " + ", ".join(DATASETS))
+    preset = preset or next(iter(PRESETS_OF[row_of(dataset)]))
     renamed = isinstance(preset, str) and preset in NEW_PRESETS
     check(not renamed, "preset", preset, f"{NEW_PRESETS.get(preset)}, which it is called now" if renamed else "")
     check(preset in PRESETS, "preset", preset, "one of " + ", ".join(PRESETS))
@@ -59,7 +60,11 @@ def _preset(dataset: str, preset: str, given: Dict[str, Any]) -> Config:
 
 
 def default_model_dir(config: Config) -> str:
-    """Returns `log/<dataset>-<preset>-[<quantizer>-][L<L>-]K<K>-D<D>`, without the quantizer vq and an L of 1."""
+    """Returns `log/<dataset>-<preset>-[<quantizer>-][L<L>-]K<K>-D<D>`, without the quantizer vq and an L of 1.
+
+    The `:` and `/` of a `tfds:` data set become `-`.
+    """
     q = config.model.quantizer
     kind = "" if type(q) is VectorQuantizerConfig else type_name(q) + "-"
-    return f"log/{config.dataset}-{config.preset}-{kind}{f'L{q.L}-' if q.L > 1 else ''}K{q.K}-D{q.D}"
+    dataset = re.sub("[:/]", "-", config.dataset)
+    return f"log/{dataset}-{config.preset}-{kind}{f'L{q.L}-' if q.L > 1 else ''}K{q.K}-D{q.D}"

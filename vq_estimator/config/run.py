@@ -7,17 +7,16 @@ from typing import Dict, Optional, Sequence, Union
 from vq_estimator.config import catalogue
 from vq_estimator.config.checks import check
 from vq_estimator.config.data import DataConfig
+from vq_estimator.config.datasets import FSDD, IMAGES, NPY, TFDS, WAV, row_of
 from vq_estimator.config.fields import TRAINING, Registry, Row, Settings, Text, setting, type_name, variant
 from vq_estimator.config.likelihood import MSE
 from vq_estimator.config.model import ModelConfig
 from vq_estimator.config.speech import SpeechConfig
 from vq_estimator.config.training import ObjectiveConfig, OptimizerConfig, TrainConfig
 
-IMAGES = "images"  # a folder of the user's own images
-IMAGE_DATASETS = (*catalogue.DATASETS, IMAGES)
-FSDD, WAV = "fsdd", "wav"  # the Free Spoken Digit Dataset, and a folder of the user's own recordings
+IMAGE_DATASETS = (*catalogue.DATASETS, IMAGES, NPY, TFDS)
 SPEECH_DATASETS = (FSDD, WAV)
-# The kind of data, a row of MODELS, of every data set.
+# The kind of data of every data set, a row of MODELS. A name is looked up by `row_of`, which knows tfds:NAME.
 DATASETS: Dict[str, str] = {**dict.fromkeys(IMAGE_DATASETS, "image"), **dict.fromkeys(SPEECH_DATASETS, "speech")}
 LIKE = "like"  # the preset of a run that takes its settings from the run that it starts from
 PRESETS = ("original", "tuned", "categorical", "sonnet", "factorised", "autoregressive", "imagenet", "wavenet", LIKE)
@@ -62,8 +61,9 @@ class Config(Settings):
     """Configuration of a run.
 
     Attributes:
-      dataset_source: identifies the data, set when the files are located: the data set's name, "mnist-5k", "fsdd-half",
-        or for a folder "images-" or "wav-" and the first 12 digits of its content's hash; None: not located yet.
+      dataset_source: identifies the data, set when the files are located: the data set's name, "mnist-5k",
+        "fsdd-half", or for your own data "images-", "npy-", "wav-" and so on with the first 12 digits of its content's
+        hash; None: not located yet.
       warm_start: the run or provided model whose weights training started from.
     """
 
@@ -88,9 +88,9 @@ class Config(Settings):
         return self.dataset_source in (None, source) or (published and source.split("-")[0] == self.dataset)
 
     def check(self) -> None:
-        check(self.dataset in DATASETS, "dataset", self.dataset, "one of " + ", ".join(DATASETS))
+        check(row_of(self.dataset) in DATASETS, "dataset", self.dataset, "one of " + ", ".join(DATASETS))
         check(self.preset in PRESETS, "preset", self.preset, "one of " + ", ".join(PRESETS))
-        kind = DATASETS[self.dataset]
+        kind = DATASETS[row_of(self.dataset)]
         check(type_name(self.model) == kind, "model", type_name(self.model), f"{kind} for {self.dataset}")
         published = catalogue.DATASETS.get(self.dataset)
         channels = published.shape[2] if published else self.model.channels

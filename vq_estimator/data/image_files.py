@@ -37,6 +37,7 @@ PLUGINS = (BmpImagePlugin, JpegImagePlugin, PngImagePlugin, PpmImagePlugin, Tiff
 ORIENTATION = 0x0112  # the EXIF tag
 BITS_PER_SAMPLE, PHOTOMETRIC = 258, 262  # tags of a TIFF
 MAX_BYTES = 1 << 29  # of a file
+WANT_LEVELS = "uint8: multiply values from 0 to 1 by 255 and round them"  # instead of floating-point numbers
 WHITE = (255, 255, 255, 255)
 MULTI_PICTURE_PHOTO = "MPO"  # a JPEG followed by previews of itself, as phones write it
 _WARNINGS = threading.Lock()  # warnings.catch_warnings is not safe in threads

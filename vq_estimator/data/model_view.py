@@ -10,10 +10,11 @@ from typing import Any, NamedTuple, Optional, Sequence, Tuple, cast
 
 import numpy as np
 import tensorflow.compat.v1 as tf
+from PIL import Image
 
 from vq_estimator.config import Config, ModelConfig, catalogue
 from vq_estimator.data import pipeline
-from vq_estimator.data.image_files import to_levels
+from vq_estimator.data.image_files import to_array, to_levels
 from vq_estimator.errors import VQError
 
 GREY_OR_COLOUR = (1, 3)  # numbers of channels that become each other
@@ -138,3 +139,21 @@ def _resize(images: tf.Tensor, size: Tuple[int, int], channels: int) -> tf.Tenso
         fitted = tf.tensordot(fitted, tf.constant(GREY), [[3], [0]])[..., tf.newaxis]
     fitted = tf.cast(tf.round(tf.clip_by_value(fitted, 0.0, 255.0)), tf.uint8)
     return tf.reshape(fitted, [-1, *size, channels])
+
+
+def known_channels(channels: int) -> Tuple[int, ...]:
+    """Returns the numbers of channels that arrays for a model of `channels` may have; 4 are colour and opacity."""
+    return (*GREY_OR_COLOUR, 4) if channels in GREY_OR_COLOUR else (channels,)
+
+
+def on_white(array: np.ndarray, channels: int) -> np.ndarray:
+    """Puts images [N, H, W, 4] for a grey or colour model on white, by their opacity; returns other arrays as they are.
+
+    Raises:
+      VQError: they are uint16.
+    """
+    if array.shape[-1] != 4 or channels not in GREY_OR_COLOUR:
+        return array
+    if array.dtype == np.uint16:
+        raise VQError("images: got uint16 with 4 channels, expected 1 or 3 of them, or uint8")
+    return np.stack([to_array(Image.fromarray(image)) for image in array])

@@ -4,11 +4,12 @@ np.load believes the header: it allocates what that asks for before it reads, an
 array's dtype is a number, a bool or text, and its bytes are counted before any is read.
 """
 
+import contextlib
 import io
 import warnings
 import zipfile
 import zlib
-from typing import IO, TYPE_CHECKING, Dict, NamedTuple, Sequence, Tuple
+from typing import IO, TYPE_CHECKING, Dict, Iterator, NamedTuple, Sequence, Tuple
 
 import numpy as np
 from numpy.lib import format as np_format
@@ -80,14 +81,125 @@ def load_npy(path: str) -> np.ndarray:
       ValueError: it is no plain array, or shorter than its header says.
     """
     with open_regular(path) as f:
-        header = _read_header(f)
-        there = f.seek(0, 2) - header.start
-    if there < header.bytes:
-        raise ValueError(f"it has {there} bytes for an array of {header.bytes}")
+        header = _read_npy_header(f)
     order: "Literal['F', 'C']" = "F" if header.fortran else "C"
     if not header.bytes:
         return np.empty(header.shape, header.dtype, order)
     return np.memmap(path, header.dtype, "r", header.start, header.shape, order)
+
+
+def _read_npy_header(f: IO[bytes]) -> _Header:
+    """Reads the header of a `.npy` and leaves the file at the array's first byte.
+
+    Raises:
+      ValueError: it is no plain array, or shorter than its header says.
+    """
+    header = _read_header(f)
+    there = f.seek(0, 2) - header.start
+    if there < header.bytes:
+        raise ValueError(f"it has {there} bytes for an array of {header.bytes}")
+    f.seek(header.start)
+    return header
+
+
+def load_array(path: str, name: str, most: int) -> np.ndarray:
+    """The array of a `.npy`, read from the file as it is used; or in memory that of a `.npz` under a name.
+
+    Raises:
+      OSError: the file can't be read.
+      ValueError: it has no such array, or no plain one, or one of a `.npz` that is larger than `most` bytes.
+    """
+    if not _is_zipped(path):
+        return load_npy(path)
+    with ArrayReader(path, name) as reader:
+        if reader.bytes > most:
+            raise ValueError(f"{name} has {reader.bytes:,} bytes, expected at most {most:,}; a .npy may have more")
+        if not reader.shape:
+            raise ValueError(f"{name} is a single number")
+        return reader.read(reader.shape[0])
+
+
+def _is_zipped(path: str) -> bool:
+    with open_regular(path) as f:
+        return f.read(2) == b"PK"
+
+
+class ArrayReader:
+    """An array of a `.npy` or `.npz` whose rows are read in order, a few at a time; a context, which closes the file.
+
+    Args:
+      path: the file; its first bytes tell which of the two it is.
+      name: the array's name in a `.npz`; a `.npy` has one array, without a name.
+
+    Attributes:
+      dtype, shape, bytes: the array's; the rows are in this machine's byte order.
+      names: the names of all arrays in a `.npz`; () for a `.npy`.
+
+    Raises:
+      OSError: the file can't be read.
+      ValueError: a `.npz` has no array of that name, or it is no plain array, or in Fortran order, or shorter than
+        its header says.
+    """
+
+    def __init__(self, path: str, name: str):
+        self.names: Tuple[str, ...] = ()
+        with contextlib.ExitStack() as stack:
+            self._file: IO[bytes] = stack.enter_context(open_regular(path))
+            if _is_zipped(path):
+                with _zip_errors():
+                    archive = stack.enter_context(zipfile.ZipFile(self._file))
+                    self.names = tuple(n[: -len(".npy")] for n in archive.namelist() if n.endswith(".npy"))
+                if name not in self.names:
+                    raise ValueError(f"it has no array {name!r}, only {', '.join(self.names)[:200] or 'none'}")
+                with _zip_errors():
+                    self._file, header = _open_member(archive, name + ".npy")
+                stack.enter_context(self._file)
+            else:
+                header = _read_npy_header(self._file)
+            if header.fortran and len(header.shape) > 1:
+                raise ValueError("it is in Fortran order, expected C order: save np.ascontiguousarray(array)")
+            self._stack = stack.pop_all()
+        self.dtype, self.shape, self._stored = header.dtype.newbyteorder("="), header.shape, header.dtype
+        self._left, self.bytes = self.shape[0] if self.shape else 0, header.bytes
+
+    def __enter__(self) -> "ArrayReader":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def read(self, number: int) -> np.ndarray:
+        """The next rows, `number` of them or those that are left.
+
+        Raises:
+          OSError: the file can't be read.
+          ValueError: it is damaged, or has become shorter.
+        """
+        number = min(number, self._left)
+        shape = (number, *self.shape[1:])
+        size = int(np.prod(shape, dtype=np.int64)) * self._stored.itemsize
+        with _zip_errors():
+            content = self._file.read(size)
+        if len(content) != size:
+            raise ValueError("it ends too early")
+        self._left -= number
+        return np.frombuffer(content, self._stored).reshape(shape).astype(self.dtype, copy=False)
+
+
+@contextlib.contextmanager
+def _zip_errors() -> Iterator[None]:
+    """Whatever zipfile raises for a damaged archive as ValueError; an OSError of the file stays one."""
+    try:
+        yield
+    except (ValueError, OSError):
+        raise
+    except (zipfile.BadZipFile, zlib.error) as e:
+        raise ValueError(str(e) or "it is damaged") from None
+    except Exception as e:  # zipfile lets struct.error, EOFError, NotImplementedError, RuntimeError and more through
+        raise ValueError(f"it is damaged ({type(e).__name__})") from None
 
 
 def load_npz(path: str, names: Sequence[str], most: int) -> Dict[str, np.ndarray]:
@@ -103,32 +215,36 @@ def load_npz(path: str, names: Sequence[str], most: int) -> Dict[str, np.ndarray
       ValueError: it is no .npz, or damaged, or one of the arrays is no plain one, or they are larger than `most`.
     """
     arrays = {}
-    try:
-        with open_regular(path) as raw, zipfile.ZipFile(raw) as archive:
-            held = set(archive.namelist())
-            for name in names:
-                if name + ".npy" in held:
-                    arrays[name] = _read_member(archive, name + ".npy", most)
-                    most -= arrays[name].nbytes
-    except (ValueError, OSError):
-        raise
-    except (zipfile.BadZipFile, zlib.error) as e:
-        raise ValueError(str(e) or "it is damaged") from None
-    except Exception as e:  # zipfile lets struct.error, EOFError, NotImplementedError, RuntimeError and more through
-        raise ValueError(f"it is damaged ({type(e).__name__})") from None
+    with _zip_errors(), open_regular(path) as raw, zipfile.ZipFile(raw) as archive:
+        held = set(archive.namelist())
+        for name in names:
+            if name + ".npy" in held:
+                arrays[name] = _read_member(archive, name + ".npy", most)
+                most -= arrays[name].nbytes
     return arrays
 
 
-def _read_member(archive: zipfile.ZipFile, name: str, most: int) -> np.ndarray:
+def _open_member(archive: zipfile.ZipFile, name: str) -> Tuple[IO[bytes], _Header]:
+    """An array of a `.npz` and its header; the file stands at the array's first byte."""
     info = archive.getinfo(name)
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others unpack without a bound
         raise ValueError(f"{name} is packed in a way that NumPy does not use")
-    with archive.open(info) as f:
+    f = archive.open(info)
+    try:
         header = _read_header(f)
-        if header.bytes > most:
-            raise ValueError(f"{name} has {header.bytes} bytes, expected at most {most}")
         if header.start + header.bytes != info.file_size:
             raise ValueError(f"{name} has {info.file_size} bytes, expected {header.start + header.bytes}")
+    except BaseException:
+        f.close()
+        raise
+    return f, header
+
+
+def _read_member(archive: zipfile.ZipFile, name: str, most: int) -> np.ndarray:
+    f, header = _open_member(archive, name)
+    with f:
+        if header.bytes > most:
+            raise ValueError(f"{name} has {header.bytes} bytes, expected at most {most}")
         content = f.read(header.bytes)  # to its end, where its checksum is compared
     if len(content) != header.bytes:
         raise ValueError(f"{name} ends too early")

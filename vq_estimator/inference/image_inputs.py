@@ -9,10 +9,9 @@ import numpy as np
 
 from vq_estimator.config import arguments
 from vq_estimator.data import folder as folder_lib
-from vq_estimator.data import pipeline
+from vq_estimator.data import image_arrays, pipeline
 from vq_estimator.data.image_decoding import decode_files
 from vq_estimator.data.model_view import View, Viewer
-from vq_estimator.data.numpy_files import load_npy
 from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError, one_line
 from vq_estimator.inference import preparation
@@ -38,13 +37,13 @@ def of_split(run: OpenRun, source: Source, split: str) -> Examples:
 
 
 def of_array(run: OpenRun, path: str) -> Examples:
-    """A `.npy` of images, uint8 or uint16 [N, H, W, C], of any size (see `ImageModel.prepare`).
+    """A `.npy` or `.npz` of images, uint8 or uint16 [N, H, W, C], of any size (see `ImageModel.prepare`).
 
     Raises:
       VQError: it can't be read, or is no such array.
     """
     try:
-        images = load_npy(path)
+        images = image_arrays.load(path, run.config.data.array, run.config.model.channels)
     except (OSError, ValueError) as e:
         reason = str(getattr(e, "strerror", None) or e)[:160]
         raise VQError(f"input: {path!r} can't be read as a NumPy array ({reason})") from None
@@ -118,7 +117,7 @@ def of_path(run: OpenRun, path: str, max_bad_files: int = 100) -> Examples:
     if os.path.isdir(path):
         return of_folder(run, path, max_bad_files)
     if not os.path.isfile(path):
-        raise VQError(f"images: got {path!r}, expected a folder, an image file, or a .npy file")
+        raise VQError(f"images: got {path!r}, expected a folder, an image file, or a .npy or .npz file")
     if path.lower().endswith(folder_lib.IMAGES.suffixes):
         return of_files(run, os.path.dirname(path), [os.path.basename(path)])
     return of_array(run, path)

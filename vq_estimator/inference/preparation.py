@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 
 from vq_estimator.data import image_files
-from vq_estimator.data.image_files import DepthUse
-from vq_estimator.data.model_view import GREY_OR_COLOUR, View, Viewer
+from vq_estimator.data.image_files import WANT_LEVELS, DepthUse
+from vq_estimator.data.model_view import GREY_OR_COLOUR, View, Viewer, known_channels, on_white
 from vq_estimator.errors import VQError
 
 AnyImage = Union[np.ndarray, Image.Image, str, "os.PathLike[str]"]
@@ -26,7 +26,7 @@ def prepare(images: Union[np.ndarray, Sequence[AnyImage]], viewer: Viewer) -> np
         array = check_array(images, view.channels)
         depth.add(array)
         starts = range(0, len(array), AT_ONCE)
-        parts = [viewer(_on_white(array[i : i + AT_ONCE], view.channels)) for i in starts]
+        parts = [viewer(on_white(array[i : i + AT_ONCE], view.channels)) for i in starts]
     else:
         try:
             images = list(images)
@@ -49,25 +49,14 @@ def check_array(array: np.ndarray, channels: int) -> np.ndarray:
     Raises:
       VQError: it is none.
     """
-    given = (1, 3, 4) if channels in GREY_OR_COLOUR else (channels,)
-    fits = array.ndim == 4 and array.size and array.shape[-1] in given
+    fits = array.ndim == 4 and array.size and array.shape[-1] in known_channels(channels)
     if array.dtype.kind == "f" and fits:
-        want = "uint8: multiply values from 0 to 1 by 255 and round them"
-        raise VQError(f"images: got {array.dtype} {list(array.shape)}, expected {want}")
+        raise VQError(f"images: got {array.dtype} {list(array.shape)}, expected {WANT_LEVELS}")
     native = array.dtype.newbyteorder("=")
     if not fits or native not in (np.uint8, np.uint16):
         known = "1, 3 or 4" if channels in GREY_OR_COLOUR else str(channels)
         raise VQError(f"images: got {array.dtype} {list(array.shape)}, expected {WANT.format(known)}")
     return array.astype(native, copy=False)
-
-
-def _on_white(array: np.ndarray, channels: int) -> np.ndarray:
-    """Of a grey or colour model [N, H, W, 4] with its transparency on white; other arrays as they are."""
-    if array.shape[-1] != 4 or channels not in GREY_OR_COLOUR:
-        return array
-    if array.dtype == np.uint16:
-        raise VQError("images: got uint16 with 4 channels, expected 1 or 3 of them, or uint8")
-    return np.stack([image_files.to_array(Image.fromarray(image)) for image in array])
 
 
 def _one(image: AnyImage, number: int, view: View) -> np.ndarray:
@@ -83,4 +72,4 @@ def _one(image: AnyImage, number: int, view: View) -> np.ndarray:
         raise VQError(f"images: {name}: {e}") from None
     array = np.asarray(image)
     array = check_array((array[..., np.newaxis] if array.ndim == 2 else array)[np.newaxis], view.channels)
-    return _on_white(array, view.channels)[0]
+    return on_white(array, view.channels)[0]

@@ -11,11 +11,10 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from vq_estimator import drawing
-from vq_estimator.config import Config, ModelConfig, arguments
-from vq_estimator.data import audio, lossless_images, pipeline
+from vq_estimator.config import Config, DataConfig, ModelConfig, arguments
+from vq_estimator.data import audio, image_arrays, lossless_images, pipeline
 from vq_estimator.data import folder as folder_lib
 from vq_estimator.data.files import atomic_folder, atomic_path
-from vq_estimator.data.numpy_files import load_npy
 from vq_estimator.data.outputs import ARRAY, FOLDER, SOUND, SUFFIXES, output_kind
 from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError, one_line
@@ -72,14 +71,14 @@ def from_arrays(arrays: Union[np.ndarray, Sequence[np.ndarray]], m: ModelConfig)
     return of_arrays(arrays, m.channels)
 
 
-def of_npy(path: str, channels: int) -> Images:
-    """A `.npy` of uint8 [N, H, W, C].
+def of_npy(path: str, channels: int, array: str = DataConfig.array) -> Images:
+    """A `.npy` of uint8 [N, H, W, C], or such an array in a `.npz`.
 
     Raises:
       VQError: it can't be read, or is no such array.
     """
     try:
-        return of_arrays(load_npy(path), channels)
+        return of_arrays(image_arrays.load(path, array, channels), channels)
     except (OSError, ValueError) as e:
         reason = getattr(e, "strerror", None) or e
         raise VQError(f"input: {path!r} can't be read as an array of images ({reason})") from None
