@@ -68,7 +68,7 @@ def test_a_data_set_of_the_family_has_its_row():
 
 
 def test_settings_of_own_files_are_those_that_the_data_set_has():
-    assert c.make_config("npy", array="x", value_range="0,255").data == c.DataConfig(2, value_range=(0, 255), array="x")
+    assert c.make_config("npy", array="x", value_range="0,255").data == c.DataConfig(3, value_range=(0, 255), array="x")
     assert c.make_config("tfds:mnist", value_range=(0, 255)).data.value_range == (0, 255)
     for dataset, flag, value, want in (
         ("images", "array", "x", "only --dataset=npy has"),
