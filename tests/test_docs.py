@@ -45,7 +45,7 @@ def settings_of(text):
 
 def flags():
     """Command to the flags that it defines, with those that `common` defines for it."""
-    defined = re.compile(r'^\s*\w+\.(?:string|path|integer|float|bool|enum)\(\s*"(\w+)"', re.MULTILINE)
+    defined = re.compile(r'^\s*\w+\.(?:string|path|integer|float|bool|enum|dataset)\(\s*"(\w+)"', re.MULTILINE)
     shared = dict(re.findall(r"^def (\w+_flags)\(.*?\).*?\n(.*?)(?=^\S)", read("launch/common.py"), re.M | re.S))
     found = {}
     folders = [os.path.join(ROOT, name, "*.py") for name in ("launch", "benchmarks", "tools")]

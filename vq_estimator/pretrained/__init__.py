@@ -1,10 +1,10 @@
-"""The models that come with the package: each a folder here that holds what is left of a run once it is trained.
+"""The provided models. Each is a folder of this package: a run directory without the files that only training needs.
 
     from vq_estimator import pretrained
     model = pretrained.load("mnist")
     codes = model.encode(images)  # uint8 [N, 24, 24, 1] -> int32 [N, 3, 3, 1]
 
-`README.md` in each folder says what it was trained on, by which command, and what it measures (`card`).
+`README.md` in each folder is the model card (`card`): data, commands, and results.
 """
 
 import os
@@ -22,12 +22,15 @@ from vq_estimator.training.run_folder import fingerprint
 
 
 def by_fingerprint() -> Dict[str, str]:
-    """The names of the provided models by the fingerprints of their weights."""
+    """Returns the names of the provided models by the fingerprints of their weights."""
     return {fingerprint(run_folder.find_checkpoint(folder(name)).path): name for name in names()}
 
 
 def load(name: str) -> Union[ImageModel, SpeechModel]:
-    """Opens a provided model, of speech a SpeechModel. Its evaluations are not written to its folder.
+    """Opens a provided model. Its evaluations are not written to its folder.
+
+    Returns:
+      An ImageModel, or a SpeechModel for speech.
 
     Raises:
       VQError: there is no such model.
@@ -38,17 +41,22 @@ def load(name: str) -> Union[ImageModel, SpeechModel]:
 
 
 def card(name: str) -> str:
-    """The model card, in Markdown."""
+    """Returns the model card in Markdown."""
     with open(os.path.join(folder(name), CARD), encoding="utf-8") as f:
         return f.read()
 
 
 def copy_to_run_dir(name: str, model_dir: Optional[str] = None) -> str:
-    """Makes a run folder of a provided model, for commands that write results to it; whole or not at all.
+    """Copies a provided model to a run directory, for commands that write results; completely or not at all.
 
-    It is `model_dir`, without one `log/pretrained-<name>`; returns which.
+    The evaluations of the provided model are not copied.
 
-    Its own evaluations stay where they are: those in `model_dir` are made there.
+    Args:
+      name: the provided model.
+      model_dir: the run directory; None: `log/pretrained-<name>`.
+
+    Returns:
+      The run directory.
 
     Raises:
       VQError: there is no such model, or `model_dir` holds something else.
