@@ -21,7 +21,7 @@ def make_config(dataset: str, preset: Optional[str] = None, **given: Any) -> Con
       dataset: one of DATASETS.
       preset: one of PRESETS that the data set has (PRESETS_OF); None: its first one, "original" for images and
         "wavenet" for speech. "like" takes the model, objective, optimizer and training of the run or provided model
-        that `warm_start` names; a published data set keeps its own channels.
+        that `warm_start` names, at a tenth of its learning rate; a published data set keeps its own channels.
       **given: any setting, by the name of its flag (docs/settings.md); None keeps the preset's value. The intervals
         that are not given follow `max_steps` (`resolve_intervals`).
 
