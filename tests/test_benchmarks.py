@@ -288,3 +288,25 @@ def test_a_smoke_run_of_speech(spoken_source, spoken_run, tmp_path, monkeypatch,
 
     with pytest.raises(SystemExit, match="speech: error: without: got a run with codes"):
         command.main(["--model_dir=" + model_dir, "--quick", "--only=bits", "--without=" + model_dir, "--out=" + out])
+
+
+def test_the_tiles_of_fine_tuning_are_of_one_split_for_each_photograph(tmp_path, monkeypatch):
+    from PIL import Image
+
+    from benchmarks import fine_tuning
+
+    for number, name in enumerate(fine_tuning.NAMES):  # each of one colour, by which a tile is known
+        (tmp_path / "in").mkdir(exist_ok=True)
+        Image.new("RGB", (400 + number, 352), (number * 9, 0, 0)).save(str(tmp_path / "in" / name), "PNG")
+    monkeypatch.setattr(fine_tuning, "COUNTS", {"train": 60, "validation": 30, "test": 30})
+    fine_tuning.write_tiles(fine_tuning.find_photographs(str(tmp_path / "in")), str(tmp_path / "out"))
+    seen = {}
+    for split, count in fine_tuning.COUNTS.items():
+        tiles = [np.asarray(Image.open(str(path))) for path in sorted((tmp_path / "out" / split).iterdir())]
+        assert len(tiles) == count and {tile.shape for tile in tiles} == {(32, 32, 3)}
+        seen[split] = {int(tile[0, 0, 0]) // 9 for tile in tiles}
+        assert all(fine_tuning.split_of(number) == split for number in seen[split])
+    assert len(seen["train"]) > 5
+    os.remove(str(tmp_path / "in" / "Wood.jpg"))
+    with pytest.raises(VQError, match="photographs: got .* without Wood.jpg"):
+        fine_tuning.find_photographs(str(tmp_path / "in"))

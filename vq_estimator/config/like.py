@@ -12,12 +12,15 @@ from vq_estimator.config.run import DATASETS, LIKE, Config, row_of
 from vq_estimator.config.serialization import read_config
 from vq_estimator.errors import VQError
 
+RATE_DIVISOR = 10  # at the rate of a training from nothing the weights would unlearn before they learn
+
 
 def preset_like(dataset: str, given: Dict[str, Any]) -> Config:
     """The settings of the run that `warm_start` names, for a data set: model, objective, optimizer and training.
 
-    A published data set keeps its channels. Where the codebook keeps its shape, `given` gets no k-means start, which
-    would set anew what has been learnt.
+    A published data set keeps its channels. The learning rate is a tenth of the source's, except of a source that was
+    fine-tuned itself. Where the codebook keeps its shape, `given` gets no k-means start, which would set anew what has
+    been learnt.
 
     Raises:
       VQError: `given` has no warm_start, or it is no run, or one of another kind of data.
@@ -38,7 +41,11 @@ def preset_like(dataset: str, given: Dict[str, Any]) -> Config:
         given.setdefault("kmeans_init_steps", 0)
     if dataset in catalogue.DATASETS:
         model = dataclasses.replace(model, channels=catalogue.DATASETS[dataset].shape[2])
-    return Config(dataset, LIKE, model, source.objective, source.optimizer, source.train)
+    rate = source.optimizer.learning_rate
+    if source.preset != LIKE:
+        rate = float(f"{rate / RATE_DIVISOR:.6g}")
+    optimizer = dataclasses.replace(source.optimizer, learning_rate=rate)
+    return Config(dataset, LIKE, model, source.objective, optimizer, source.train)
 
 
 def source_config(warm_start: Any) -> Config:

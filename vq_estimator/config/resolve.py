@@ -23,7 +23,7 @@ def make_config(dataset: str, preset: Optional[str] = None, **given: Any) -> Con
       dataset: one of DATASETS; `tfds:NAME` stands for any data set of TensorFlow Datasets, such as `tfds:mnist`.
       preset: a preset of the data set (PRESETS_OF); None: its first one, "original" for images and "wavenet" for
         speech. "like" takes the model, objective, optimizer and training of the run or provided model that `warm_start`
-        names; a published data set keeps its own channels.
+        names, at a tenth of its learning rate; a published data set keeps its own channels.
       **given: any setting, by the name of its flag (docs/settings.md); None keeps the preset's value. Intervals that
         are not given follow `max_steps` (`resolve_intervals`).
 
