@@ -27,7 +27,7 @@ from vq_estimator.training import loop, prior_trainer, run_folder, trainer
 def vqvae_run(digits, tmp_path_factory):
     """(config, model_dir, codes by split) of a VQ-VAE that uses its codes."""
     model_dir = str(tmp_path_factory.mktemp("runs") / "vqvae")
-    config = small_config(digits, preset="tuned", max_steps=150, eval_steps=150)
+    config = small_config(digits, preset="tuned", eval_steps=60)
     trainer.train(config, digits, model_dir)
     codes = extraction.extract(open_run(model_dir), digits)
     return config, model_dir, codes
@@ -36,7 +36,7 @@ def vqvae_run(digits, tmp_path_factory):
 def prior_config(vqvae_run, digits, classes=0, **settings):
     model_dir = vqvae_run[1]
     of = extraction.codes_config(open_run(model_dir), digits, classes > 0)
-    given = dict(layers=2, channels=16, max_steps=150, save_checkpoints_steps=50, eval_steps=150, learning_rate=5e-3)
+    given = dict(layers=1, channels=16, max_steps=100, save_checkpoints_steps=50, eval_steps=100, learning_rate=5e-3)
     given.update(settings)
     return c.make_prior_config(of, **given)
 
@@ -164,8 +164,8 @@ def test_labels():
 
 def test_resuming_gives_what_one_run_gives(vqvae_run, digits, tmp_path_factory):
     values = []
-    schedule = dict(save_checkpoints_steps=20, eval_steps=1000, final_decay=0.0)
-    for stops in ([40], [20, 40]):
+    schedule = dict(channels=8, save_checkpoints_steps=4, eval_steps=1000, final_decay=0.0)
+    for stops in ([8], [4, 8]):
         _, model_dir, codes = copy_of(vqvae_run, tmp_path_factory)
         for stop in stops:
             config = prior_config(vqvae_run, digits, max_steps=stop, dropout=0.2, **schedule)
@@ -179,19 +179,19 @@ def test_resuming_gives_what_one_run_gives(vqvae_run, digits, tmp_path_factory):
 
 def test_it_stops_when_validation_gets_no_better(vqvae_run, digits, tmp_path_factory, monkeypatch):
     _, model_dir, codes = copy_of(vqvae_run, tmp_path_factory)
-    config = prior_config(vqvae_run, digits, max_steps=500, save_checkpoints_steps=10, eval_steps=10, patience=3)
+    config = prior_config(vqvae_run, digits, channels=8, save_checkpoints_steps=2, eval_steps=2, patience=2)
     config = dataclasses.replace(config, optimizer=dataclasses.replace(config.optimizer, learning_rate=1e-12))
     keep = run_folder.keep_best
     monkeypatch.setattr(
         loop.run_folder, "keep_best", lambda d, p, s, m, v: keep(d, p, s, m, 1.0 + s)
     )  # each is worse than the one before
     result = prior_trainer.train(config, codes["train"], codes["validation"], model_dir)
-    assert result.step == 40 and result.stopped_by is None  # the best is of step 10
+    assert result.step == 6 and result.stopped_by is None  # the best is of step 2
     evaluated = []
     result = prior_trainer.train(
         config, codes["train"], codes["validation"], model_dir, evaluated=lambda at: evaluated.append(at.step)
     )
-    assert result.step == 40  # and stays stopped
+    assert result.step == 6  # and stays stopped
 
 
 def test_patience_counts_evaluations_which_happen_at_checkpoints(vqvae_run, digits, tmp_path):
@@ -213,13 +213,13 @@ def test_patience_counts_evaluations_which_happen_at_checkpoints(vqvae_run, digi
 
 def test_another_checkpoint_another_prior(trained, digits):
     _, model_dir, _, prior = trained
-    other = run_folder.read_checkpoint(os.path.join(model_dir, "model.ckpt-120"))
-    with pytest.raises(VQError, match="is of the codes of another checkpoint .step 150., expected one of step 120"):
+    other = run_folder.read_checkpoint(os.path.join(model_dir, "model.ckpt-30"))
+    with pytest.raises(VQError, match="is of the codes of another checkpoint .step 60., expected one of step 30"):
         prior_lib.find(model_dir, other)
     assert prior_lib.find_or_warn(model_dir, other) is None
     changed = dataclasses.replace(prior.config, codes=dataclasses.replace(prior.config.codes, fingerprint="x"))
     with pytest.raises(
-        VQError, match="codes of the checkpoint of step 150.*--overwrite removes that prior, and only it"
+        VQError, match="codes of the checkpoint of step 60.*--overwrite removes that prior, and only it"
     ):
         prior_trainer.check(changed, model_dir, overwrite=False)
     prior_trainer.check(changed, model_dir, overwrite=True)
