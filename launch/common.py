@@ -29,8 +29,8 @@ def data_flags() -> None:
         several=True,
         variable="VQ_DATA_DIR",
     )
-    for split in ("validation", "test"):
-        group.path(split, None, f"npy: the file of the {split} images; default: a tenth of the images of --data_dir")
+    group.path("validation", None, "npy: the file of the validation images; default: a tenth of --data_dir's")
+    group.path("test", None, "npy: the file of the test images; default: a tenth of --data_dir's")
     group.integer("max_bad_files", 100, "images and wav: so many unreadable files are left out; more are an error")
     group.bool(
         "require_full_dataset",

@@ -14,7 +14,7 @@ from vq_estimator_launch import common, settings
 from vq_estimator_launch.common import FLAGS, Group
 
 SHARDS = Group("Shards")
-SHARDS.dataset(
+SHARDS.enum(
     "dataset",
     "images",
     config_lib.IMAGE_DATASETS,

@@ -60,16 +60,12 @@ class Group:
     def bool(self, name: str, default: Optional[bool], text: str) -> None:
         self._add(flags.DEFINE_bool, name, default, text)
 
-    def dataset(self, name: str, default: str, values: Sequence[str], text: str) -> None:
-        """The name of a data set: one of `values`, whose tfds:NAME stands for any of TensorFlow Datasets."""
-        self._add(lambda *args: flags.DEFINE(_DatasetParser(list(values)), *args), name, default, text)
-
     def enum(self, name: str, default: Optional[str], values: Sequence[str], text: str) -> None:
-        self._add(flags.DEFINE_enum, name, default, text, list(values))
+        self._add(lambda *args: flags.DEFINE(_EnumParser(list(values)), *args), name, default, text)
 
 
-class _DatasetParser(flags.EnumParser):
-    """Of absl, for a flag that is the name of a data set."""
+class _EnumParser(flags.EnumParser):
+    """Of absl; among the names of data sets tfds:NAME stands for all of TensorFlow Datasets."""
 
     def parse(self, argument: str) -> str:
         return argument if row_of(argument) in self.enum_values else super().parse(argument)

@@ -22,10 +22,10 @@ from vq_estimator_launch import common, settings, shell, signals
 from vq_estimator_launch.common import FLAGS, Group
 
 RUN = Group("Run")
-RUN.dataset(
+RUN.enum(
     "dataset",
     "mnist",
-    tuple(config_lib.DATASETS),
+    config_lib.DATASETS,
     "data set; images, npy and wav: your own files, in --data_dir; tfds:NAME: NAME of TensorFlow Datasets, such as "
     "tfds:svhn_cropped; fsdd: spoken digits",
 )

@@ -18,9 +18,7 @@ NAME = "tfds:vq_small/"
 
 def test_a_missing_extra_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
-    want = (
-        r"dataset: got tfds:mnist without TensorFlow Datasets \(.*\), expected pip install vq_estimator\[tfds\], with"
-    )
+    want = r"dataset: got tfds:mnist without TensorFlow Datasets \(.*\), expected pip install vq_estimator\[tfds\]"
     with pytest.raises(VQError, match=want):
         tfds_source.locate("tfds:mnist", None, str(tmp_path), Wanted((8, 8, 1)))
     with pytest.raises(VQError, match=want):
@@ -65,8 +63,8 @@ def numbers(images, split, count, view):
 def test_images_labels_and_splits(builder, data_dir, tmp_path, log, name, shape):
     source = locate(name, data_dir, tmp_path, shape)
     assert source.name.startswith("tfds-") and source.class_names == ("even", "odd") and source.spec.shape == shape
-    text = "16 for train, 2 for validation (the last training images), 4 for test; 2 classes; left out: extra"
-    assert text.replace("16", "18") in log.text
+    text = "18 for train, 2 for validation (the last training images), 4 for test; 2 classes; left out: extra"
+    assert text in log.text
     seen = []
     for split, count in (("train", 18), ("validation", 2), ("test", 4)):
         found = arrays.load(source, split, shape[:2])
@@ -94,7 +92,7 @@ def test_the_size_of_a_data_set_whose_images_have_one(builder, data_dir):
         (
             "none",
             (8, 8, 3),
-            "dataset: tfds:vq_small/none is no data set of TensorFlow Datasets, nor prepared in '.*' .",
+            "dataset: tfds:vq_small/none is no data set of TensorFlow Datasets, nor prepared in",
         ),
         ("flat:9.9.9", (8, 8, 3), "dataset: tfds:vq_small/flat:9.9.9 is no data set of TensorFlow Datasets, nor prep"),
     ],
