@@ -20,6 +20,7 @@ from vq_estimator.inference.codec.chunk import Chunk
 from vq_estimator.inference.image_model import ImageModel
 
 SMALL = dict(decoder="autoregressive", decoder_layers=1, decoder_channels=8, decoder_condition_channels=8)
+RESIDUAL = dict(dataset="cifar10", quantizer="residual", L=3)
 # Settings of the run, classes of its prior, and the prior that codes are under.
 CASES = {
     "mse": (dict(), None, "unigram"),
