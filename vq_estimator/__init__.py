@@ -19,7 +19,7 @@ The public names are imported when they are first used: importing this package i
     layers          quantizer layers for any TensorFlow 1 graph
     likelihoods     normalised likelihoods over the 256 values of a pixel
     pretrained      the models that come with the package
-    VQError         the one error type for what a user can mend
+    VQError         the one error type for what a user can fix
 """
 
 import importlib

@@ -239,14 +239,14 @@ class VQVAEEstimator(_VQVAEEstimator):
       run_config: a `tf.estimator.RunConfig`; None: seed and intervals of `config`, the newest five checkpoints kept.
       warm_start_from: see `tf.estimator.Estimator`; `config.warm_start` names a run or a provided model instead, of
         which whatever fits is taken.
-      encoder_fn: your own network in place of the package's: a function (images, features, training) that turns float32
+      encoder_fn: your own network instead of the package's: a function (images, features, training) that turns float32
         [B, H, W, C] in 0..1 into [B, h, w, features].
       decoder_fn: the same for the decoder, which is then factorised: a function (z_q, outputs, training) that turns
         [B, h, w, features] into the likelihood's parameters [B, H, W, outputs].
       label: what `config.json` says of them, so that you know them again; None: the functions' names.
 
     Raises:
-      VQError: a value that can't be, or the precision can't be had here.
+      VQError: an invalid value, or a precision that is not available here.
     """
 
     def __init__(
@@ -449,7 +449,7 @@ def load(
       decoder_fn: the same for the decoder.
 
     Returns:
-      An `ImageModel`, of speech a `SpeechModel`: encode, decode, reconstruct, sample, bits_per_dim. It has a session of
+      An `ImageModel` or a `SpeechModel`: encode, decode, reconstruct, sample, bits_per_dim. It has a session of
       its own; `close()` or a `with` block ends it.
 
     Raises:

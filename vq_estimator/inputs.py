@@ -92,7 +92,7 @@ def numpy_input_fn(
     Args:
       images: uint8 [N, H, W, C], of the size and channels of the model; `vq.load(run).prepare` makes other images so.
       labels: integers [N], or None.
-      batch_size: images of a batch; in training that of the configuration, which None stands for too.
+      batch_size: images of a batch; in training the configuration's, which None stands for too.
       num_epochs: how often each image occurs; None: without end, which only training takes.
       shuffle: in an order that (seed, step) decide; False: in the order of the array.
 
@@ -162,7 +162,7 @@ def numpy_input_fn(
 
 
 def _batch_size(given: Optional[int], call: _Call) -> int:
-    """The size of a batch; in training that of the configuration, since a run's steps depend on it."""
+    """The size of a batch; in training the configuration's, since a run's steps depend on it."""
     own = call.config.train.batch_size
     if not call.training:
         return given or pipeline.evaluation_batch(call.config.model.dims)
@@ -183,11 +183,11 @@ def dataset_input_fn(
       dataset: one of config.DATASETS but images and wav, for which there is `folder_input_fn`.
       split: "train", "validation" or "test".
       data_dir: the folder of the data sets; what is missing is downloaded to it.
-      cache_dir: for what is made of the files; None: the user's cache folder.
+      cache_dir: for decoded files; None: the user's cache folder.
       **located: see `sources.locate`.
 
     Raises:
-      VQError: there is no such data set or split, or the files can't be had.
+      VQError: there is no such data set or split, or the files are not available.
     """
     dataset = arguments.one_of("dataset", dataset, [*catalogue.DATASETS, FSDD])
 
@@ -210,7 +210,7 @@ def folder_input_fn(
     Args:
       folder: see docs/your_own_images.md and docs/speech_data.md.
       split: "train", "validation" or "test".
-      cache_dir: for what is made of the files; None: the user's cache folder.
+      cache_dir: for decoded files; None: the user's cache folder.
       max_bad_files: how many files may be unreadable.
 
     Raises:
@@ -319,7 +319,7 @@ def load_recordings(input_fn: InputFn, config: Config, num: Optional[int] = None
 
 
 def _source_of(input_fn: Any, config: Any, kind: str) -> Any:
-    """The source of an input_fn for models of images or of speech."""
+    """The source of an input_fn for image and speech models."""
     if not isinstance(input_fn, _SourceInputFn):
         raise VQError("input_fn: got another function, expected one of dataset_input_fn or folder_input_fn")
     if not isinstance(config, Config):
@@ -347,7 +347,7 @@ def codes_input_fn(codes: np.ndarray, labels: Optional[np.ndarray] = None) -> In
       labels: integers [N], the classes, where the prior has some.
 
     Raises:
-      VQError: they are none; in the call of the Estimator codes of another grid, or too large.
+      VQError: no such codes; in the call of the Estimator codes of another grid, or too large.
     """
     codes = arguments.array("codes", codes, "integers", ("N", "h", "w", "L"))
     labels = np.zeros(len(codes), np.int32) if labels is None else labels

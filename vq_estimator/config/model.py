@@ -120,7 +120,7 @@ class ModelConfig(Settings):
     binarize: bool = setting(
         False, Bool(), "set pixels of 128 or more to white and the others to black, for --likelihood=bernoulli", DECODER
     )
-    # The caller's names for networks of a Python program in the place of ours; None: ours. Nothing is imported by them.
+    # The caller's names for their own networks; None: the networks of the package. Nothing is imported by these names.
     custom_encoder: Optional[str] = None
     custom_decoder: Optional[str] = None
 

@@ -121,7 +121,7 @@ class QuantizerSettings(Settings):
 
     @property
     def has_updates(self) -> bool:
-        """Whether anything beside the gradient changes the codebook: a moving average, k-means or restarts."""
+        """Whether anything besides the gradient changes the codebook: a moving average, k-means or restarts."""
         rule = getattr(self, "codebook", None)
         return rule is not None and (
             isinstance(rule, EMACodebook) or rule.kmeans_init_steps > 0 or rule.dead_entry_threshold > 0

@@ -174,7 +174,7 @@ class Decoder(Module):
 
 
 class SuppliedNetwork(Module):
-    """A caller's function in the place of a network; its variables are shared by all calls.
+    """A caller's function instead of a network; its variables are shared by all calls.
 
     Args:
       function: (x float32 [B, h, w, c], channels, training) -> [B, *shape], where the last of `shape` is `channels`.
