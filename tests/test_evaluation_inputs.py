@@ -69,7 +69,7 @@ def model(run, split):
 def digits_28(digits):
     """The test split as it is published, uint8 [500, 28, 28, 1]."""
     with tf.Graph().as_default(), tf.Session() as session:
-        dataset = pipeline.examples(digits, "test", 28).batch(500)
+        dataset = pipeline.examples(digits, "test", (28, 28)).batch(500)
         return session.run(tf.data.make_one_shot_iterator(dataset).get_next())[0]
 
 

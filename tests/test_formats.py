@@ -67,11 +67,11 @@ def test_every_way_reads_every_image_format(tmp_path):
     names = folder_lib.paths(str(tmp_path))
     assert names == sorted(want)
     paths = [os.fsencode(str(tmp_path / name)) for name in names]
-    viewer = Viewer(View(16, 3))
-    prepared = preparation.prepare([tmp_path / name for name in names], viewer, None)
+    viewer = Viewer(View((16, 16), 3))
+    prepared = preparation.prepare([tmp_path / name for name in names], viewer)
     compressed = codec_images.of_folder(str(tmp_path), 3)
     assert [item.name for item in compressed.items] == names
-    for name, decoded, one, exact in zip(names, decode_files(paths, View(16, 3)), prepared, compressed.each):
+    for name, decoded, one, exact in zip(names, decode_files(paths, View((16, 16), 3)), prepared, compressed.each):
         np.testing.assert_array_equal(decoded.image, want[name], name)
         np.testing.assert_array_equal(one, want[name], name)
         np.testing.assert_array_equal(exact, want[name], name)
@@ -112,8 +112,8 @@ def test_an_image_is_turned_once(tmp_path, name, orientation):
     )
     got = lossless_images.read(str(tmp_path / name), 3)
     np.testing.assert_array_equal(got, image_files.upright(COLOUR[:9], orientation))
-    prepared = preparation.prepare([Image.open(str(tmp_path / name))], Viewer(View(9, 3)), None)
-    assert np.array_equal(prepared[0], preparation.prepare([got], Viewer(View(9, 3)), None)[0])
+    prepared = preparation.prepare([Image.open(str(tmp_path / name))], Viewer(View((9, 9), 3)))
+    assert np.array_equal(prepared[0], preparation.prepare([got], Viewer(View((9, 9), 3)))[0])
 
 
 # 16 bits
@@ -156,11 +156,11 @@ def write_deep(folder, values):
 
 def seen(folder, names, array, value_range):
     """What a model sees of some files, of two ways, and of the array."""
-    view = View(16, 1, value_range=value_range)
+    view = View((16, 16), 1, value_range=value_range)
     viewer = Viewer(view)
     files = decode_files([os.fsencode(str(folder / name)) for name in names], view)
-    prepared = preparation.prepare([folder / name for name in names], viewer, value_range)
-    whole = preparation.prepare(array[np.newaxis, ..., np.newaxis], viewer, value_range)[0, ..., 0]
+    prepared = preparation.prepare([folder / name for name in names], viewer)
+    whole = preparation.prepare(array[np.newaxis, ..., np.newaxis], viewer)[0, ..., 0]
     return [(name, file.image[..., 0], one[..., 0]) for name, file, one in zip(names, files, prepared)], whole
 
 
@@ -297,7 +297,7 @@ def test_a_run_of_older_rules_sees_the_same_images_again(tmp_path, caplog, monke
         Image.fromarray(np.roll(COLOUR, i, 0)).save(str(tmp_path / f"{i}.{('png', 'jpg', 'jpe')[i % 3]}"), "PNG")
 
     def locate(rules, cache):
-        want = Wanted(16, 3, data=DataConfig(rules=rules))
+        want = Wanted((16, 16, 3), data=DataConfig(rules=rules))
         return images.locate(str(tmp_path), str(tmp_path / cache), want).spec
 
     before = {rules: locate(rules, "before") for rules in (1, 2, 3)}

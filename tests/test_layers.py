@@ -450,7 +450,7 @@ BAD_ARGUMENTS = [
     (lambda: layers.VectorQuantizer(8, 4, kmeans_init_steps=True), "kmeans_init_steps: got True, expected 0 or more"),
     (lambda: layers.VectorQuantizerEMA(8, 4, decay=1.0), "decay: got 1.0, expected a number from 0 to below 1"),
     (lambda: layers.VectorQuantizerEMA(8, 4, decay=None), "decay: got None, expected a number from 0 to below 1"),
-    (lambda: layers.VectorQuantizerEMA(8, 4, dead_entry_threshold=2), "dead_entry_threshold: got 2, expected a share"),
+    (lambda: layers.VectorQuantizerEMA(8, 4, dead_entry_threshold=2), "dead_entry_threshold: got 2, expected a number"),
     (lambda: layers.ResidualVectorQuantizer(8, 4, 0), "num_quantizers: got 0, expected an integer of 1 or more"),
     (lambda: layers.FiniteScalarQuantizer([]), r"levels: got \(\), expected integers of 2 or more"),
     (lambda: layers.FiniteScalarQuantizer([8, 1]), r"levels: got \(8, 1\), expected integers of 2 or more"),

@@ -290,7 +290,6 @@ def test_a_stripped_prior_is_of_the_stripped_codes(tmp_path):
 
 EAGER = """
 import numpy as np, tensorflow as tf
-from helpers import provided
 from vq_estimator import pretrained
 assert tf.executing_eagerly()
 model = pretrained.load("mnist")

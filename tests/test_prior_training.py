@@ -152,7 +152,7 @@ def test_labels():
     assert sampling.labels_for(10, 4, [7, 1]).tolist() == [7, 7, 1, 1]
     cases = [
         ((0, 5, [1]), "expected none: the prior is not conditional"),
-        ((10, 100, [10]), "labels: got 10, expected classes from 0 to 9"),
+        ((10, 100, [10]), "labels: got 10, expected a number from 0 to 9"),
         ((10, 15), "num: got 15, expected a multiple of 10"),
         ((10, 4, [3, 3]), "labels: got 3 twice, expected each class once"),
         ((10, 0), "num: got 0, expected 1 or more"),

@@ -43,7 +43,7 @@ def test_no_path_flag_takes_a_value_that_is_no_path_here(script, forked, tmp_pat
         values += ["S3://x", "file:///tmp/x", "hdfs://h/x", "~no_such_user/x"]
     assert names and set(names) <= {
         *("model_dir", "model_dirs", "data_dir", "input", "out", "export_dir", "checkpoint", "prior_checkpoint"),
-        *("warm_start", "config"),
+        *("warm_start", "config", "validation", "test", "calibrate"),
     }
     for name in names:
         for value in values:

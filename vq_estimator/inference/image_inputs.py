@@ -118,7 +118,7 @@ def of_path(run: OpenRun, path: str, max_bad_files: int = 100) -> Examples:
         return of_folder(run, path, max_bad_files)
     if not os.path.isfile(path):
         raise VQError(f"images: got {path!r}, expected a folder, an image file, or a .npy or .npz file")
-    if path.lower().endswith(folder_lib.IMAGES.suffixes):
+    if path.lower().endswith(folder_lib.IMAGES.formats.suffixes()):
         return of_files(run, os.path.dirname(path), [os.path.basename(path)])
     return of_array(run, path)
 
