@@ -284,7 +284,7 @@ def test_commands_on_a_run_of_an_array(trained, command, place):
     np.testing.assert_array_equal(np.load(str(place / "y.npy")), np.load(str(place / "x.npy"))[10:11])
     done = command("make_tfrecords", "--dataset=npy", DATA, "--out=shards", "--shards=2")
     assert "--dataset=images --data_dir=shards --image_size=64x96 --channels=4" in done.stdout
-    source = shards.locate([str(place / "shards")], shards.Wanted((64, 96, 4), trained["dataset_source"]), 0)
+    source = shards.locate([str(place / "shards")], shards.Wanted((64, 96, 4), trained["dataset_source"]), "tfrecord")
     assert source.count("train") == 10
 
 

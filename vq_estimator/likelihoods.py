@@ -232,7 +232,7 @@ class LogisticMixture(PixelLikelihood):
 
     @classmethod
     def num_parameters(cls, channels: int, components: int = LogisticMixturePixels.components) -> int:
-        """Returns n, the number of parameters of a pixel: M (1 + 2 C + C (C - 1) / 2).
+        """Returns n, the number of parameters of a pixel: 10 M for three channels, otherwise 3 M C.
 
         Raises:
           VQError: an argument has an impossible value.

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from vq_estimator.config import DataConfig
 from vq_estimator.config.model import SIZE
 from vq_estimator.data import folder as folder_lib
-from vq_estimator.data import record_cache, shards
+from vq_estimator.data import shards
 from vq_estimator.data.folder import Listing
 from vq_estimator.data.image_decoding import decode_files
 from vq_estimator.data.model_view import View
@@ -61,7 +61,7 @@ def locate(data_dir: str, cache_dir: str, want: Wanted, cache: str = "auto", sou
         raise VQError(f"max_bad_files: got {want.max_bad_files}, expected 0 or more")
     folders = shards.folders_of(data_dir)
     if shards.found(folders):
-        return shards.locate(folders, shards.Wanted(want.shape, source), record_cache.MAX_IN_MEMORY, cache)
+        return shards.locate(folders, shards.Wanted(want.shape, source), cache)
     if want.shape[2] not in (1, 3):
         expected = "3 (colour) or 1 (grey) for files of images; arrays (--dataset=npy) may have other numbers"
         raise VQError(f"channels: got {want.shape[2]}, expected {expected}")

@@ -126,25 +126,35 @@ class RecordCache:
 
     def source(self, made: Dict[str, Any], cache: str) -> Source:
         """Returns the data set of a manifest; `cache` says where training has the images, see `images.locate`."""
-        n, names = made["counts"], tuple(made["class_names"])
-        spec = DatasetSpec(
-            name=made["source"],
-            shape=self._shape,
-            classes=made.get("classes", len(names)),
-            layout="tfrecord",
-            train=n["train"] + n["validation"],
-            test=n["test"],
-            validation=n["validation"],
-            files=(),
-            mirrors=(),
-            class_names=names,
-        )
-        size = n["train"] * records.record_bytes(self._shape)
-        in_memory = cache == "memory" or (cache == "auto" and size <= MAX_IN_MEMORY)
-        return Source(spec, tuple((self._path(split),) for split in SPLITS), in_memory)
+        return source_of(made, self._shape, [(self._path(split),) for split in SPLITS], cache)
 
     def _path(self, split: str) -> str:
         return os.path.join(self.folder, split + ".tfrecord")
+
+
+def source_of(
+    made: Dict[str, Any], shape: Tuple[int, int, int], paths: Sequence[Tuple[str, ...]], cache: str = "auto"
+) -> Source:
+    """Returns the data set whose manifest is `made` and whose records, of images of `shape`, are in `paths`.
+
+    `paths` has the files of each of `SPLITS`. `cache` says where training has the images, see `images.locate`.
+    """
+    n, names = made["counts"], tuple(made["class_names"])
+    spec = DatasetSpec(
+        name=made["source"],
+        shape=shape,
+        classes=made.get("classes", len(names)),
+        layout="tfrecord",
+        train=n["train"] + n["validation"],
+        test=n["test"],
+        validation=n["validation"],
+        files=(),
+        mirrors=(),
+        class_names=names,
+    )
+    size = n["train"] * records.record_bytes(shape)
+    in_memory = cache == "memory" or (cache == "auto" and size <= MAX_IN_MEMORY)
+    return Source(spec, tuple(paths), in_memory)
 
 
 def _check_manifest(made: Dict[str, Any]) -> None:

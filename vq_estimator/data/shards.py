@@ -10,9 +10,8 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
-from vq_estimator.config.catalogue import DatasetSpec
 from vq_estimator.config.model import SIZE
-from vq_estimator.data import pipeline, records
+from vq_estimator.data import pipeline, record_cache, records
 from vq_estimator.data.files import atomic_path, read_json, split_paths, write_json
 from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError, one_line
@@ -101,13 +100,12 @@ def found(folders: Sequence[str]) -> bool:
     return any(os.path.lexists(os.path.join(folder, MANIFEST)) for folder in folders)
 
 
-def locate(folders: Sequence[str], want: Wanted, in_memory: int, cache: str = "auto") -> Source:
+def locate(folders: Sequence[str], want: Wanted, cache: str = "auto") -> Source:
     """The shards of one data set in some folders.
 
     Args:
       folders: each has `shards.json` and some of the shards; together all.
       want: what is needed.
-      in_memory: bytes of training images up to which `cache` "auto" keeps them in memory.
       cache: "auto", "memory" or "tfrecord".
 
     Raises:
@@ -125,20 +123,7 @@ def locate(folders: Sequence[str], want: Wanted, in_memory: int, cache: str = "a
         n = sum(records.count(path, want.shape) for path in paths[-1])
         if n != counts[split]:
             raise VQError(f"data_dir: got {n} records of {split}, expected {counts[split]}; the shards are not whole")
-    spec = DatasetSpec(
-        name=made["source"],
-        shape=want.shape,
-        classes=made["classes"],
-        layout="tfrecord",
-        train=counts["train"] + counts["validation"],
-        test=counts["test"],
-        validation=counts["validation"],
-        files=(),
-        mirrors=(),
-        class_names=tuple(made["class_names"]),
-    )
-    size = counts["train"] * records.record_bytes(want.shape)
-    return Source(spec, tuple(paths), cache == "memory" or (cache == "auto" and size <= in_memory))
+    return record_cache.source_of(made, want.shape, paths, cache)
 
 
 def _manifest(folders: Sequence[str]) -> Dict[str, Any]:
