@@ -21,6 +21,7 @@ from vq_estimator.inference.image_model import ImageModel
 
 SMALL = dict(decoder="autoregressive", decoder_layers=1, decoder_channels=8, decoder_condition_channels=8)
 RESIDUAL = dict(dataset="cifar10", quantizer="residual", L=3)
+LOCAL = dict(decoder="local", decoder_reach=2, decoder_layers=1, decoder_channels=8, decoder_condition_channels=8)
 # Settings of the run, classes of its prior, and the prior that codes are under.
 CASES = {
     "mse": (dict(), None, "unigram"),
@@ -41,10 +42,20 @@ CASES = {
     "autoregressive": (dict(SMALL, dataset="cifar10", likelihood="logistic_mixture", L=2), 3, "learned"),
     "autoregressive, residual": (dict(SMALL, decoder_kind="residual", likelihood="logistic"), None, "unigram"),
     "autoregressive, categorical": (dict(SMALL, likelihood="categorical", quantizer="residual", L=2), 0, "learned"),
+    "local": (dict(LOCAL, dataset="cifar10", likelihood="logistic_mixture", components=3, L=2), 3, "learned"),
+    "local, grey": (dict(LOCAL, likelihood="logistic_mixture", image_size="8x16"), None, "unigram"),
+    "local, categorical": (dict(LOCAL, likelihood="categorical"), None, "uniform"),
+    "local, bernoulli": (dict(LOCAL, likelihood="bernoulli", binarize=True), None, "uniform"),
     "autoregressive, bernoulli": (dict(SMALL, likelihood="bernoulli", binarize=True), None, "uniform"),
 }
 SLOW = {"mse, classes", "gaussian", "logistic", "categorical, learned"}
-SLOW |= {"autoregressive, residual", "autoregressive, categorical", "autoregressive, bernoulli"}
+SLOW |= {
+    "local, categorical",
+    "local, bernoulli",
+    "autoregressive, residual",
+    "autoregressive, categorical",
+    "autoregressive, bernoulli",
+}
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +68,8 @@ def runs(tmp_path_factory):
             settings, classes, prior = CASES[name]
             path = write_run(folder / str(len(made)), classes=classes, **settings)
             channels = 3 if settings.get("dataset") == "cifar10" else 1
-            made[name] = path, images(7, 8, channels, binary="binarize" in settings), prior
+            x = images(7, 8, channels, binary="binarize" in settings)
+            made[name] = path, np.concatenate([x, x[::-1]], 2) if "image_size" in settings else x, prior
         return made[name]
 
     return find
@@ -108,7 +120,7 @@ def test_a_model_can_be_given_and_the_best_prior_is_taken(runs, tmp_path):
         codec.compress(run, x, path, prior="best")
 
 
-@pytest.mark.parametrize("name", [slow("autoregressive"), slow("categorical, learned"), "mixture"])
+@pytest.mark.parametrize("name", [slow("autoregressive"), slow("categorical, learned"), "mixture", "local"])
 def test_images_of_other_sizes_are_tiled(name, runs, tmp_path):
     run, _, _ = runs(name)
     rng = np.random.RandomState(0)
@@ -321,7 +333,7 @@ def test_ranges():
 FROZEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "codec")
 
 
-@pytest.mark.parametrize("name", ["factorised", "autoregressive", "speech"])
+@pytest.mark.parametrize("name", ["factorised", "autoregressive", "local", "speech"])
 def test_a_frozen_file_is_still_decoded(name):
     run, path = os.path.join(FROZEN, name), os.path.join(FROZEN, name + ".vqz")
     found = codec.decompress(run, path)

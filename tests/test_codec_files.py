@@ -20,6 +20,7 @@ from vq_estimator.inference.codec import decompression
 from vq_estimator.inference.codec import images as images_lib
 from vq_estimator.inference.codec.container import MAGIC
 
+LOCAL = dict(decoder="local", decoder_layers=1, decoder_channels=4, decoder_condition_channels=4)
 AUTOREGRESSIVE = dict(decoder="autoregressive", decoder_layers=1, decoder_channels=4, decoder_condition_channels=4)
 
 
@@ -89,13 +90,24 @@ def test_10000_altered_files_are_refused(whole, run, pixels, tmp_path):
     check_altered(whole, run, pixels, str(tmp_path / "x.vqz"), 10000)
 
 
-@pytest.mark.slow
-def test_1000_altered_files_of_an_autoregressive_decoder_are_refused(pixels, tmp_path):
-    settings = dict(AUTOREGRESSIVE, likelihood="logistic_mixture", objective="elbo", codebook="ema", L=2)
-    other, path = codec.open_run(write_run(tmp_path / "run", classes=2, **settings)), str(tmp_path / "x.vqz")
+def check_altered_files_of(decoder, pixels, folder, count):
+    settings = dict(decoder, likelihood="logistic_mixture", objective="elbo", codebook="ema", L=2)
+    other, path = codec.open_run(write_run(folder / "run", classes=2, **settings)), str(folder / "x.vqz")
     codec.compress(other, pixels, path, batch=3)
     with open(path, "rb") as f:
-        check_altered(f.read(), other, pixels, path, 1000)
+        content = f.read()
+    assert parts(content)[0] == (2 if decoder is LOCAL else 1)
+    check_altered(content, other, pixels, path, count)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("decoder", [AUTOREGRESSIVE, LOCAL], ids=["autoregressive", "local"])
+def test_1000_altered_files_of_a_stochastic_decoder_are_refused(decoder, pixels, tmp_path):
+    check_altered_files_of(decoder, pixels, tmp_path, 1000)
+
+
+def test_60_altered_files_of_version_2_are_refused(pixels, tmp_path):
+    check_altered_files_of(LOCAL, pixels, tmp_path, 60)
 
 
 def check_lying_headers(whole, run, path, count):

@@ -110,8 +110,8 @@ def test_a_codebook_of_one_entry_is_a_model_without_codes():
     assert not found[0].any() and np.isfinite(found[1]).all()
 
 
-def test_both_decoders_name_their_trainable_variables():
-    for decoder in (c.FactorisedDecoder(), c.AutoregressiveDecoder("gated", 1, 4, 4)):
+def test_decoders_name_their_trainable_variables():
+    for decoder in (c.FactorisedDecoder(), c.AutoregressiveDecoder("gated", 1, 4, 4), c.LocalDecoder()):
         with tf.Graph().as_default():
             model = vqvae(decoder=decoder)
             model(tf.constant(images(1)))

@@ -21,6 +21,7 @@ RUN, PROVIDED, NOWHERE = "--model_dir=run", "--model_dir=provided", "/dev/null/n
 
 # Of each flag: what else is given, the bad value, and what the line says. A flag that is a number, a choice, or yes or
 # no has a value of another kind as well, which is not written down here.
+STRIDE = "decoder_training_stride: got 3, expected a divisor of the image's height and width, 32 and 32"
 COUNT = "{}: got {}, expected an integer of 1 or more"
 ZERO = [(name, "0", COUNT.format(name, 0)) for name in ("save_checkpoints_steps", "save_summary_steps")]
 ZERO += [(name, "0", COUNT.format(name, 0)) for name in ("eval_steps", "log_steps", "max_steps", "batch_size")]
@@ -98,6 +99,8 @@ MODEL = [
     (["--preset=autoregressive"], "decoder_layers", "0", "decoder_layers: got 0, expected an integer of 1 or more"),
     (["--preset=autoregressive"], "decoder_channels", "0", COUNT.format("decoder_channels", 0)),
     (["--preset=autoregressive"], "decoder_condition_channels", "0", COUNT.format("decoder_condition_channels", 0)),
+    (["--dataset=cifar10", "--preset=local"], "decoder_reach", "0", COUNT.format("decoder_reach", 0)),
+    (["--dataset=cifar10", "--preset=local"], "decoder_training_stride", "3", STRIDE),
     ("likelihood", "bernoulli", "likelihood: got 'bernoulli', expected --binarize"),
     ("components", "4", "components: got 4, expected no value: only --likelihood=logistic_mixture"),
     ("objective", "elbo", "objective: got 'elbo', expected a likelihood other than mse"),

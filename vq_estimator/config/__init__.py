@@ -12,6 +12,7 @@ from vq_estimator.config.decoder import (
     AutoregressiveDecoder,
     DecoderConfig,
     FactorisedDecoder,
+    LocalDecoder,
 )
 from vq_estimator.config.fields import (
     Settings,
@@ -119,6 +120,7 @@ __all__ = [
     "GaussianPixels",
     "GradientCodebook",
     "LikelihoodConfig",
+    "LocalDecoder",
     "LogisticMixturePixels",
     "LogisticPixels",
     "ModelConfig",

@@ -47,13 +47,51 @@ class AutoregressiveDecoder(Settings):
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class LocalDecoder(Settings):
+    """A local autoregressive network: each pixel depends on z_q and on the few pixels next to it that come before it.
+
+    Only the first layer reads neighbouring pixels, so pixels along a wavefront are drawn and coded at once.
+    """
+
+    is_stochastic = True
+    has_wavefronts = True
+
+    reach: int = setting(
+        3,
+        Integer(1, 16),
+        "rows above a pixel, and columns to each side of it, on which it depends",
+        DECODER,
+        "decoder_reach",
+    )
+    layers: int = setting(2, Integer(0, MAX_LAYERS), "residual blocks of the local decoder", DECODER, "decoder_layers")
+    channels: int = setting(
+        256, Integer(1, MAX_CHANNELS), "channels of the local decoder's layers", DECODER, "decoder_channels"
+    )
+    condition_channels: int = setting(
+        32,
+        Integer(1, MAX_CHANNELS),
+        "channels per pixel of the condition, which is computed from z_q",
+        DECODER,
+        "decoder_condition_channels",
+    )
+    training_stride: int = setting(
+        1,
+        Integer(1, 16),
+        "a training step evaluates every n-th row and column of an image; a divisor of the image's size",
+        DECODER,
+        "decoder_training_stride",
+    )
+
+
 DECODERS = Registry(
     "decoder",
-    "factorised: pixels independent given z_q; autoregressive: each depends on earlier pixels too",
+    "what a pixel depends on besides z_q: factorised: nothing; autoregressive: earlier pixels; local: near ones",
     DECODER,
     {
         "factorised": Row(FactorisedDecoder, "vq_estimator.nn.decoders:Factorised"),
         "autoregressive": Row(AutoregressiveDecoder, "vq_estimator.nn.decoders:Autoregressive"),
+        "local": Row(LocalDecoder, "vq_estimator.nn.decoders:Local"),
     },
 )
-DecoderConfig = Union[FactorisedDecoder, AutoregressiveDecoder]
+DecoderConfig = Union[FactorisedDecoder, AutoregressiveDecoder, LocalDecoder]

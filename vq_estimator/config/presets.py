@@ -5,7 +5,7 @@ from typing import Callable, Dict, Mapping, Optional, Tuple, Union
 
 from vq_estimator.config import catalogue
 from vq_estimator.config.checks import MAX_CHANNELS, check, positive_int
-from vq_estimator.config.decoder import AutoregressiveDecoder
+from vq_estimator.config.decoder import AutoregressiveDecoder, LocalDecoder
 from vq_estimator.config.likelihood import CategoricalPixels, LogisticMixturePixels
 from vq_estimator.config.model import ModelConfig, NetworkConfig
 from vq_estimator.config.quantizer import EMACodebook, ResidualQuantizerConfig, VectorQuantizerConfig
@@ -147,6 +147,18 @@ def _cifar_autoregressive(K: Optional[int], D: Optional[int]) -> ImageParts:
     return model, ObjectiveConfig("elbo"), _LIKELIHOOD_OPTIMIZER, train
 
 
+def _cifar_local(K: Optional[int], D: Optional[int]) -> ImageParts:
+    """The codes of `autoregressive` and a local decoder, which is trained on one pixel in 16 of each image.
+
+    At equal core-minutes, more steps on fewer pixels gave fewer bits/dim on the validation split than fewer steps on
+    all pixels, because the pixels of an image have much the same gradient.
+    """
+    autoregressive, objective, optimizer, train = _cifar_autoregressive(K, D)
+    decoder = LocalDecoder(layers=3, training_stride=4)
+    model = dataclasses.replace(autoregressive, likelihood=LogisticMixturePixels(10), decoder=decoder)
+    return model, objective, optimizer, dataclasses.replace(train, batch_size=16, max_steps=130000)
+
+
 def _images_original(K: Optional[int], D: Optional[int]) -> ImageParts:
     """tf-vqvae's ImageNet model: 128 x 128 pixels, 32 x 32 codes of 512."""
     K, D = _or(K, 512), _positive(_or(D, 128))
@@ -183,6 +195,7 @@ FAMILIES: Dict[str, Mapping[str, Preset]] = {
         "sonnet": _cifar_sonnet,
         "factorised": _cifar_factorised,
         "autoregressive": _cifar_autoregressive,
+        "local": _cifar_local,
     },
 }
 _OWN_IMAGES: Mapping[str, Preset] = {

@@ -89,8 +89,14 @@ class VQVAE:
 
     def _training_arguments(self, step) -> Dict[str, Any]:
         """What the decoder's likelihood is told in training."""
-        del step
-        return {"training": True}
+        return {"training": True, **self._training_seed(step)}
+
+    def _training_seed(self, step) -> Dict[str, Any]:
+        """The seed of a decoder that draws in training."""
+        if step is None or not hasattr(self.config.decoder, "training_stride"):
+            return {}
+        seed = tf.stack([tf.constant(~self._seed, tf.int64), tf.cast(step, tf.int64)])  # the quantizer's has no ~
+        return {"training_seed": seed}
 
     def unpack_features(self, features: Any) -> Tuple[tf.Tensor, Optional[tf.Tensor]]:
         """x uint8 [B, H, W, C] and the speakers int32 [B], None for images, of a batch as an input function gives it.

@@ -148,13 +148,7 @@ class Decoder(Module):
 
     def _connect(self, z_q):
         kind, widths = self._config.initializer, self._config.hidden_channels
-        h = tf.cast(z_q, self._dtype)
-        if static_shape(h)[-1] != widths[-1]:
-            h = Conv2D(widths[-1], 1, initializer=kind, name="from_codes")(h)
-        for i in range(self._config.residual_blocks):
-            h = ResidualBlock(self._config.residual_channels, kind, name=f"residual_{i + 1}")(h)
-        if self._config.residual_relu:
-            h = tf.nn.relu(h)
+        h = _at_code_resolution(z_q, self._config, self._dtype)
         linear = self._config.linear_path
         inside = tuple(reversed(widths[:-1])) + (
             (self._config.output_channels,) if self._config.output_channels else ()
@@ -171,6 +165,37 @@ class Decoder(Module):
             stride = self._config.stride
             h += Conv2DTranspose(self._outputs, 2 * stride, stride, kind, name="linear")(z_q)
         return h
+
+
+class SubpixelDecoder(Module):
+    """A decoder from z_q [B, h, w, features] float32 to [B, H, W, outputs], computed at the resolution of the codes.
+
+    Its last layer outputs all pixels of a code's block at once. `dtype` is also that of its outputs.
+
+    #### References
+    Shi et al. (2016), arXiv 1609.05158, section 2.2 (sub-pixel convolution).
+    """
+
+    def __init__(self, config: NetworkConfig, outputs: int, dtype=tf.float32, name: str = "decoder"):
+        super().__init__(name)
+        self._config, self._outputs, self._dtype = config, outputs, dtype
+
+    def _connect(self, z_q):
+        stride = self._config.stride
+        h = tf.nn.relu(_at_code_resolution(z_q, self._config, self._dtype))
+        h = Conv2D(stride * stride * self._outputs, 1, initializer=self._config.initializer, name="to_pixels")(h)
+        return tf.depth_to_space(h, stride)
+
+
+def _at_code_resolution(z_q: tf.Tensor, config: NetworkConfig, dtype) -> tf.Tensor:
+    """Applies a decoder's layers before the first upsampling."""
+    kind, channels = config.initializer, config.hidden_channels[-1]
+    h = tf.cast(z_q, dtype)
+    if static_shape(h)[-1] != channels:
+        h = Conv2D(channels, 1, initializer=kind, name="from_codes")(h)
+    for i in range(config.residual_blocks):
+        h = ResidualBlock(config.residual_channels, kind, name=f"residual_{i + 1}")(h)
+    return tf.nn.relu(h) if config.residual_relu else h
 
 
 class SuppliedNetwork(Module):

@@ -29,7 +29,7 @@ def exact(name, shape, weights):
     del weights
     size = int(np.prod(shape))
     values = np.array([zlib.crc32(f"{name} {i}".encode()) % 11 - 5 for i in range(size)], np.float64).reshape(shape)
-    if "first_" in name:
+    if "first_" in name or "near_w" in name or "direct_w" in name:
         return np.zeros(shape)
     if "codebook" in name:
         return values / 4
@@ -37,7 +37,7 @@ def exact(name, shape, weights):
     return sparse * LAST.get(name.split("/")[1], 1.0)
 
 
-LAST = {"head_2": 1 / 8, "conv_transpose_3": 1 / 4}
+LAST = {"head_2": 1 / 8, "conv_transpose_3": 1 / 4, "outputs_w": 1 / 8, "outputs_b": 1 / 8}
 
 
 def exact_prior(name, shape, weights):
@@ -75,6 +75,17 @@ def main():
             components=2,
             classes=2,
             **small,
+        ),
+        "local": dict(
+            dataset="cifar10",
+            K=6,
+            D=4,
+            L=2,
+            decoder="local",
+            likelihood="logistic_mixture",
+            components=2,
+            classes=2,
+            **{k: v for k, v in small.items() if k != "decoder_kind"},
         ),
         "speech": dict(dataset="wav", L=2, classes=6, condition="both", values=exact_speech),
     }

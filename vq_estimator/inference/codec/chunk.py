@@ -18,8 +18,10 @@ from vq_estimator.errors import VQError
 from vq_estimator.inference.codec.coder import Coder
 from vq_estimator.nn import arithmetic
 from vq_estimator.nn.likelihoods import cumulative
+from vq_estimator.nn.local import Wavefronts
 
 BLOCK = 256  # pixels whose tables are made at once: about what a processor's cache holds. Part of the format.
+FRONT_BLOCK = 512  # the same along a wavefront
 LEAST_BELIEF = 1e-200  # in a class; it may rise again
 
 
@@ -39,6 +41,7 @@ class Chunk:
       columns: int [n], how many columns of codes each tile has.
       pixels: what makes the distributions of pixels of a decoder's output (`cumulative.for_likelihood`).
       classes: of the learned prior, those that a tile may be of; 0 where it has none.
+      fronts: the steps of a decoder that generates wavefronts.
     """
 
     def __init__(
@@ -50,12 +53,13 @@ class Chunk:
         columns: np.ndarray,
         pixels: Callable[..., cumulative.Pixels],
         classes: int = 0,
+        fronts: Optional[Wavefronts] = None,
     ):
         self.coder, self.codes, self.images = coder, codes, images
         self.error: Optional[BaseException] = None
         self._n, self._heights, self._widths = len(extents), extents[:, 0], extents[:, 1]
         self._columns = columns
-        self._pixels = pixels
+        self._pixels, self._fronts = pixels, fronts
         self._belief = np.full([max(classes, 1), self._n], 1.0 / max(classes, 1))
         self._steps: List[Tuple[int, ...]] = []  # the last one taken
 
@@ -107,6 +111,27 @@ class Chunk:
             self.images[below, i, j] = self.images[below, i - 1, j]
         return self.images[:, i, j]
 
+    def front(self, parameters: np.ndarray, t: int) -> np.ndarray:
+        """Codes the pixels of each tile on a wavefront, given the parameters of their distributions [B, n, outputs].
+
+        Returns the pixels, uint8 [B, n, C]; those outside the array are 0.
+        """
+        self._in_order(t)
+        number = np.flatnonzero(self._fronts.inside[t])
+        rows, columns = self._fronts.rows[t, number], self._fronts.columns[t, number]
+        found = np.zeros((*parameters.shape[:2], self.images.shape[-1]), np.uint8)
+        right, below = columns >= self._widths[:, np.newaxis], rows >= self._heights[:, np.newaxis]  # [tiles, n]
+        tile, k = np.nonzero(~(right | below))
+        i, j = rows[k], columns[k]
+        self.images[tile, i, j] = self._code_pixels(parameters[tile, number[k]], self.images[tile, i, j], FRONT_BLOCK)
+        if len(tile) < right.size:
+            tile, k = np.nonzero(right)
+            self.images[tile, rows[k], columns[k]] = self.images[tile, rows[k], columns[k] - 1]
+            tile, k = np.nonzero(below & ~right)
+            self.images[tile, rows[k], columns[k]] = self.images[tile, rows[k] - 1, columns[k]]
+        found[:, number] = self.images[:, rows, columns]
+        return found
+
     def pixels(self, parameters: np.ndarray) -> None:
         """Codes all pixels, tile by tile in raster order; `parameters` [B, H, W, outputs] say their distributions."""
         rows, columns = (np.arange(n) for n in parameters.shape[1:3])
@@ -115,18 +140,17 @@ class Chunk:
         images = self.images[: self._n]
         images[inside] = self._code_pixels(parameters[: self._n][inside], images[inside])
 
-    def _code_pixels(self, parameters: np.ndarray, known: np.ndarray) -> np.ndarray:
-        """Pixels uint8 [n, C] under parameters [n, outputs], a block after the other, channel by channel within it."""
+    def _code_pixels(self, parameters: np.ndarray, known: np.ndarray, size: int = BLOCK) -> np.ndarray:
+        """Codes pixels uint8 [n, C] under parameters [n, outputs] in blocks of `size`, each channel by channel."""
         _check_numbers(parameters)
         found = np.empty_like(known)
-        for start in range(0, len(known), BLOCK):
-            block = slice(start, start + BLOCK)
+        for start in range(0, len(known), size):
+            block = slice(start, start + size)
             p = self._pixels(parameters[block])
             number = np.zeros(256, np.int32)
             number[p.levels] = np.arange(len(p.levels))
             for channel in range(known.shape[1]):
-                symbols = self.coder.code(p.cumulative(channel), number[known[block, channel]])
-                found[block, channel] = p.levels[symbols]
+                found[block, channel] = p.levels[p.code(self.coder, channel, number[known[block, channel]])]
                 p.observe(channel, found[block, channel])
         return found
 

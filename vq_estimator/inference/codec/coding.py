@@ -4,14 +4,19 @@ Images are cut into tiles of the model's size. A recording is an image of one ro
 and a shorter last one. Long recordings come first, so that those that are coded side by side have about one length.
 """
 
+import functools
 from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.config import part, type_name
+from vq_estimator.config import LogisticMixturePixels, part, type_name
 from vq_estimator.errors import VQError
+from vq_estimator.inference.codec.chunk import Chunk
 from vq_estimator.nn import likelihoods
+from vq_estimator.nn.likelihoods import cumulative
+from vq_estimator.nn.likelihoods.grouped import GroupedMixture
+from vq_estimator.nn.local import Wavefronts
 from vq_estimator.nn.waveform import repeat
 
 MAX_BATCH = 200
@@ -108,12 +113,34 @@ class ImageCoding:
         del codes
         return None
 
-    def add_ops(self, model, ops: Ops, ask: Callable) -> None:
-        """Adds to `ops`, which has `images` and `codes`, what gives their likelihoods; `ask` chooses a pixel."""
-        if self._model.is_stochastic_decoder:
-            ops["pixels"] = model.scan(ops["codes"], ask)
-        else:
+    @property
+    def fronts(self) -> Optional[Wavefronts]:
+        """The steps of a decoder that generates wavefronts, None of others."""
+        if not _has_wavefronts(self._model):
+            return None
+        return Wavefronts(*self._model.size, self._model.decoder.reach)
+
+    def pixels(self, scale: Optional[float]) -> Callable[..., cumulative.Pixels]:
+        """What makes the distributions of pixels of a decoder's output; `scale` of the likelihood "mse"."""
+        likelihood, channels = self._model.likelihood, self._model.channels
+        if _has_wavefronts(self._model) and isinstance(likelihood, LogisticMixturePixels):
+            return functools.partial(GroupedMixture, channels=channels, components=likelihood.components)
+        return cumulative.for_likelihood(likelihood, channels, scale)
+
+    def add_ops(self, model, ops: Ops, asking: Callable) -> None:
+        """Adds the ops of the likelihoods to `ops`, which has `images` and `codes`.
+
+        Args:
+          asking: a function (method of Chunk, dtype, shape) -> a function that calls the method for the running chunk.
+        """
+        channels = self._model.channels
+        if not self._model.is_stochastic_decoder:
             ops["parameters"] = model.parameters(ops["codes"])
+        elif _has_wavefronts(self._model):
+            ask = asking(Chunk.front, tf.uint8, [None, self.fronts.size, channels])
+            ops["pixels"] = model.scan(ops["codes"], lambda parameters, t, place: ask(parameters, t))
+        else:
+            ops["pixels"] = model.scan(ops["codes"], asking(Chunk.pixel, tf.uint8, [None, channels]))
 
     def encode(self, session: tf.Session, ops: Ops, images: np.ndarray, frame: Frame) -> np.ndarray:
         """Codes int32 [B, h, w, L] of images uint8 [B, height, width, C], the first of which are those of a frame."""
@@ -180,7 +207,8 @@ class SpeechCoding(ImageCoding):
     def prior_width(self, codes):
         return tf.shape(codes)[2]
 
-    def add_ops(self, model, ops, ask) -> None:
+    def add_ops(self, model, ops, asking) -> None:
+        ask = asking(Chunk.pixel, tf.uint8, [None, self._model.channels])
         ops["speakers"] = tf.placeholder(tf.int32, [None])
         ops["condition"] = model.condition(ops["codes"], ops["speakers"])
         ops["conditions"] = tf.placeholder(tf.float32, [None, 1, None, self._model.decoder.condition_channels])
@@ -215,3 +243,7 @@ class SpeechCoding(ImageCoding):
 def coding_of(model) -> ImageCoding:
     """The coding of a model's configuration."""
     return part(model, "coding")(model)
+
+
+def _has_wavefronts(model) -> bool:
+    return getattr(model.decoder, "has_wavefronts", False)

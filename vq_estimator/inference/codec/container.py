@@ -25,8 +25,9 @@ from vq_estimator.inference.codec.coding import MAX_BATCH
 from vq_estimator.inference.codec.run import FINGERPRINT, PRIORS
 
 MAGIC = b"\x89VQZ\r\n\x1a\n"  # as PNG's: a transfer that changes line ends changes it
-VERSIONS = (1, 2)  # 2: of models whose images are not square; square ones and recordings are written as 1
+VERSIONS = (1, 2)  # 2: of images that are not square, and of decoders with wavefronts; anything else is written as 1
 FIXED, ENTRY = struct.Struct("<HIIII"), struct.Struct("<IIII")
+WAVEFRONTS = "local"  # the decoder that codes along wavefronts
 MAX_HEADER, MAX_INDEX, MAX_NAMES = 1 << 16, 1 << 26, 1 << 26  # bytes of JSON, of the index, of it unpacked
 MAX_ITEM = 5000  # bytes of one image in the index
 MAX_PIXELS = 1 << 26  # of an image
@@ -66,7 +67,7 @@ class Header(NamedTuple):
     @property
     def version(self) -> int:
         """The lowest format version that can say it."""
-        return 1 if len(self.sizes) == 6 else 2
+        return 2 if len(self.sizes) == 7 or self.decoder == WAVEFRONTS else 1
 
     @property
     def channels(self) -> int:

@@ -6,6 +6,7 @@ independent of each other, and `workers` of them run side by side.
 (The first session of a process decides how many threads operations have: `run.open_run` opens one.)
 """
 
+import functools
 import platform
 import threading
 import zlib
@@ -22,7 +23,6 @@ from vq_estimator.inference.codec.run import LEARNED, Run, distributions
 from vq_estimator.inference.codec.tables import MAX_SYMBOLS
 from vq_estimator.inference.session import OpenRun
 from vq_estimator.nn import arithmetic
-from vq_estimator.nn.likelihoods import cumulative
 
 
 class Network:
@@ -44,7 +44,7 @@ class Network:
             raise VQError(f"codec: got a codebook of {m.quantizer.K}, expected at most {MAX_SYMBOLS}")
         self._model, self._stopped = m, threading.Event()
         self._coding = coding_of(m)
-        self._pixels = cumulative.for_likelihood(m.likelihood, m.channels, scale)
+        self._pixels = self._coding.pixels(scale)
         self._alike = None if prior == LEARNED else distributions(run, prior)
         self._classes, self._condition = 0, "class"
         if prior == LEARNED:
@@ -79,7 +79,7 @@ class Network:
             "codes": tf.placeholder(tf.int32, (None, *m.codes_shape)),
         }
         ops["encoded"] = model.encode(ops["images"])
-        self._coding.add_ops(model, ops, self._asking(ops["chunk"], Chunk.pixel, tf.uint8, [None, m.channels]))
+        self._coding.add_ops(model, ops, functools.partial(self._asking, ops["chunk"]))
         if code_prior is not None:
             ops["prior"] = self._prior(code_prior, ops)
         ops["floats"] = tf.placeholder(tf.float32, [64, 192])
@@ -146,7 +146,8 @@ class Network:
     def code(self, coder: Coder, codes: np.ndarray, images: np.ndarray, frame: Frame) -> None:
         """Codes a whole batch; what is not known of `codes` and `images` is filled in. See `Chunk`."""
         columns = self._coding.columns(frame)
-        chunk = Chunk(coder, codes, images, frame.extents, columns, self._pixels, self._possible)
+        fronts = self._coding.fronts
+        chunk = Chunk(coder, codes, images, frame.extents, columns, self._pixels, self._possible, fronts)
         speakers = np.zeros(len(codes), np.int32)
         speakers[: len(frame.speakers)] = frame.speakers
         number = next(self._numbers)

@@ -3,11 +3,12 @@
 from vq_estimator.nn.likelihoods.base import Likelihood
 from vq_estimator.nn.likelihoods.bernoulli import Bernoulli
 from vq_estimator.nn.likelihoods.categorical import Categorical
-from vq_estimator.nn.likelihoods.factory import from_parameters, parameters
+from vq_estimator.nn.likelihoods.factory import from_parameters, num_uniforms, parameters
 from vq_estimator.nn.likelihoods.gaussian import DiscretizedGaussian
 from vq_estimator.nn.likelihoods.logistic import DiscretizedLogistic, LogisticMixture
 from vq_estimator.nn.likelihoods.pixels import LEVELS, to_uint8, to_unit
 from vq_estimator.nn.likelihoods.sigmoid import SigmoidPixels
+from vq_estimator.nn.likelihoods.subset import Subset
 
 __all__ = [
     "LEVELS",
@@ -18,7 +19,9 @@ __all__ = [
     "Likelihood",
     "LogisticMixture",
     "SigmoidPixels",
+    "Subset",
     "from_parameters",
+    "num_uniforms",
     "parameters",
     "to_uint8",
     "to_unit",

@@ -87,6 +87,28 @@ class Likelihood:
         """Returns the most likely levels, uint8 [B, H, W, C]; dependent channels one by one, given the ones before."""
         raise TypeError(f"{type(self).__name__}: define mode")
 
+    @classmethod
+    def num_uniforms(cls, channels: int, **settings) -> int:
+        """Returns the number of uniform random numbers per pixel that `sample_from` uses."""
+        del settings
+        return channels
+
+    def sample_from(self, uniforms: tf.Tensor) -> tf.Tensor:
+        """Draws images by inverting the cumulative distributions, without random ops.
+
+        Args:
+          uniforms: float32 [B, H, W, num_uniforms], strictly between 0 and 1.
+
+        Returns:
+          uint8 [B, H, W, C].
+        """
+        chosen = []
+        for channel, u in enumerate(tf.unstack(uniforms, axis=-1)):
+            x = tf.stack(chosen + [tf.zeros_like(u)] * (uniforms.shape[-1] - channel), -1) if chosen else None
+            below = tf.cumsum(tf.exp(self.log_table(channel, x)), -1) < u[..., tf.newaxis]
+            chosen.append(tf.minimum(tf.reduce_sum(tf.cast(below, tf.float32), -1), LEVELS - 1.0))
+        return tf.cast(tf.stack(chosen, -1), tf.uint8)
+
     def sample(self, seed: tf.Tensor, shared: bool = False) -> tf.Tensor:
         """Draws images.
 

@@ -34,6 +34,17 @@ class Pixels:
 
     levels = np.arange(LEVELS, dtype=np.uint8)  # the possible values
 
+    def code(self, coder, channel: int, numbers: np.ndarray) -> np.ndarray:
+        """Codes a channel given the observed ones; `coder` has `code(cumulative [K - 1, n], symbols [n]) -> symbols`.
+
+        Args:
+          numbers: int32 [n], the numbers of the values among `levels`; ignored where the coder decodes.
+
+        Returns:
+          The numbers of the values, int32 [n].
+        """
+        return coder.code(self.cumulative(channel), numbers)
+
     def cumulative(self, channel: int) -> np.ndarray:
         """P(x <= level) of a channel given the observed ones, without the last level, float64 [levels - 1, n]."""
         raise TypeError(f"{type(self).__name__}: define cumulative")
@@ -138,13 +149,19 @@ class LogisticMixture(Pixels):
     def _set(self, mean: np.ndarray, inverse: np.ndarray) -> None:
         """Sets means and inverse scales [C, M, n]."""
         self._mean, self._inverse, self._observed = clipped_mean(mean), inverse, []
-        # The odds at a boundary are the odds at the one before times the ratio; here ratio^(b - 15.5), b = 0 .. 31.
-        self._powers = np.empty((STRIDE, *mean.shape))
-        self._ratio, self._powers[0] = arithmetic.exps(-inverse[np.newaxis], 0.5 * (STRIDE - 1) * inverse[np.newaxis])
-        known, power = 1, self._ratio
-        while known < STRIDE:
-            np.multiply(self._powers[:known], power, out=self._powers[known : 2 * known])
-            known, power = 2 * known, power * power
+        self._ratio = arithmetic.exp(-inverse)  # of the odds at a boundary to the odds at the one before
+        self._powers = None  # type: Optional[np.ndarray]
+
+    def _ratio_powers(self) -> np.ndarray:
+        """Returns ratio^(b - 15.5) for b = 0 .. 31, [STRIDE, C, M, n]."""
+        if self._powers is None:
+            self._powers = np.empty((STRIDE, *self._mean.shape))
+            self._powers[0] = arithmetic.exp(0.5 * (STRIDE - 1) * self._inverse)
+            known, power = 1, self._ratio
+            while known < STRIDE:
+                np.multiply(self._powers[:known], power, out=self._powers[known : 2 * known])
+                known, power = 2 * known, power * power
+        return self._powers
 
     def _mean_given(self, channel: int) -> np.ndarray:
         mean, first = self._mean[channel], channel * (channel - 1) // 2
@@ -164,7 +181,7 @@ class LogisticMixture(Pixels):
         exponent = np.clip(exponent, -MAX_EXPONENT, MAX_EXPONENT)
         weights, anchors = self._weights_and(channel, exponent)  # [M, n], [ANCHORS, M, n]
         M, n = weights.shape
-        odds = anchors[:, np.newaxis] * self._powers[:, channel]
+        odds = anchors[:, np.newaxis] * self._ratio_powers()[:, channel]
         odds += 1.0
         np.divide(weights, odds, out=odds)
         odds = odds.reshape(LEVELS, M, n)[: LEVELS - 1]
@@ -198,7 +215,7 @@ class LogisticMixture(Pixels):
         self._exponent -= np.where(first, 0.0, np.maximum(below, 0.0))
         high, low = arithmetic.exps(-np.abs(above)[np.newaxis], -np.abs(below)[np.newaxis])
         factor = np.where(last, 1.0, 1.0 / (1.0 + high[0])) * np.where(first, 1.0, 1.0 / (1.0 + low[0]))
-        self._factor = self._factor * factor * np.where(first | last, 1.0, 1.0 - self._ratio[0, channel])
+        self._factor = self._factor * factor * np.where(first | last, 1.0, 1.0 - self._ratio[channel])
 
 
 class Logistic(LogisticMixture):

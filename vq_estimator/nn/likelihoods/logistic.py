@@ -234,3 +234,24 @@ class LogisticMixture(Likelihood):
             noise = logistic_noise(noise_shape(mean, shared), seed + tf.constant([0, 1 + channel], tf.int64))
             x.append(tf.round(tf.clip_by_value(mean + tf.exp(log_scale) * noise, 0.0, LEVELS - 1.0)))
         return tf.cast(tf.stack(x, -1), tf.uint8)
+
+    @classmethod
+    def num_uniforms(cls, channels: int, components: int = 1) -> int:
+        """Returns the number of uniform random numbers per pixel: for the components, and for each channel."""
+        return mixture_sizes(channels)[0] + channels
+
+    def sample_from(self, uniforms: tf.Tensor) -> tf.Tensor:
+        choose, u = tf.split(uniforms, [static_shape(uniforms)[-1] - self._channels, self._channels], -1)
+        below = tf.cumsum(tf.exp(self._log_weights), -1) < choose[..., tf.newaxis]  # [B, H, W, 1 or C, M]
+        number = tf.minimum(tf.reduce_sum(tf.cast(below, tf.int32), -1), self._components - 1)
+        picked = tf.one_hot(number, self._components)
+        mean, log_scale = (tf.reduce_sum(picked * t, -1) for t in (self._mean, self._log_scale))  # [B, H, W, C]
+        noise = tf.exp(log_scale) * (tf.log(u) - tf.log1p(-u))
+        x = []
+        for channel in range(self._channels):
+            value = mean[..., channel] + noise[..., channel]
+            if x and self._couples:
+                shift = tf.reduce_sum(picked * self._coefficients[channel], -1)  # [B, H, W, channel]
+                value += tf.reduce_sum(shift * (tf.stack(x, -1) - 0.5 * (LEVELS - 1.0)), -1)
+            x.append(tf.round(tf.clip_by_value(value, 0.0, LEVELS - 1.0)))
+        return tf.cast(tf.stack(x, -1), tf.uint8)

@@ -1,0 +1,87 @@
+"""The local network depends on exactly the pixels within reach before a pixel; wavefronts equal the full pass."""
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from vq_estimator.nn.local import LocalPixels, Phase, Wavefronts, neighbours
+
+C, D, OUT = 2, 3, 4
+SIZES = [(5, 6, 3), (8, 8, 1), (3, 2, 3), (1, 7, 2), (7, 1, 2), (4, 13, 2)]
+
+
+def data(seed, *shape):
+    return np.random.RandomState(seed).randn(*shape).astype(np.float32)
+
+
+def run(tensors):
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        return session.run(tensors)
+
+
+@pytest.mark.parametrize("reach", [1, 3])
+@pytest.mark.parametrize("at", [(0, 0), (0, 3), (2, 0), (4, 3), (6, 7)])
+def test_the_jacobian_is_nonzero_within_reach_before_a_pixel_and_nowhere_else(at, reach):
+    height, width, (i, j) = 7, 8, at
+    x, condition = tf.constant(data(0, 1, height, width, C)), tf.constant(data(1, 1, height, width, D))
+    out = LocalPixels(reach, 2, 16, OUT)(x, condition)
+    by_x, by_condition = run(tf.gradients(tf.reduce_sum(out[0, i, j] * data(2, OUT)), [x, condition]))
+    want = np.zeros([height, width], bool)
+    want[max(i - reach, 0) : i, max(j - reach, 0) : j + reach + 1] = True
+    want[i, max(j - reach, 0) : j] = True
+    np.testing.assert_array_equal((np.abs(by_x[0]) > 0).all(-1), want)
+    np.testing.assert_array_equal((by_x[0] != 0).any(-1), want)
+    own = np.zeros([height, width], bool)
+    own[i, j] = True
+    np.testing.assert_array_equal((by_condition[0] != 0).any(-1), own)
+
+
+@pytest.mark.parametrize("height, width, reach", SIZES)
+def test_each_pixel_is_in_one_step_after_all_that_it_depends_on(height, width, reach):
+    fronts = Wavefronts(height, width, reach)
+    step = np.full([height, width], -1)
+    t, k = np.nonzero(fronts.inside)
+    step[fronts.rows[t, k], fronts.columns[t, k]] = t
+    assert fronts.inside.sum() == height * width and (step >= 0).all()
+    assert fronts.steps == width + (reach + 1) * (height - 1)
+    for i in range(height):
+        for j in range(width):
+            for a, b in neighbours(reach):
+                if i - a >= 0 and 0 <= j + b < width:
+                    assert step[i - a, j + b] < step[i, j]
+    places = (fronts.rows * width + fronts.columns).ravel()[fronts.raster()]
+    np.testing.assert_array_equal(places, np.arange(height * width))
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("height, width, reach", SIZES)
+def test_a_scan_over_given_pixels_equals_the_full_pass(height, width, reach, compiled):
+    x, condition = data(0, 2, height, width, C), data(1, 2, height, width, D)
+    net = LocalPixels(reach, 1, 8, OUT)
+    full = net(tf.constant(x), tf.constant(condition))
+    flat = tf.constant(x.reshape(2, -1, C))
+
+    def choose(out, t, place):
+        pixels = tf.gather(flat, place, axis=1)
+        return pixels, tf.concat([pixels, out], -1)
+
+    kept = net.scan(tf.constant(condition), C, (C + OUT, tf.float32), choose, compiled)
+    full, kept = run([full, kept])
+    np.testing.assert_array_equal(kept[..., :C], x)
+    np.testing.assert_allclose(kept[..., C:], full, atol=1e-5)
+
+
+def test_a_phase_has_the_outputs_of_its_pixels():
+    x, condition = tf.constant(data(0, 2, 6, 9, C)), tf.constant(data(1, 2, 6, 9, D))
+    net = LocalPixels(2, 1, 8, OUT)
+    some = net(x, condition, Phase(3, tf.constant(2), tf.constant(1)))
+    full, some = run([net(x, condition), some])
+    np.testing.assert_allclose(some, full[:, 2::3, 1::3], atol=1e-6)
+
+
+def test_loops_leave_the_kind_of_control_flow_as_it_was():
+    before = tf.control_flow_v2_enabled()
+    LocalPixels(1, 1, 4, C).scan(tf.zeros([1, 3, 3, D]), C, (C, tf.float32), lambda out, t, place: (out, out))
+    assert tf.control_flow_v2_enabled() == before
+    assert not [op.type for op in tf.get_default_graph().get_operations() if op.type in ("While", "StatelessWhile")]

@@ -1,0 +1,96 @@
+"""The local decoder inside the VQ-VAE: its draws are those of the full pass, and a training step is unbiased."""
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from vq_estimator import config as c
+from vq_estimator.errors import VQError
+from vq_estimator.models.vqvae import VQVAE
+from vq_estimator.nn.likelihoods.pixels import uniform
+
+S = 8
+SMALL = c.LocalDecoder(reach=2, layers=1, channels=8, condition_channels=6, training_stride=4)
+LIKELIHOODS = {"logistic_mixture": c.LogisticMixturePixels(2), "categorical": c.CategoricalPixels()}
+
+
+def vqvae(likelihood="logistic_mixture", decoder=SMALL, precision="float32"):
+    network = c.NetworkConfig(hidden_channels=(8,), residual_blocks=1, initializer="he")
+    codebook = c.VectorQuantizerConfig(5, 8, 2, c.EMACodebook())
+    return VQVAE(c.ModelConfig(S, 3, network, codebook, LIKELIHOODS[likelihood], decoder, precision))
+
+
+def images(n, seed=0):
+    return np.random.RandomState(seed).randint(0, 256, [n, S, S, 3]).astype(np.uint8)
+
+
+def codes(n, seed=0):
+    return np.random.RandomState(seed).randint(0, 5, [n, S // 2, S // 2, 2]).astype(np.int32)
+
+
+def run(tensors):
+    tf.set_random_seed(1)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        return session.run(tensors)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("likelihood", sorted(LIKELIHOODS))
+def test_a_draw_is_what_the_full_pass_would_draw_from_the_same_noise(likelihood, shared):
+    model = vqvae(likelihood)
+    given = tf.constant(codes(3))
+    drawn = model.decode(given, 11, shared)
+    n = {"logistic_mixture": 4, "categorical": 3}[likelihood]  # one for the component, and one for each channel
+    noise = uniform([1 if shared else 3, S * S, n], tf.constant([11, 0], tf.int64))
+    again = model.likelihood(given, drawn).sample_from(tf.reshape(noise, [-1, S, S, n]) + tf.zeros([3, S, S, n]))
+    drawn, again = run([drawn, again])
+    assert (drawn != again).mean() < 0.01  # a sum in another order may round a level to its neighbour
+    assert drawn.std() > 5 and drawn.dtype == np.uint8
+
+
+def test_a_seed_decides_the_draw():
+    model = vqvae()
+    a, b, other = run([model.decode(tf.constant(codes(2)), seed) for seed in (3, 3, 4)])
+    np.testing.assert_array_equal(a, b)
+    assert (a != other).mean() > 0.5
+
+
+def test_a_compiled_draw_has_the_same_noise():
+    model = vqvae()
+    plain, compiled = run([model.decode(tf.constant(codes(2)), 3, compiled=which) for which in (False, True)])
+    assert (plain != compiled).mean() < 0.01
+
+
+def test_training_evaluates_a_lattice_of_pixels_whose_mean_over_all_phases_is_the_likelihood():
+    model, x = vqvae(), tf.constant(images(2))
+    step = tf.placeholder(tf.int64, [])
+    z_q = model.quantizer.lookup(tf.constant(codes(2)))
+    seed = tf.stack([tf.constant(5, tf.int64), step])
+    some = model.likelihood_of_vectors(z_q, x, training=True, training_seed=seed)
+    full, log_p = model.likelihood_of_vectors(z_q, x), some.log_prob(x)
+    row, column = tf.unstack(tf.cast(uniform([2], seed) * 4, tf.int32))
+    tf.set_random_seed(1)
+    found = {}
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        for n in range(200):
+            phase = tuple(session.run([row, column], {step: n}))
+            if phase not in found:
+                found[phase] = session.run(log_p, {step: n})
+        want, other = session.run([full.log_prob(x), some.squared_error(tf.cast(x, tf.float32) / 255.0)], {step: 0})
+    assert sorted(found) == [(i, j) for i in range(4) for j in range(4)]
+    np.testing.assert_allclose(np.mean(list(found.values()), 0), want, rtol=1e-4)
+    assert other.shape == (2,) and np.std(list(found.values())) > 0
+
+
+def test_evaluation_uses_all_pixels():
+    model, x = vqvae(), tf.constant(images(2))
+    evaluated, given = model(x).likelihood.log_prob(x), model.likelihood(model.encode(x), x).log_prob(x)
+    evaluated, given = run([evaluated, given])
+    np.testing.assert_allclose(evaluated, given, rtol=1e-5)
+
+
+def test_the_stride_of_training_divides_the_image():
+    with pytest.raises(VQError, match="decoder_training_stride: got 3, expected a divisor of the image's height"):
+        vqvae(decoder=c.LocalDecoder(training_stride=3))

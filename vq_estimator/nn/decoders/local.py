@@ -1,0 +1,86 @@
+"""A decoder whose pixels depend on near pixels, and which generates a wavefront of pixels at once."""
+
+from typing import Callable
+
+import tensorflow.compat.v1 as tf
+
+from vq_estimator.config import ModelConfig
+from vq_estimator.nn import likelihoods
+from vq_estimator.nn.decoders.base import DecoderBase, centred
+from vq_estimator.nn.likelihoods import Subset
+from vq_estimator.nn.likelihoods.pixels import uniform
+from vq_estimator.nn.local import LocalPixels, Phase
+from vq_estimator.nn.networks import SubpixelDecoder
+
+
+class Local(DecoderBase):
+    """A decoder whose pixels depend on z_q and on near pixels before them; it decodes to a draw.
+
+    #### References
+    Zhang et al. (2021), arXiv 2109.02639, section 4.
+    """
+
+    def __init__(self, config: ModelConfig, dtype):
+        super().__init__(config)
+        d = config.decoder
+        self._features = SubpixelDecoder(config.network, d.condition_channels, dtype)
+        self._pixels = LocalPixels(d.reach, d.layers, d.channels, self._outputs, dtype, name="decoder_pixels")
+        self._modules = (self._features, self._pixels)
+
+    def likelihood(self, z_q: tf.Tensor, images: tf.Tensor, speakers=None, training: bool = False, training_seed=None):
+        """Returns the distribution of each pixel given z_q and the earlier pixels of `images`, uint8 [B, H, W, C]."""
+        del speakers
+        stride = self._config.decoder.training_stride
+        phase = None
+        if training and training_seed is not None and stride > 1:
+            row, column = tf.unstack(tf.cast(uniform([2], training_seed) * stride, tf.int32))
+            phase = Phase(stride, row, column)
+        p = self._given(self._pixels(centred(images), self._features(z_q), phase))
+        return p if phase is None else Subset(p, phase.of, stride * stride)
+
+    def image(self, z_q: tf.Tensor, seed, shared: bool = False, speakers=None, compiled: bool = False) -> tf.Tensor:
+        """Draws images from p(x | z_q), wavefront by wavefront.
+
+        Args:
+          z_q: float32 [B, h, w, features].
+          seed: int; the same batch and seed give the same images.
+          shared: use the same noise for all examples, so that equal z_q give equal images.
+          compiled: see `WaveNet.scan`.
+
+        Returns:
+          uint8 [B, H, W, C].
+        """
+        del speakers
+        (height, width), likelihood = self._config.size, self._config.likelihood
+        n = likelihoods.num_uniforms(likelihood, self._config.channels)
+        batch = tf.constant(1) if shared else tf.shape(z_q)[0]
+        # Drawn before the loop: XLA draws other numbers.
+        noise = uniform(tf.stack([batch, height * width, n]), tf.stack([tf.cast(seed, tf.int64), 0]))
+        noise.set_shape([None, height * width, n])
+
+        def draw(parameters, t, place):
+            del t
+            u = tf.gather(noise, place, axis=1) + tf.zeros_like(parameters[..., :1])  # [B, n, uniforms]
+            return self._given(parameters[:, tf.newaxis]).sample_from(u[:, tf.newaxis])[:, 0]
+
+        return self.scan(z_q, draw, compiled)
+
+    def scan(self, z_q: tf.Tensor, choose: Callable, compiled: bool = False) -> tf.Tensor:
+        """Generates images wavefront by wavefront, each pixel given the near pixels before it.
+
+        Args:
+          z_q: float32 [B, h, w, features].
+          choose: a function (likelihood parameters float32 [B, n, outputs], t, place) -> the pixels of step t, uint8
+            [B, n, C]; see `LocalPixels.scan`.
+          compiled: see `WaveNet.scan`.
+
+        Returns:
+          uint8 [B, H, W, C].
+        """
+        channels = self._config.channels
+
+        def chosen(*step):
+            pixels = choose(*step)
+            return centred(pixels), pixels
+
+        return self._pixels.scan(self._features(z_q), channels, (channels, tf.uint8), chosen, compiled)

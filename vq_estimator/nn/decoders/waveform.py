@@ -1,0 +1,133 @@
+"""A WaveNet decoder, for speech."""
+
+from typing import Callable
+
+import tensorflow.compat.v1 as tf
+
+from vq_estimator.config import SpeechConfig
+from vq_estimator.nn import replicas
+from vq_estimator.nn.decoders.base import DecoderBase
+from vq_estimator.nn.likelihoods import LEVELS, Likelihood
+from vq_estimator.nn.likelihoods.pixels import uniform
+from vq_estimator.nn.waveform import Conditioner, Embedding, repeat
+from vq_estimator.nn.wavenet import WaveNet
+
+
+class Waveform(DecoderBase):
+    """A WaveNet decoder: each sample depends on z_q, on the speaker and on the samples before it.
+
+    Sound is uint8 [B, 1, T, 1], mu-law levels. The decoder decodes to a draw.
+
+    #### References
+    van den Oord et al. (2017), arXiv 1711.00937, section 4.3.
+    """
+
+    def __init__(self, config: SpeechConfig, dtype):
+        super().__init__(config)
+        d, stride = config.decoder, config.network.stride
+        self._conditioner = Conditioner(d.condition_channels, len(config.speakers), stride, dtype)
+        self._embedding = Embedding(d.channels, name="decoder_levels")
+        self._samples = WaveNet(
+            *(d.stacks, d.layers, d.channels, LEVELS, d.skip_channels, repeat(stride), dtype), name="decoder_samples"
+        )
+        self._modules = (self._conditioner, self._embedding, self._samples)
+
+    @property
+    def receptive_field(self) -> int:
+        """Number of earlier samples that a sample's distribution depends on."""
+        return self._samples.receptive_field
+
+    def likelihood(self, z_q: tf.Tensor, images: tf.Tensor, speakers=None, training_seed=None) -> Likelihood:
+        """Returns the distribution of each sample given z_q, the speaker and the earlier samples of `images`.
+
+        Args:
+          z_q: float32 [B, 1, n, features], n codes for at least T samples.
+          images: uint8 [B, 1, T, 1].
+          speakers: int32 [B].
+          training_seed: int [2], the seed of conditioning dropout: for the selected examples the distribution is p(x);
+            None disables it.
+        """
+        before = tf.gather(self._embedding(), tf.cast(images[..., 0], tf.int32))  # [B, 1, T, maps]
+        condition = self._conditioner(z_q, speakers)
+        share = self._config.decoder.condition_dropout
+        if training_seed is not None and share:
+            whole = tf.shape(condition)[0] * replicas.count()
+            kept = uniform(tf.stack([whole, 1, 1, 1]), training_seed) >= share
+            condition *= tf.cast(replicas.own(kept), tf.float32)
+        return self._given(self._samples(before, condition))
+
+    def image(
+        self,
+        z_q: tf.Tensor,
+        seed,
+        shared: bool = False,
+        speakers=None,
+        compiled: bool = False,
+        temperature=1.0,
+        guidance=None,
+    ) -> tf.Tensor:
+        """Draws sound by incremental sampling.
+
+        Args:
+          z_q: float32 [B, 1, n, features].
+          seed: int; the same batch and seed give the same sound. Or int64 [B], a seed per example: each example is then
+            what a batch of it alone would be with its seed.
+          shared: use the same noise for all examples.
+          speakers: int32 [B].
+          compiled: see `WaveNet.scan`.
+          temperature: float above 0 that divides the logits; below 1 the sound is less noisy than a draw.
+          guidance: g draws each sample x_t in proportion to p(x_t) (p(x_t | z_q, speaker) / p(x_t))^g, all given the
+            samples before it: classifier-free guidance (Ho and Salimans 2022, arXiv 2207.12598, in logits and with
+            1 + w = g). It needs a model trained with `condition_dropout` and doubles the work. None: no guidance.
+
+        Returns:
+          uint8 [B, 1, T, 1], T = n * stride.
+        """
+        steps = tf.shape(z_q)[2] * self._config.network.stride
+        seeds = tf.cast(seed, tf.int64)
+
+        def of(one, width):
+            return uniform(tf.stack([steps, width]), tf.stack([one, tf.constant(0, tf.int64)]))
+
+        if seeds.shape.ndims:
+            each = tf.map_fn(lambda one: of(one, 1), seeds, tf.float32)  # [B, T, 1]
+            noise = tf.transpose(tf.squeeze(each, -1))
+        else:
+            noise = of(seeds, tf.constant(1) if shared else tf.shape(z_q)[0])  # [T, 1 or B]
+
+        def draw(logits, i, t):
+            del i
+            if guidance is not None:
+                given, without = tf.split(logits, 2)
+                logits = without + guidance * (given - without)
+            # Inversion of the cumulative distribution needs one random number per sample.
+            below = tf.cumsum(tf.nn.softmax(logits / temperature), -1) < noise[t][:, tf.newaxis]
+            level = tf.minimum(tf.reduce_sum(tf.cast(below, tf.int32), -1, keepdims=True), LEVELS - 1)  # [B, 1]
+            return level if guidance is None else tf.concat([level, level], 0)
+
+        condition = self.condition(z_q, speakers)
+        if guidance is None:
+            return self.scan(condition, draw, compiled)
+        # The second half of the batch has no condition and uses the samples of the first half.
+        both = self.scan(tf.concat([condition, tf.zeros_like(condition)], 0), draw, compiled)
+        return both[: tf.shape(z_q)[0]]
+
+    def condition(self, z_q: tf.Tensor, speakers: tf.Tensor) -> tf.Tensor:
+        """Computes the condition of `scan`, float32 [B, 1, m, features], one vector per `repeat(stride)` samples."""
+        return self._conditioner(z_q, speakers)
+
+    def scan(self, condition: tf.Tensor, choose: Callable, compiled: bool = False) -> tf.Tensor:
+        """Generates sound uint8 [B, 1, T, 1], each sample given its condition and the samples before it.
+
+        Args:
+          condition: see `condition`.
+          choose: a function (logits float32 [B, 256], 0, t) -> the level, int32 [B, 1].
+          compiled: see `WaveNet.scan`.
+        """
+        embedding = self._embedding()
+
+        def chosen(logits, i, t):
+            level = choose(logits, i, t)
+            return tf.gather(embedding, level[:, 0]), tf.cast(level, tf.uint8)
+
+        return self._samples.scan(condition, self._config.decoder.channels, (1, tf.uint8), chosen, compiled)

@@ -1,0 +1,232 @@
+"""A local autoregressive network over pixels: one masked layer, then layers that read one pixel.
+
+The masked layer reads `reach` rows above a pixel, with `reach` columns to each side, and `reach` columns to the left in
+its own row. No later layer reads another pixel, so pixels (i, j) with equal j + (reach + 1) i do not depend on each
+other. `scan` generates each such wavefront at once, in W + (reach + 1) (H - 1) steps instead of H W.
+
+#### References
+Zhang, Zhang, McDonagh (2021), Out-of-Distribution Generalization with Local Autoregressive Models, arXiv 2109.02639,
+section 4 (NeLLoC).
+"""
+
+from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from vq_estimator.nn.module import Module, classic_loops, static_shape
+
+XLA = int(tf.__version__.split(".")[0]) >= 2
+RELU = 2.0**0.5  # gain of a layer after a ReLU
+
+
+class Phase(NamedTuple):
+    """The pixels (row + n stride, column + m stride) of an image; `row` and `column` are int32 [] in 0..stride - 1."""
+
+    stride: int
+    row: tf.Tensor
+    column: tf.Tensor
+
+    def of(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns these pixels of x [B, H, W, C]; `stride` divides H and W."""
+        _, height, width, channels = static_shape(x)
+        chosen = x[:, self.row :: self.stride, self.column :: self.stride]
+        chosen.set_shape([None, height // self.stride, width // self.stride, channels])
+        return chosen
+
+
+def neighbours(reach: int) -> List[Tuple[int, int]]:
+    """Returns (rows up, columns to the right) of the pixels that a pixel depends on, in the order of their weights."""
+    above = [(a, b) for a in range(reach, 0, -1) for b in range(-reach, reach + 1)]
+    return above + [(0, b) for b in range(-reach, 0)]
+
+
+class Wavefronts:
+    """The steps of `LocalPixels.scan`: step t has the pixels with column + slope row = t.
+
+    Attributes:
+      slope: `reach` + 1.
+      steps: number of steps.
+      size: number of pixels per step, including those outside the image.
+      rows, columns: int32 [steps, size], the pixels of each step, in consecutive rows.
+      inside: bool [steps, size], whether a pixel is inside the image.
+    """
+
+    def __init__(self, height: int, width: int, reach: int):
+        self.slope = reach + 1
+        self.steps = width + self.slope * (height - 1)
+        self.size = min(height, -(-width // self.slope))
+        t = np.arange(self.steps, dtype=np.int32)[:, np.newaxis]
+        first = np.maximum(0, -(-(t - width + 1) // self.slope))
+        self.rows = first + np.arange(self.size, dtype=np.int32)
+        self.columns = t - self.slope * self.rows
+        self.inside = (self.rows < height) & (self.columns >= 0) & (self.columns < width)
+
+    def raster(self) -> np.ndarray:
+        """Returns the number of each pixel among all pixels of all steps, in raster order, int [H W]."""
+        number = np.flatnonzero(self.inside)
+        return number[np.lexsort((self.columns.ravel()[number], self.rows.ravel()[number]))]
+
+
+class LocalPixels(Module):
+    """A network whose output at each pixel depends on the pixels within reach before it and on a condition.
+
+    Args:
+      reach: rows and columns that the masked layer reads.
+      layers: residual blocks of two 1x1 layers.
+      channels: channels of every layer.
+      outputs: output channels.
+      dtype: the dtype of the residual blocks. Whatever reads pixels is float32, because bfloat16 cannot tell adjacent
+        levels apart.
+    """
+
+    def __init__(self, reach: int, layers: int, channels: int, outputs: int, dtype=tf.float32, name: str = "local"):
+        super().__init__(name)
+        self._reach, self._layers, self._channels, self._outputs, self._dtype = reach, layers, channels, outputs, dtype
+
+    def _connect(self, function: Callable, *args):
+        return function(*args)
+
+    def __call__(self, x: tf.Tensor, condition: tf.Tensor, phase: Optional[Phase] = None) -> tf.Tensor:
+        """Computes a teacher-forced pass.
+
+        Args:
+          x: float32 [B, H, W, C].
+          condition: [B, H, W, D].
+          phase: the pixels whose outputs are computed; None: all.
+
+        Returns:
+          float32 [B, h, w, outputs], at these pixels.
+        """
+        return self._template(self._full, x, condition, phase)
+
+    def scan(
+        self,
+        condition: tf.Tensor,
+        channels: int,
+        kept: Tuple[int, tf.DType],
+        choose: Callable,
+        compiled: bool = False,
+    ) -> tf.Tensor:
+        """Generates images wavefront by wavefront, inside the graph.
+
+        Args:
+          condition: [B, H, W, D].
+          channels: C, the channels of a pixel.
+          kept: k and dtype of the values to collect for each pixel.
+          choose: a function (outputs float32 [B, n, outputs], t, place) -> (the n pixels of step t of `Wavefronts`,
+            float32 [B, n, C], scaled as in the full pass; the values to collect, [B, n, k]). `place` int32 [n] is the
+            number of each pixel in raster order. Results for pixels outside the image, whose place is 0, are ignored.
+          compiled: compile with XLA, in TensorFlow 2 only; see `WaveNet.scan`.
+
+        Returns:
+          The collected values, [B, H, W, k].
+        """
+        if compiled and XLA:
+            return self._template(self._scan, condition, channels, kept, choose, True)
+        with classic_loops():
+            return self._template(self._scan, condition, channels, kept, choose, False)
+
+    def _weights(self, channels: int, depth: int) -> Dict[str, tf.Tensor]:
+        """Reads all variables once, before any loop."""
+        m, near = self._channels, channels * len(neighbours(self._reach))
+        shapes = {"near": (near, m, 1.0), "condition": (depth, m, 1.0), "direct": (near, self._outputs, 0.1)}
+        for i in range(self._layers):
+            shapes.update({f"layer_{i}_in": (m, m, RELU), f"layer_{i}_out": (m, m, 0.5)})
+        shapes["outputs"] = (m, self._outputs, 0.1)
+        values = {}
+        for name, (inputs, maps, gain) in shapes.items():
+            start = tf.truncated_normal_initializer(stddev=gain / inputs**0.5)
+            values[name + "_w"] = self.variable(name + "_w", [inputs, maps], start).read_value()
+            if name not in ("condition", "direct"):  # their sums have a bias already
+                values[name + "_b"] = self.variable(name + "_b", [maps], tf.zeros_initializer()).read_value()
+            if name.startswith(("layer", "condition")) or name == "outputs":
+                values.update({k: tf.cast(v, self._dtype) for k, v in values.items() if k.startswith(name)})
+        return values
+
+    def _start(self, weights, condition: tf.Tensor) -> tf.Tensor:
+        """Computes what the condition adds to the first layer, float32 [n, channels], from [n, D]."""
+        return tf.cast(tf.matmul(tf.cast(condition, self._dtype), weights["condition_w"]), tf.float32)
+
+    def _outputs_of(self, weights, near: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
+        """Computes outputs float32 [n, outputs] of n pixels from their neighbours [n, N] and `_start` [n, channels]."""
+        h = tf.cast(_dense(weights, "near", near) + start, self._dtype)
+        for i in range(self._layers):
+            inside = _dense(weights, f"layer_{i}_in", tf.nn.relu(h))
+            h += _dense(weights, f"layer_{i}_out", tf.nn.relu(inside))
+        # The direct path predicts a pixel from its neighbours linearly, so the layers need to learn only the rest.
+        return tf.matmul(near, weights["direct_w"]) + tf.cast(_dense(weights, "outputs", tf.nn.relu(h)), tf.float32)
+
+    def _full(self, x, condition, phase):
+        batch, (_, height, width, channels), depth = tf.shape(x)[0], static_shape(x), static_shape(condition)[-1]
+        weights, reach = self._weights(channels, depth), self._reach
+        padded = tf.pad(x, [[0, 0], [reach, 0], [reach, reach], [0, 0]])
+        chosen = (lambda t: t) if phase is None else phase.of
+        near = [
+            chosen(padded[:, reach - a : reach - a + height, reach + b : reach + b + width])
+            for a, b in neighbours(reach)
+        ]
+        size = static_shape(near[0])[1:3]
+        near = tf.reshape(tf.concat(near, -1), [-1, channels * len(near)])
+        start = self._start(weights, tf.reshape(chosen(condition), [-1, depth]))
+        found = tf.reshape(self._outputs_of(weights, near, start), tf.stack([batch, *size, self._outputs]))
+        found.set_shape([None, *size, self._outputs])
+        return found
+
+    def _scan(self, condition, channels, kept, choose, compiled):
+        _, height, width, depth = static_shape(condition)
+        batch, k = tf.shape(condition)[0], kept[0]
+        weights = self._weights(channels, depth)
+        start = self._start(weights, tf.reshape(condition, [-1, depth]))
+        start = tf.reshape(start, tf.stack([batch, height * width, self._channels]))
+        start.set_shape([None, height * width, self._channels])
+        fronts = Wavefronts(height, width, self._reach)
+
+        def loop():
+            return self._loop(weights, start, fronts, (height, width), channels, kept, choose)
+
+        found = tf.function(loop, jit_compile=True, autograph=False)() if compiled else loop()
+        found.set_shape([fronts.steps, None, fronts.size, k])
+        found = tf.reshape(tf.transpose(found, [0, 2, 1, 3]), tf.stack([fronts.steps * fronts.size, batch, k]))
+        found = tf.transpose(tf.gather(found, tf.constant(fronts.raster())), [1, 0, 2])
+        found = tf.reshape(found, tf.stack([batch, height, width, k]))
+        found.set_shape([None, height, width, k])
+        return found
+
+    def _loop(self, weights, start, fronts: Wavefronts, size, channels: int, kept, choose: Callable) -> tf.Tensor:
+        """Loops over the wavefronts; `start` is [B, H W, channels]; returns the collected values [steps, B, n, k]."""
+        (height, width), reach, n, (k, kept_type) = size, self._reach, fronts.size, kept
+        # A pixel (i, j) belongs to step j + slope i, so its neighbours are a fixed number of steps and rows away.
+        # `recent` holds the pixels of the last steps, by step and row, with `reach` rows above the image and n below.
+        steps, rows = (fronts.slope + 1) * reach, reach + height + n
+        near = [(steps - fronts.slope * a + b) * rows + reach - a for a, b in neighbours(reach)]
+        near = tf.constant(np.int32(near) + np.arange(n, dtype=np.int32)[:, np.newaxis])  # those of rows 0 .. n - 1
+        first = tf.constant(fronts.rows[:, 0])
+        place = tf.constant(np.where(fronts.inside, fronts.rows * width + fronts.columns, 0))
+        # The number of each row's pixel in a step, n where the step has none.
+        at = np.full([fronts.steps, rows], n, np.int32)
+        t, number = np.nonzero(fronts.inside)
+        at[t, reach + fronts.rows[t, number]] = number
+        at = tf.constant(at)
+
+        def step(t, recent, collected):
+            row = first[t]
+            x = tf.reshape(tf.gather(recent, near + row, axis=1), [-1, channels * static_shape(near)[1]])
+            here = tf.reshape(tf.gather(start, place[t], axis=1), [-1, self._channels])
+            outputs = tf.reshape(self._outputs_of(weights, x, here), [-1, n, self._outputs])
+            pixels, keep = choose(outputs, t, place[t])
+            pixels = tf.pad(tf.ensure_shape(pixels, [None, n, channels]), [[0, 0], [0, 1], [0, 0]])
+            recent = tf.concat([recent[:, rows:], tf.gather(pixels, at[t], axis=1)], 1)
+            return t + 1, tf.ensure_shape(recent, [None, steps * rows, channels]), collected.write(t, keep)
+
+        recent = tf.zeros(tf.stack([tf.shape(start)[0], steps * rows, channels]))
+        recent.set_shape([None, steps * rows, channels])
+        collected = tf.TensorArray(kept_type, fronts.steps, element_shape=[None, n, k])
+        _, _, collected = tf.while_loop(
+            lambda t, *_: t < fronts.steps, step, [tf.constant(0), recent, collected], back_prop=False
+        )
+        return collected.stack()
+
+
+def _dense(weights: Dict[str, tf.Tensor], name: str, x: tf.Tensor) -> tf.Tensor:
+    return tf.nn.bias_add(tf.matmul(x, weights[name + "_w"]), weights[name + "_b"])
