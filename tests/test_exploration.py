@@ -150,12 +150,12 @@ def test_animations_hold_every_frame(tmp_path):
 
 def test_mp4_by_ffmpeg_or_not_at_all(tmp_path, monkeypatch, caplog):
     frames = np.zeros([3, 5, 5, 3], np.uint8)
-    monkeypatch.setattr(drawing.shutil, "which", lambda name: None)
+    monkeypatch.setattr("shutil.which", lambda name: None)
     assert drawing.save_mp4(str(tmp_path / "a.mp4"), frames) is False
     fake = tmp_path / "ffmpeg"
     fake.write_text('#!/bin/sh\nfor last; do :; done\ncat > "$last"\n')
     fake.chmod(0o755)
-    monkeypatch.setattr(drawing.shutil, "which", lambda name: str(fake))
+    monkeypatch.setattr("shutil.which", lambda name: str(fake))
     assert drawing.save_mp4(str(tmp_path / "a.mp4"), frames, zoom=3) is True
     assert (tmp_path / "a.mp4").stat().st_size == 3 * 14 * 14 * 3
     fake.write_text("#!/bin/sh\ncat > /dev/null\necho no codec >&2\nexit 3\n")
