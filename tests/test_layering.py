@@ -6,8 +6,8 @@ import os
 import pytest
 
 from vq_estimator.config import DECODERS, LIKELIHOODS, QUANTIZERS
-from vq_estimator.config.fields import load_object
 from vq_estimator.config.quantizer import CODEBOOKS
+from vq_estimator.config.registry import load_object
 from vq_estimator.config.run import MODELS
 from vq_estimator.config.speech import SPEECH_DECODERS
 

@@ -8,7 +8,8 @@ import pytest
 
 from helpers.forked import ROOT
 from vq_estimator import config as c
-from vq_estimator.config.fields import GROUPS, numpy_implementation
+from vq_estimator.config.fields import GROUPS
+from vq_estimator.config.registry import numpy_implementation
 from vq_estimator.config.renamed import NEW_NAMES
 from vq_estimator.errors import VQError
 

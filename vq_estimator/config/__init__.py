@@ -13,16 +13,7 @@ from vq_estimator.config.decoder import (
     DecoderConfig,
     FactorisedDecoder,
 )
-from vq_estimator.config.fields import (
-    Settings,
-    declarations,
-    implementation,
-    numpy_implementation,
-    opener,
-    part,
-    settings_of,
-    type_name,
-)
+from vq_estimator.config.fields import Settings, declarations, settings_of
 from vq_estimator.config.intervals import INTERVALS, keep_intervals
 from vq_estimator.config.like import source_config
 from vq_estimator.config.likelihood import (
@@ -51,6 +42,7 @@ from vq_estimator.config.quantizer import (
     ResidualQuantizerConfig,
     VectorQuantizerConfig,
 )
+from vq_estimator.config.registry import implementation, numpy_implementation, opener, part, type_name
 from vq_estimator.config.resolve import default_model_dir, make_config
 from vq_estimator.config.run import (
     DATASETS,

@@ -6,8 +6,8 @@ from typing import Any, Dict
 
 from vq_estimator.config import catalogue, provided
 from vq_estimator.config.checks import check
-from vq_estimator.config.fields import type_name
 from vq_estimator.config.quantizer import is_finite
+from vq_estimator.config.registry import type_name
 from vq_estimator.config.run import DATASETS, LIKE, Config, row_of
 from vq_estimator.config.serialization import read_config
 from vq_estimator.errors import VQError

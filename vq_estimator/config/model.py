@@ -6,22 +6,11 @@ from typing import Optional, Sequence, Tuple, Union
 
 from vq_estimator.config.checks import MAX_CHANNELS, MAX_LAYERS, check
 from vq_estimator.config.decoder import DECODERS, DecoderConfig, FactorisedDecoder
-from vq_estimator.config.fields import (
-    COMMON,
-    DECODER,
-    MODEL,
-    Bool,
-    Choice,
-    Integer,
-    Integers,
-    Settings,
-    Size,
-    setting,
-    type_name,
-    variant,
-)
+from vq_estimator.config.fields import COMMON, DECODER, MODEL, Settings, setting, variant
 from vq_estimator.config.likelihood import LIKELIHOODS, MSE, BernoulliPixels, LikelihoodConfig
 from vq_estimator.config.quantizer import QUANTIZERS, QuantizerConfig
+from vq_estimator.config.registry import type_name
+from vq_estimator.config.values import Bool, Choice, Integer, Integers, Size
 
 PRECISIONS = ("float32", "bfloat16")
 INITIALIZERS = ("normal", "he")

@@ -5,21 +5,12 @@ from dataclasses import MISSING
 from typing import Any, ClassVar, Dict, Optional, Sequence, Tuple
 
 from vq_estimator.config.checks import MAX_CHANNELS, MAX_LAYERS, check
-from vq_estimator.config.fields import (
-    SPEECH,
-    Integer,
-    Number,
-    Registry,
-    Row,
-    Setting,
-    Settings,
-    setting,
-    type_name,
-    variant,
-)
+from vq_estimator.config.fields import SPEECH, Setting, Settings, setting, variant
 from vq_estimator.config.likelihood import CategoricalPixels
 from vq_estimator.config.model import NetworkConfig, precision_setting
 from vq_estimator.config.quantizer import QUANTIZERS, QuantizerConfig
+from vq_estimator.config.registry import Registry, Row, type_name
+from vq_estimator.config.values import Integer, Number
 
 MAX_RATE = 192000  # samples per second
 MAX_WINDOW = 2**24  # samples
