@@ -6,6 +6,7 @@ import os
 import pytest
 
 from vq_estimator.config import DECODERS, LIKELIHOODS, QUANTIZERS
+from vq_estimator.config.prior import PRIOR_KINDS
 from vq_estimator.config.quantizer import CODEBOOKS
 from vq_estimator.config.registry import load_object
 from vq_estimator.config.run import MODELS
@@ -66,6 +67,7 @@ def rows_as_text():
     for registry in (QUANTIZERS, CODEBOOKS, LIKELIHOODS, DECODERS, SPEECH_DECODERS):
         for row in registry.rows.values():
             yield from (("nn", text) for text in (row.tensorflow, row.numpy) if text)
+    yield from (("nn", text) for text in PRIOR_KINDS.values())
     users = dict(users_of_parts())
     for row in MODELS.rows.values():
         yield from (("models", row.tensorflow), ("inference", row.opened))

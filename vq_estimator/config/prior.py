@@ -13,7 +13,10 @@ from vq_estimator.config.speech import MAX_DILATIONS
 from vq_estimator.config.training import OptimizerConfig, TrainConfig
 from vq_estimator.config.values import Integer, Number
 
-PRIOR_KINDS = ("gated", "tf_vqvae")
+PRIOR_KINDS = {  # each with its implementation, as "module:Class"
+    "gated": "vq_estimator.nn.code_prior:CodePrior",
+    "tf_vqvae": "vq_estimator.nn.tf_vqvae_prior:TFVQVAEPrior",
+}
 CONDITIONS = ("class", "speaker", "both")  # what a class-conditional prior of a speech model depends on
 
 
