@@ -117,7 +117,7 @@ def main(config: Any) -> None:
     from vq_estimator.config import provided
     from vq_estimator.inference import evaluation, exploration, projector
     from vq_estimator.inference.calibration import calibrate
-    from vq_estimator.training import distribution, run_folder, trainer, warm_start
+    from vq_estimator.training import checkpoints, distribution, run_folder, trainer, warm_start
 
     common.be_deterministic()
     if FLAGS.distribution in shell.CLUSTERS:
@@ -130,8 +130,8 @@ def main(config: Any) -> None:
         )
     model_dir = FLAGS.model_dir or config_lib.default_model_dir(config)
     common.check_can_train(model_dir, shared.name)
-    if FLAGS.checkpoint not in ("latest", run_folder.BEST):
-        run_folder.find_checkpoint(model_dir, FLAGS.checkpoint)  # a wrong path is said before training, not after
+    if FLAGS.checkpoint not in ("latest", checkpoints.BEST):
+        checkpoints.find_checkpoint(model_dir, FLAGS.checkpoint)  # a wrong path is said before training, not after
     # A run that is resumed goes on with the data that it began with.
     resumed = not FLAGS.overwrite and os.path.isfile(os.path.join(model_dir, run_folder.CONFIG))
     wanted = None
@@ -144,7 +144,7 @@ def main(config: Any) -> None:
     source = common.locate_data(config, wanted, FLAGS.cache)
     config = config_lib.with_data(config, source.name, source.speakers)
     warm = None
-    if config.warm_start and not (resumed and run_folder.latest_checkpoint(model_dir)):
+    if config.warm_start and not (resumed and checkpoints.latest_checkpoint(model_dir)):
         warm = warm_start.of_run(provided.folder_of_run(config.warm_start))
     result = trainer.train(config, source, model_dir, FLAGS.overwrite, warm=warm, shared=shared)
     if shared.task != "chief":  # which does the rest

@@ -17,7 +17,7 @@ from helpers.forked import Forked
 from helpers.small_runs import small_config
 from helpers.sources import DATA_DIR, no_network
 from vq_estimator.data import sources
-from vq_estimator.training import run_folder, trainer
+from vq_estimator.training import checkpoints, trainer
 
 assert __name__ == "conftest"  # imported once: again, as tests.conftest, it would undo --hypothesis-profile
 tf.disable_eager_execution()
@@ -148,4 +148,4 @@ def spoken_run(spoken_source, made_once):
     _, source = spoken_source
     config = spoken.tiny_config(source)
     model_dir = made_once("spoken", lambda folder: trainer.train(config, source, folder))
-    return config, run_folder.find_checkpoint(model_dir), model_dir
+    return config, checkpoints.find_checkpoint(model_dir), model_dir

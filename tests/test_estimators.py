@@ -13,7 +13,7 @@ from tensorflow import estimator as tf_estimator
 
 import vq_estimator as vq
 from helpers.forked import ROOT
-from vq_estimator.training import run_folder, trainer
+from vq_estimator.training import checkpoints, run_folder, trainer
 from vq_estimator.training.checkpoint_reader import CheckpointReader
 
 SMALL = dict(image_size=8, channels=1, K=8, D=8, hidden_channels="8,8", residual_blocks=1, batch_size=8, max_steps=6)
@@ -28,7 +28,7 @@ def config_of(**settings):
 
 
 def weights(model_dir):
-    stored = CheckpointReader(run_folder.find_checkpoint(str(model_dir)).path)
+    stored = CheckpointReader(checkpoints.find_checkpoint(str(model_dir)).path)
     return {name: stored.value(name, tf.float32) for name in stored.shapes if name != "global_step"}
 
 

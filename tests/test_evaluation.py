@@ -21,7 +21,7 @@ from vq_estimator.inference import calibration, evaluation, exploration, export
 from vq_estimator.inference import session as session_lib
 from vq_estimator.inference.image_model import ImageModel
 from vq_estimator.inference.session import open_run
-from vq_estimator.training import run_folder, trainer
+from vq_estimator.training import checkpoints, trainer
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def outputs(small_run, digits):
         out = model(images)
         return images, out.likelihood.mean(), out.quantized.codes
 
-    with session_scope(config, run_folder.find_checkpoint(model_dir).path, build) as (session, tensors):
+    with session_scope(config, checkpoints.find_checkpoint(model_dir).path, build) as (session, tensors):
         return session.run(tensors)
 
 
@@ -83,7 +83,7 @@ def test_of_images_of_one_level_the_error_has_no_variance_to_be_divided_by(small
         return read(*args).map(lambda features: dict(features, image=tf.zeros_like(features["image"]) + 77))
 
     monkeypatch.setattr(pipeline, "evaluation_dataset", grey)
-    run = session_lib.OpenRun(config, run_folder.find_checkpoint(model_dir), str(tmp_path))
+    run = session_lib.OpenRun(config, checkpoints.find_checkpoint(model_dir), str(tmp_path))
     result = evaluation.evaluate(run, digits, "test")
     assert result["normalized_mse"] is None and result["mse"] > 0 and set(result) == KEYS
     assert "normalized mse" not in evaluation.table([result])
@@ -124,7 +124,7 @@ def test_calibration_is_of_the_training_split_and_fitted_once(small_run, digits,
 
 def test_what_was_fitted_of_another_checkpoint_is_not_taken(small_run, evaluated, tmp_path):
     config, model_dir = small_run
-    older, newest = (run_folder.read_checkpoint(os.path.join(model_dir, f"model.ckpt-{n}")) for n in (30, 60))
+    older, newest = (checkpoints.read_checkpoint(os.path.join(model_dir, f"model.ckpt-{n}")) for n in (30, 60))
     (name,) = os.listdir(os.path.join(model_dir, "calibration"))
     for checkpoint in (older, newest):
         path = calibration.kept_path(session_lib.OpenRun(config, checkpoint, str(tmp_path)))
@@ -174,7 +174,7 @@ def test_a_checkpoint_that_does_not_fit_is_one_line(small_run, settings, message
     config, model_dir = small_run
     other = dataclasses.replace(config, model=make_config("mnist", D=16, **settings).model)
     with pytest.raises(VQError, match="does not fit config.json: " + message):
-        with session_scope(other, run_folder.find_checkpoint(model_dir).path, lambda m: m(tf.zeros([1, 24, 24, 1]))):
+        with session_scope(other, checkpoints.find_checkpoint(model_dir).path, lambda m: m(tf.zeros([1, 24, 24, 1]))):
             pass
 
 
@@ -227,7 +227,7 @@ def test_cifar10_trains_evaluates_and_exports(tmp_path, settings):
     K, L = narrow.quantizer.K, narrow.quantizer.L
     model_dir = str(tmp_path / "run")
     trainer.train(config, source, model_dir)
-    checkpoint = run_folder.find_checkpoint(model_dir)
+    checkpoint = checkpoints.find_checkpoint(model_dir)
     result = evaluation.evaluate(open_run(model_dir), source, "test")
     assert result["dims_per_example"] == 3072 and result["examples"] == 20
     assert result["codebook"]["size"] == K * L
@@ -311,7 +311,7 @@ def test_reconstructions_are_originals_beside_their_decodings(small_run, digits,
 
 def test_an_autoregressive_run_has_the_same_keys_no_reconstruction_and_a_seeded_draw(autoregressive_run, digits):
     config, model_dir = autoregressive_run
-    checkpoint = run_folder.find_checkpoint(model_dir)
+    checkpoint = checkpoints.find_checkpoint(model_dir)
     result = evaluation.evaluate(open_run(model_dir), digits, "test")
     again = evaluation.evaluate(open_run(model_dir), digits, "test")
     assert result == again and set(result) == KEYS

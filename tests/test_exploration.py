@@ -19,7 +19,7 @@ from vq_estimator.inference.calibration import calibrate
 from vq_estimator.inference.image_model import ImageModel
 from vq_estimator.inference.session import open_run
 from vq_estimator.nn import quantizers
-from vq_estimator.training import run_folder, trainer
+from vq_estimator.training import checkpoints, trainer
 
 START = np.array([[[0], [3]], [[7], [2]]], np.int32)  # [2, 2, 1]
 
@@ -102,7 +102,7 @@ def run(digits, tmp_path_factory):
     model_dir = str(tmp_path_factory.mktemp("runs") / "explored")
     config = small_config(digits, preset="tuned", eval_steps=60, L=2)
     trainer.train(config, digits, model_dir)
-    return config, run_folder.find_checkpoint(model_dir), model_dir
+    return config, checkpoints.find_checkpoint(model_dir), model_dir
 
 
 def test_encode_and_decode_equal_the_model(run, digits):

@@ -23,7 +23,7 @@ from vq_estimator.errors import VQError
 from vq_estimator.models import objectives, vqvae
 from vq_estimator.nn import decoders, likelihoods, quantizers
 from vq_estimator.nn.likelihoods import cumulative
-from vq_estimator.training import optimization, run_folder, trainer
+from vq_estimator.training import checkpoints, optimization, trainer
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 REGISTRIES = {"likelihood": c.LIKELIHOODS, "quantizer": c.QUANTIZERS, "decoder": c.DECODERS, "kind of data": MODELS}
@@ -300,7 +300,7 @@ def test_a_data_set_is_one_row_with_which_vq_train_trains(copied):
     given = ("--dataset=stripes", "--data_dir=data", "--model_dir=run", "--max_steps=2", "--batch_size=4", "--D=16")
     status, _, err = vq_train(folder, *given)
     assert status == 0, err
-    assert run_folder.find_checkpoint(str(folder / "run")).step == 2
+    assert checkpoints.find_checkpoint(str(folder / "run")).step == 2
     assert '"dataset_source": "stripes"' in (folder / "run" / "config.json").read_text()
     status, _, err = vq_train(folder, "--dataset=stripes", "--preset=sonnet", "--data_dir=data")
     assert status in (1, 2) and "preset: got 'sonnet', expected for stripes one of original" in err
@@ -332,7 +332,7 @@ def test_a_kind_of_data_trains_and_decodes(added, tmp_path):
     with tf.Session() as session:
         from_0 = [session.run(batches[0]["signal"]) for _ in range(2)]
         np.testing.assert_array_equal(from_0[1], session.run(batches[1]["signal"]))  # so that a run can resume
-    checkpoint = run_folder.find_checkpoint(run)
+    checkpoint = checkpoints.find_checkpoint(run)
 
     def tensors(model):
         x = tf.constant(waves[:2, np.newaxis, :, np.newaxis])

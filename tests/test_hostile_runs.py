@@ -22,7 +22,7 @@ from vq_estimator.errors import VQError
 from vq_estimator.inference import calibration, code_files, comparison, tf_vqvae
 from vq_estimator.inference.image_model import ImageModel
 from vq_estimator.inference.session import open_run
-from vq_estimator.training import run_folder
+from vq_estimator.training import checkpoints, run_folder
 from vq_estimator.training.checkpoint_reader import CheckpointReader
 
 pytestmark = pytest.mark.usefixtures("quiet")
@@ -91,20 +91,20 @@ def test_a_damaged_best_json_is_the_same_or_none(small_run, tmp_path_factory, da
     shutil.copytree(os.path.join(small_run[1], "best"), str(folder / "best"))
     whole = load(folder / "best" / "best.json")
     write(folder / "best" / "best.json", data.draw(damaged_json(whole)))
-    best = run_folder.load_best(str(folder))
+    best = checkpoints.load_best(str(folder))
     assert best is None or isinstance(best["value"] + best["global_step"], (int, float))
-    bad, found = refused(run_folder.find_checkpoint, str(folder), "best")
+    bad, found = refused(checkpoints.find_checkpoint, str(folder), "best")
     assert bad or os.path.dirname(found.path) == str(folder / "best")
     newest = os.path.join(small_run[1], "model.ckpt-60")
-    run_folder.keep_best(str(folder), newest, 60, "mse", -1e300)
-    assert run_folder.find_checkpoint(str(folder), "best").step == 60
+    checkpoints.keep_best(str(folder), newest, 60, "mse", -1e300)
+    assert checkpoints.find_checkpoint(str(folder), "best").step == 60
 
 
 @given(damaged_json({"global_step": 60}))
 def test_a_damaged_note_of_the_last_evaluation_is_a_step(tmp_path_factory, content):
     folder = tmp_path_factory.mktemp("evaluated")
-    write(folder / run_folder.EVALUATED, content)
-    step = run_folder.evaluated(str(folder))
+    write(folder / checkpoints.EVALUATED, content)
+    step = checkpoints.evaluated(str(folder))
     assert type(step) is int and 0 <= step < 2**63
 
 
@@ -160,7 +160,7 @@ def test_a_damaged_list_of_checkpoints_stays_in_the_folder(small_run, tmp_path_f
     else:
         content = data.draw(damaged(whole))
     write(folder / "checkpoint", content)
-    assert run_folder.find_checkpoint(str(folder)).step == 60
+    assert checkpoints.find_checkpoint(str(folder)).step == 60
     assert run_folder.prepare(str(folder), small_run[0]) == 60
     state = tf.train.get_checkpoint_state(str(folder))
     assert {os.path.dirname(path) for path in state.all_model_checkpoint_paths} == {str(folder)}
@@ -251,12 +251,12 @@ def put(path, index, data):
 
 
 def test_the_blocks_of_an_index_are_found(run):
-    index, _ = contents(run_folder.find_checkpoint(str(run)).path)
+    index, _ = contents(checkpoints.find_checkpoint(str(run)).path)
     assert with_checksums(index, blocks(index)) == index
 
 
 def test_a_damaged_checkpoint_has_the_same_tensors_or_is_refused(run):
-    path = run_folder.find_checkpoint(str(run)).path
+    path = checkpoints.find_checkpoint(str(run)).path
     whole = contents(path)
 
     def tensors():
@@ -279,7 +279,7 @@ def test_a_damaged_checkpoint_has_the_same_tensors_or_is_refused(run):
 
 
 def test_a_model_of_a_damaged_checkpoint_is_the_same_or_refused(run):
-    path = run_folder.find_checkpoint(str(run)).path
+    path = checkpoints.find_checkpoint(str(run)).path
     whole = contents(path)
     images = np.random.RandomState(0).randint(0, 256, [2, 24, 24, 1]).astype(np.uint8)
 
@@ -328,7 +328,7 @@ def test_a_tensor_of_another_kind_is_refused(tmp_path):
         with pytest.raises(VQError, match=f"checkpoint: {name} of .* is (string|complex128), expected float32"):
             CheckpointReader(path).value(name, tf.float32)
     with pytest.raises(VQError, match="no global_step"):
-        run_folder.read_checkpoint(path)
+        checkpoints.read_checkpoint(path)
 
 
 # Codes
@@ -407,7 +407,7 @@ def test_images_of_one_name_and_two_kinds_are_both_decoded(model, tmp_path):
 
 def hostile_runs(run):
     """What is done to a run, and what the line of a command on it begins with."""
-    index, data = contents(run_folder.find_checkpoint(str(run)).path)
+    index, data = contents(checkpoints.find_checkpoint(str(run)).path)
     return {
         "config.json": [
             (b"[" * 100000, "{}/config.json: "),

@@ -22,7 +22,7 @@ from vq_estimator.data.model_view import View
 from vq_estimator.errors import VQError
 from vq_estimator.inference import evaluation, sampling
 from vq_estimator.inference.session import OpenRun
-from vq_estimator.training import run_folder, trainer
+from vq_estimator.training import checkpoints, run_folder, trainer
 
 WANT = Wanted((16, 16, 3), max_bad_files=2)
 
@@ -358,7 +358,7 @@ def test_a_run_on_images_is_trained_resumed_and_evaluated(animals, cache, tmp_pa
     assert trainer.train(config, source, model_dir).step == 20
     longer = dataclasses.replace(config, train=dataclasses.replace(config.train, max_steps=25))
     assert trainer.train(longer, source, model_dir).step == 25
-    result = evaluation.evaluate(OpenRun(longer, run_folder.find_checkpoint(model_dir), model_dir), source, "test")
+    result = evaluation.evaluate(OpenRun(longer, checkpoints.find_checkpoint(model_dir), model_dir), source, "test")
     assert result["examples"] == source.spec.test and result["dataset_source"] == source.spec.name
     with open(os.path.join(model_dir, "config.json")) as f:
         assert json.load(f)["dataset_source"] == source.spec.name

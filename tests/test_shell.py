@@ -17,7 +17,7 @@ from helpers.folders import everything_below
 from helpers.forked import ROOT, SCRIPTS
 from helpers.marks import slow
 from vq_estimator.data.files import split_paths
-from vq_estimator.training import run_folder
+from vq_estimator.training import checkpoints
 from vq_estimator.training.checkpoint_reader import CheckpointReader
 
 PATHS = """
@@ -186,7 +186,7 @@ def test_a_left_over_tf_config_is_not_seen(server, environment, tmp_path):
     commands = server.within(dict(environment, TF_CONFIG=json.dumps(TASK)))
     done = commands.script("train", *FEW, "--model_dir=run", cwd=tmp_path)
     assert done.status == 0 and done.stderr.count("INFO: TF_CONFIG") == 1, done.stderr
-    assert run_folder.find_checkpoint(str(tmp_path / "run")).step == 2
+    assert checkpoints.find_checkpoint(str(tmp_path / "run")).step == 2
 
 
 @pytest.mark.slow
@@ -284,8 +284,8 @@ def test_a_run_whose_name_is_a_pattern(forked, small_run, tmp_path, name):
 def test_a_stored_checkpoint_by_a_path_that_is_a_pattern(small_run, tmp_path):
     folder = str(tmp_path / "a[b]*?\\\udcff")
     shutil.copytree(small_run[1], folder)
-    found = run_folder.find_checkpoint(folder)
-    reader = tf.train.load_checkpoint(run_folder.find_checkpoint(small_run[1]).path)
+    found = checkpoints.find_checkpoint(folder)
+    reader = tf.train.load_checkpoint(checkpoints.find_checkpoint(small_run[1]).path)
     stored = CheckpointReader(found.path)
     assert found.step == 60 and set(stored.shapes) >= set(reader.get_variable_to_shape_map())
     for name in reader.get_variable_to_shape_map():

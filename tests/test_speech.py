@@ -22,7 +22,7 @@ from vq_estimator.inference.session import open_run
 from vq_estimator.inference.speech_model import SpeechModel, sample_names
 from vq_estimator.models import vqvae as vqvae_lib
 from vq_estimator.nn.likelihoods import pixels
-from vq_estimator.training import prior_trainer, run_folder, trainer
+from vq_estimator.training import checkpoints, prior_trainer, trainer
 
 RATE, STRIDE, K = 8000, 64, 8
 SMALL = dict(hidden_channels=(8,) * 6, residual_blocks=1, K=K, D=8, window=512, batch_size=2, average_decay=0.9)
@@ -66,7 +66,7 @@ def run(source, tmp_path_factory):
     model_dir = str(tmp_path_factory.mktemp("runs") / "speech")
     config = c.with_data(c.make_config("wav", **SMALL), source.name, source.speakers)
     trainer.train(config, source, model_dir)
-    return config, run_folder.find_checkpoint(model_dir), model_dir
+    return config, checkpoints.find_checkpoint(model_dir), model_dir
 
 
 @pytest.fixture(scope="module")
@@ -207,7 +207,7 @@ def test_a_guided_draw_is_of_the_two_full_passes(guidance):
 def test_training_learns_and_resumes(run, source):
     config, checkpoint, model_dir = run
     assert checkpoint.step == 30
-    assert run_folder.load_best(model_dir)["value"] < 0.9 * math.log(256)
+    assert checkpoints.load_best(model_dir)["value"] < 0.9 * math.log(256)
     assert trainer.train(config, source, model_dir).step == 30  # nothing left to do
 
 

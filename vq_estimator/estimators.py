@@ -30,9 +30,19 @@ from vq_estimator.inference.streaming import BitsPerDim
 from vq_estimator.inference.trained_prior import fingerprint
 from vq_estimator.inputs import FOREIGN
 from vq_estimator.models.vqvae import OURS, Networks
-from vq_estimator.training import beginning, disk, lock, loop, precision, prior_trainer, run_folder, warm_start
+from vq_estimator.training import (
+    beginning,
+    checkpoints,
+    disk,
+    lock,
+    loop,
+    precision,
+    prior_trainer,
+    run_folder,
+    warm_start,
+)
+from vq_estimator.training.checkpoints import Checkpoint
 from vq_estimator.training.model_fns import prior_model_fn, vqvae_model_fn
-from vq_estimator.training.run_folder import Checkpoint
 
 __all__ = ["PriorEstimator", "VQVAEEstimator", "load", "model_fn"]
 
@@ -116,7 +126,7 @@ class _VQVAEEstimator(_RunEstimator):
           trained). Under the likelihood `mse` distortion and totals need a calibration too (`calibrate`).
         """
         path = checkpoint_path or self.latest_checkpoint()
-        known = self._known(run_folder.read_checkpoint(path)) if path else BitsPerDim(None, None)
+        known = self._known(checkpoints.read_checkpoint(path)) if path else BitsPerDim(None, None)
         self._params.update(metrics=known, eval_dir=self.eval_dir(name))
         try:
             return super().evaluate(input_fn, steps, hooks, path, name)
@@ -186,7 +196,7 @@ class _VQVAEEstimator(_RunEstimator):
         return dataset.map(features_of)
 
     def _checkpoint(self, path: Optional[str]) -> Checkpoint:
-        return run_folder.find_checkpoint(self.model_dir, path or "latest")
+        return checkpoints.find_checkpoint(self.model_dir, path or "latest")
 
     def _known(self, checkpoint: Checkpoint) -> BitsPerDim:
         """The calibration and the prior of a checkpoint."""
@@ -282,10 +292,10 @@ class _PriorEstimator(_RunEstimator):
         Until an evaluation has chosen one, the newest checkpoint is the one that `vq.load` and the commands use.
         """
         super().train(input_fn, hooks, steps, max_steps, saving_listeners)
-        best = run_folder.load_best(self.model_dir)
+        best = checkpoints.load_best(self.model_dir)
         if best is None or best["metric"] == UNEVALUATED:
-            latest = run_folder.find_checkpoint(self.model_dir)
-            run_folder.keep_best(self.model_dir, latest.path, latest.step, UNEVALUATED, run_folder.MAX_VALUE)
+            latest = checkpoints.find_checkpoint(self.model_dir)
+            checkpoints.keep_best(self.model_dir, latest.path, latest.step, UNEVALUATED, checkpoints.MAX_VALUE)
         return self
 
     def evaluate(self, input_fn, steps=None, hooks=None, checkpoint_path=None, name=None):
@@ -297,7 +307,7 @@ class _PriorEstimator(_RunEstimator):
         path = checkpoint_path or self.latest_checkpoint()
         found = super().evaluate(input_fn, steps, hooks, path, name)
         value, metric = float(found[prior_trainer.METRIC]), prior_trainer.METRIC
-        run_folder.keep_best(self.model_dir, path, int(found["global_step"]), metric, value)
+        checkpoints.keep_best(self.model_dir, path, int(found["global_step"]), metric, value)
         return found
 
 
@@ -357,7 +367,7 @@ class PriorEstimator(_PriorEstimator):
           VQError: there is no such run or checkpoint, or a value that can't be.
         """
         model_dir = arguments.path("model_dir", model_dir)
-        config, found = run_folder.load_config(model_dir), run_folder.find_checkpoint(model_dir, checkpoint)
+        config, found = run_folder.load_config(model_dir), checkpoints.find_checkpoint(model_dir, checkpoint)
         m = config.model
         number = 0
         if arguments.boolean("class_conditional", class_conditional):

@@ -26,7 +26,7 @@ from vq_estimator.data import images as images_lib
 from vq_estimator.data.arrays import Examples
 from vq_estimator.data.codes import Codes
 from vq_estimator.errors import VQError
-from vq_estimator.training import distribution, run_folder
+from vq_estimator.training import checkpoints, distribution
 
 __all__ = [
     "codes_input_fn",
@@ -70,7 +70,7 @@ class InputFn:
         training = mode == tf_estimator.ModeKeys.TRAIN
         start, part = 0, pipeline.WHOLE
         if training:
-            latest = run_folder.latest_checkpoint(config.model_dir)
+            latest = checkpoints.latest_checkpoint(config.model_dir)
             start, part = latest.step if latest else 0, distribution.part_of(input_context, config)
         return self._dataset(_Call(own, training, start, part))
 

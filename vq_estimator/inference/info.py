@@ -12,7 +12,7 @@ from vq_estimator.inference.code_files import MAX_CODES
 from vq_estimator.inference.codec import container
 from vq_estimator.inference.codec.run import FINGERPRINT
 from vq_estimator.inference.session import OpenRun
-from vq_estimator.training import run_folder
+from vq_estimator.training import checkpoints, run_folder
 
 SPLITS = ("train", "validation", "test")
 Lines = List[Tuple[str, str]]
@@ -53,10 +53,10 @@ def describe_run(model_dir: str, known: Mapping[str, str]) -> Lines:
         ("examples", _examples(config)),
         ("data", _data(config)),
     ]
-    checkpoint = run_folder.latest_checkpoint(model_dir)
+    checkpoint = checkpoints.latest_checkpoint(model_dir)
     if checkpoint is None:
         return [*lines, ("training", f"no checkpoint yet, of {train.max_steps:,} steps")]
-    best = run_folder.load_best(model_dir)
+    best = checkpoints.load_best(model_dir)
     at = f", best by validation at step {best['global_step']:,}" if best else ""
     lines.append(("training", f"step {checkpoint.step:,} of {train.max_steps:,}{at}"))
     run = OpenRun(config, checkpoint, model_dir)

@@ -17,9 +17,9 @@ from vq_estimator.models import vqvae
 from vq_estimator.nn.code_prior import CodePrior
 from vq_estimator.nn.likelihoods import Likelihood
 from vq_estimator.nn.module import static_shape
-from vq_estimator.training import averaging, precision, run_folder
+from vq_estimator.training import averaging, checkpoints, precision, run_folder
 from vq_estimator.training.checkpoint_reader import CheckpointReader
-from vq_estimator.training.run_folder import Checkpoint, fingerprint
+from vq_estimator.training.checkpoints import Checkpoint, fingerprint
 
 
 class Batch(NamedTuple):
@@ -254,7 +254,7 @@ def open_run(model_dir: str, which: str = "latest") -> OpenRun:
       VQError: there is no such run or checkpoint.
     """
     config = run_folder.load_config(model_dir)
-    return OpenRun(config, run_folder.find_checkpoint(model_dir, which), model_dir)
+    return OpenRun(config, checkpoints.find_checkpoint(model_dir, which), model_dir)
 
 
 _ABANDONED = []  # events: the ends of those calls of `interruptible` that Ctrl-C left at work

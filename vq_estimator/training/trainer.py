@@ -8,10 +8,10 @@ from vq_estimator.data import arrays, pipeline
 from vq_estimator.data.speech import AnySource
 from vq_estimator.errors import VQError
 from vq_estimator.training import loop, precision
+from vq_estimator.training.checkpoints import Checkpoint
 from vq_estimator.training.distribution import Distribution
 from vq_estimator.training.loop import TrainResult
 from vq_estimator.training.model_fns import vqvae_model_fn
-from vq_estimator.training.run_folder import Checkpoint
 
 # A validation split up to this size is read only once: reading MNIST takes a third of an evaluation's time.
 KEPT_BYTES = 2**26

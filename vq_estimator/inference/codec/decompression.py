@@ -16,7 +16,7 @@ from vq_estimator.inference.codec.container import Container
 from vq_estimator.inference.codec.network import Network
 from vq_estimator.inference.codec.run import AnyRun, Run, as_run, made_by, of_the_model, prior_for
 from vq_estimator.inference.codec.tiles import Layout, Tiles, join
-from vq_estimator.training.run_folder import fingerprint
+from vq_estimator.training.checkpoints import fingerprint
 
 OF_THE_MODEL = ("model", "sizes", "likelihood", "decoder", "sample_rate", "prior_model")
 
