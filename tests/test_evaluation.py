@@ -17,7 +17,7 @@ from vq_estimator.config import catalogue, make_config
 from vq_estimator.data import pipeline
 from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError
-from vq_estimator.inference import calibration, evaluation, exploration, export
+from vq_estimator.inference import calibration, evaluation, examples, exploration, export, measurement
 from vq_estimator.inference import session as session_lib
 from vq_estimator.inference.image_model import ImageModel
 from vq_estimator.inference.session import open_run
@@ -98,7 +98,7 @@ def test_bits_per_dim_equal_numpy(small_run, digits, evaluated, outputs):
         for x, m in zip(images[i].ravel(), mean[i].ravel()):
             nats -= oracle(m * 255.0, fitted.scale)[x]
     run = open_run(model_dir)
-    per_example = evaluation.per_example(run, run.examples(digits, "test"), fitted.scale)
+    per_example = measurement.per_example(run, run.examples(digits, "test"), fitted.scale)
     assert per_example.distortion[rows].mean() == pytest.approx(nats / 20, rel=1e-4)
     bits = evaluated["bits_per_dim"]
     to_bits = 1 / (576 * math.log(2))
@@ -196,7 +196,7 @@ class DisabledBar:
 def test_a_disabled_progress_bar_changes_nothing(small_run, digits, evaluated, monkeypatch):
     monkeypatch.setattr(session_lib, "tqdm", lambda **given: DisabledBar())
     run = open_run(small_run[1])
-    again = evaluation.per_example(run, run.examples(digits, "test"), evaluated["likelihood_scale"])
+    again = measurement.per_example(run, run.examples(digits, "test"), evaluated["likelihood_scale"])
     assert len(again.mse) == 500
 
 
@@ -340,7 +340,7 @@ def test_the_codes_of_another_image_explain_less_and_are_kept_apart(digits, tmp_
     config, model_dir = small_config(digits, preset="tuned", max_steps=100), str(tmp_path / "run")
     trainer.train(config, digits, model_dir)
     own = evaluation.evaluate(open_run(model_dir), digits, "test")
-    another = evaluation.evaluate(open_run(model_dir), digits, "test", evaluation.ANOTHER)
+    another = evaluation.evaluate(open_run(model_dir), digits, "test", measurement.ANOTHER)
     assert (own["codes"], another["codes"]) == ("own", "another")
     assert another["bits_per_dim"]["rate_uniform"] == own["bits_per_dim"]["rate_uniform"]
     assert another["bits_per_dim"]["distortion"] > own["bits_per_dim"]["distortion"]
@@ -356,15 +356,15 @@ def test_no_image_has_its_own_codes_whatever_the_batch(small_run, digits, monkey
     monkeypatch.setattr(pipeline, "evaluation_batch", lambda dims: 499)  # of 500: the last batch is one image
     run = open_run(small_run[1])
     given = run, run.examples(digits, "test"), 0.1
-    own, another = evaluation.per_example(*given), evaluation.per_example(*given, evaluation.ANOTHER)
+    own, another = measurement.per_example(*given), measurement.per_example(*given, measurement.ANOTHER)
     np.testing.assert_array_equal(another.codes, np.roll(own.codes, 1, 0))
-    one = session_lib.Examples("lonely", 1, lambda: iter([session_lib.Batch(np.zeros([1, 24, 24, 1], np.uint8))]))
+    one = examples.Examples("lonely", 1, lambda: iter([examples.Batch(np.zeros([1, 24, 24, 1], np.uint8))]))
     with pytest.raises(VQError, match="codes: got another for the one image of lonely"):
-        evaluation.per_example(run, one, 0.1, evaluation.ANOTHER)
+        measurement.per_example(run, one, 0.1, measurement.ANOTHER)
 
 
 def test_likelihoods_that_are_no_numbers_are_said(small_run):
-    batch = session_lib.Batch(np.zeros([1, 24, 24, 1], np.uint8))
-    values = evaluation.Measured(np.zeros(1), np.array([np.nan]), np.zeros(1), np.zeros([1, 3, 3, 1]))
-    with pytest.raises(VQError, match="likelihoods that are no numbers"):
-        evaluation.collect(open_run(small_run[1]), iter([(batch, values)]))
+    batch = examples.Batch(np.zeros([1, 24, 24, 1], np.uint8))
+    values = measurement.Measured(np.zeros(1), np.array([np.nan]), np.zeros(1), np.zeros([1, 3, 3, 1]))
+    with pytest.raises(VQError, match="a likelihood that is NaN"):
+        measurement.collect(open_run(small_run[1]), iter([(batch, values)]))

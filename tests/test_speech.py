@@ -16,10 +16,22 @@ from helpers.exported import TF1_PYTHON
 from vq_estimator import config as c
 from vq_estimator.data import audio, speech_cache, speech_sources
 from vq_estimator.errors import VQError
-from vq_estimator.inference import code_cost, comparison, evaluation, export, extraction, speech_inputs, stripping
+from vq_estimator.inference import (
+    code_cost,
+    comparison,
+    evaluation,
+    export,
+    extraction,
+    measurement,
+    speech_inputs,
+    speech_sampling,
+    speech_segments,
+    stripping,
+)
 from vq_estimator.inference import trained_prior as prior_lib
 from vq_estimator.inference.session import open_run
-from vq_estimator.inference.speech_model import SpeechModel, sample_names
+from vq_estimator.inference.speech_model import SpeechModel
+from vq_estimator.inference.speech_sampling import sample_names
 from vq_estimator.models import vqvae as vqvae_lib
 from vq_estimator.nn.likelihoods import pixels
 from vq_estimator.training import checkpoints, prior_trainer, trainer
@@ -243,18 +255,17 @@ def test_evaluation_has_the_keys_of_images_and_counts_each_sample_once(with_prio
 
 def test_the_codes_of_another_recording_are_refused(run, source):
     with pytest.raises(VQError, match="codes: got another, expected own"):
-        evaluation.evaluate(open_run(run[2]), source, "test", evaluation.ANOTHER)
+        evaluation.evaluate(open_run(run[2]), source, "test", measurement.ANOTHER)
 
 
 # In a program
 
 
 def test_encode_in_parts_equals_the_whole(model, monkeypatch):
-    from vq_estimator.inference import speech_model as speech_lib
 
     levels = audio.mu_law(tone(3, 9999))
     whole = model.encode(levels)
-    monkeypatch.setattr(speech_lib, "SEGMENT", 20)
+    monkeypatch.setattr(speech_segments, "SEGMENT", 20)
     assert whole.shape == (157, 1)
     np.testing.assert_array_equal(model.encode(levels), whole)
     in_parts = model.bits_per_sample(levels, 1)
@@ -295,12 +306,11 @@ def test_guidance_is_of_runs_that_were_trained_for_it(model, monkeypatch):
 
 
 def test_the_best_of_several_draws_is_the_one_most_of_the_asked_voice(model, monkeypatch):
-    from vq_estimator.inference import speech_model as speech_lib
 
     levels = audio.mu_law(tone(3, 1000))
     codes, voices = model.encode(levels), len(model.config.model.speakers)
-    seeds = [speech_lib.draw_seed(5, i) for i in range(4)]
-    assert seeds[0] == 5 and not set(seeds[1:]) & set(speech_lib.seeds(5, 10000))
+    seeds = [speech_sampling.draw_seed(5, i) for i in range(4)]
+    assert seeds[0] == 5 and not set(seeds[1:]) & set(speech_sampling.seeds(5, 10000))
     drawn = [model.decode(codes, 1, seed)[:1000] for seed in seeds]
     margins = [model.voice_margin(one, codes, 1) for one in drawn]
     assert len(set(margins)) == 4
@@ -309,8 +319,8 @@ def test_the_best_of_several_draws_is_the_one_most_of_the_asked_voice(model, mon
     bits = [model.bits_per_sample(levels, voice) for voice in range(voices)]  # its own codes
     want = np.mean(bits[:1] + bits[2:]) - bits[1]
     assert model.voice_margin(levels, codes, 1) == pytest.approx(want, abs=1e-5)
-    monkeypatch.setattr(speech_lib, "AT_ONCE", 1)  # a voice at a time
-    monkeypatch.setattr(speech_lib, "SEGMENT", 20)  # in parts
+    monkeypatch.setattr(speech_segments, "VOICES_AT_ONCE", 1)  # a voice at a time
+    monkeypatch.setattr(speech_segments, "SEGMENT", 20)  # in parts
     assert model.voice_margin(levels, codes, 1) == pytest.approx(want, abs=1e-3)
     with pytest.raises(VQError, match="codes: got 2, expected the 16 that reach for 1000 samples"):
         model.voice_margin(levels, codes[:2], 1)
@@ -324,11 +334,10 @@ def test_the_best_of_several_draws_is_the_one_most_of_the_asked_voice(model, mon
 
 
 def test_each_of_several_recordings_has_its_own_noise(model):
-    from vq_estimator.inference import speech_model as speech_lib
 
     codes = model.encode(audio.mu_law(tone(3, 1000)))
-    seeds = speech_lib.seeds(5, 3)
-    assert seeds == [5, 5 + 2**32, 5 + 2**33] and speech_lib.seeds(5, 1, first=2) == seeds[2:]
+    seeds = speech_sampling.seeds(5, 3)
+    assert seeds == [5, 5 + 2**32, 5 + 2**33] and speech_sampling.seeds(5, 1, first=2) == seeds[2:]
     several = model.decode_all([codes] * 3, [0] * 3, seeds)
     assert all((a != b).mean() > 0.5 for a, b in itertools.combinations(several, 2))
     for one, seed in zip(several, seeds):  # whatever it is drawn beside

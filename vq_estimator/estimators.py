@@ -25,7 +25,8 @@ from vq_estimator.errors import VQError
 from vq_estimator.inference import calibration as calibration_lib
 from vq_estimator.inference import export
 from vq_estimator.inference.calibration import Calibration
-from vq_estimator.inference.session import Examples, OpenRun
+from vq_estimator.inference.examples import Examples
+from vq_estimator.inference.session import OpenRun
 from vq_estimator.inference.streaming import BitsPerDim
 from vq_estimator.inference.trained_prior import fingerprint
 from vq_estimator.inputs import FOREIGN

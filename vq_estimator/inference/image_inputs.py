@@ -15,8 +15,9 @@ from vq_estimator.data.model_view import View, Viewer
 from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError, one_line
 from vq_estimator.inference import preparation
+from vq_estimator.inference.examples import Batch, Examples
 from vq_estimator.inference.preparation import AnyImage
-from vq_estimator.inference.session import Batch, Examples, OpenRun
+from vq_estimator.inference.session import OpenRun
 from vq_estimator.training import run_folder
 
 log = logging.getLogger("vq_estimator")

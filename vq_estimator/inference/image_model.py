@@ -11,10 +11,10 @@ from vq_estimator.config import arguments
 from vq_estimator.data import pipeline
 from vq_estimator.data.model_view import View, Viewer
 from vq_estimator.errors import VQError
-from vq_estimator.inference import code_cost, evaluation, image_inputs, sampling
+from vq_estimator.inference import code_cost, evaluation, image_inputs, measurement, sampling
+from vq_estimator.inference.examples import Examples
 from vq_estimator.inference.preparation import AnyImage, prepare
 from vq_estimator.inference.sampling import Label, Samples, check_seed
-from vq_estimator.inference.session import Examples
 from vq_estimator.inference.trained_model import TrainedModel
 from vq_estimator.models.vqvae import OURS, Networks
 
@@ -179,7 +179,7 @@ class ImageModel(TrainedModel):
         self,
         images: Union[str, "os.PathLike[str]", np.ndarray, Sequence[AnyImage], Examples],
         labels: Optional[Sequence[int]] = None,
-        codes: str = evaluation.OWN,
+        codes: str = measurement.OWN,
         save_reconstructions: bool = False,
         max_bad_files: int = 100,
     ) -> dict:
@@ -202,7 +202,7 @@ class ImageModel(TrainedModel):
           VQError: the run has not been evaluated on its own data, or a value that can't be.
         """
         self.check_open()
-        codes = arguments.one_of("codes", codes, (evaluation.OWN, evaluation.ANOTHER))
+        codes = arguments.one_of("codes", codes, (measurement.OWN, measurement.ANOTHER))
         save = arguments.boolean("save_reconstructions", save_reconstructions)
         most = arguments.integer("max_bad_files", max_bad_files)
         calibration = self.calibrated()
