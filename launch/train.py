@@ -145,7 +145,7 @@ def main(config: Any) -> None:
     config = config_lib.with_data(config, source.name, source.speakers)
     warm = None
     if config.warm_start and not (resumed and checkpoints.latest_checkpoint(model_dir)):
-        warm = warm_start.of_run(provided.folder_of_run(config.warm_start))
+        warm = warm_start.of_run(provided.locate_run(config.warm_start, "warm_start"))
     result = trainer.train(config, source, model_dir, FLAGS.overwrite, warm=warm, shared=shared)
     if shared.task != "chief":  # which does the rest
         return

@@ -17,7 +17,8 @@ from helpers.sessions import session_scope
 from vq_estimator import config as c
 from vq_estimator.config.registry import Registry, Row
 from vq_estimator.config.run import MODELS
-from vq_estimator.data.pipeline import WHOLE, Source
+from vq_estimator.data.batching import WHOLE
+from vq_estimator.data.pipeline import Source
 from vq_estimator.data.speech import SpeechSource
 from vq_estimator.errors import VQError
 from vq_estimator.models import objectives, vqvae

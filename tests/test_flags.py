@@ -105,7 +105,7 @@ MODEL = [
     ("beta", "inf", "beta: got inf, expected a number of 0 or more"),
     ("decay_steps", "-1", "decay_steps: got -1, expected 0 or more"),
     ("decay_rate", "1.5", "decay_rate: got 1.5, expected a number above 0 and up to 1"),
-    ("warm_start", "/no/run", "warm_start: model_dir: got '/no/run', expected a run folder with a config.json"),
+    ("warm_start", "/no/run", "warm_start: got '/no/run', expected a run directory, or one of the provided models "),
     ("model_dir", NOWHERE, f"model_dir: can't write '{NOWHERE}': Not a directory"),
     ("model_dir", "run[1]", r"model_dir: got 'run\[1\]', expected a path without any of \* \? \[ \]"),
     ("checkpoint", "/no/file", "checkpoint: got '/no/file', expected latest, best or the path of a checkpoint"),

@@ -5,7 +5,7 @@ from typing import Dict
 import numpy as np
 
 from vq_estimator.config import CodesConfig
-from vq_estimator.data import audio, pipeline, speech
+from vq_estimator.data import audio, batching, pipeline, speech
 from vq_estimator.data import codes as codes_lib
 from vq_estimator.data.codes import Codes
 from vq_estimator.data.speech import AnySource, SpeechSource
@@ -94,7 +94,7 @@ def _encode_windows(run: OpenRun, source: SpeechSource, split: str) -> Codes:
         levels = clips.clip(i)
         missing = -len(levels) % window
         cut = np.pad(levels, [(0, missing)], constant_values=audio.SILENCE).reshape(-1, 1, window, 1)
-        parts += [run.session.run(t.codes, {t.images: part}) for part in pipeline.parts(cut, BATCH)]
+        parts += [run.session.run(t.codes, {t.images: part}) for part in batching.parts(cut, BATCH)]
         labels += [clips.speakers[i] * max(len(source.class_names), 1) + clips.labels[i]] * len(cut)
     return Codes(np.concatenate(parts).astype(np.int32), np.array(labels, np.int32))
 

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.config import arguments
-from vq_estimator.data import pipeline
+from vq_estimator.data import batching
 from vq_estimator.data.model_view import View, Viewer
 from vq_estimator.errors import VQError
 from vq_estimator.inference import code_cost, evaluation, image_inputs, measurement, sampling
@@ -50,7 +50,7 @@ class ImageModel(TrainedModel):
           VQError: there is no such run or checkpoint, or it is no run of images.
         """
         super().__init__(model_dir, which, networks=networks)
-        self._size = min(BATCH, pipeline.evaluation_batch(self.config.model.dims))  # images at once
+        self._size = min(BATCH, batching.evaluation_batch(self.config.model.dims))  # images at once
         self._view, self._viewer = View.of(self.config), None  # type: View, Optional[Viewer]
 
     def close(self) -> None:

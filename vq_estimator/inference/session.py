@@ -7,7 +7,7 @@ import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
 from vq_estimator.config import Config
-from vq_estimator.data import pipeline
+from vq_estimator.data import batching
 from vq_estimator.data.speech import AnySource
 from vq_estimator.errors import VQError
 from vq_estimator.inference.examples import Batch, Examples
@@ -158,7 +158,7 @@ class OpenRun:
 
         `batch_size` None takes as many images as fit in memory.
         """
-        size = batch_size or pipeline.evaluation_batch(self.config.model.dims)
+        size = batch_size or batching.evaluation_batch(self.config.model.dims)
 
         def batches():
             return self.dataset_batches(lambda: source.evaluation_dataset(self.config, split, size))
