@@ -9,7 +9,7 @@ import tensorflow.compat.v1 as tf
 from helpers.sessions import features_of, session_scope
 from vq_estimator.data import codes as codes_lib
 from vq_estimator.data.codes import Codes
-from vq_estimator.inference import extraction
+from vq_estimator.inference import extraction, image_codes
 from vq_estimator.inference.session import OpenRun
 from vq_estimator.training import checkpoints
 
@@ -68,8 +68,8 @@ def test_extraction_equals_a_plain_pass_and_happens_once(small_run, digits, tmp_
     assert sorted(os.listdir(str(tmp_path / "codes"))) == ["test.npz", "train.npz", "validation.npz"]
 
     made = []
-    encode = extraction.encode
-    monkeypatch.setattr(extraction, "encode", lambda *args: made.append(args[-1]) or encode(*args))
+    encode = image_codes.encode
+    monkeypatch.setattr(image_codes, "encode", lambda *args: made.append(args[-1]) or encode(*args))
     extraction.extract(run, digits)
     assert made == []
     (tmp_path / "codes" / "test.npz").write_bytes(b"no zip")

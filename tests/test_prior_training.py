@@ -16,7 +16,7 @@ from helpers.sessions import features_of, session_scope
 from helpers.small_runs import small_config
 from vq_estimator import config as c
 from vq_estimator.errors import VQError
-from vq_estimator.inference import code_cost, evaluation, export, extraction, sampling
+from vq_estimator.inference import evaluation, export, extraction, image_codes, sampling
 from vq_estimator.inference import trained_prior as prior_lib
 from vq_estimator.inference.session import OpenRun, open_run
 from vq_estimator.inference.trained_prior import TrainedPrior
@@ -141,9 +141,9 @@ def test_large_grids_are_evaluated_fewer_at_once(trained, monkeypatch):
     of = dataclasses.replace(prior.config.codes, grid=(128, 128, 1), K=512)
     assert prior_trainer.evaluation_batch(of) == 4 and prior_trainer.evaluation_batch(of, 3) == 3
     run, some = open_run(model_dir), codes["test"].codes[:20]
-    whole = code_cost.cost(run, some)
+    whole = image_codes.cost(run, some)
     monkeypatch.setattr(prior_trainer, "MAX_LOGITS", 1)
-    np.testing.assert_allclose(code_cost.cost(run, some).nats, whole.nats, rtol=1e-5)
+    np.testing.assert_allclose(image_codes.cost(run, some).nats, whole.nats, rtol=1e-5)
 
 
 def test_labels():

@@ -17,12 +17,12 @@ from vq_estimator import config as c
 from vq_estimator.data import audio, speech_cache, speech_sources
 from vq_estimator.errors import VQError
 from vq_estimator.inference import (
-    code_cost,
     comparison,
     evaluation,
     export,
     extraction,
     measurement,
+    speech_codes,
     speech_inputs,
     speech_sampling,
     speech_segments,
@@ -246,7 +246,7 @@ def test_evaluation_has_the_keys_of_images_and_counts_each_sample_once(with_prio
     # these are computed at once.
     monkeypatch.setattr(prior_trainer, "MAX_LOGITS", 1)
     given = (kept["codes"], kept["positions"], clips.speakers)
-    found = code_cost.cost_of_clips(open_run(model_dir), *given).nats
+    found = speech_codes.cost(open_run(model_dir), *given).nats
     np.testing.assert_allclose(found, kept["rate_prior"], rtol=1e-5)
     assert result["prior"]["bits_per_image"] == pytest.approx(kept["rate_prior"].mean() / math.log(2.0))
     assert result["prior"]["bits_per_image_given_class"] < result["prior"]["bits_per_image_uniform"] + 1

@@ -13,7 +13,7 @@ from helpers.sessions import features_of, session_scope
 from helpers.their_checkpoints import names_of, write
 from vq_estimator import config as c
 from vq_estimator.errors import VQError
-from vq_estimator.inference import code_cost, evaluation, sampling, tf_vqvae
+from vq_estimator.inference import evaluation, image_codes, sampling, tf_vqvae
 from vq_estimator.inference import trained_prior as prior_lib
 from vq_estimator.inference.exploration import encode_first
 from vq_estimator.inference.image_model import ImageModel
@@ -161,7 +161,7 @@ def test_tf_vqvaes_own_prior(full_data, tmp_path):
     assert (prior.config.network.layers, prior.config.network.kind, prior.config.codes.classes) == (12, "tf_vqvae", 10)
     model = ImageModel(model_dir)
     _, labels, codes = encode_first(model, source, 200)
-    cost = code_cost.cost(model, codes, labels)
+    cost = image_codes.cost(model, codes, labels)
     assert cost.given_class.mean() / np.log(2) < 12.5 and cost.nats.mean() / np.log(2) < 15.5
     labels = np.arange(10, dtype=np.int32)
     samples = sampling.sample(model, 10, labels, seed=1)

@@ -85,6 +85,7 @@ class ModelConfig(Settings):
     """An image model."""
 
     example, unit = "image", "dim"  # names of an example and of its dimensions
+    codes_axis = 0  # the axis along which the codes of several images are concatenated
     has_one_row = False  # whether an example is an image with one row
     has_mse = True  # whether a reconstruction can be compared with the original element by element
     speakers = ()
@@ -199,6 +200,11 @@ class ModelConfig(Settings):
     def prior_grid(self) -> Tuple[int, int, int]:
         """The shape [h, w, L] of the codes that a prior is trained on."""
         return self.grid
+
+    def describe_examples(self) -> str:
+        """Describes the images and the downsampling factor, such as "images 64x64x3, 8 x 8 pixels per position"."""
+        stride = self.network.stride
+        return f"images {'x'.join(map(str, self.shape))}, {stride} x {stride} pixels per position"
 
     def with_speakers(self, speakers: Sequence[str]) -> "ModelConfig":
         """Returns the configuration itself: images have no speakers."""

@@ -37,6 +37,7 @@ MODELS = Registry(
             parts={
                 "coding": _INFERENCE + "codec.coding:ImageCoding",
                 "codec_input": _INFERENCE + "codec.images",
+                "codes": _INFERENCE + "image_codes",
                 "export": _INFERENCE + "export:ImageExport",
                 "summaries": "vq_estimator.training.summaries:pictures",
             },
@@ -48,6 +49,7 @@ MODELS = Registry(
             parts={
                 "coding": _INFERENCE + "codec.coding:SpeechCoding",
                 "codec_input": _INFERENCE + "codec.recordings",
+                "codes": _INFERENCE + "speech_codes",
                 "export": _INFERENCE + "export:SpeechExport",
                 "summaries": "vq_estimator.training.summaries:sounds",
             },

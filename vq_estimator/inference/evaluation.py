@@ -7,7 +7,7 @@ from typing import Dict, Iterable, Optional, Tuple
 
 import numpy as np
 
-from vq_estimator.config import Config, type_name
+from vq_estimator.config import Config, part, type_name
 from vq_estimator.data.files import atomic_path, write_json
 from vq_estimator.data.speech import AnySource
 from vq_estimator.errors import VQError
@@ -64,17 +64,6 @@ def bits_per_dim(
         rate = bits["rate_" + prior]
         bits["total_" + prior] = None if rate is None else bits["distortion"] + rate
     return bits
-
-
-def prior_cost(run: OpenRun, examples: PerExample) -> code_cost.CodeCost:
-    """Computes what the codes of examples cost under the run's trained prior."""
-    of, m, labels, speakers = run.prior.config.codes, run.config.model, examples.labels, examples.speakers
-    if m.fixed_dims is not None:
-        return code_cost.cost(run, examples.codes, labels)
-    each = max(of.classes // max(len(m.speakers), 1), 1)  # classes of the data, for a prior of both
-    both = None if labels is None or speakers is None else speakers * each + labels
-    given = {"class": labels, "speaker": speakers, "both": both}[of.condition]
-    return code_cost.cost_of_clips(run, examples.codes, examples.positions, given)
 
 
 def prior_figures(
@@ -145,7 +134,7 @@ def evaluate_examples(
     else:
         found = collect(run, measured)
     prior = run.prior if codes_of == OWN else None
-    cost = None if prior is None else prior_cost(run, found)
+    cost = None if prior is None else part(m, "codes").cost_of_examples(run, found)
     mse = None if found.mse is None else float(found.mse.mean())
     unknown = found.voices is not None and found.speakers is None
     result = {

@@ -11,7 +11,7 @@ from vq_estimator.config import arguments
 from vq_estimator.data import batching
 from vq_estimator.data.model_view import View, Viewer
 from vq_estimator.errors import VQError
-from vq_estimator.inference import code_cost, evaluation, image_inputs, measurement, sampling
+from vq_estimator.inference import code_cost, evaluation, image_codes, image_inputs, measurement, sampling
 from vq_estimator.inference.examples import Examples
 from vq_estimator.inference.preparation import AnyImage, prepare
 from vq_estimator.inference.sampling import Label, Samples, check_seed
@@ -172,7 +172,7 @@ class ImageModel(TrainedModel):
             nats * to_bits,
             code_cost.uniform_cost(self.config, positions) * to_bits,
             code_cost.unigram_cost(codes, calibration) * to_bits,
-            None if self.prior is None else code_cost.cost(self, codes).nats * to_bits,
+            None if self.prior is None else image_codes.cost(self, codes).nats * to_bits,
         )
 
     def evaluate(

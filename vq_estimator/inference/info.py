@@ -50,7 +50,7 @@ def describe_run(model_dir: str, known: Mapping[str, str]) -> Lines:
         ("run directory", model_dir),
         ("configuration", f"{config.dataset}, preset {config.preset}"),
         ("model", f"{m.describe()}, likelihood {type_name(m.likelihood)}, {m.precision}"),
-        ("examples", _examples(config)),
+        ("examples", m.describe_examples()),
         ("data", _data(config)),
     ]
     checkpoint = checkpoints.latest_checkpoint(model_dir)
@@ -68,14 +68,6 @@ def describe_run(model_dir: str, known: Mapping[str, str]) -> Lines:
         (f"evaluated on {split}", text) for split in SPLITS for text in [_evaluated(model_dir, split, m.unit)] if text
     ]
     return lines
-
-
-def _examples(config: Config) -> str:
-    m = config.model
-    if m.fixed_dims is None:
-        return f"recordings at {m.sample_rate:,} Hz, {len(m.speakers)} speakers, {m.network.stride} samples per code"
-    size = "x".join(str(n) for n in m.shape)
-    return f"images {size}, {m.network.stride} x {m.network.stride} pixels per position"
 
 
 def _data(config: Config) -> str:
@@ -124,12 +116,12 @@ def describe_compressed(path: str, known: Mapping[str, str]) -> Lines:
     """The content of a `.vqz` file, how it was coded, and the weights that it needs."""
     file = container.read(path)
     h = file.header
-    kind = "images" if h.sample_rate is None else f"recordings at {h.sample_rate:,} Hz"
+    content = h.content + (f" at {h.sample_rate:,} Hz" if h.sample_rate else "")
     size = f" of {h.size[0]} x {h.size[1]} pixels" if h.size else ""
     versions = ", ".join(f"{name} {value}" for name, value in h.arithmetic.items() if isinstance(value, str))
     return [
         ("compressed file", f"{path}, format {h.version}"),
-        ("content", f"{h.images:,} {kind}{size}"),
+        ("content", f"{h.images:,} {content}{size}"),
         ("size", f"{file.size:,} bytes, {file.overhead:,} of them header, in {len(file.entries):,} chunks"),
         ("coded with", f"likelihood {h.likelihood}, decoder {h.decoder}, {h.prior} prior"),
         ("written by", one_line(versions)),

@@ -107,7 +107,7 @@ def collect(run: OpenRun, measured: Iterable[Tuple[Batch, Measured]]) -> PerExam
             found[name].append(value)
     if not pixels:
         raise VQError("input: got no readable example, expected one or more")
-    axes = {"codes": 2 if run.config.model.fixed_dims is None else 0}
+    axes = {"codes": run.config.model.codes_axis}
     whole: Dict[str, Any] = {
         name: None if any(part is None for part in parts) else np.concatenate(parts, axes.get(name, 0))
         for name, parts in found.items()

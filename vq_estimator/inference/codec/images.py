@@ -184,7 +184,7 @@ def _kind(container: Container) -> _Kind:
 
 def array_of(container: Container, image: np.ndarray) -> np.ndarray:
     """An image uint8 [H, W, C] as it is; a recording, which has one row, as uint8 [T]."""
-    return image if container.header.sample_rate is None else image[0, :, 0]
+    return image if container.header.content == "images" else image[0, :, 0]
 
 
 Numbered = Iterator[Tuple[int, Optional[np.ndarray]]]
