@@ -9,25 +9,3 @@ from vq_estimator.drawing.figures import log_lines, plain_text, stacked_bars
 from vq_estimator.drawing.image_files import image_suffix, save_gif, save_image, save_mp4, save_png
 from vq_estimator.drawing.recordings import Sound, recordings
 from vq_estimator.drawing.tables import table
-
-__all__ = [
-    "Shares",
-    "Sound",
-    "code_maps",
-    "code_shares",
-    "codebooks",
-    "grid",
-    "image_suffix",
-    "log_lines",
-    "panels",
-    "plain_text",
-    "recordings",
-    "save_gif",
-    "save_image",
-    "save_mp4",
-    "save_png",
-    "side_by_side",
-    "sprite",
-    "stacked_bars",
-    "table",
-]

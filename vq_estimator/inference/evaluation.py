@@ -200,12 +200,11 @@ def table(splits) -> str:
         ("codes used", "{}", lambda r: "{used} of {size}".format(**r["codebook"])),
         ("perplexity", "{:.1f}", lambda r: r["codebook"]["perplexity"]),
         (unit + ", distortion", "{:.4f}", lambda r: r["bits_per_dim"]["distortion"]),
-        (unit + ", rate (uniform prior)", "{:.4f}", lambda r: r["bits_per_dim"]["rate_uniform"]),
-        (unit + ", rate (unigram prior)", "{:.4f}", lambda r: r["bits_per_dim"]["rate_unigram"]),
-        (unit + ", rate (trained prior)", "{:.4f}", lambda r: r["bits_per_dim"]["rate_prior"]),
-        (unit + ", total (uniform prior)", "{:.4f}", lambda r: r["bits_per_dim"]["total_uniform"]),
-        (unit + ", total (unigram prior)", "{:.4f}", lambda r: r["bits_per_dim"]["total_unigram"]),
-        (unit + ", total (trained prior)", "{:.4f}", lambda r: r["bits_per_dim"]["total_prior"]),
+        *(
+            (f"{unit}, {part} ({name} prior)", "{:.4f}", lambda r, key=f"{part}_{key}": r["bits_per_dim"][key])
+            for part in ("rate", "total")
+            for name, key in (("uniform", "uniform"), ("unigram", "unigram"), ("trained", "prior"))
+        ),
         ("tf-vqvae's nll (no likelihood)", "{:.3f}", lambda r: r["original_nll"]),
     ]
     head = "step {global_step}, {dataset_source}".format(**splits[0])

@@ -8,18 +8,3 @@ from vq_estimator.nn.likelihoods.gaussian import DiscretizedGaussian
 from vq_estimator.nn.likelihoods.logistic import DiscretizedLogistic, LogisticMixture
 from vq_estimator.nn.likelihoods.pixels import LEVELS, to_uint8, to_unit
 from vq_estimator.nn.likelihoods.sigmoid import SigmoidPixels
-
-__all__ = [
-    "LEVELS",
-    "Bernoulli",
-    "Categorical",
-    "DiscretizedGaussian",
-    "DiscretizedLogistic",
-    "Likelihood",
-    "LogisticMixture",
-    "SigmoidPixels",
-    "from_parameters",
-    "parameters",
-    "to_uint8",
-    "to_unit",
-]
