@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import logging
 import os
 import shutil
 
@@ -35,13 +34,6 @@ def save(path, array, **given):
     path.parent.mkdir(parents=True, exist_ok=True)
     image = array if isinstance(array, Image.Image) else Image.fromarray(array)
     image.save(str(path), **given)
-
-
-@pytest.fixture
-def warnings(caplog, monkeypatch):
-    monkeypatch.setattr(logging.getLogger("vq_estimator"), "propagate", True)
-    caplog.set_level(logging.WARNING, "vq_estimator")
-    return caplog
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Settings are declared once: flags, translate_disk_errors, --help and docs/settings.md follow from the fields."""
+"""Settings are declared once: flags, checks, --help and docs/settings.md follow from the fields."""
 
 import importlib.util
 import json
@@ -23,6 +23,15 @@ def test_every_bad_value_is_refused_by_its_name(dataset, preset):
         for bad in found.declared.kind.bad_values():
             with pytest.raises(VQError, match=f"^{found.flag}: got "):
                 c.make_config(dataset, preset, **{found.flag: bad})
+
+
+@pytest.mark.parametrize("speech", [False, True])
+def test_every_bad_value_of_a_prior_is_refused_by_its_name(speech):
+    codes = c.CodesConfig((1, 8, 1), 20, 0, "mnist", 10, "0" * 64)
+    for found in list(c.settings_of(c.make_prior_config(codes, speech))):
+        for bad in found.declared.kind.bad_values():
+            with pytest.raises(VQError, match=f"^{found.flag}: got "):
+                c.make_prior_config(codes, speech, **{found.flag: bad})
 
 
 @pytest.mark.parametrize("dataset, preset", ALL)
