@@ -82,7 +82,8 @@ class Found(NamedTuple):
 
 def settings_of(config: Any, without: Tuple[str, ...] = ()) -> Iterator[Found]:
     """Yields the settings of a configuration in the order of its fields; choosing a variant is a setting too."""
-    without = without + tuple(getattr(getattr(config, "model", None), "without", ()))
+    for owner in (config, getattr(config, "model", None)):
+        without += tuple(getattr(owner, "without", ()))
     for field in dataclasses.fields(config):
         value, declared, registry = (
             getattr(config, field.name),
