@@ -7,13 +7,13 @@ import os
 import pytest
 
 from helpers.forked import ROOT
+from helpers.presets import ALL
 from vq_estimator import config as c
 from vq_estimator.config.fields import GROUPS
 from vq_estimator.config.registry import numpy_implementation
 from vq_estimator.config.renamed import NEW_NAMES
 from vq_estimator.errors import VQError
 
-ALL = [(dataset, preset) for dataset in c.DATASETS for preset in c.PRESETS_OF[dataset]]
 DECLARED = {flag: setting for flag, setting, _ in c.declarations(c.Config)}
 
 
