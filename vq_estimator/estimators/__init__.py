@@ -1,7 +1,7 @@
 """The Estimators: `tf.estimator.Estimator`s of a VQ-VAE and of the prior over its codes.
 
-A run that they train is a run directory as `vq-train` makes it: every command and `vq.load` accept it. Nothing of the
-process is changed: no signal handlers, no log levels, no global modes.
+They train in a run directory as `vq-train` makes it, which every command and `vq.load` accept. They change nothing in
+the process: no signal handlers, no log levels, no global modes.
 
     >>> import vq_estimator as vq
     >>> estimator = vq.VQVAEEstimator(vq.make_config("mnist"), "run")

@@ -23,14 +23,13 @@ def load(
         >>> model.close()
 
     Args:
-      name: a run directory, or the name of a provided model (`vq.pretrained.names()`); "./mnist" is always the folder.
+      name: a run directory, or the name of a provided model (`vq.pretrained.names()`); "./mnist" is always a folder.
       checkpoint: "latest", "best" (by validation) or the path of a checkpoint.
-      encoder_fn: the encoder of a run that `VQVAEEstimator` trained with it.
-      decoder_fn: the same for the decoder.
+      encoder_fn, decoder_fn: the networks of a run that `VQVAEEstimator` trained with them.
 
     Returns:
-      An `ImageModel` or a `SpeechModel`: encode, decode, reconstruct, sample, bits_per_dim. It has a session of
-      its own; `close()` or a `with` block ends it.
+      An `ImageModel` or a `SpeechModel`: encode, decode, reconstruct, sample, bits_per_dim. It has its own session,
+      which `close()` or a `with` block ends.
 
     Raises:
       VQError: there is no such run or checkpoint, or the networks are not those of the run.

@@ -18,9 +18,9 @@ UNEVALUATED = "training"  # the metric of a prior's best checkpoint that no eval
 
 class _PriorEstimator(RunEstimator):
     def train(self, input_fn, hooks=None, steps=None, max_steps=None, saving_listeners=None):
-        """Trains, from the newest checkpoint of the prior on; see `VQVAEEstimator.train`.
+        """Trains from the newest checkpoint of the prior; see `VQVAEEstimator.train`.
 
-        Until an evaluation has chosen one, the newest checkpoint is the one that `vq.load` and the commands use.
+        `vq.load` and the commands use the newest checkpoint until an evaluation has chosen one.
         """
         super().train(input_fn, hooks, steps, max_steps, saving_listeners)
         best = checkpoints.load_best(self.model_dir)
@@ -30,10 +30,10 @@ class _PriorEstimator(RunEstimator):
         return self
 
     def evaluate(self, input_fn, steps=None, hooks=None, checkpoint_path=None, name=None):
-        """Evaluates a checkpoint; the one of the lowest `bits_per_image` is kept as the best one.
+        """Evaluates a checkpoint; the one with the lowest `bits_per_image` is kept as the best one.
 
         Returns:
-          A dictionary with `bits_per_image`: -log2 p(z), of a class-conditional prior -log2 p(z given the class).
+          A dictionary with `bits_per_image`, -log2 p(z), or -log2 p(z given the class) of a class-conditional prior.
         """
         path = checkpoint_path or self.latest_checkpoint()
         found = super().evaluate(input_fn, steps, hooks, path, name)
@@ -61,9 +61,9 @@ class PriorEstimator(_PriorEstimator):
     Features are {"codes": int32 [B, h, w, L], "label": int32 [B]}.
 
     Args:
-      config: of `config.make_prior_config`.
+      config: from `config.make_prior_config`.
       model_dir: the run directory of the VQ-VAE.
-      run_config: a `tf.estimator.RunConfig`; None: seed and intervals of `config`.
+      run_config: a `tf.estimator.RunConfig`; None takes the seed and intervals of `config`.
     """
 
     def __init__(self, config: PriorConfig, model_dir: str, run_config: Optional[tf_estimator.RunConfig] = None):
@@ -84,18 +84,18 @@ class PriorEstimator(_PriorEstimator):
         run_config: Optional[tf_estimator.RunConfig] = None,
         **settings: Any,
     ) -> "PriorEstimator":
-        """The prior of a run of images.
+        """Makes the prior of a run of images.
 
         Args:
           model_dir: the run directory.
-          class_conditional: whether it is p(codes | class).
-          classes: how many classes there are, where the run's data does not say it.
-          checkpoint: of the VQ-VAE: "latest", "best" or a path.
+          class_conditional: whether the prior is p(codes | class).
+          classes: number of classes, if the run's data does not say it.
+          checkpoint: the VQ-VAE's checkpoint: "latest", "best" or a path.
           run_config: see the class.
           **settings: any setting of `vq-train-prior`, such as `max_steps`.
 
         Raises:
-          VQError: there is no such run or checkpoint, or a value that can't be.
+          VQError: there is no such run or checkpoint, or a value is invalid.
         """
         model_dir = arguments.path("model_dir", model_dir)
         config, found = run_folder.load_config(model_dir), checkpoints.find_checkpoint(model_dir, checkpoint)
@@ -118,7 +118,7 @@ class PriorEstimator(_PriorEstimator):
 
 
 def _classes(config: Config, model_dir: str) -> int:
-    """The number of classes of a run's data."""
+    """Returns the number of classes of a run's data."""
     found = len(run_folder.class_names(model_dir, config))
     if not found:
         raise VQError("classes: got none, expected classes=N: the run does not know how many its data has")

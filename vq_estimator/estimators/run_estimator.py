@@ -10,22 +10,22 @@ from vq_estimator.training import beginning, disk, lock, run_folder
 
 
 class RunEstimator(tf_estimator.Estimator):
-    """What both have: `train` in a run directory of a configuration.
+    """An Estimator that trains in the run directory of its configuration.
 
-    TensorFlow refuses a class that overrides a method of `Estimator` itself; a class between them passes.
+    TensorFlow refuses a class that overrides a method of `Estimator` itself, but accepts a class in between.
     """
 
     _own: Any  # Config or PriorConfig
 
     def train(self, input_fn, hooks=None, steps=None, max_steps=None, saving_listeners=None):
-        """Trains, from the newest checkpoint of the run on; see `tf.estimator.Estimator.train`.
+        """Trains from the newest checkpoint of the run; see `tf.estimator.Estimator.train`.
 
         The first call writes `config.json`. Without `steps` and `max_steps` it trains to the `max_steps` of the
-        configuration, which also sets the schedule of the learning rate whatever is asked for here.
+        configuration, which determines the schedule of the learning rate in any case.
 
         Raises:
-          VQError: the directory holds another run, or another process trains in it; or the features are not those of
-            the configuration.
+          VQError: the directory holds another run, another process trains in it, or the features do not fit the
+            configuration.
         """
         if steps is None and max_steps is None:
             max_steps = self._own.train.max_steps
@@ -35,7 +35,7 @@ class RunEstimator(tf_estimator.Estimator):
 
     @contextlib.contextmanager
     def _beginning(self, input_fn: Any) -> Iterator[tf.train.SessionRunHook]:
-        """The directory ready to train in; without a trace of a run that makes no step."""
+        """Prepares the directory for training; a run that makes no step leaves no trace in it."""
         model_dir = self.model_dir
         chief = self.config.is_chief
         alone = self.config.num_worker_replicas <= 1 and not self.config.num_ps_replicas
@@ -54,7 +54,7 @@ class RunEstimator(tf_estimator.Estimator):
             yield _Begun(begun.commit)
 
     def _with_data(self, input_fn: Any) -> Any:
-        """The configuration with what is known of the data of an input_fn."""
+        """Returns the configuration with the data of an input_fn."""
         del input_fn
         return self._own
 

@@ -36,8 +36,8 @@ class _VQVAEEstimator(RunEstimator):
         Returns:
           A dictionary of means over the examples: `mse` (of autoregressive decoders `mse_given_pixels`),
           `codebook/used`, `codebook/perplexity`, the terms of the loss, and `bits_per_dim/distortion`, with `rate_` and
-          `total_` of the priors that there are: `uniform`, `unigram` (once the run is calibrated), `prior` (once one is
-          trained). Under the likelihood `mse` distortion and totals need a calibration too (`calibrate`).
+          `total_` of the available priors: `uniform`, `unigram` (after a calibration), `prior` (after its training).
+          With the likelihood `mse` the distortion and the totals need a calibration too (`calibrate`).
         """
         path = checkpoint_path or self.latest_checkpoint()
         known = self._known(checkpoints.read_checkpoint(path)) if path else BitsPerDim(None, None)
@@ -58,9 +58,9 @@ class _VQVAEEstimator(RunEstimator):
     ):
         """Exports a SavedModel below `export_dir_base`; returns its path, as bytes like TensorFlow.
 
-        Without a `serving_input_receiver_fn` it has all signatures of `vq-export` (docs/serving.md), the prior's
-        `sample` among them where there is one, and loads in TensorFlow 1.15 and 2.x without this package. With one it
-        is TensorFlow's own export, whose one signature gives codes and reconstructions.
+        Without a `serving_input_receiver_fn` it has all signatures of `vq-export` (docs/serving.md), with `sample` if
+        there is a prior, and loads in TensorFlow 1.15 and 2.x without this package. With a `serving_input_receiver_fn`
+        TensorFlow exports a single signature with codes and reconstructions.
         """
         if serving_input_receiver_fn is not None:
             return super().export_saved_model(
@@ -78,14 +78,13 @@ class _VQVAEEstimator(RunEstimator):
         return made.encode()
 
     def calibrate(self, input_fn, checkpoint_path: Optional[str] = None) -> Calibration:
-        """Fits what a likelihood needs and training did not learn, on data of the training split.
+        """Fits the frequencies of the codes and, for the likelihood `mse`, the scale of the pixels' distribution.
 
-        That is the frequencies of the codes and, under the likelihood `mse`, the scale of the pixels' distribution. It
-        is kept in the run directory, for this checkpoint, and read by `evaluate`, `vq-evaluate` and `vq.load`.
+        A checkpoint's calibration is kept in the run directory and read by `evaluate`, `vq-evaluate` and `vq.load`.
 
         Args:
-          input_fn: of training data, one pass; never of the data that is evaluated.
-          checkpoint_path: None: the newest checkpoint.
+          input_fn: one pass over training data, never over the data under evaluation.
+          checkpoint_path: the checkpoint; None takes the newest one.
 
         Raises:
           VQError: there is no checkpoint.
@@ -96,7 +95,7 @@ class _VQVAEEstimator(RunEstimator):
             return calibration_lib.fit(run, examples, self._own.dataset_source or FOREIGN)
 
     def _dataset(self, input_fn: Callable) -> tf.data.Dataset:
-        """The dataset of an input_fn, with its features as a dictionary."""
+        """Calls an input_fn and returns its dataset, with the features as a dictionary."""
         known = {"params": self.params, "config": self.config, "mode": tf_estimator.ModeKeys.EVAL}
         names = inspect.signature(input_fn).parameters
         dataset = input_fn(**{name: value for name, value in known.items() if name in names})
@@ -113,7 +112,7 @@ class _VQVAEEstimator(RunEstimator):
         return checkpoints.find_checkpoint(self.model_dir, path or "latest")
 
     def _known(self, checkpoint: Checkpoint) -> BitsPerDim:
-        """The calibration and the prior of a checkpoint."""
+        """Returns the calibration and the prior of a checkpoint."""
         with self._open(checkpoint) as run:
             kept, prior = calibration_lib.kept(run), run.prior
         if kept is None and isinstance(self._own.model.likelihood, config_lib.MSE):
@@ -131,7 +130,7 @@ class _VQVAEEstimator(RunEstimator):
             input_fn.locate(self._own)
         source = getattr(input_fn, "source", FOREIGN)
         path = os.path.join(self.model_dir, run_folder.CONFIG)
-        if os.path.isfile(path):  # a run keeps its data; unknown data is taken for it
+        if os.path.isfile(path):  # a run keeps its data, and unknown data is taken to be it
             old = run_folder.load_config(self.model_dir)
             config = config_lib.as_resumed(config_lib.keep_intervals(self._own, old, {}), old)
             if FOREIGN in (source, old.dataset_source) or old.dataset_source is None:
@@ -154,23 +153,24 @@ class VQVAEEstimator(_VQVAEEstimator):
         >>> codes[0].shape
         (2, 2, 1)
 
-    It may be used with `train_and_evaluate`, hooks and exporters. Features are {"image": uint8 [B, H, W, C]}, or that
-    tensor alone. Predictions have `codes` int32 [h, w, L] and `images`, the reconstructions.
+    It works with `train_and_evaluate`, hooks and exporters. Features are {"image": uint8 [B, H, W, C]}, or only that
+    tensor. Predictions have `codes` int32 [h, w, L] and `images`, the reconstructions.
 
     Args:
-      config: of `vq.make_config`. A decoder's network, quantizer, likelihood, optimizer and intervals come from it.
-      model_dir: the run directory; None: that of `run_config`, or a temporary one.
-      run_config: a `tf.estimator.RunConfig`; None: seed and intervals of `config`, the newest five checkpoints kept.
-      warm_start_from: see `tf.estimator.Estimator`; `config.warm_start` names a run or a provided model instead, of
-        which whatever fits is taken.
-      encoder_fn: your own network instead of the package's: a function (images, features, training) that turns float32
-        [B, H, W, C] in 0..1 into [B, h, w, features].
-      decoder_fn: the same for the decoder, which is then factorised: a function (z_q, outputs, training) that turns
-        [B, h, w, features] into the likelihood's parameters [B, H, W, outputs].
-      label: what `config.json` says of them, so that you know them again; None: the functions' names.
+      config: from `vq.make_config`; it determines the networks, quantizer, likelihood, optimizer and intervals.
+      model_dir: the run directory; None takes that of `run_config`, or a temporary one.
+      run_config: a `tf.estimator.RunConfig`; None takes the seed and intervals of `config` and keeps the newest five
+        checkpoints.
+      warm_start_from: see `tf.estimator.Estimator`. `config.warm_start` names a run or a provided model instead, from
+        which all weights that fit are loaded.
+      encoder_fn: your own encoder, a function (images, features, training) that maps float32 [B, H, W, C] in 0..1 to
+        [B, h, w, features].
+      decoder_fn: your own decoder, which is then factorised, a function (z_q, outputs, training) that maps
+        [B, h, w, features] to the likelihood's parameters [B, H, W, outputs].
+      label: the description of these networks in `config.json`; None takes the functions' names.
 
     Raises:
-      VQError: an invalid value, or a precision that is not available here.
+      VQError: an invalid value, or a precision that this machine lacks.
     """
 
     def __init__(
@@ -200,7 +200,7 @@ class VQVAEEstimator(_VQVAEEstimator):
 
 
 def _labelled(model: Any, networks: Networks, label: Optional[str]) -> Any:
-    """A model's configuration that says which of its networks are the caller's."""
+    """Returns the model's configuration with the labels of the caller's networks."""
     given = {"custom_encoder": networks.encoder_fn, "custom_decoder": networks.decoder_fn}
     if not all(hasattr(model, name) for name in given):
         raise VQError("encoder_fn: got a function, expected None: only models of images take networks")
@@ -213,7 +213,7 @@ def _labelled(model: Any, networks: Networks, label: Optional[str]) -> Any:
 
 
 def _unused(folder: str) -> int:
-    """A time stamp in seconds by which nothing in a folder is called yet, as TensorFlow names its exports."""
+    """Returns a time stamp in seconds that names nothing in a folder yet, as TensorFlow names its exports."""
     stamp = int(time.time())
     while os.path.lexists(os.path.join(folder, str(stamp))):
         stamp += 1
