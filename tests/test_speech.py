@@ -129,7 +129,6 @@ def test_the_codes_of_another_recording_are_refused(run, source):
 
 
 def test_encode_in_parts_equals_the_whole(model, monkeypatch):
-
     levels = audio.mu_law(tone(3, 9999))
     whole = model.encode(levels)
     monkeypatch.setattr(speech_segments, "SEGMENT", 20)
@@ -173,7 +172,6 @@ def test_guidance_is_of_runs_that_were_trained_for_it(model, monkeypatch):
 
 
 def test_the_best_of_several_draws_is_the_one_most_of_the_asked_voice(model, monkeypatch):
-
     levels = audio.mu_law(tone(3, 1000))
     codes, voices = model.encode(levels), len(model.config.model.speakers)
     seeds = [speech_sampling.draw_seed(5, i) for i in range(4)]
@@ -201,7 +199,6 @@ def test_the_best_of_several_draws_is_the_one_most_of_the_asked_voice(model, mon
 
 
 def test_each_of_several_recordings_has_its_own_noise(model):
-
     codes = model.encode(audio.mu_law(tone(3, 1000)))
     seeds = speech_sampling.seeds(5, 3)
     assert seeds == [5, 5 + 2**32, 5 + 2**33] and speech_sampling.seeds(5, 1, first=2) == seeds[2:]
@@ -250,7 +247,7 @@ def test_bad_values_are_one_line(model, tmp_path):
         (lambda: model.read(str(tmp_path / "none.wav")), "input: .*none.wav' can't be read .No such file"),
         (lambda: model.sample(0), "num: got 0"),
         (lambda: model.sample(1, seconds=0), "seconds: got 0"),
-        (lambda: model.sample(1, label=1), "label: got 1, expected none: the prior knows no classes"),
+        (lambda: model.sample(1, label=1), "label: got 1, expected none: the prior has no classes"),
     ):
         with pytest.raises(VQError, match=message):
             call()

@@ -253,6 +253,7 @@ TABLE = {
         [
             *OF_A_RUN,
             ([], "model_dir", "run", "model_dir: got 'run', a run of images, expected one of speech"),
+            ("input", "", "input: got '', expected a path"),
             ("speaker", "", "model_dir: got 'run', a run of images"),
             ("reconstruct", "true", "speaker: got both of --speaker=NAME and --reconstruct, expected one of the two"),
             ("temperature", "0", "temperature: got 0.0, expected a number above 0"),
