@@ -26,7 +26,7 @@ def configure(with_data: bool = True) -> Any:
 
 
 def configure_like(given: Dict[str, Any]) -> Any:
-    """Makes the configuration of --preset=like: that of the run that --warm_start names, with the given settings.
+    """Makes the configuration of --preset=like, by the run that --warm_start names and the given settings.
 
     If the source has been moved or removed since, a resumed run has the configuration.
     """

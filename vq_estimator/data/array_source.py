@@ -18,7 +18,7 @@ class ArraySource(NamedTuple):
       images: uint8 [N, H, W, C].
       labels: int32 [N].
       num_epochs: how often each image occurs; None: endless in training, once in evaluation.
-      shuffle: whether (seed, step) decide the order; otherwise it is that of the array.
+      shuffle: whether (seed, step) decide the order; otherwise it is the order of the array.
     """
 
     images: np.ndarray

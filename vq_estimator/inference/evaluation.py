@@ -50,7 +50,7 @@ def bits_per_dim(
     """Computes the distortion, and the rate under the uniform, unigram and trained prior, in bits per dimension.
 
     The totals are upper bounds of -log2 p(x) / dims, because the encoder is deterministic (van den Oord et al. 2017,
-    section 3.2). The values of the trained prior are None if there is none.
+    section 3.2). The values of the trained prior are None without one.
     """
     to_bits = 1.0 / (float(examples.dims.mean()) * math.log(2.0))
     unigram = code_cost.unigram_cost(examples.codes, calibration).sum() / len(examples.dims)

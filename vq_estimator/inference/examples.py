@@ -11,7 +11,7 @@ class Batch(NamedTuple):
     Attributes:
       images: uint8 [B, H, W, C]; a recording is [1, 1, T, 1].
       labels: int32 [B], or None if they are unknown.
-      speakers: int32 [B], or None if there are none.
+      speakers: int32 [B], or None for images.
       codes: int32 [B, h, w, L], codes that replace those of the images in decoding, or None.
       files: text [B], the path of each file below its folder; None if the examples are not files.
     """

@@ -11,7 +11,7 @@ from vq_estimator.inference.examples import Batch, Examples
 from vq_estimator.inference.session import OpenRun
 from vq_estimator.nn.likelihoods import to_uint8, to_unit
 
-OWN, ANOTHER = "own", "another"  # whose codes an image is decoded from
+OWN, ANOTHER = "own", "another"  # the codes from which an image is decoded: its own, or those of another image
 
 
 class Measured(NamedTuple):
@@ -42,7 +42,7 @@ class PerExample(NamedTuple):
     original_nll: Optional[np.ndarray]  # [N]
     codes: np.ndarray  # int32 [N, h, w, L]; of recordings [1, 1, M, L], concatenated in time
     labels: Optional[np.ndarray]  # int32 [N], None if they are unknown
-    speakers: Optional[np.ndarray]  # int32 [N], None if there are none or some are unknown
+    speakers: Optional[np.ndarray]  # int32 [N], None for images or if some are unknown
     dims: np.ndarray  # [N], the dimensions of each
     positions: np.ndarray  # [N], the positions of its codes
     pixel_variance: float  # of all pixels, on 0..1; exactly 0 if all are equal

@@ -187,7 +187,7 @@ class SpeechModel(TrainedModel):
     ) -> dict:
         """Evaluates any recordings, with the metrics of `vq-evaluate --split`.
 
-        The likelihood of a recording is conditioned on its speaker, whose name is that of the nearest folder; for other
+        The likelihood of a recording is conditioned on its speaker, who is named by the nearest folder; for other
         recordings on the voice in which they are likeliest. The results are written as by `ImageModel.evaluate`.
 
         Args:

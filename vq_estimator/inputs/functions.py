@@ -35,7 +35,7 @@ class InputFn:
 
     Attributes:
       source: the `dataset_source` of a run that is trained on it.
-      class_names, speakers: the names of classes and speakers; () if there are none.
+      class_names, speakers: the names of classes and speakers, or ().
     """
 
     source: str = FOREIGN
@@ -76,7 +76,7 @@ def numpy_input_fn(
       labels: integers [N], or None.
       batch_size: images per batch; None, and always in training, takes the configuration's.
       num_epochs: how often each image occurs; None is endless in training and once otherwise.
-      shuffle: whether (seed, step) decide the order; otherwise it is that of the array.
+      shuffle: whether (seed, step) decide the order; otherwise it is the order of the array.
 
     Returns:
       An input_fn of {"image": uint8 [B, H, W, C], "label": int32 [B]}.
