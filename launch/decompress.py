@@ -51,8 +51,8 @@ def main() -> None:
     outputs.output_kind("out", FLAGS.out, kinds, outputs.FOLDER)
     common.check_writable("out")
     done = codec.decompress(_run(codec), FLAGS.input, FLAGS.out, FLAGS.keep_going, FLAGS.workers or None)
-    what = "images" if codec.read(FLAGS.input).header.sample_rate is None else "recordings"
-    there = f"{done.number - len(done.lost):,} of {done.number:,} {what} in {FLAGS.out}"
+    content = codec.read(FLAGS.input).header.content
+    there = f"{done.number - len(done.lost):,} of {done.number:,} {content} in {FLAGS.out}"
     if done.lost:
         raise VQError(f"{FLAGS.input}: is damaged: {there}; lost are {codec.ranges(done.lost)} (from 0)")
     print(there)

@@ -48,35 +48,35 @@ EVALUATION.string(
 
 
 def main() -> None:
-    from vq_estimator.inference import evaluation
+    from vq_estimator.inference import calibration, evaluation
 
-    run = common.open_run()
+    commands = kinds.of(common.open_run())
     common.check_max_bad_files()
-    if FLAGS.calibrate is not None:
-        fit(kinds.of(run))
-    if FLAGS.input is not None:
-        result = evaluate_input(kinds.of(run))
-    else:
-        if FLAGS.speaker is not None:
-            raise VQError(
-                f"speaker: got {FLAGS.speaker!r}, expected no value without --input: a split names its speakers"
-            )
-        with run:
-            source = own_data(run.config)
-            result = evaluation.evaluate(run, source, FLAGS.split, FLAGS.codes, FLAGS.save_reconstructions)
+    check_flags(commands)
+    source = own_data(commands.config) if FLAGS.input is None else None
+    with commands.open() as model:
+        if FLAGS.calibrate is not None:
+            examples = commands.examples(model, "calibrate")
+            model.calibration = calibration.fit(model, examples, model.config.dataset_source)
+        if FLAGS.input is not None:
+            result = evaluate_input(commands, model)
+        else:
+            result = evaluation.evaluate(model, source, FLAGS.split, FLAGS.codes, FLAGS.save_reconstructions)
     print(evaluation.table([result]))
 
 
-def fit(commands: Any) -> None:
-    """Fits the calibration on --calibrate."""
-    from vq_estimator.inference import calibration
-
-    with commands.open() as model:
-        calibration.fit(model, commands.examples(model, "calibrate"), model.config.dataset_source)
+def check_flags(commands: Any) -> None:
+    """Refuses flags that do not go together, before the run is opened."""
+    if FLAGS.input is not None and FLAGS["split"].present:
+        raise VQError(f"split: got {FLAGS.split} with --input, expected one of the two")
+    if FLAGS.input is None and FLAGS.speaker is not None:
+        raise VQError(f"speaker: got {FLAGS.speaker!r}, expected no value without --input: a split names its speakers")
+    if FLAGS.input is not None:
+        commands.check_speaker()
 
 
 def own_data(config: Any) -> Any:
-    """The run's own data, of which --split is one."""
+    """Locates the run's own data, which --split is a part of."""
     try:
         return common.data_of_run(config)
     except VQError as e:
@@ -85,23 +85,19 @@ def own_data(config: Any) -> Any:
         raise VQError(f"{e}; --input evaluates other data") from None
 
 
-def evaluate_input(commands: Any) -> dict:
-    """Evaluates --input."""
+def evaluate_input(commands: Any, model: Any) -> dict:
+    """Evaluates --input and prints the path of the results."""
     from vq_estimator.inference import evaluation
     from vq_estimator.inference.calibration import calibrate
 
-    if FLAGS["split"].present:
-        raise VQError(f"split: got {FLAGS.split} with --input, expected one of the two")
-    commands.check_speaker()
-    with commands.open() as model:
-        examples = commands.examples(model)
-        if model.calibration is None:
-            model.calibration = calibrate(model, common.data_for_calibration(model))
-        result = commands.evaluate(model, examples)
-        path = os.path.join(model.model_dir, "eval", evaluation.file_stem(examples, result)) + ".json"
-        if os.path.isfile(path):  # a run directory may be read-only
-            print(path)
-        return result
+    examples = commands.examples(model)
+    if model.calibration is None:
+        model.calibration = calibrate(model, common.data_for_calibration(model))
+    result = commands.evaluate(model, examples)
+    path = os.path.join(model.model_dir, "eval", evaluation.file_stem(examples, result)) + ".json"
+    if os.path.isfile(path):  # a run directory may be read-only
+        print(path)
+    return result
 
 
 def run() -> None:

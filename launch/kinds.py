@@ -136,6 +136,6 @@ class Commands:
 def of(run: Any) -> Commands:
     """The commands for a run."""
     from vq_estimator.config import type_name
-    from vq_estimator.config.fields import load_object
+    from vq_estimator.config.registry import load_object
 
     return load_object(COMMANDS[type_name(run.config.model)])(run)

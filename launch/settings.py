@@ -3,7 +3,8 @@
 from typing import Any, Dict, List, Tuple, Type
 
 from vq_estimator import config as config_lib
-from vq_estimator.config.fields import GROUPS, Choice, Setting, Settings
+from vq_estimator.config.fields import GROUPS, Setting, Settings
+from vq_estimator.config.values import Choice
 from vq_estimator_launch.shell import FLAGS, Group
 
 _NAMES: List[str] = []

@@ -10,7 +10,7 @@ from vq_estimator.data import audio, outputs
 from vq_estimator.data.files import atomic_folder
 from vq_estimator.data.folder import SOUNDS
 from vq_estimator.errors import VQError
-from vq_estimator.inference import projector, speech_code_files, speech_inputs, speech_model
+from vq_estimator.inference import projector, speech_code_files, speech_inputs, speech_sampling
 from vq_estimator.inference import speech_exploration as explore
 from vq_estimator.inference.calibration import calibrate
 from vq_estimator.inference.codec import recordings
@@ -83,7 +83,7 @@ class SpeechCommands(Commands):
         with self.open() as model:
             asked = FLAGS.label, FLAGS.speaker
             spoken = model.sample(num, seconds, *asked, FLAGS.temperature, FLAGS.seed, FLAGS.guidance)
-            names = speech_model.sample_names(spoken, model, model.class_names)
+            names = speech_sampling.sample_names(spoken, model, model.class_names)
         self._write(FLAGS.out, dict(zip(names, spoken.levels)))
         print(f"{num} samples in {FLAGS.out}")
 
@@ -97,11 +97,11 @@ class SpeechCommands(Commands):
         """Samples of a prior for TensorBoard, and for the end of its training."""
         with self.open(prior=prior) as model:
             spoken = model.sample(SPOKEN, SECONDS)
-            return dict(zip(speech_model.sample_names(spoken, model, class_names), spoken.levels))
+            return dict(zip(speech_sampling.sample_names(spoken, model, class_names), spoken.levels))
 
     def summarize_samples(self, events: str, prior: Any, class_names: Any) -> None:
         sounds = self._draw(prior, class_names)
-        speech_model.write_summary(events, prior.checkpoint.step, sounds, self.config.model.sample_rate)
+        speech_sampling.write_summary(events, prior.checkpoint.step, sounds, self.config.model.sample_rate)
 
     def save_samples(self, folder: str, prior: Any, class_names: Any) -> str:
         path, sounds = os.path.join(folder, self.samples), self._draw(prior, class_names)

@@ -14,10 +14,13 @@ import tensorflow.compat.v1 as tf
 
 from helpers import spoken
 from helpers.forked import Forked
+from helpers.noise_sounds import noise, own
 from helpers.small_runs import small_config
+from helpers.sounds import save as save_sound
 from helpers.sources import DATA_DIR, no_network
+from vq_estimator import pretrained
 from vq_estimator.data import sources
-from vq_estimator.training import run_folder, trainer
+from vq_estimator.training import checkpoints, trainer
 
 assert __name__ == "conftest"  # imported once: again, as tests.conftest, it would undo --hypothesis-profile
 tf.disable_eager_execution()
@@ -78,6 +81,21 @@ def forked(server, environment):
 def quiet(monkeypatch):
     """No warnings of ours: of thousands of damaged files each has one."""
     monkeypatch.setattr(logging.getLogger("vq_estimator"), "disabled", True)
+
+
+@pytest.fixture
+def logged(caplog, monkeypatch):
+    """The log records of the package from INFO on."""
+    monkeypatch.setattr(logging.getLogger("vq_estimator"), "propagate", True)
+    caplog.set_level(logging.INFO, "vq_estimator")
+    return caplog
+
+
+@pytest.fixture
+def warnings(logged):
+    """The log records of the package from WARNING on."""
+    logged.set_level(logging.WARNING, "vq_estimator")
+    return logged
 
 
 @pytest.fixture(scope="session")
@@ -148,4 +166,44 @@ def spoken_run(spoken_source, made_once):
     _, source = spoken_source
     config = spoken.tiny_config(source)
     model_dir = made_once("spoken", lambda folder: trainer.train(config, source, folder))
-    return config, run_folder.find_checkpoint(model_dir), model_dir
+    return config, checkpoints.find_checkpoint(model_dir), model_dir
+
+
+@pytest.fixture
+def mnist_run(tmp_path):
+    """A copy of a provided run, with a prior, a calibration and evaluations."""
+    pretrained.copy_to_run_dir("mnist", str(tmp_path / "run"))
+    shutil.copytree(os.path.join(pretrained.folder("mnist"), "eval"), str(tmp_path / "run" / "eval"))
+    return tmp_path / "run"
+
+
+@pytest.fixture(scope="session")
+def mnist_model():
+    """The provided model of MNIST, opened."""
+    with pretrained.load("mnist") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def noise_folder(tmp_path_factory):
+    """90 recordings of noise by two speakers and some that lie beside their folders, among what is none."""
+    folder = tmp_path_factory.mktemp("voices")
+    for i in range(90):
+        name = ("eve/%02d.wav", "dan/deep/%02d.FLAC", "%02d.wav")[i % 3] % i
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        save_sound(folder / name, noise(i, 300 + 7 * i), 8000, "PCM_16", "FLAC" if name.endswith("FLAC") else "WAV")
+    (folder / "readme.txt").write_text("voices")
+    (folder / "eve" / ".hidden.wav").write_bytes(b"")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def noise_cache(tmp_path_factory):
+    """The cache folder of `noise_source`."""
+    return tmp_path_factory.mktemp("speech_cache")
+
+
+@pytest.fixture(scope="session")
+def noise_source(noise_folder, noise_cache):
+    """The recordings in `noise_folder`, a SpeechSource."""
+    return own(noise_folder, noise_cache)

@@ -14,7 +14,7 @@ from helpers.small_runs import save, small_config
 from vq_estimator import config as config_lib
 from vq_estimator.config import Config
 from vq_estimator.errors import VQError
-from vq_estimator.training import beginning, lock, run_folder, trainer, warm_start
+from vq_estimator.training import beginning, checkpoints, lock, run_folder, trainer, warm_start
 
 
 def contents(folder):
@@ -74,7 +74,7 @@ def test_an_overwritten_run_comes_back_where_the_new_one_never_began(digits, sma
 def run_of(folder, step=3):
     """A run with a checkpoint and a best one, and a file of the user's."""
     run_folder.prepare(str(folder), config_lib.make_config("mnist"))
-    run_folder.keep_best(str(folder), save(folder, step), step, "mse", 0.1)
+    checkpoints.keep_best(str(folder), save(folder, step), step, "mse", 0.1)
     (folder / "notes.txt").write_text("mine")
 
 
@@ -120,7 +120,7 @@ def test_a_new_run_with_a_checkpoint_stays_after_a_kill(tmp_path):
     assert beginning.needs_healing(str(folder))
     beginning.heal(str(folder))
     assert run_folder.load_config(str(folder)).model.quantizer.K == 5 and not beginning.needs_healing(str(folder))
-    assert run_folder.find_checkpoint(str(folder)).step == 0 and (folder / "notes.txt").read_text() == "mine"
+    assert checkpoints.find_checkpoint(str(folder)).step == 0 and (folder / "notes.txt").read_text() == "mine"
 
 
 HOLD = """
@@ -163,7 +163,7 @@ def test_one_process_at_a_time_trains_in_a_folder(holder, digits, small_run, tmp
         lock.check_free(str(folder))
     with pytest.raises(VQError, match="model_dir: "):  # a cluster's task
         lock.check_free(str(folder), "worker0")
-    assert run_folder.find_checkpoint(str(folder)).step == 60  # who reads does not wait
+    assert checkpoints.find_checkpoint(str(folder)).step == 60  # who reads does not wait
     process.kill()
     process.wait()
     lock.check_free(str(folder))

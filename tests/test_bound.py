@@ -7,7 +7,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from vq_estimator import config as c
-from vq_estimator.inference import code_cost, evaluation
+from vq_estimator.inference import code_cost, evaluation, measurement
 from vq_estimator.inference.calibration import Calibration
 from vq_estimator.models.vqvae import VQVAE
 from vq_estimator.nn import likelihoods
@@ -98,7 +98,7 @@ def test_what_an_evaluation_says_bounds_all_binary_4x4_images_of_2x2_positions(c
     def examples(distortion, codes):
         none = np.zeros(len(codes))
         dims, positions = np.full(len(codes), 16), np.full(len(codes), 4)
-        return evaluation.PerExample(none, distortion, none, codes, none, None, dims, positions, 1.0)
+        return measurement.PerExample(none, distortion, none, codes, none, None, dims, positions, 1.0)
 
     calibration = Calibration(None, rng.randint(0, 50, (L, K)))
     said = evaluation.bits_per_dim(examples(distortion.astype(np.float64), codes), config, calibration)

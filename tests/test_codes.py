@@ -9,9 +9,9 @@ import tensorflow.compat.v1 as tf
 from helpers.sessions import features_of, session_scope
 from vq_estimator.data import codes as codes_lib
 from vq_estimator.data.codes import Codes
-from vq_estimator.inference import extraction
+from vq_estimator.inference import extraction, image_codes
 from vq_estimator.inference.session import OpenRun
-from vq_estimator.training import run_folder
+from vq_estimator.training import checkpoints
 
 
 def some(n=10, K=300):
@@ -52,7 +52,7 @@ def test_damaged_files_are_not_loaded(tmp_path):
 
 def test_extraction_equals_a_plain_pass_and_happens_once(small_run, digits, tmp_path, monkeypatch):
     config, model_dir = small_run
-    checkpoint = run_folder.find_checkpoint(model_dir)
+    checkpoint = checkpoints.find_checkpoint(model_dir)
     run = OpenRun(config, checkpoint, str(tmp_path))
     found = extraction.extract(run, digits)
     assert {split: len(c.codes) for split, c in found.items()} == {"train": 4000, "validation": 500, "test": 500}
@@ -68,14 +68,14 @@ def test_extraction_equals_a_plain_pass_and_happens_once(small_run, digits, tmp_
     assert sorted(os.listdir(str(tmp_path / "codes"))) == ["test.npz", "train.npz", "validation.npz"]
 
     made = []
-    encode = extraction.encode
-    monkeypatch.setattr(extraction, "encode", lambda *args: made.append(args[-1]) or encode(*args))
+    encode = image_codes.encode
+    monkeypatch.setattr(image_codes, "encode", lambda *args: made.append(args[-1]) or encode(*args))
     extraction.extract(run, digits)
     assert made == []
     (tmp_path / "codes" / "test.npz").write_bytes(b"no zip")
     extraction.extract(run, digits)
     assert made == ["test"]
-    another = run_folder.read_checkpoint(os.path.join(model_dir, "model.ckpt-30"))
+    another = checkpoints.read_checkpoint(os.path.join(model_dir, "model.ckpt-30"))
     extraction.extract(OpenRun(config, another, str(tmp_path)), digits)
     assert made == ["test", "train", "validation", "test"]
 

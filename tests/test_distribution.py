@@ -16,7 +16,7 @@ from helpers.ports import free_port
 from helpers.small_runs import small_config
 from vq_estimator.config import make_config
 from vq_estimator.errors import VQError
-from vq_estimator.training import distribution, run_folder, trainer, warm_start
+from vq_estimator.training import checkpoints, distribution, run_folder, trainer, warm_start
 
 MEMBER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "helpers", "member.py")
 # What is one on all replicas: EMA statistics, k-means start, restart, averages, the clipped norm, flips.
@@ -32,7 +32,7 @@ OTHERS = {
 
 
 def tensors(model_dir):
-    reader = tf.train.load_checkpoint(run_folder.find_checkpoint(model_dir).path)
+    reader = tf.train.load_checkpoint(checkpoints.find_checkpoint(model_dir).path)
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
@@ -59,7 +59,7 @@ def two_replicas_are_one(config, alone, digits, shared):
     with open(os.path.join(shared, "graph.pbtxt")) as f:
         assert "replica_1/" in f.read()
     close(shared, alone)
-    found = [run_folder.load_best(folder) for folder in (alone, shared)]
+    found = [checkpoints.load_best(folder) for folder in (alone, shared)]
     assert found[0]["global_step"] == found[1]["global_step"]
     np.testing.assert_allclose(found[0]["value"], found[1]["value"], rtol=1e-4)
 
@@ -77,7 +77,7 @@ def test_a_run_goes_on_under_another_distribution(digits, alone, tmp_path, kinds
         for name in os.listdir(stopped):
             if name.startswith("model.ckpt-8."):
                 os.remove(os.path.join(stopped, name))
-        assert run_folder.find_checkpoint(stopped).step == 4
+        assert checkpoints.find_checkpoint(stopped).step == 4
         shared = distribution.make(kind, cpu_devices=2 if kind == "mirrored" else 1)
         assert trainer.train(config, digits, stopped, shared=shared).step == 8
         close(stopped, folder)
@@ -100,7 +100,7 @@ def test_no_process_of_a_cluster_removes_a_run(server, environment, alone, tmp_p
     flags = ["--distribution=multi_worker", "--overwrite", f"--model_dir={tmp_path / 'run'}"]
     done = commands.script("train", *flags)
     assert done.one_line("train").startswith("overwrite: got it in a cluster")
-    assert run_folder.find_checkpoint(str(tmp_path / "run")).step == 8
+    assert checkpoints.find_checkpoint(str(tmp_path / "run")).step == 8
 
 
 @pytest.mark.slow
@@ -182,7 +182,7 @@ def test_two_workers_in_step_are_one_with_twice_the_batch(server, environment, a
         finished(processes, model_dir)
     assert run_folder.load_config(model_dir) == alone[0]
     close(model_dir, alone[1])
-    assert run_folder.evaluated(model_dir) == 8 and run_folder.load_best(model_dir)["global_step"] == 8
+    assert checkpoints.evaluated(model_dir) == 8 and checkpoints.load_best(model_dir)["global_step"] == 8
     assert os.path.isfile(os.path.join(model_dir, "eval", "test.json"))
 
 
@@ -195,5 +195,5 @@ def test_workers_of_a_parameter_server_train_one_model(server, environment, alon
     found = tensors(model_dir)
     assert found["global_step"] >= 8 and all(np.isfinite(x).all() for x in found.values())
     assert run_folder.load_config(model_dir) == alone[0]
-    values = [run_folder.load_best(folder)["value"] for folder in (alone[1], model_dir)]
+    values = [checkpoints.load_best(folder)["value"] for folder in (alone[1], model_dir)]
     assert 0.7 < values[1] / values[0] < 1.4

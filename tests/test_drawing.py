@@ -3,6 +3,7 @@ import pytest
 from PIL import Image
 
 from vq_estimator import drawing
+from vq_estimator.drawing import figures, tables
 
 
 def test_grid_places_row_by_row():
@@ -60,7 +61,7 @@ def test_a_table_keeps_every_pixel(tmp_path):
     drawing.table(path, images, ["0,0", "0,1"], ["a", "b", "c"], "position", "value", zoom=3)
     with Image.open(path) as opened:
         picture = np.asarray(opened.convert("L"))
-    canvas = drawing.grid(images.reshape(6, 4, 5, 1), 3, drawing.GAP)[..., 0].repeat(3, 0).repeat(3, 1)
+    canvas = drawing.grid(images.reshape(6, 4, 5, 1), 3, tables.GAP)[..., 0].repeat(3, 0).repeat(3, 1)
     bottom, right = picture.shape[0] - 8, picture.shape[1] - 8  # the rim
     found = picture[bottom - canvas.shape[0] : bottom, right - canvas.shape[1] : right]
     assert np.abs(found.astype(int) - canvas).max() <= 1
@@ -170,5 +171,5 @@ def test_a_name_is_drawn_letter_by_letter(tmp_path, monkeypatch, recwarn, capfd,
 def test_names_stay_distinct():
     names = [n for n in MARKUP if len(n) < 60] + ["\u65e5\u672d", "a b", "K$ha", r"K\$\$ha"]
     assert len({drawing.plain_text(n) for n in names}) == len(names) - 1  # a line break is a blank
-    assert len(drawing.plain_text("\u65e5" * 300)) <= drawing.MAX_NAME
+    assert len(drawing.plain_text("\u65e5" * 300)) <= figures.MAX_NAME
     assert drawing.plain_text("\u00e9\u00df\u03b1\u0416") == "\u00e9\u00df\u03b1\u0416"  # which the font has

@@ -1,3 +1,5 @@
+"""Evaluation of a split: its metrics, its calibration and its files."""
+
 import dataclasses
 import json
 import math
@@ -10,18 +12,15 @@ import tensorflow.compat.v1 as tf
 
 from helpers.evaluation_keys import KEYS
 from helpers.likelihoods import oracle
-from helpers.marks import slow
-from helpers.sessions import features_of, session_scope
-from helpers.small_runs import small_config
-from vq_estimator.config import catalogue, make_config
+from helpers.sessions import session_scope
+from vq_estimator.config import make_config
 from vq_estimator.data import pipeline
-from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError
-from vq_estimator.inference import calibration, evaluation, exploration, export
+from vq_estimator.inference import calibration, evaluation, examples, exploration, measurement
 from vq_estimator.inference import session as session_lib
 from vq_estimator.inference.image_model import ImageModel
 from vq_estimator.inference.session import open_run
-from vq_estimator.training import run_folder, trainer
+from vq_estimator.training import checkpoints
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +39,7 @@ def outputs(small_run, digits):
         out = model(images)
         return images, out.likelihood.mean(), out.quantized.codes
 
-    with session_scope(config, run_folder.find_checkpoint(model_dir).path, build) as (session, tensors):
+    with session_scope(config, checkpoints.find_checkpoint(model_dir).path, build) as (session, tensors):
         return session.run(tensors)
 
 
@@ -83,7 +82,7 @@ def test_of_images_of_one_level_the_error_has_no_variance_to_be_divided_by(small
         return read(*args).map(lambda features: dict(features, image=tf.zeros_like(features["image"]) + 77))
 
     monkeypatch.setattr(pipeline, "evaluation_dataset", grey)
-    run = session_lib.OpenRun(config, run_folder.find_checkpoint(model_dir), str(tmp_path))
+    run = session_lib.OpenRun(config, checkpoints.find_checkpoint(model_dir), str(tmp_path))
     result = evaluation.evaluate(run, digits, "test")
     assert result["normalized_mse"] is None and result["mse"] > 0 and set(result) == KEYS
     assert "normalized mse" not in evaluation.table([result])
@@ -98,7 +97,7 @@ def test_bits_per_dim_equal_numpy(small_run, digits, evaluated, outputs):
         for x, m in zip(images[i].ravel(), mean[i].ravel()):
             nats -= oracle(m * 255.0, fitted.scale)[x]
     run = open_run(model_dir)
-    per_example = evaluation.per_example(run, run.examples(digits, "test"), fitted.scale)
+    per_example = measurement.per_example(run, run.examples(digits, "test"), fitted.scale)
     assert per_example.distortion[rows].mean() == pytest.approx(nats / 20, rel=1e-4)
     bits = evaluated["bits_per_dim"]
     to_bits = 1 / (576 * math.log(2))
@@ -124,7 +123,7 @@ def test_calibration_is_of_the_training_split_and_fitted_once(small_run, digits,
 
 def test_what_was_fitted_of_another_checkpoint_is_not_taken(small_run, evaluated, tmp_path):
     config, model_dir = small_run
-    older, newest = (run_folder.read_checkpoint(os.path.join(model_dir, f"model.ckpt-{n}")) for n in (30, 60))
+    older, newest = (checkpoints.read_checkpoint(os.path.join(model_dir, f"model.ckpt-{n}")) for n in (30, 60))
     (name,) = os.listdir(os.path.join(model_dir, "calibration"))
     for checkpoint in (older, newest):
         path = calibration.kept_path(session_lib.OpenRun(config, checkpoint, str(tmp_path)))
@@ -174,7 +173,7 @@ def test_a_checkpoint_that_does_not_fit_is_one_line(small_run, settings, message
     config, model_dir = small_run
     other = dataclasses.replace(config, model=make_config("mnist", D=16, **settings).model)
     with pytest.raises(VQError, match="does not fit config.json: " + message):
-        with session_scope(other, run_folder.find_checkpoint(model_dir).path, lambda m: m(tf.zeros([1, 24, 24, 1]))):
+        with session_scope(other, checkpoints.find_checkpoint(model_dir).path, lambda m: m(tf.zeros([1, 24, 24, 1]))):
             pass
 
 
@@ -196,86 +195,8 @@ class DisabledBar:
 def test_a_disabled_progress_bar_changes_nothing(small_run, digits, evaluated, monkeypatch):
     monkeypatch.setattr(session_lib, "tqdm", lambda **given: DisabledBar())
     run = open_run(small_run[1])
-    again = evaluation.per_example(run, run.examples(digits, "test"), evaluated["likelihood_scale"])
+    again = measurement.per_example(run, run.examples(digits, "test"), evaluated["likelihood_scale"])
     assert len(again.mse) == 500
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        slow(dict(K=5, D=16, L=2)),
-        slow(dict(K=5, D=16, L=2, gradient="rotation", codebook="ema", kmeans_init_steps=2)),
-        slow(dict(K=5, D=16, L=3, quantizer="residual", kmeans_init_steps=2, dead_entry_threshold=0.1)),
-        dict(K=5, D=16, L=3, quantizer="residual", codebook="ema", kmeans_init_steps=2),
-        slow(dict(quantizer="fsq", levels="5,4,3", L=2)),
-    ],
-    ids=["vq", "rotation", "residual", "residual-ema", "fsq"],
-)
-def test_cifar10_trains_evaluates_and_exports(tmp_path, settings):
-    """The commands' path on CIFAR-10's layout, with random records in the place of its files."""
-    paths = []
-    for name, n in (("data_batch_1.bin", 40), ("test_batch.bin", 20)):
-        paths.append(str(tmp_path / name))
-        with open(paths[-1], "wb") as f:
-            f.write(np.random.RandomState(n).randint(0, 256, n * 3073).astype(np.uint8).tobytes())
-    source = Source(catalogue.CIFAR10._replace(train=40, test=20, validation=10), tuple(paths))
-    config = make_config("cifar10", batch_size=8, max_steps=4, save_checkpoints_steps=2, eval_steps=2, **settings)
-    narrow = dataclasses.replace(
-        config.model, network=dataclasses.replace(config.model.network, hidden_channels=(16, 16))
-    )
-    config = dataclasses.replace(config, dataset_source="cifar10", model=narrow)
-    K, L = narrow.quantizer.K, narrow.quantizer.L
-    model_dir = str(tmp_path / "run")
-    trainer.train(config, source, model_dir)
-    checkpoint = run_folder.find_checkpoint(model_dir)
-    result = evaluation.evaluate(open_run(model_dir), source, "test")
-    assert result["dims_per_example"] == 3072 and result["examples"] == 20
-    assert result["codebook"]["size"] == K * L
-    assert result["bits_per_dim"]["rate_uniform"] == pytest.approx(8 * 8 * L * math.log(K, 2) / 3072)
-    assert 5 < result["bits_per_dim"]["total_uniform"] < 12  # random pixels: 8 and a little
-    exported = export.export(config, checkpoint, str(tmp_path / "out"))
-    with open(os.path.join(os.path.dirname(__file__), "tf_1_15_ops.json")) as f:
-        known = set(json.load(f))
-    images = np.random.RandomState(0).randint(0, 256, (3, 32, 32, 3)).astype(np.uint8)
-    with tf.Graph().as_default() as graph, tf.Session() as session:
-        signatures = tf.saved_model.load(session, ["serve"], exported).signature_def
-
-        def call(name, value):
-            ((_, given),), ((_, asked),) = signatures[name].inputs.items(), signatures[name].outputs.items()
-            return session.run(asked.name, {given.name: value})
-
-        codes = call("encode", images)
-        assert codes.shape == (3, 8, 8, L) and codes.min() >= 0 and codes.max() < K
-        np.testing.assert_array_equal(call("decode", codes), call("reconstruct", images))
-        assert {op.type for op in graph.get_operations()} <= known
-
-
-@pytest.mark.parametrize(
-    "likelihood, objective, binarize",
-    [
-        slow("logistic_mixture", "elbo", None),
-        slow("categorical", "elbo", None),
-        slow("gaussian", "original", None),
-        slow("bernoulli", "elbo", True),
-    ],
-)
-def test_a_learnt_likelihood_trains_and_is_evaluated_by_itself(digits, tmp_path, likelihood, objective, binarize):
-    config = small_config(
-        digits,
-        likelihood=likelihood,
-        objective=objective,
-        binarize=binarize,
-        preset="tuned",
-        max_steps=40,
-        learning_rate=1e-3,
-    )
-    model_dir = str(tmp_path / "run")
-    trainer.train(config, digits, model_dir)
-    result = evaluation.evaluate(open_run(model_dir), digits, "test")
-    assert result["likelihood"] == likelihood and result["likelihood_scale"] is None
-    bits = result["bits_per_dim"]
-    start = {"bernoulli": 1.0, "categorical": 8.0}.get(likelihood, 9.0)  # what a decoder that knows nothing pays
-    assert 0 < bits["distortion"] < start and bits["total_uniform"] == bits["distortion"] + bits["rate_uniform"]
 
 
 def test_per_example_results_are_those_of_the_json(small_run, evaluated):
@@ -309,62 +230,8 @@ def test_reconstructions_are_originals_beside_their_decodings(small_run, digits,
     assert np.abs(got - mean[10] * 255).max() <= 0.51
 
 
-def test_an_autoregressive_run_has_the_same_keys_no_reconstruction_and_a_seeded_draw(autoregressive_run, digits):
-    config, model_dir = autoregressive_run
-    checkpoint = run_folder.find_checkpoint(model_dir)
-    result = evaluation.evaluate(open_run(model_dir), digits, "test")
-    again = evaluation.evaluate(open_run(model_dir), digits, "test")
-    assert result == again and set(result) == KEYS
-    assert result["reconstruction"] == "draw" and result["original_nll"] is None
-    with open(os.path.join(model_dir, "eval", "test.json")) as f:
-        assert "NaN" not in f.read()
-    text = evaluation.table([result])
-    assert "mse of a draw" in text and "bits/dim, distortion" in text
-    assert "nll" not in text and "-\n" not in text + "\n"  # no row is empty
-    assert exploration.reconstructions(ImageModel(model_dir), digits, rows=2).dtype == np.uint8
-
-    def build(model):
-        images = features_of(config, digits, "test", 500)["image"]
-        codes = model.encode(images)
-        return images, model.decode(codes, 0), model.likelihood(codes, images).log_prob(images)
-
-    with session_scope(config, checkpoint.path, build) as (session, tensors):
-        images, drawn, log_p = session.run(tensors)
-    mse = np.square((drawn.astype(np.float64) - images) / 255).mean()
-    assert result["mse"] == pytest.approx(mse, rel=1e-4)
-    assert result["bits_per_dim"]["distortion"] == pytest.approx(-log_p.mean() / 64 / math.log(2), rel=1e-5)
-
-
-@pytest.mark.slow
-def test_the_codes_of_another_image_explain_less_and_are_kept_apart(digits, tmp_path):
-    config, model_dir = small_config(digits, preset="tuned", max_steps=100), str(tmp_path / "run")
-    trainer.train(config, digits, model_dir)
-    own = evaluation.evaluate(open_run(model_dir), digits, "test")
-    another = evaluation.evaluate(open_run(model_dir), digits, "test", evaluation.ANOTHER)
-    assert (own["codes"], another["codes"]) == ("own", "another")
-    assert another["bits_per_dim"]["rate_uniform"] == own["bits_per_dim"]["rate_uniform"]
-    assert another["bits_per_dim"]["distortion"] > own["bits_per_dim"]["distortion"]
-    with open(os.path.join(model_dir, "eval", "test.json")) as f:
-        assert json.load(f) == own
-    with open(os.path.join(model_dir, "eval", "test-another.json")) as f:
-        assert json.load(f) == another
-    a, b = (np.load(os.path.join(model_dir, "eval", name + ".npz"))["codes"] for name in ("test", "test-another"))
-    np.testing.assert_array_equal(np.roll(a, 1, 0), b)
-
-
-def test_no_image_has_its_own_codes_whatever_the_batch(small_run, digits, monkeypatch):
-    monkeypatch.setattr(pipeline, "evaluation_batch", lambda dims: 499)  # of 500: the last batch is one image
-    run = open_run(small_run[1])
-    given = run, run.examples(digits, "test"), 0.1
-    own, another = evaluation.per_example(*given), evaluation.per_example(*given, evaluation.ANOTHER)
-    np.testing.assert_array_equal(another.codes, np.roll(own.codes, 1, 0))
-    one = session_lib.Examples("lonely", 1, lambda: iter([session_lib.Batch(np.zeros([1, 24, 24, 1], np.uint8))]))
-    with pytest.raises(VQError, match="codes: got another for the one image of lonely"):
-        evaluation.per_example(run, one, 0.1, evaluation.ANOTHER)
-
-
 def test_likelihoods_that_are_no_numbers_are_said(small_run):
-    batch = session_lib.Batch(np.zeros([1, 24, 24, 1], np.uint8))
-    values = evaluation.Measured(np.zeros(1), np.array([np.nan]), np.zeros(1), np.zeros([1, 3, 3, 1]))
-    with pytest.raises(VQError, match="likelihoods that are no numbers"):
-        evaluation.collect(open_run(small_run[1]), iter([(batch, values)]))
+    batch = examples.Batch(np.zeros([1, 24, 24, 1], np.uint8))
+    values = measurement.Measured(np.zeros(1), np.array([np.nan]), np.zeros(1), np.zeros([1, 3, 3, 1]))
+    with pytest.raises(VQError, match="a likelihood that is NaN"):
+        measurement.collect(open_run(small_run[1]), iter([(batch, values)]))

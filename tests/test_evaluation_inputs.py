@@ -16,7 +16,7 @@ from vq_estimator import pretrained
 from vq_estimator.data import audio, pipeline
 from vq_estimator.data.speech import Clips, SpeechSource
 from vq_estimator.errors import VQError
-from vq_estimator.inference import calibration, code_cost, evaluation, image_inputs, session
+from vq_estimator.inference import calibration, evaluation, image_codes, image_inputs, session
 from vq_estimator.inference.image_model import ImageModel
 from vq_estimator.inference.speech_model import SpeechModel
 
@@ -193,7 +193,7 @@ def test_class_folders_are_labels_where_the_run_has_such_classes(tmp_path):
     with ImageModel(run) as model:
         known, unknown = (model.evaluate(str(tmp_path / name)) for name in ("known", "unknown"))
         given = model.evaluate(some, labels)
-        cost = code_cost.cost(model, model.encode(some), np.array(labels))
+        cost = image_codes.cost(model, model.encode(some), np.array(labels))
         with pytest.raises(VQError, match="labels: got 5, expected 6, one for each image"):
             model.evaluate(some, labels[:5])
     assert known["prior"]["bits_per_image_given_class"] == pytest.approx(cost.given_class.mean() / math.log(2.0))

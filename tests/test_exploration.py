@@ -19,7 +19,7 @@ from vq_estimator.inference.calibration import calibrate
 from vq_estimator.inference.image_model import ImageModel
 from vq_estimator.inference.session import open_run
 from vq_estimator.nn import quantizers
-from vq_estimator.training import run_folder, trainer
+from vq_estimator.training import checkpoints, trainer
 
 START = np.array([[[0], [3]], [[7], [2]]], np.int32)  # [2, 2, 1]
 
@@ -102,7 +102,7 @@ def run(digits, tmp_path_factory):
     model_dir = str(tmp_path_factory.mktemp("runs") / "explored")
     config = small_config(digits, preset="tuned", eval_steps=60, L=2)
     trainer.train(config, digits, model_dir)
-    return config, run_folder.find_checkpoint(model_dir), model_dir
+    return config, checkpoints.find_checkpoint(model_dir), model_dir
 
 
 def test_encode_and_decode_equal_the_model(run, digits):
@@ -150,12 +150,12 @@ def test_animations_hold_every_frame(tmp_path):
 
 def test_mp4_by_ffmpeg_or_not_at_all(tmp_path, monkeypatch, caplog):
     frames = np.zeros([3, 5, 5, 3], np.uint8)
-    monkeypatch.setattr(drawing.shutil, "which", lambda name: None)
+    monkeypatch.setattr("shutil.which", lambda name: None)
     assert drawing.save_mp4(str(tmp_path / "a.mp4"), frames) is False
     fake = tmp_path / "ffmpeg"
     fake.write_text('#!/bin/sh\nfor last; do :; done\ncat > "$last"\n')
     fake.chmod(0o755)
-    monkeypatch.setattr(drawing.shutil, "which", lambda name: str(fake))
+    monkeypatch.setattr("shutil.which", lambda name: str(fake))
     assert drawing.save_mp4(str(tmp_path / "a.mp4"), frames, zoom=3) is True
     assert (tmp_path / "a.mp4").stat().st_size == 3 * 14 * 14 * 3
     fake.write_text("#!/bin/sh\ncat > /dev/null\necho no codec >&2\nexit 3\n")

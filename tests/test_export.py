@@ -19,14 +19,14 @@ from vq_estimator.errors import VQError
 from vq_estimator.inference import evaluation, export
 from vq_estimator.inference.image_model import ImageModel
 from vq_estimator.inference.session import open_run
-from vq_estimator.training import run_folder, trainer
+from vq_estimator.training import checkpoints, run_folder, trainer
 
 
 @pytest.fixture(scope="module")
 def exported(small_run, tmp_path_factory):
     config, model_dir = small_run
     folder = str(tmp_path_factory.mktemp("export") / "model" / "1")
-    assert export.export(config, run_folder.find_checkpoint(model_dir), folder) == folder
+    assert export.export(config, checkpoints.find_checkpoint(model_dir), folder) == folder
     return folder
 
 
@@ -41,7 +41,7 @@ def expected(small_run, digits):
         out = model(images)
         return images, out.quantized.codes, model.decode_vectors(out.quantized.z_q)
 
-    with session_scope(config, run_folder.find_checkpoint(model_dir).path, build) as (session, tensors):
+    with session_scope(config, checkpoints.find_checkpoint(model_dir).path, build) as (session, tensors):
         return session.run(tensors)
 
 
@@ -78,7 +78,7 @@ def test_all_10000_test_images_of_mnist(small_run, exported, full_data):
         return images, out.quantized.codes, model.decode_vectors(out.quantized.z_q)
 
     seen = 0
-    with session_scope(config, run_folder.find_checkpoint(model_dir).path, build) as (session, tensors):
+    with session_scope(config, checkpoints.find_checkpoint(model_dir).path, build) as (session, tensors):
         with tf.Graph().as_default(), tf.Session() as served:
             signatures = tf.saved_model.load(served, ["serve"], exported).signature_def
             encode, reconstruct = signatures["encode"], signatures["reconstruct"]
@@ -101,7 +101,7 @@ def test_a_run_in_bfloat16_from_training_to_savedmodel(digits, tmp_path, decoder
     few = dict(max_steps=30, save_checkpoints_steps=30, eval_steps=30)
     config, model_dir = small_config(digits, learning_rate=2e-3, **few, **given), str(tmp_path / "run")
     trainer.train(config, digits, model_dir)
-    checkpoint = run_folder.find_checkpoint(model_dir)
+    checkpoint = checkpoints.find_checkpoint(model_dir)
     found = evaluation.evaluate(open_run(model_dir), digits, "test")
     assert found["global_step"] == 30 and 0 < found["bits_per_dim"]["total_uniform"] < 8
     images = np.random.RandomState(0).randint(0, 256, (5, 8, 8, 1)).astype(np.uint8)
@@ -120,7 +120,7 @@ def test_a_run_in_bfloat16_from_training_to_savedmodel(digits, tmp_path, decoder
 def test_grey_images_are_refused_by_a_model_of_two_levels(tmp_path):
     model_dir = write_run(tmp_path / "run", likelihood="bernoulli", objective="elbo", binarize=True)
     config = run_folder.load_config(model_dir)
-    folder = export.export(config, run_folder.find_checkpoint(model_dir), str(tmp_path / "export" / "1"))
+    folder = export.export(config, checkpoints.find_checkpoint(model_dir), str(tmp_path / "export" / "1"))
     images = 255 * np.random.RandomState(0).randint(0, 2, (3, 8, 8, 1)).astype(np.uint8)
     grey = images.copy()
     grey[1, 2, 3] = 128
@@ -202,7 +202,7 @@ def test_an_existing_folder_is_never_written_to(small_run, tmp_path):
     config, model_dir = small_run
     (tmp_path / "mine").mkdir()
     with pytest.raises(VQError, match="exists; give the name of a folder to make"):
-        export.export(config, run_folder.find_checkpoint(model_dir), str(tmp_path / "mine"))
+        export.export(config, checkpoints.find_checkpoint(model_dir), str(tmp_path / "mine"))
     assert os.listdir(str(tmp_path / "mine")) == []
 
 
@@ -215,7 +215,7 @@ def test_a_failed_export_leaves_nothing(small_run, tmp_path, monkeypatch):
 
     monkeypatch.setattr(export, "_write", full)
     with pytest.raises(VQError, match="No space left on device"):
-        export.export(config, run_folder.find_checkpoint(model_dir), str(tmp_path / "out"))
+        export.export(config, checkpoints.find_checkpoint(model_dir), str(tmp_path / "out"))
     assert os.listdir(str(tmp_path)) == []
 
 
@@ -249,7 +249,7 @@ LOAD_DRAWS_TF1 = """
 @pytest.fixture(scope="module")
 def exported_draws(autoregressive_run, tmp_path_factory):
     config, model_dir = autoregressive_run
-    checkpoint = run_folder.find_checkpoint(model_dir)
+    checkpoint = checkpoints.find_checkpoint(model_dir)
     return export.export(config, checkpoint, str(tmp_path_factory.mktemp("export") / "1"))
 
 
@@ -262,7 +262,7 @@ def expected_draws(autoregressive_run, digits):
         codes = model.encode(images)
         return images, codes, model.decode(codes)
 
-    with session_scope(config, run_folder.find_checkpoint(model_dir).path, build) as (session, tensors):
+    with session_scope(config, checkpoints.find_checkpoint(model_dir).path, build) as (session, tensors):
         return session.run(tensors)
 
 

@@ -76,7 +76,11 @@ def test_a_run_of_a_finite_quantizer_or_of_another_fine_tuning_is_a_source(tmp_p
 
 REFUSED = [
     ("images", {}, "preset: got 'like', expected --warm_start=RUN with it"),
-    ("images", dict(warm_start="nope"), "warm_start: got 'nope', expected a run directory .* or one of cifar10, "),
+    (
+        "images",
+        dict(warm_start="nope"),
+        "warm_start: got 'nope', expected a run directory, or one of the provided models cifar10, ",
+    ),
     ("images", dict(warm_start=""), "warm_start: got '', expected a run directory"),
     ("images", dict(warm_start=3), "warm_start: got 3, expected a run directory"),
     (

@@ -11,7 +11,7 @@ from helpers.hostile import refused, write
 from vq_estimator import pretrained
 from vq_estimator.errors import VQError
 from vq_estimator.inference import info
-from vq_estimator.training import run_folder
+from vq_estimator.training import checkpoints, run_folder
 
 DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "codec")
 KNOWN = pretrained.by_fingerprint()
@@ -21,7 +21,7 @@ KNOWN = pretrained.by_fingerprint()
 def test_a_provided_model(name):
     lines = dict(info.describe(pretrained.folder(name), KNOWN))
     config = run_folder.load_config(pretrained.folder(name))
-    step = run_folder.find_checkpoint(pretrained.folder(name)).step
+    step = checkpoints.find_checkpoint(pretrained.folder(name)).step
     assert f"step {step:,} of " in lines["training"] and f"the provided model {name}" in lines["weights"]
     assert str(config.model.quantizer.K) in lines["model"] and config.preset in lines["configuration"]
     assert f"bits/{config.model.unit}" in lines["evaluated on test"]
@@ -36,9 +36,9 @@ def test_a_compressed_file(kind, unit):
     lines = dict(info.describe(path, KNOWN))
     assert unit in lines["content"] and f"{os.path.getsize(path):,} bytes" in lines["size"]
     weights = lines["decodes with"].split()[-1]
-    from vq_estimator.training.run_folder import fingerprint
+    from vq_estimator.training.checkpoints import fingerprint
 
-    made_by = fingerprint(run_folder.find_checkpoint(os.path.join(DATA, kind)).path)
+    made_by = fingerprint(checkpoints.find_checkpoint(os.path.join(DATA, kind)).path)
     assert made_by.startswith(weights) and len(weights) >= 16
 
 

@@ -93,7 +93,6 @@ NOT_YET_REWRITTEN = [
     "vq_estimator/config/like.py",
     "vq_estimator/config/overrides.py",
     "vq_estimator/data/",
-    "vq_estimator/drawing.py",
     "vq_estimator/inference/",
     "vq_estimator/layers/",
     "vq_estimator/likelihoods.py",

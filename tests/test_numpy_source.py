@@ -1,7 +1,6 @@
 """Arrays of images as a data set: their splits and labels, what a model sees of them, bad files, and every command."""
 
 import json
-import logging
 import pickle
 import re
 
@@ -28,13 +27,6 @@ DEEP = rng.randint(1000, 1256, (20, 8, 8)).astype(np.uint16)  # [N, H, W]
 SMALL = dict(K=4, D=8, hidden_channels=(8, 8), residual_blocks=0, batch_size=4, max_steps=2)
 
 
-@pytest.fixture
-def log(caplog, monkeypatch):
-    monkeypatch.setattr(logging.getLogger("vq_estimator"), "propagate", True)
-    caplog.set_level(logging.INFO, "vq_estimator")
-    return caplog
-
-
 def locate(folder, content, name="x.npz", shape=(8, 12, 4), source=None, cache="auto", **given):
     path = write(folder / name, content) if content is not None else str(folder / name)
     return numpy_source.locate(path, str(folder / "cache"), Wanted(shape, **given), cache, source)
@@ -45,7 +37,7 @@ def read(source, split, size):
     return examples.images, examples.labels.tolist()
 
 
-def test_each_image_is_in_one_split_in_the_order_of_the_file(tmp_path, log):
+def test_each_image_is_in_one_split_in_the_order_of_the_file(tmp_path, logged):
     source = locate(tmp_path, npy(IMAGES), "x.npy")
     assert source.name.startswith("npy-") and len(source.name) == 4 + 12 and source.in_memory
     assert (source.classes, source.class_names) == (0, ()) and source.spec.shape == (8, 12, 4)
@@ -54,7 +46,7 @@ def test_each_image_is_in_one_split_in_the_order_of_the_file(tmp_path, log):
         np.testing.assert_array_equal(images, part)
         assert labels == [0] * len(part) and source.count(split) == len(part)
     want = "24 for train, 3 for validation (the last training images), 3 for test (the training images before these)"
-    assert f"uint8 [30, 8, 12, 4], {want}; no classes" in log.text
+    assert f"uint8 [30, 8, 12, 4], {want}; no classes" in logged.text
 
 
 def test_labels_and_class_names_of_an_archive(tmp_path):
@@ -68,16 +60,16 @@ def test_labels_and_class_names_of_an_archive(tmp_path):
     assert other.name == source.name
 
 
-def test_other_splits_may_have_files_of_their_own(tmp_path, log):
+def test_other_splits_may_have_files_of_their_own(tmp_path, logged):
     validation = write(tmp_path / "v.npy", npy(IMAGES[:5]))
     test = write(tmp_path / "t.npz", npz(images=IMAGES[5:7, :4, :6]))  # of another size
     source = locate(tmp_path, npy(IMAGES), validation=validation)
     np.testing.assert_array_equal(read(source, "validation", (8, 12))[0], IMAGES[:5])
     np.testing.assert_array_equal(read(source, "test", (8, 12))[0], IMAGES[27:])
-    assert "27 for train, 5 for validation, 3 for test (the last training images)" in log.text
+    assert "27 for train, 5 for validation, 3 for test (the last training images)" in logged.text
     source = locate(tmp_path, npy(IMAGES), validation=validation, test=test)
     assert [source.count(split) for split in pipeline.SPLITS] == [30, 5, 2]
-    assert "2 of 37 images are smaller than 8x12 and were enlarged" in log.text
+    assert "2 of 37 images are smaller than 8x12 and were enlarged" in logged.text
 
 
 def test_the_content_is_what_counts(tmp_path):
@@ -94,13 +86,13 @@ def test_the_content_is_what_counts(tmp_path):
         locate(tmp_path, npy(others[0]), source=source.name)
 
 
-def test_a_range_of_256_values_is_exact(tmp_path, log):
+def test_a_range_of_256_values_is_exact(tmp_path, logged):
     data = DataConfig(2, value_range=(1000, 1255))
     source = locate(tmp_path, npy(DEEP), shape=(8, 8, 1), data=data)
     np.testing.assert_array_equal(read(source, "train", 8)[0][..., 0], DEEP[:16] - 1000)
     source = locate(tmp_path, npy(DEEP), shape=(8, 8, 1))
     np.testing.assert_array_equal(read(source, "train", 8)[0][..., 0], DEEP[:16] >> 8)
-    assert "only 2 of 256 levels; --value_range=" in log.text
+    assert "only 2 of 256 levels; --value_range=" in logged.text
 
 
 @pytest.mark.parametrize(
@@ -142,9 +134,9 @@ def test_memory_and_file_give_the_same_batches(tmp_path):
         np.testing.assert_array_equal(a["label"], b["label"])
 
 
-def test_images_that_are_sorted_by_class_have_a_warning(tmp_path, log):
+def test_images_that_are_sorted_by_class_have_a_warning(tmp_path, logged):
     locate(tmp_path, npz(images=IMAGES, labels=np.sort(LABELS)))
-    assert "sorted by class, so test and validation will have other classes than train; shuffle" in log.text
+    assert "sorted by class, so test and validation will have other classes than train; shuffle" in logged.text
 
 
 def objects(path):

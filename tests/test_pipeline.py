@@ -5,7 +5,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from helpers.batches import batches
-from vq_estimator.data import pipeline
+from vq_estimator.data import batching, pipeline
 
 
 def raw(source):
@@ -119,7 +119,7 @@ def test_binarize_leaves_two_levels(digits):
 def test_batches_are_a_stream_of_permutations_wherever_they_begin(n, batch):
     def first(start, count):
         with tf.Graph().as_default(), tf.Session() as session:
-            dataset = pipeline.numbers_of_batches(n, batch, 3, start)
+            dataset = batching.numbers_of_batches(n, batch, 3, start)
             following = tf.data.make_one_shot_iterator(dataset).get_next()
             assert following.shape.as_list() == [batch]
             return np.stack([session.run(following) for _ in range(count)])

@@ -19,7 +19,7 @@ from vq_estimator.inference import trained_prior as prior_lib
 from vq_estimator.inference.image_model import ImageModel
 from vq_estimator.inference.session import OpenRun, open_run
 from vq_estimator.nn.code_prior import CodePrior
-from vq_estimator.training import run_folder
+from vq_estimator.training import checkpoints, run_folder
 from vq_estimator.training.checkpoint_reader import CheckpointReader
 
 NAMES = pretrained.names()
@@ -241,7 +241,7 @@ def test_placed_it_is_a_run_folder(tmp_path):
     assert "eval" not in first and "config.json" in first and "prior" in first
     pretrained.copy_to_run_dir("mnist", target)  # again is nothing new
     assert sorted(os.listdir(target)) == first
-    assert prior_lib.find(target, run_folder.find_checkpoint(target)) is not None
+    assert prior_lib.find(target, checkpoints.find_checkpoint(target)) is not None
     other = tmp_path / "other"
     other.mkdir()
     (other / "mine").write_text("x")
@@ -253,14 +253,14 @@ def test_placed_it_is_a_run_folder(tmp_path):
 @pytest.mark.parametrize("half", [False, True])
 def test_stripped_it_gives_the_same(autoregressive_run, digits, tmp_path, half):
     config, model_dir = autoregressive_run
-    checkpoint = run_folder.find_checkpoint(model_dir)
+    checkpoint = checkpoints.find_checkpoint(model_dir)
     target = stripping.strip(config, checkpoint, str(tmp_path / "small"), half=half)
     assert size(target) < size(model_dir) / 4
-    whole, small = (CheckpointReader(c.path) for c in (checkpoint, run_folder.find_checkpoint(target)))
+    whole, small = (CheckpointReader(c.path) for c in (checkpoint, checkpoints.find_checkpoint(target)))
     for name in ("quantizer/codebook", "quantizer/ema_count", "quantizer/ema_sum"):  # the last follows from the others
         a, b = (stored.fitting(name, whole.shapes[name], np.float32) for stored in (whole, small))
         np.testing.assert_allclose(a, b, rtol=1e-3 if half else 1e-5, atol=1e-7)
-    assert "quantizer/ema_sum" not in dict(tf.train.list_variables(run_folder.find_checkpoint(target).path))
+    assert "quantizer/ema_sum" not in dict(tf.train.list_variables(checkpoints.find_checkpoint(target).path))
     images = next(iter_images(digits, config, 50))
     with ImageModel(model_dir) as whole, ImageModel(target) as small:
         a, b = whole.encode(images), small.encode(images)
@@ -276,10 +276,10 @@ def test_stripped_it_gives_the_same(autoregressive_run, digits, tmp_path, half):
 def test_a_stripped_prior_is_of_the_stripped_codes(tmp_path):
     placed = str(tmp_path / "run")
     pretrained.copy_to_run_dir("mnist", placed)
-    config, checkpoint = run_folder.load_config(placed), run_folder.find_checkpoint(placed)
+    config, checkpoint = run_folder.load_config(placed), checkpoints.find_checkpoint(placed)
     prior = prior_lib.find(placed, checkpoint)
     target = stripping.strip(config, checkpoint, str(tmp_path / "again"), prior)
-    at = run_folder.find_checkpoint(target)
+    at = checkpoints.find_checkpoint(target)
     again = prior_lib.find(target, at)
     drawn = [
         sampling.sample(OpenRun(config, c, prior=p), 10, np.arange(10, dtype=np.int32)).codes

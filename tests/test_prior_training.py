@@ -16,11 +16,11 @@ from helpers.sessions import features_of, session_scope
 from helpers.small_runs import small_config
 from vq_estimator import config as c
 from vq_estimator.errors import VQError
-from vq_estimator.inference import code_cost, evaluation, export, extraction, sampling
+from vq_estimator.inference import evaluation, export, extraction, image_codes, sampling
 from vq_estimator.inference import trained_prior as prior_lib
 from vq_estimator.inference.session import OpenRun, open_run
 from vq_estimator.inference.trained_prior import TrainedPrior
-from vq_estimator.training import loop, prior_trainer, run_folder, trainer
+from vq_estimator.training import checkpoints, loop, prior_trainer, run_folder, trainer
 
 
 @pytest.fixture(scope="module")
@@ -53,13 +53,13 @@ def trained(request, vqvae_run, digits, tmp_path_factory):
     """(config, model_dir, codes, prior) with the prior trained."""
     config, model_dir, codes = copy_of(vqvae_run, tmp_path_factory)
     prior_trainer.train(prior_config(vqvae_run, digits, request.param), codes["train"], codes["validation"], model_dir)
-    checkpoint = run_folder.find_checkpoint(model_dir)
+    checkpoint = checkpoints.find_checkpoint(model_dir)
     return config, model_dir, codes, prior_lib.find(model_dir, checkpoint)
 
 
 def test_it_learns_and_evaluate_counts_its_bits(trained, digits):
     config, model_dir, codes, prior = trained
-    checkpoint = run_folder.find_checkpoint(model_dir)
+    checkpoint = checkpoints.find_checkpoint(model_dir)
     result = evaluation.evaluate(open_run(model_dir), digits, "test")
     bits = result["bits_per_dim"]
     assert bits["rate_prior"] < 0.97 * bits["rate_unigram"]
@@ -91,7 +91,7 @@ def test_it_learns_and_evaluate_counts_its_bits(trained, digits):
 
 def test_validation_bits_are_kept_with_the_best_checkpoint(trained):
     model_dir = trained[1]
-    best = run_folder.load_best(prior_trainer.folder(model_dir))
+    best = checkpoints.load_best(prior_trainer.folder(model_dir))
     assert best["metric"] == "bits_per_image" and 5 < best["value"] < 27
 
 
@@ -141,9 +141,9 @@ def test_large_grids_are_evaluated_fewer_at_once(trained, monkeypatch):
     of = dataclasses.replace(prior.config.codes, grid=(128, 128, 1), K=512)
     assert prior_trainer.evaluation_batch(of) == 4 and prior_trainer.evaluation_batch(of, 3) == 3
     run, some = open_run(model_dir), codes["test"].codes[:20]
-    whole = code_cost.cost(run, some)
+    whole = image_codes.cost(run, some)
     monkeypatch.setattr(prior_trainer, "MAX_LOGITS", 1)
-    np.testing.assert_allclose(code_cost.cost(run, some).nats, whole.nats, rtol=1e-5)
+    np.testing.assert_allclose(image_codes.cost(run, some).nats, whole.nats, rtol=1e-5)
 
 
 def test_labels():
@@ -171,7 +171,7 @@ def test_resuming_gives_what_one_run_gives(vqvae_run, digits, tmp_path_factory):
             config = prior_config(vqvae_run, digits, max_steps=stop, dropout=0.2, **schedule)
             result = prior_trainer.train(config, codes["train"], codes["validation"], model_dir)
             assert result.step == stop
-        path = run_folder.find_checkpoint(prior_trainer.folder(model_dir)).path
+        path = checkpoints.find_checkpoint(prior_trainer.folder(model_dir)).path
         values.append({name: tf.train.load_variable(path, name) for name, _ in tf.train.list_variables(path)})
     for name in values[0]:
         np.testing.assert_allclose(values[0][name], values[1][name], atol=1e-5, err_msg=name)
@@ -181,9 +181,9 @@ def test_it_stops_when_validation_gets_no_better(vqvae_run, digits, tmp_path_fac
     _, model_dir, codes = copy_of(vqvae_run, tmp_path_factory)
     config = prior_config(vqvae_run, digits, channels=8, save_checkpoints_steps=2, eval_steps=2, patience=2)
     config = dataclasses.replace(config, optimizer=dataclasses.replace(config.optimizer, learning_rate=1e-12))
-    keep = run_folder.keep_best
+    keep = checkpoints.keep_best
     monkeypatch.setattr(
-        loop.run_folder, "keep_best", lambda d, p, s, m, v: keep(d, p, s, m, 1.0 + s)
+        loop.checkpoints, "keep_best", lambda d, p, s, m, v: keep(d, p, s, m, 1.0 + s)
     )  # each is worse than the one before
     result = prior_trainer.train(config, codes["train"], codes["validation"], model_dir)
     assert result.step == 6 and result.stopped_by is None  # the best is of step 2
@@ -213,7 +213,7 @@ def test_patience_counts_evaluations_which_happen_at_checkpoints(vqvae_run, digi
 
 def test_another_checkpoint_another_prior(trained, digits):
     _, model_dir, _, prior = trained
-    other = run_folder.read_checkpoint(os.path.join(model_dir, "model.ckpt-30"))
+    other = checkpoints.read_checkpoint(os.path.join(model_dir, "model.ckpt-30"))
     with pytest.raises(VQError, match="is of the codes of another checkpoint .step 60., expected one of step 30"):
         prior_lib.find(model_dir, other)
     assert prior_lib.find_or_warn(model_dir, other) is None
@@ -233,7 +233,7 @@ def test_another_checkpoint_another_prior(trained, digits):
 
 def test_a_run_without_a_prior_has_nulls(small_run, digits):
     model_dir = small_run[1]
-    checkpoint = run_folder.find_checkpoint(model_dir)
+    checkpoint = checkpoints.find_checkpoint(model_dir)
     assert prior_lib.find(model_dir, checkpoint) is None
     result = evaluation.evaluate(open_run(model_dir), digits, "test")
     assert result["prior"] is None
@@ -243,7 +243,7 @@ def test_a_run_without_a_prior_has_nulls(small_run, digits):
 
 def test_the_saved_model_samples(trained, tmp_path):
     config, model_dir, _, prior = trained
-    checkpoint = run_folder.find_checkpoint(model_dir)
+    checkpoint = checkpoints.find_checkpoint(model_dir)
     folder = export.export(config, checkpoint, str(tmp_path / "1"), prior)
     classes = prior.config.codes.classes
     labels = np.array([1, 1, 7], np.int32)
@@ -272,7 +272,7 @@ def test_the_saved_model_samples(trained, tmp_path):
 @pytest.mark.skipif(not TF1_PYTHON, reason="VQ_TF1_PYTHON names no Python with TensorFlow 1.15")
 def test_a_saved_model_with_a_prior_loads_in_a_tensorflow_1_15_process(trained, digits, tmp_path):
     config, model_dir, _, prior = trained
-    checkpoint = run_folder.find_checkpoint(model_dir)
+    checkpoint = checkpoints.find_checkpoint(model_dir)
     folder = export.export(config, checkpoint, str(tmp_path / "1"), prior)
 
     def build(model):
@@ -297,8 +297,8 @@ def test_a_saved_model_with_a_prior_loads_in_a_tensorflow_1_15_process(trained, 
 def test_the_trained_prior_of_a_step_can_be_named(trained):
     config, model_dir, _, prior = trained
     folder = prior_trainer.folder(model_dir)
-    at = TrainedPrior(prior.config, run_folder.find_checkpoint(folder))
+    at = TrainedPrior(prior.config, checkpoints.find_checkpoint(folder))
     labels = sampling.labels_for(prior.config.codes.classes, 10)
-    samples = sampling.sample(OpenRun(config, run_folder.find_checkpoint(model_dir), prior=at), 10, labels)
+    samples = sampling.sample(OpenRun(config, checkpoints.find_checkpoint(model_dir), prior=at), 10, labels)
     sampling.write_summary(os.path.join(folder, "eval_validation"), at.checkpoint.step, sampling.picture(samples))
     assert any("tfevents" in name for name in os.listdir(os.path.join(folder, "eval_validation")))

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from vq_estimator.inference import evaluation, extraction, projector, results
+from vq_estimator.inference import evaluation, extraction, measurement, projector, results
 from vq_estimator.inference.calibration import calibrate
 from vq_estimator.inference.image_model import ImageModel
 from vq_estimator.inference.session import open_run
@@ -41,7 +41,7 @@ def test_figures_are_computed_and_one_warning_comes_before_the_work(
     model_dir = blocked_run[1]
     before = everything_below(model_dir)
     warned = []
-    real = evaluation.per_example
+    real = measurement.per_example
     monkeypatch.setattr(evaluation, "per_example", lambda *given: warned.append(len(caplog.records)) or real(*given))
     monkeypatch.setattr(results.log, "propagate", True)
     found = evaluation.evaluate(open_run(model_dir), digits, "test")

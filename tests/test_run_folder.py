@@ -8,7 +8,7 @@ from helpers.small_runs import overwrite_with, save
 from vq_estimator import config as config_lib
 from vq_estimator.config import Config
 from vq_estimator.errors import VQError
-from vq_estimator.training import beginning, run_folder
+from vq_estimator.training import beginning, checkpoints, run_folder
 
 
 def test_a_new_folder_gets_its_config_and_a_run_is_resumed(tmp_path):
@@ -32,7 +32,7 @@ def test_another_run_is_refused_with_the_difference_shown_and_left_as_it_was(tmp
         run_folder.prepare(folder, config_lib.make_config("mnist", K=5))
     assert before == {n: os.stat(os.path.join(folder, n)).st_mtime_ns for n in os.listdir(folder)}
     assert overwrite_with(folder, config_lib.make_config("mnist", K=5)) == 0
-    assert run_folder.latest_checkpoint(folder) is None
+    assert checkpoints.latest_checkpoint(folder) is None
 
 
 def test_a_run_without_data_gets_the_first_that_it_is_given_and_keeps_it(tmp_path):
@@ -66,7 +66,7 @@ def test_overwrite_leaves_the_folders_of_other_programs_alone(tmp_path, content)
 def test_overwrite_removes_what_a_run_wrote_and_nothing_else(tmp_path):
     folder = str(tmp_path)
     run_folder.prepare(folder, config_lib.make_config("mnist"))
-    run_folder.keep_best(folder, save(folder, 3), 3, "mse", 0.1)
+    checkpoints.keep_best(folder, save(folder, 3), 3, "mse", 0.1)
     (tmp_path / "my_notes.txt").write_text("x")
     assert overwrite_with(folder, config_lib.make_config("mnist", K=5)) == 0
     assert sorted(os.listdir(folder)) == ["config.json", "my_notes.txt"]
@@ -89,14 +89,14 @@ def test_a_damaged_checkpoint_is_left_out_with_a_warning(tmp_path, caplog, how):
     run_folder.prepare(folder, config)
     save(folder, 3)
     damage(save(folder, 7), how)
-    assert run_folder.find_checkpoint(folder).step == 3
+    assert checkpoints.find_checkpoint(folder).step == 3
     assert [r.getMessage().split(" (")[0] for r in caplog.records] == [
         f"checkpoint: {os.path.join(folder, 'model.ckpt-7')!r} can't be read"
     ]
     assert run_folder.prepare(folder, config) == 3
     assert tf.train.latest_checkpoint(folder) == os.path.join(folder, "model.ckpt-3")  # what an Estimator goes on from
     damage(os.path.join(folder, "model.ckpt-3"), how)
-    for use in (run_folder.find_checkpoint, lambda folder: run_folder.prepare(folder, config)):
+    for use in (checkpoints.find_checkpoint, lambda folder: run_folder.prepare(folder, config)):
         with pytest.raises(VQError, match="model.ckpt-7' can't be read"):
             use(folder)
 
@@ -104,7 +104,7 @@ def test_a_damaged_checkpoint_is_left_out_with_a_warning(tmp_path, caplog, how):
 def test_what_a_killed_run_was_writing_is_removed_and_its_checkpoints_are_found(tmp_path):
     folder, config = str(tmp_path), config_lib.make_config("mnist")
     run_folder.prepare(folder, config)
-    run_folder.keep_best(folder, save(folder, 3), 3, "mse", 0.1)
+    checkpoints.keep_best(folder, save(folder, 3), 3, "mse", 0.1)
     save(folder, 7)
     kept = {n for _, _, names in os.walk(folder) for n in names}
     (tmp_path / "checkpoint").write_text('model_checkpoint_path: "mod')

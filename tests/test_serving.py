@@ -15,7 +15,7 @@ from tensorflow import estimator as tf_estimator
 from helpers.codec_runs import write_run
 from vq_estimator.inference import export
 from vq_estimator.inference import trained_prior as prior_lib
-from vq_estimator.training import run_folder
+from vq_estimator.training import checkpoints, run_folder
 
 PAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "docs", "serving.md")
 with open(PAGE, encoding="utf-8") as f:
@@ -75,7 +75,7 @@ def models(tmp_path_factory):
     draws = dict(decoder="autoregressive", decoder_layers=1, decoder_channels=8, likelihood="logistic_mixture")
     for name, settings in (("numbers", dict(classes=0)), ("labels", dict(classes=10)), ("draws", draws)):
         run = write_run(base / (name + "_run"), K=20, image_size=24, **settings)  # 3 x 3 codes of 20, as on the page
-        config, checkpoint = run_folder.load_config(run), run_folder.find_checkpoint(run)
+        config, checkpoint = run_folder.load_config(run), checkpoints.find_checkpoint(run)
         folders[name] = export.export(config, checkpoint, str(base / name / "1"), prior_lib.find(run, checkpoint))
     return folders
 

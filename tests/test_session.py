@@ -9,19 +9,20 @@ import pytest
 
 from helpers.codec_runs import images, write_run
 from vq_estimator.errors import VQError
-from vq_estimator.inference import calibration, evaluation, sampling
-from vq_estimator.inference import session as session_lib
-from vq_estimator.inference.session import Batch, Examples, close_session, interruptible, open_run
+from vq_estimator.inference import calibration, evaluation, measurement, sampling, weights
+from vq_estimator.inference.examples import Batch, Examples
+from vq_estimator.inference.interruption import close_session, interruptible
+from vq_estimator.inference.session import open_run
 
 
 def test_an_open_run_is_opened_once_and_loads_what_is_needed(tmp_path, monkeypatch):
-    read, real = [], session_lib.CheckpointReader
-    monkeypatch.setattr(session_lib, "CheckpointReader", lambda path, *given: read.append(path) or real(path, *given))
+    read, real = [], weights.CheckpointReader
+    monkeypatch.setattr(weights, "CheckpointReader", lambda path, *given: read.append(path) or real(path, *given))
     with open_run(write_run(tmp_path / "run", classes=2)) as run:
         fitted, some = calibration.kept(run), images(5, 8, 1)
         examples = Examples("some", 5, lambda: iter([Batch(some[:3]), Batch(some[3:])]))
         assert run._open is None and read == []  # it costs nothing before it is used
-        another = evaluation.evaluate_examples(run, examples, fitted, evaluation.ANOTHER)
+        another = evaluation.evaluate_examples(run, examples, fitted, measurement.ANOTHER)
         assert read == [run.checkpoint.path] and another["prior"] is None
         first, again = (evaluation.evaluate_examples(run, examples, fitted) for _ in range(2))
         sampling.sample(run, 2, np.array([0, 1]))

@@ -1,4 +1,4 @@
-"""Settings are declared once: flags, translate_disk_errors, --help and docs/settings.md follow from the fields."""
+"""Settings are declared once: flags, checks, --help and docs/settings.md follow from the fields."""
 
 import importlib.util
 import json
@@ -7,12 +7,13 @@ import os
 import pytest
 
 from helpers.forked import ROOT
+from helpers.presets import ALL
 from vq_estimator import config as c
-from vq_estimator.config.fields import GROUPS, numpy_implementation
+from vq_estimator.config.fields import GROUPS
+from vq_estimator.config.registry import numpy_implementation
 from vq_estimator.config.renamed import NEW_NAMES
 from vq_estimator.errors import VQError
 
-ALL = [(dataset, preset) for dataset in c.DATASETS for preset in c.PRESETS_OF[dataset]]
 DECLARED = {flag: setting for flag, setting, _ in c.declarations(c.Config)}
 
 
@@ -22,6 +23,15 @@ def test_every_bad_value_is_refused_by_its_name(dataset, preset):
         for bad in found.declared.kind.bad_values():
             with pytest.raises(VQError, match=f"^{found.flag}: got "):
                 c.make_config(dataset, preset, **{found.flag: bad})
+
+
+@pytest.mark.parametrize("speech", [False, True])
+def test_every_bad_value_of_a_prior_is_refused_by_its_name(speech):
+    codes = c.CodesConfig((1, 8, 1), 20, 0, "mnist", 10, "0" * 64)
+    for found in list(c.settings_of(c.make_prior_config(codes, speech))):
+        for bad in found.declared.kind.bad_values():
+            with pytest.raises(VQError, match=f"^{found.flag}: got "):
+                c.make_prior_config(codes, speech, **{found.flag: bad})
 
 
 @pytest.mark.parametrize("dataset, preset", ALL)

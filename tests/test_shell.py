@@ -14,18 +14,12 @@ import tensorflow.compat.v1 as tf
 from PIL import Image
 
 from helpers.folders import everything_below
-from helpers.forked import ROOT, SCRIPTS
+from helpers.forked import ROOT
 from helpers.marks import slow
 from vq_estimator.data.files import split_paths
-from vq_estimator.training import run_folder
+from vq_estimator.training import checkpoints
 from vq_estimator.training.checkpoint_reader import CheckpointReader
 
-PATHS = """
-import json, runpy, sys
-module = runpy.run_path(sys.argv[1], run_name="launched")
-from vq_estimator_launch import paths
-print(json.dumps(sorted(paths._KINDS)))
-"""
 FEW = ["--image_size=16", "--K=8", "--D=8", "--batch_size=4", "--max_steps=2", "--save_checkpoints_steps=2"]
 
 
@@ -33,23 +27,6 @@ def last_line(done):
     """The last line on stderr, of a command that did not succeed; nothing else than log lines may be before it."""
     assert "Traceback" not in done.stderr and done.status in (1, 2), (done.status, done.stderr)
     return done.stderr.splitlines()[-1]
-
-
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_no_path_flag_takes_a_value_that_is_no_path_here(script, forked, tmp_path):
-    done = forked.code(PATHS, os.path.join(ROOT, "launch", script + ".py"))
-    names, values = json.loads(done.stdout), ["", "gs://bucket/run"]
-    if script == "train":
-        values += ["S3://x", "file:///tmp/x", "hdfs://h/x", "~no_such_user/x"]
-    assert names and set(names) <= {
-        *("model_dir", "model_dirs", "data_dir", "input", "out", "export_dir", "checkpoint", "prior_checkpoint"),
-        *("warm_start", "config", "validation", "test", "calibrate"),
-    }
-    for name in names:
-        for value in values:
-            done = forked.script(script, f"--{name}={value}", cwd=tmp_path)
-            assert done.one_line(script).startswith(f"{name}: got {value!r}"), done.stderr
-    assert os.listdir(str(tmp_path)) == []
 
 
 def test_a_tilde_is_expanded(server, environment, small_run, tmp_path):
@@ -186,7 +163,7 @@ def test_a_left_over_tf_config_is_not_seen(server, environment, tmp_path):
     commands = server.within(dict(environment, TF_CONFIG=json.dumps(TASK)))
     done = commands.script("train", *FEW, "--model_dir=run", cwd=tmp_path)
     assert done.status == 0 and done.stderr.count("INFO: TF_CONFIG") == 1, done.stderr
-    assert run_folder.find_checkpoint(str(tmp_path / "run")).step == 2
+    assert checkpoints.find_checkpoint(str(tmp_path / "run")).step == 2
 
 
 @pytest.mark.slow
@@ -284,8 +261,8 @@ def test_a_run_whose_name_is_a_pattern(forked, small_run, tmp_path, name):
 def test_a_stored_checkpoint_by_a_path_that_is_a_pattern(small_run, tmp_path):
     folder = str(tmp_path / "a[b]*?\\\udcff")
     shutil.copytree(small_run[1], folder)
-    found = run_folder.find_checkpoint(folder)
-    reader = tf.train.load_checkpoint(run_folder.find_checkpoint(small_run[1]).path)
+    found = checkpoints.find_checkpoint(folder)
+    reader = tf.train.load_checkpoint(checkpoints.find_checkpoint(small_run[1]).path)
     stored = CheckpointReader(found.path)
     assert found.step == 60 and set(stored.shapes) >= set(reader.get_variable_to_shape_map())
     for name in reader.get_variable_to_shape_map():

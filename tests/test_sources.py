@@ -1,5 +1,4 @@
 import gzip
-import logging
 import os
 import shutil
 import stat
@@ -12,13 +11,6 @@ from helpers.sources import DATA_DIR, no_network
 from vq_estimator.config import catalogue
 from vq_estimator.data import arrays, sources
 from vq_estimator.errors import VQError
-
-
-@pytest.fixture
-def warnings(caplog, monkeypatch):
-    monkeypatch.setattr(logging.getLogger("vq_estimator"), "propagate", True)
-    caplog.set_level(logging.WARNING, "vq_estimator")
-    return caplog
 
 
 def test_mnist_falls_back_with_one_warning(tmp_path, cache_dir, warnings):

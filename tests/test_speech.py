@@ -13,29 +13,27 @@ import tensorflow.compat.v1 as tf
 
 from helpers.evaluation_keys import KEYS
 from helpers.exported import TF1_PYTHON
+from helpers.speech_models import RATE, SMALL, STRIDE, K
 from vq_estimator import config as c
 from vq_estimator.data import audio, speech_cache, speech_sources
 from vq_estimator.errors import VQError
-from vq_estimator.inference import code_cost, comparison, evaluation, export, extraction, speech_inputs, stripping
+from vq_estimator.inference import (
+    comparison,
+    evaluation,
+    export,
+    extraction,
+    measurement,
+    speech_codes,
+    speech_inputs,
+    speech_sampling,
+    speech_segments,
+    stripping,
+)
 from vq_estimator.inference import trained_prior as prior_lib
 from vq_estimator.inference.session import open_run
-from vq_estimator.inference.speech_model import SpeechModel, sample_names
-from vq_estimator.models import vqvae as vqvae_lib
-from vq_estimator.nn.likelihoods import pixels
-from vq_estimator.training import prior_trainer, run_folder, trainer
-
-RATE, STRIDE, K = 8000, 64, 8
-SMALL = dict(hidden_channels=(8,) * 6, residual_blocks=1, K=K, D=8, window=512, batch_size=2, average_decay=0.9)
-SMALL.update(
-    wavenet_stacks=1,
-    wavenet_layers=4,
-    wavenet_channels=8,
-    wavenet_skip_channels=8,
-    wavenet_condition_channels=8,
-    learning_rate=5e-3,
-)
-SMALL.update(wavenet_condition_dropout=0.2)
-SMALL.update(max_steps=30, warmup_steps=1, save_checkpoints_steps=15, eval_steps=15, save_summary_steps=15)
+from vq_estimator.inference.speech_model import SpeechModel
+from vq_estimator.inference.speech_sampling import sample_names
+from vq_estimator.training import checkpoints, prior_trainer, trainer
 
 
 def tone(seed, samples):
@@ -66,7 +64,7 @@ def run(source, tmp_path_factory):
     model_dir = str(tmp_path_factory.mktemp("runs") / "speech")
     config = c.with_data(c.make_config("wav", **SMALL), source.name, source.speakers)
     trainer.train(config, source, model_dir)
-    return config, run_folder.find_checkpoint(model_dir), model_dir
+    return config, checkpoints.find_checkpoint(model_dir), model_dir
 
 
 @pytest.fixture(scope="module")
@@ -88,126 +86,10 @@ def model(with_prior):
         yield found
 
 
-# The model
-
-
-def test_configuration_round_trip_and_what_images_have_alone():
-    config = c.with_data(c.make_config("fsdd", downsampling=32), "fsdd-half", ("a", "b"))
-    assert c.from_json(c.to_json(config)) == config and config.preset == "wavenet"
-    assert config.model.network.stride == 32 and config.model.grid == (1, 64, 1)
-    for given, message in (
-        (dict(flip=True), "flip: got True, expected no value"),
-        (dict(likelihood="mse"), "likelihood: got 'mse', expected no value: fsdd has no such setting"),
-        (dict(downsampling=48), "downsampling: got 48, expected a power of 2"),
-        (dict(window=100), "window: got 100, expected a multiple of 64"),
-        (dict(hidden_channels="8,8", downsampling=8), "hidden_channels: got .* expected 3 numbers"),
-    ):
-        with pytest.raises(VQError, match=message):
-            c.make_config("fsdd", **given)
-    with pytest.raises(VQError, match="window: got 64, expected no value: mnist has no such setting"):
-        c.make_config("mnist", window=64)
-
-
-def test_an_older_configuration_is_one_of_images():
-    text = json.loads(c.to_json(c.make_config("mnist")))
-    assert text["model"].pop("type") == "image"
-    assert c.from_json(json.dumps(text)) == c.make_config("mnist")
-
-
-@pytest.mark.parametrize("length", [1, 63, 64, 65, 200])
-def test_any_length(length):
-    m = c.with_data(c.make_config("wav", **SMALL), "x", ("a", "b")).model
-    vqvae, x = vqvae_lib.make(m), tf.placeholder(tf.uint8, [None, 1, None, 1])
-    out = vqvae(x, speakers=tf.constant([0, 1]))
-    drawn = vqvae.decode(out.quantized.codes, speakers=tf.constant([0, 1]))
-    levels = np.random.RandomState(0).randint(0, 256, (2, 1, length, 1)).astype(np.uint8)
-    table = tf.reduce_logsumexp(out.likelihood.log_table(0), -1)
-    with tf.Session() as session:
-        session.run(tf.global_variables_initializer())
-        codes, log_p, total, drawn = session.run(
-            [out.quantized.codes, out.likelihood.log_prob(x), table, drawn], {x: levels}
-        )
-    n = -(-length // STRIDE)
-    assert codes.shape == (2, 1, n, 1) and log_p.shape == (2,) and drawn.shape == (2, 1, n * STRIDE, 1)
-    assert total.shape == (2, 1, length)  # of each sample the 256 levels, which sum to one
-    np.testing.assert_allclose(total, 0.0, atol=1e-5)
-
-
-def test_a_sample_depends_on_its_codes_its_speaker_and_the_past():
-    m = c.with_data(c.make_config("wav", **SMALL), "x", ("a", "b")).model
-    vqvae = vqvae_lib.make(m)
-    x = tf.constant(np.random.RandomState(0).randint(0, 256, (1, 1, 256, 1)).astype(np.uint8))
-    z_q = tf.constant(np.random.RandomState(1).randn(1, 1, 4, 1, 8).astype(np.float32))
-    tables = [vqvae.likelihood_of_vectors(z_q, x, [s]).log_table(0) for s in (0, 1)]
-    later = tf.concat([x[:, :, :128], 255 - x[:, :, 128:]], 2)
-    changed = vqvae.likelihood_of_vectors(z_q, later, [0]).log_table(0)
-    grad = tf.gradients(tables[0][0, 0, 140, 7], z_q)[0]
-    with tf.Session() as session:
-        session.run(tf.global_variables_initializer())
-        (first, other), changed, grad = session.run([tables, changed, grad])
-    assert np.abs(first - other).max() > 1e-4
-    np.testing.assert_allclose(changed[0, 0, :129], first[0, 0, :129], atol=1e-6)
-    assert np.abs(changed[0, 0, 129] - first[0, 0, 129]).max() > 1e-6
-    assert np.abs(grad[0, 0, 2]).max() > 0
-
-
-def test_of_some_windows_training_drops_the_condition():
-    m = c.with_data(c.make_config("wav", **dict(SMALL, wavenet_condition_dropout=0.4)), "x", ("a", "b")).model
-    vqvae = vqvae_lib.make(m)
-    x = tf.constant(np.random.RandomState(0).randint(0, 256, (1, 1, 128, 1)).repeat(200, 0).astype(np.uint8))
-    z_q, who = tf.constant(np.random.RandomState(1).randn(200, 1, 2, 1, 8).astype(np.float32)), [0, 1] * 100
-
-    def log_p(step):
-        seed = None if step is None else tf.constant([3, step], tf.int64)
-        return vqvae.likelihood_of_vectors(z_q, x, who, training_seed=seed).log_prob(x)
-
-    steps = [log_p(step) for step in (None, 0, 1)]
-    loss = [vqvae(x, True, step, who).likelihood.log_prob(x) for step in (0, 0, 1)]
-    with tf.Session() as session:
-        session.run(tf.global_variables_initializer())
-        (full, first, second), loss = session.run([steps, loss])
-    alone = first[np.abs(first - full) > 1e-3]
-    assert 50 < len(alone) < 110  # of 200, 80 are expected
-    np.testing.assert_allclose(alone, alone[0], rtol=1e-5)  # whatever the codes and the speaker are
-    assert np.unique(full.round(3)).size > 100
-    assert (first != second).any()
-    np.testing.assert_array_equal(loss[0], loss[1])  # a resumed run repeats them
-    assert (loss[0] != loss[2]).any()
-
-
-@pytest.mark.parametrize("guidance", [0.0, 1.0, 2.5])
-def test_a_guided_draw_is_of_the_two_full_passes(guidance):
-    m = c.with_data(c.make_config("wav", **SMALL), "x", ("a", "b")).model
-    vqvae = vqvae_lib.make(m)
-    z_q = tf.constant(np.random.RandomState(1).randn(2, 1, 4, 1, 8).astype(np.float32))
-    drawn = vqvae.decode_vectors(z_q, 5, speakers=[0, 1], guidance=tf.constant(guidance))
-    x = tf.placeholder(tf.uint8, [2, 1, 256, 1])
-    given = vqvae.likelihood_of_vectors(z_q, x, [0, 1]).log_table(0)
-    seeds = tf.constant([[1, number] for number in range(200)], tf.int64)  # among so many both are dropped somewhere
-    some = tf.map_fn(
-        lambda s: vqvae.likelihood_of_vectors(z_q, x, [0, 1], training_seed=s).log_table(0), seeds, tf.float32
-    )
-    noise = pixels.uniform([256, 2], [5, 0])
-    with tf.Session() as session:
-        session.run(tf.global_variables_initializer())
-        drawn = session.run(drawn)
-        given, some, noise = session.run([given, some, noise], {x: drawn})
-    far = np.abs(some - given).max((2, 3, 4))  # [200, 2]
-    without = np.stack([some[far[:, i].argmax(), i] for i in range(2)])
-    assert (far.max(0) > 1e-3).all()
-    logits = (without + guidance * (given - without))[:, 0].astype(np.float64)  # [2, 256, levels]
-    p = np.exp(logits - logits.max(-1, keepdims=True))
-    below = np.cumsum(p / p.sum(-1, keepdims=True), -1) < noise.T[..., np.newaxis]
-    assert (np.minimum(below.sum(-1), 255) == drawn[:, 0, :, 0]).mean() > 0.99  # a sum in another order may turn a draw
-
-
-# Training and bits
-
-
 def test_training_learns_and_resumes(run, source):
     config, checkpoint, model_dir = run
     assert checkpoint.step == 30
-    assert run_folder.load_best(model_dir)["value"] < 0.9 * math.log(256)
+    assert checkpoints.load_best(model_dir)["value"] < 0.9 * math.log(256)
     assert trainer.train(config, source, model_dir).step == 30  # nothing left to do
 
 
@@ -234,7 +116,7 @@ def test_evaluation_has_the_keys_of_images_and_counts_each_sample_once(with_prio
     # these are computed at once.
     monkeypatch.setattr(prior_trainer, "MAX_LOGITS", 1)
     given = (kept["codes"], kept["positions"], clips.speakers)
-    found = code_cost.cost_of_clips(open_run(model_dir), *given).nats
+    found = speech_codes.cost(open_run(model_dir), *given).nats
     np.testing.assert_allclose(found, kept["rate_prior"], rtol=1e-5)
     assert result["prior"]["bits_per_image"] == pytest.approx(kept["rate_prior"].mean() / math.log(2.0))
     assert result["prior"]["bits_per_image_given_class"] < result["prior"]["bits_per_image_uniform"] + 1
@@ -243,18 +125,13 @@ def test_evaluation_has_the_keys_of_images_and_counts_each_sample_once(with_prio
 
 def test_the_codes_of_another_recording_are_refused(run, source):
     with pytest.raises(VQError, match="codes: got another, expected own"):
-        evaluation.evaluate(open_run(run[2]), source, "test", evaluation.ANOTHER)
-
-
-# In a program
+        evaluation.evaluate(open_run(run[2]), source, "test", measurement.ANOTHER)
 
 
 def test_encode_in_parts_equals_the_whole(model, monkeypatch):
-    from vq_estimator.inference import speech_model as speech_lib
-
     levels = audio.mu_law(tone(3, 9999))
     whole = model.encode(levels)
-    monkeypatch.setattr(speech_lib, "SEGMENT", 20)
+    monkeypatch.setattr(speech_segments, "SEGMENT", 20)
     assert whole.shape == (157, 1)
     np.testing.assert_array_equal(model.encode(levels), whole)
     in_parts = model.bits_per_sample(levels, 1)
@@ -295,12 +172,10 @@ def test_guidance_is_of_runs_that_were_trained_for_it(model, monkeypatch):
 
 
 def test_the_best_of_several_draws_is_the_one_most_of_the_asked_voice(model, monkeypatch):
-    from vq_estimator.inference import speech_model as speech_lib
-
     levels = audio.mu_law(tone(3, 1000))
     codes, voices = model.encode(levels), len(model.config.model.speakers)
-    seeds = [speech_lib.draw_seed(5, i) for i in range(4)]
-    assert seeds[0] == 5 and not set(seeds[1:]) & set(speech_lib.seeds(5, 10000))
+    seeds = [speech_sampling.draw_seed(5, i) for i in range(4)]
+    assert seeds[0] == 5 and not set(seeds[1:]) & set(speech_sampling.seeds(5, 10000))
     drawn = [model.decode(codes, 1, seed)[:1000] for seed in seeds]
     margins = [model.voice_margin(one, codes, 1) for one in drawn]
     assert len(set(margins)) == 4
@@ -309,8 +184,8 @@ def test_the_best_of_several_draws_is_the_one_most_of_the_asked_voice(model, mon
     bits = [model.bits_per_sample(levels, voice) for voice in range(voices)]  # its own codes
     want = np.mean(bits[:1] + bits[2:]) - bits[1]
     assert model.voice_margin(levels, codes, 1) == pytest.approx(want, abs=1e-5)
-    monkeypatch.setattr(speech_lib, "AT_ONCE", 1)  # a voice at a time
-    monkeypatch.setattr(speech_lib, "SEGMENT", 20)  # in parts
+    monkeypatch.setattr(speech_segments, "VOICES_AT_ONCE", 1)  # a voice at a time
+    monkeypatch.setattr(speech_segments, "SEGMENT", 20)  # in parts
     assert model.voice_margin(levels, codes, 1) == pytest.approx(want, abs=1e-3)
     with pytest.raises(VQError, match="codes: got 2, expected the 16 that reach for 1000 samples"):
         model.voice_margin(levels, codes[:2], 1)
@@ -324,11 +199,9 @@ def test_the_best_of_several_draws_is_the_one_most_of_the_asked_voice(model, mon
 
 
 def test_each_of_several_recordings_has_its_own_noise(model):
-    from vq_estimator.inference import speech_model as speech_lib
-
     codes = model.encode(audio.mu_law(tone(3, 1000)))
-    seeds = speech_lib.seeds(5, 3)
-    assert seeds == [5, 5 + 2**32, 5 + 2**33] and speech_lib.seeds(5, 1, first=2) == seeds[2:]
+    seeds = speech_sampling.seeds(5, 3)
+    assert seeds == [5, 5 + 2**32, 5 + 2**33] and speech_sampling.seeds(5, 1, first=2) == seeds[2:]
     several = model.decode_all([codes] * 3, [0] * 3, seeds)
     assert all((a != b).mean() > 0.5 for a, b in itertools.combinations(several, 2))
     for one, seed in zip(several, seeds):  # whatever it is drawn beside
@@ -374,7 +247,7 @@ def test_bad_values_are_one_line(model, tmp_path):
         (lambda: model.read(str(tmp_path / "none.wav")), "input: .*none.wav' can't be read .No such file"),
         (lambda: model.sample(0), "num: got 0"),
         (lambda: model.sample(1, seconds=0), "seconds: got 0"),
-        (lambda: model.sample(1, label=1), "label: got 1, expected none: the prior knows no classes"),
+        (lambda: model.sample(1, label=1), "label: got 1, expected none: the prior has no classes"),
     ):
         with pytest.raises(VQError, match=message):
             call()
@@ -400,9 +273,6 @@ def test_a_stripped_run_gives_the_same_codes(with_prior, model, tmp_path):
         assert small.prior is not None
         np.testing.assert_array_equal(small.encode(levels), model.encode(levels))
         assert small.bits_per_sample(levels, 0) == pytest.approx(model.bits_per_sample(levels, 0), abs=1e-5)
-
-
-# SavedModel and scripts
 
 
 def test_saved_model(run, model, tmp_path):

@@ -1,7 +1,6 @@
 """Folders that are splits, in trees as people have them: right, or a question in one line."""
 
 import errno
-import logging
 import os
 import re
 import shutil
@@ -18,13 +17,6 @@ from vq_estimator.errors import VQError
 
 AUTO, FOLDERS, HASH = (DataConfig(rules=2, splits=by) for by in ("auto", "folders", "hash"))
 OLD = DataConfig(rules=1)
-
-
-@pytest.fixture
-def logged(caplog, monkeypatch):
-    monkeypatch.setattr(logging.getLogger("vq_estimator"), "propagate", True)
-    caplog.set_level(logging.INFO, "vq_estimator")
-    return caplog
 
 
 def make(folder, *names):

@@ -18,7 +18,7 @@ from helpers.codec_runs import images, write_run
 from helpers.small_runs import small_config
 from vq_estimator.errors import VQError
 from vq_estimator.inference import codec, export
-from vq_estimator.training import run_folder, trainer
+from vq_estimator.training import checkpoints, trainer
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FLAGS = [
@@ -38,7 +38,7 @@ def contents(model_dir, files=("evaluated.json", "best/best.json", "eval/validat
     """Every tensor of the last and of the best checkpoint as bytes, and what evaluation found."""
     found = {}
     for which in ("latest", "best"):
-        checkpoint = run_folder.find_checkpoint(model_dir, which)
+        checkpoint = checkpoints.find_checkpoint(model_dir, which)
         reader = tf.train.load_checkpoint(checkpoint.path)
         for name in reader.get_variable_to_shape_map():
             found[which, checkpoint.step, name] = np.asarray(reader.get_tensor(name)).tobytes()
@@ -71,7 +71,7 @@ def test_a_run_that_is_killed_and_damaged_ends_with_the_same_bits(forked, undist
     for moment in ("save:4:0.002", "evaluate:0.1", "step:13"):
         status, said = train(forked, moment, model_dir)
         assert status == -signal.SIGKILL, said
-    last = run_folder.find_checkpoint(model_dir)
+    last = checkpoints.find_checkpoint(model_dir)
     assert last.step == 40
     with open(last.path + ".data-00000-of-00001", "r+b") as f:
         f.truncate(100)
@@ -191,7 +191,7 @@ def test_an_export_to_a_full_disk_is_one_line_and_leaves_nothing(small_run, smal
     config, model_dir = small_run
     disk = small_disk("20k")
     with pytest.raises(VQError, match="export_dir: can't write .*: No space left on device"):
-        export.export(config, run_folder.find_checkpoint(model_dir), os.path.join(disk, "model"))
+        export.export(config, checkpoints.find_checkpoint(model_dir), os.path.join(disk, "model"))
     assert os.listdir(disk) == []
 
 

@@ -13,12 +13,12 @@ from helpers.sessions import features_of, session_scope
 from helpers.their_checkpoints import names_of, write
 from vq_estimator import config as c
 from vq_estimator.errors import VQError
-from vq_estimator.inference import code_cost, evaluation, sampling, tf_vqvae
+from vq_estimator.inference import evaluation, image_codes, sampling, tf_vqvae
 from vq_estimator.inference import trained_prior as prior_lib
 from vq_estimator.inference.exploration import encode_first
 from vq_estimator.inference.image_model import ImageModel
 from vq_estimator.inference.session import open_run
-from vq_estimator.training import prior_trainer, run_folder, trainer
+from vq_estimator.training import checkpoints, prior_trainer, run_folder, trainer
 
 
 @pytest.mark.parametrize("dataset, D", [("mnist", 16), ("mnist", 8), ("cifar10", 12), ("images", 6)])
@@ -28,7 +28,7 @@ def test_every_variable_finds_its_place(dataset, D, tmp_path):
     config = tf_vqvae.import_checkpoint(path, dataset, None if dataset == "images" else dataset, model_dir)
     assert (config.model.quantizer.K, config.model.quantizer.D, config.preset) == (7, D, "original")
     assert run_folder.load_config(model_dir) == config
-    checkpoint = run_folder.find_checkpoint(model_dir)
+    checkpoint = checkpoints.find_checkpoint(model_dir)
     assert checkpoint.step == 0
     ours = [n for n, _ in tf.train.list_variables(checkpoint.path) if "Adam" not in n and "/" in n]
     assert len(ours) == len(values)
@@ -77,7 +77,7 @@ def test_an_imported_imagenet_model_computes_what_tf_vqvae_would(tmp_path):
     with tf.Session() as session:
         codes, decoded = session.run(imagenet_by_hand(values, images))
     assert len(np.unique(codes)) > 1
-    with session_scope(config, run_folder.find_checkpoint(model_dir).path, build) as (session, tensors):
+    with session_scope(config, checkpoints.find_checkpoint(model_dir).path, build) as (session, tensors):
         ours, mean = session.run(tensors)
     np.testing.assert_array_equal(ours, codes)
     np.testing.assert_allclose(mean, decoded, atol=1e-5)
@@ -132,7 +132,7 @@ def test_tf_vqvaes_own_mnist_model_by_the_path_of_evaluation(full_data, tmp_path
     source, model_dir = full_data("mnist"), str(tmp_path / "run")
     path = os.path.join(REFERENCE, "tf_vqvae_mnist", "last.ckpt")
     config = tf_vqvae.import_checkpoint(path, "mnist", "mnist", model_dir)
-    checkpoint = run_folder.find_checkpoint(model_dir)
+    checkpoint = checkpoints.find_checkpoint(model_dir)
     want = np.load(os.path.join(REFERENCE, "first100.npz"))
     np.testing.assert_array_equal(encode_first(ImageModel(model_dir), source, 100).codes[..., 0], want["codes"])
 
@@ -156,12 +156,12 @@ def test_tf_vqvaes_own_prior(full_data, tmp_path):
     source, model_dir = full_data("mnist"), str(tmp_path / "run")
     path, of_prior = (os.path.join(REFERENCE, "tf_vqvae_mnist", name) for name in ("last.ckpt", "last-pixelcnn.ckpt"))
     tf_vqvae.import_checkpoint(path, "mnist", "mnist", model_dir, of_prior)
-    checkpoint = run_folder.find_checkpoint(model_dir)
+    checkpoint = checkpoints.find_checkpoint(model_dir)
     prior = prior_lib.find(model_dir, checkpoint)
     assert (prior.config.network.layers, prior.config.network.kind, prior.config.codes.classes) == (12, "tf_vqvae", 10)
     model = ImageModel(model_dir)
     _, labels, codes = encode_first(model, source, 200)
-    cost = code_cost.cost(model, codes, labels)
+    cost = image_codes.cost(model, codes, labels)
     assert cost.given_class.mean() / np.log(2) < 12.5 and cost.nats.mean() / np.log(2) < 15.5
     labels = np.arange(10, dtype=np.int32)
     samples = sampling.sample(model, 10, labels, seed=1)
@@ -192,7 +192,7 @@ def test_every_variable_of_a_prior_finds_its_place(dataset, D, tmp_path):
     values = write(path, names_of(dataset, D))
     values.update(write(of_prior, pixelcnn_names(7, D)))
     tf_vqvae.import_checkpoint(path, dataset, dataset, model_dir, of_prior)
-    prior = prior_lib.find(model_dir, run_folder.find_checkpoint(model_dir))
+    prior = prior_lib.find(model_dir, checkpoints.find_checkpoint(model_dir))
     names = {name for name, _ in tf.train.list_variables(prior.checkpoint.path)} - {"global_step"}
     assert len(names) == len(pixelcnn_names(7, D)) + 1
     for name in names:

@@ -1,7 +1,6 @@
 """Data sets of TensorFlow Datasets: their splits, images, labels and errors, where the extra `tfds` is installed."""
 
 import json
-import logging
 import os
 import sys
 
@@ -33,13 +32,6 @@ def builder():
     return tfds_builder
 
 
-@pytest.fixture
-def log(caplog, monkeypatch):
-    monkeypatch.setattr(logging.getLogger("vq_estimator"), "propagate", True)
-    caplog.set_level(logging.INFO, "vq_estimator")
-    return caplog
-
-
 @pytest.fixture(scope="module")
 def data_dir(builder, tmp_path_factory):
     return str(tmp_path_factory.mktemp("tfds"))
@@ -60,11 +52,11 @@ def numbers(images, split, count, view):
 
 
 @pytest.mark.parametrize("name, shape", [("flat", (8, 12, 3)), ("mixed", (8, 16, 3))])
-def test_images_labels_and_splits(builder, data_dir, tmp_path, log, name, shape):
+def test_images_labels_and_splits(builder, data_dir, tmp_path, logged, name, shape):
     source = locate(name, data_dir, tmp_path, shape)
     assert source.name.startswith("tfds-") and source.class_names == ("even", "odd") and source.spec.shape == shape
     text = "18 for train, 2 for validation (the last training images), 4 for test; 2 classes; left out: extra"
-    assert text in log.text
+    assert text in logged.text
     seen = []
     for split, count in (("train", 18), ("validation", 2), ("test", 4)):
         found = arrays.load(source, split, shape[:2])

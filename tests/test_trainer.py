@@ -18,11 +18,11 @@ from helpers.small_runs import small_config
 from vq_estimator.errors import VQError
 from vq_estimator.inference import evaluation
 from vq_estimator.inference.session import open_run
-from vq_estimator.training import hooks, run_folder, trainer
+from vq_estimator.training import checkpoints, hooks, run_folder, trainer
 
 
 def weights(model_dir):
-    path = run_folder.find_checkpoint(model_dir).path
+    path = checkpoints.find_checkpoint(model_dir).path
     return {name: tf.train.load_variable(path, name) for name, _ in tf.train.list_variables(path)}
 
 
@@ -40,9 +40,9 @@ def tags(folder):
 
 def test_a_run_leaves_checkpoints_config_best_and_summaries(small_run):
     config, model_dir = small_run
-    assert run_folder.find_checkpoint(model_dir).step == 60
+    assert checkpoints.find_checkpoint(model_dir).step == 60
     assert run_folder.load_config(model_dir) == config
-    best = run_folder.load_best(model_dir)
+    best = checkpoints.load_best(model_dir)
     assert best["global_step"] in (30, 60) and best["metric"] == "loss/reconstruction" and best["value"] > 0
     scalars = {
         "loss/total",
@@ -105,9 +105,9 @@ def test_the_initial_weights_depend_on_the_seed_alone(digits, tmp_path):
 
 def test_a_finished_run_is_not_trained_further(small_run, digits):
     config, model_dir = small_run
-    before = os.stat(run_folder.find_checkpoint(model_dir).path + ".index").st_mtime_ns
+    before = os.stat(checkpoints.find_checkpoint(model_dir).path + ".index").st_mtime_ns
     assert trainer.train(config, digits, model_dir) == trainer.TrainResult(60, None)
-    assert os.stat(run_folder.find_checkpoint(model_dir).path + ".index").st_mtime_ns == before
+    assert os.stat(checkpoints.find_checkpoint(model_dir).path + ".index").st_mtime_ns == before
 
 
 class SignalAt(tf.train.SessionRunHook):
@@ -130,7 +130,7 @@ def test_a_signal_saves_a_checkpoint_and_the_run_goes_on_from_it(digits, tmp_pat
     finally:
         signal.signal(number, before)
     assert result.stopped_by == number and 7 <= result.step <= 8
-    assert run_folder.find_checkpoint(folder).step == result.step
+    assert checkpoints.find_checkpoint(folder).step == result.step
     assert trainer.train(config, digits, folder).step == 12
 
 
@@ -200,7 +200,7 @@ def test_a_diverging_run_is_one_line_with_the_term_that_broke_and_keeps_its_chec
     )
     with pytest.raises(VQError, match=message) as e:
         trainer.train(config, digits, folder, hooks=[SpoilAt(22)])
-    assert "\n" not in str(e.value) and run_folder.find_checkpoint(folder).step == 20
+    assert "\n" not in str(e.value) and checkpoints.find_checkpoint(folder).step == 20
     assert np.isfinite(weights(folder)["decoder/conv_transpose_3/b"]).all()
 
 
@@ -210,7 +210,7 @@ def test_weights_that_are_no_numbers_are_not_saved(digits, tmp_path):
         VQError, match=r"weights are not finite at step 20: decoder/conv_transpose_3/b.*; the .* step 15"
     ):
         trainer.train(config, digits, folder, hooks=[SpoilAt(19, "decoder/conv_transpose_3/b/Adam_1")])
-    assert run_folder.find_checkpoint(folder).step == 15
+    assert checkpoints.find_checkpoint(folder).step == 15
 
 
 def test_averaged_weights_are_what_evaluation_and_sessions_use(digits, tmp_path):
@@ -219,7 +219,7 @@ def test_averaged_weights_are_what_evaluation_and_sessions_use(digits, tmp_path)
     trainer.train(config, digits, folder)
     found = weights(folder)
     assert np.abs(found["encoder/conv_1/w"] - found["encoder/conv_1/w/average"]).max() > 1e-5
-    path = run_folder.find_checkpoint(folder).path
+    path = checkpoints.find_checkpoint(folder).path
     with session_scope(config, path, lambda m: m(tf.zeros([1, 24, 24, 1])) and m.encoder.trainable_variables[0]) as (
         s,
         v,

@@ -11,7 +11,7 @@ from helpers.small_runs import small_config
 from vq_estimator import pretrained
 from vq_estimator.config import make_config
 from vq_estimator.errors import VQError
-from vq_estimator.training import run_folder, trainer, warm_start
+from vq_estimator.training import checkpoints, trainer, warm_start
 
 
 def tensors(path):
@@ -44,7 +44,7 @@ def test_it_begins_with_the_averages_where_there_are_some(autoregressive_run, di
 def test_a_gradient_codebook_begins_an_ema_one_with_its_entries(small_run, digits, tmp_path):
     _, model_dir = small_run
     config = small_config(digits, max_steps=1, codebook="ema", kmeans_init_steps=0, dead_entry_threshold=0)
-    source, warm = tensors(run_folder.find_checkpoint(model_dir).path), warm_start.of_run(model_dir)
+    source, warm = tensors(checkpoints.find_checkpoint(model_dir).path), warm_start.of_run(model_dir)
     found = first_checkpoint(config, digits, tmp_path / "run", warm)
     for name in ("codebook", "ema_sum"):
         np.testing.assert_array_equal(found["quantizer/" + name], source["quantizer/codebook"])
@@ -56,7 +56,7 @@ def test_what_does_not_fit_begins_anew(small_run, digits, tmp_path, caplog):
     other = small_config(digits, K=9, max_steps=1, warm_start=model_dir)
     with caplog.at_level(logging.INFO, "vq_estimator"):
         began = first_checkpoint(other, digits, tmp_path / "run", warm_start.of_run(model_dir))
-    source = tensors(run_folder.find_checkpoint(model_dir).path)
+    source = tensors(checkpoints.find_checkpoint(model_dir).path)
     assert began["quantizer/codebook"].shape == (1, 9, 16)
     np.testing.assert_array_equal(began["encoder/conv_1/w"], source["encoder/conv_1/w"])
     assert (

@@ -36,7 +36,7 @@ from vq_estimator.errors import VQError
 from vq_estimator.inference import speech_exploration as explore
 from vq_estimator.inference.session import OpenRun
 from vq_estimator.inference.speech_model import SpeechModel
-from vq_estimator.training import run_folder
+from vq_estimator.training import checkpoints, run_folder
 from vq_estimator_launch import common
 
 PARTS = ("bits", "generation", "content", "conversion")
@@ -80,7 +80,7 @@ def measure(options) -> dict:
     config = run_folder.load_config(options.model_dir)
     if not isinstance(config.model, SpeechConfig):
         raise VQError(f"model_dir: got {options.model_dir!r}, a run of images, expected one of speech")
-    checkpoint = run_folder.find_checkpoint(options.model_dir, options.checkpoint)
+    checkpoint = checkpoints.find_checkpoint(options.model_dir, options.checkpoint)
     cache = common.cache_dir()
     rate = config.model.sample_rate
     source = speech_sources.locate(config.dataset, options.data_dir, cache, rate, wanted=config.dataset_source)
@@ -88,7 +88,7 @@ def measure(options) -> dict:
         "quick": options.quick,
         "dataset_source": source.name,
         "global_step": checkpoint.step,
-        "weights": run_folder.fingerprint(checkpoint.path),
+        "weights": checkpoints.fingerprint(checkpoint.path),
         "model": {
             "codes_a_second": rate / config.model.network.stride * config.model.quantizer.L,
             "K": config.model.quantizer.K,

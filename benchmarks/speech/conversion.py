@@ -5,7 +5,7 @@ from tqdm import tqdm
 
 from benchmarks.speed import report
 from vq_estimator.data import audio
-from vq_estimator.inference.speech_model import draw_seed, seeds
+from vq_estimator.inference.speech_sampling import draw_seed, seeds
 
 SEED = 3
 MEL_BANDS, MEL_FRAME, MEL_HOP = 40, 0.032, 0.008  # seconds

@@ -12,7 +12,7 @@ import tensorflow.compat.v1 as tf
 from benchmarks.speed import cases
 from vq_estimator.config import Config
 from vq_estimator.data import arrays, sources
-from vq_estimator.data.pipeline import WHOLE
+from vq_estimator.data.batching import WHOLE
 from vq_estimator.data.sources import Source
 from vq_estimator.training import loop, model_fns, precision, trainer
 from vq_estimator_launch import common

@@ -14,10 +14,10 @@ def write(model: str, path: str):
 
     from vq_estimator import pretrained
     from vq_estimator.inference import export, trained_prior
-    from vq_estimator.training import averaging, run_folder
+    from vq_estimator.training import averaging, checkpoints, run_folder
 
     folder = pretrained.folder(model)
-    config, checkpoint = run_folder.load_config(folder), run_folder.find_checkpoint(folder)
+    config, checkpoint = run_folder.load_config(folder), checkpoints.find_checkpoint(folder)
     m, found = config.model, trained_prior.find(folder, checkpoint)
     export.export(config, checkpoint, os.path.join(path, "model"), found)
     reader = tf.train.load_checkpoint(checkpoint.path)

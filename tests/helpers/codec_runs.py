@@ -14,8 +14,8 @@ from vq_estimator.inference import calibration
 from vq_estimator.inference.session import OpenRun
 from vq_estimator.models import vqvae
 from vq_estimator.nn.code_prior import CodePrior
-from vq_estimator.training import run_folder
-from vq_estimator.training.run_folder import fingerprint
+from vq_estimator.training import checkpoints, run_folder
+from vq_estimator.training.checkpoints import fingerprint
 
 SCALE = 20.5
 VOICES, WORDS = ("anna", "ben", "carl"), 2  # of runs of speech
@@ -66,7 +66,7 @@ def write_run(
         model.likelihood(model.encode(images), images, tf.zeros([1], tf.int32) if speech else None)
 
     _save(folder, config, build, values)
-    checkpoint = run_folder.find_checkpoint(folder)
+    checkpoint = checkpoints.find_checkpoint(folder)
     q = m.quantizer
     mse = isinstance(m.likelihood, config_lib.MSE)
     write_json(
@@ -92,7 +92,7 @@ def write_run(
 
         path = os.path.join(folder, "prior")
         _save(path, prior, build_prior, prior_values)
-        run_folder.keep_best(path, os.path.join(path, "model.ckpt-1"), 1, "bits_per_image", 1.0)
+        checkpoints.keep_best(path, os.path.join(path, "model.ckpt-1"), 1, "bits_per_image", 1.0)
     return folder
 
 

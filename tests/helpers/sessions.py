@@ -5,7 +5,7 @@ import contextlib
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.inference.session import OpenRun
-from vq_estimator.training.run_folder import Checkpoint
+from vq_estimator.training.checkpoints import Checkpoint
 
 
 def features_of(config, source, split, batch_size):

@@ -174,11 +174,3 @@ CIFAR10 = DatasetSpec(
 
 DATASETS: Dict[str, DatasetSpec] = {d.name: d for d in (MNIST, FASHION_MNIST, CIFAR10)}
 FALLBACKS: Dict[str, DatasetSpec] = {"mnist": MNIST_5K}
-
-
-def by_source(source: str) -> Optional[DatasetSpec]:
-    """Returns the data set that a run's `dataset_source` names, or None."""
-    for spec in list(DATASETS.values()) + list(FALLBACKS.values()):
-        if spec.name == source:
-            return spec
-    return None

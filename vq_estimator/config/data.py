@@ -5,7 +5,8 @@ from typing import Any, Optional, Tuple
 
 from vq_estimator.config.checks import check
 from vq_estimator.config.datasets import IMAGES, NPY, TFDS, WAV, row_of
-from vq_estimator.config.fields import FILES, Choice, Integer, Integers, Settings, Text, setting
+from vq_estimator.config.fields import FILES, Settings, setting
+from vq_estimator.config.values import Choice, Integer, Integers, Text
 
 # The current rules by which a folder's files become examples. Rules 1 are those of version 0.1.0. Rules 2 changed
 # splits and cropping, and rules 3 read more formats (data/formats.py).

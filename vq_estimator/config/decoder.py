@@ -4,7 +4,9 @@ import dataclasses
 from typing import Union
 
 from vq_estimator.config.checks import MAX_CHANNELS, MAX_LAYERS
-from vq_estimator.config.fields import DECODER, Choice, Integer, Registry, Row, Settings, setting
+from vq_estimator.config.fields import DECODER, Settings, setting
+from vq_estimator.config.registry import Registry, Row
+from vq_estimator.config.values import Choice, Integer
 
 PIXEL_LAYERS = ("residual", "gated")
 

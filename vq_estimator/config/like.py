@@ -6,8 +6,8 @@ from typing import Any, Dict
 
 from vq_estimator.config import catalogue, provided
 from vq_estimator.config.checks import check
-from vq_estimator.config.fields import type_name
 from vq_estimator.config.quantizer import is_finite
+from vq_estimator.config.registry import type_name
 from vq_estimator.config.run import DATASETS, LIKE, Config, row_of
 from vq_estimator.config.serialization import read_config
 from vq_estimator.errors import VQError
@@ -54,10 +54,8 @@ def source_config(warm_start: Any) -> Config:
     Raises:
       VQError: there is none.
     """
-    want = "a run directory (with a config.json) or one of " + ", ".join(provided.names())
-    check(isinstance(warm_start, str) and "\0" not in warm_start, "warm_start", warm_start, want)
-    path = os.path.join(provided.folder_of_run(warm_start), "config.json")
-    check(warm_start != "" and os.path.isfile(path), "warm_start", warm_start, want)
+    path = os.path.join(provided.locate_run(warm_start, "warm_start"), "config.json")
+    check(os.path.isfile(path), "warm_start", warm_start, "a run directory, with a config.json")
     try:
         return read_config(path)
     except VQError as e:

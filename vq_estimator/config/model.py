@@ -6,22 +6,11 @@ from typing import Optional, Sequence, Tuple, Union
 
 from vq_estimator.config.checks import MAX_CHANNELS, MAX_LAYERS, check
 from vq_estimator.config.decoder import DECODERS, DecoderConfig, FactorisedDecoder
-from vq_estimator.config.fields import (
-    COMMON,
-    DECODER,
-    MODEL,
-    Bool,
-    Choice,
-    Integer,
-    Integers,
-    Settings,
-    Size,
-    setting,
-    type_name,
-    variant,
-)
+from vq_estimator.config.fields import COMMON, DECODER, MODEL, Settings, setting, variant
 from vq_estimator.config.likelihood import LIKELIHOODS, MSE, BernoulliPixels, LikelihoodConfig
 from vq_estimator.config.quantizer import QUANTIZERS, QuantizerConfig
+from vq_estimator.config.registry import type_name
+from vq_estimator.config.values import Bool, Choice, Integer, Integers, Size
 
 PRECISIONS = ("float32", "bfloat16")
 INITIALIZERS = ("normal", "he")
@@ -96,6 +85,7 @@ class ModelConfig(Settings):
     """An image model."""
 
     example, unit = "image", "dim"  # names of an example and of its dimensions
+    codes_axis = 0  # the axis along which the codes of several images are concatenated
     has_one_row = False  # whether an example is an image with one row
     has_mse = True  # whether a reconstruction can be compared with the original element by element
     speakers = ()
@@ -214,6 +204,11 @@ class ModelConfig(Settings):
     def prior_grid(self) -> Tuple[int, int, int]:
         """The shape [h, w, L] of the codes that a prior is trained on."""
         return self.grid
+
+    def describe_examples(self) -> str:
+        """Describes the images and the downsampling factor, such as "images 64x64x3, 8 x 8 pixels per position"."""
+        stride = self.network.stride
+        return f"images {'x'.join(map(str, self.shape))}, {stride} x {stride} pixels per position"
 
     def with_speakers(self, speakers: Sequence[str]) -> "ModelConfig":
         """Returns the configuration itself: images have no speakers."""

@@ -4,7 +4,8 @@ import dataclasses
 from typing import Any, Dict, Iterator, Tuple, TypeVar
 
 from vq_estimator.config.checks import check
-from vq_estimator.config.fields import Registry, Settings, declarations, settings_of, type_name
+from vq_estimator.config.fields import Settings, declarations, settings_of
+from vq_estimator.config.registry import Registry, type_name
 from vq_estimator.config.renamed import NEW_NAMES
 from vq_estimator.errors import VQError
 

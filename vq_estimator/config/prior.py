@@ -4,15 +4,19 @@ import dataclasses
 from typing import Any, Tuple
 
 from vq_estimator.config.checks import MAX_CHANNELS, MAX_LAYERS, check, natural, positive_int
-from vq_estimator.config.fields import MODEL, SPEECH, TRAINING, Integer, Number, Settings, setting
+from vq_estimator.config.fields import MODEL, SPEECH, TRAINING, Settings, setting
 from vq_estimator.config.intervals import resolve_intervals
 from vq_estimator.config.model import MAX_SIZE
 from vq_estimator.config.overrides import override
 from vq_estimator.config.quantizer import MAX_ENTRIES
 from vq_estimator.config.speech import MAX_DILATIONS
 from vq_estimator.config.training import OptimizerConfig, TrainConfig
+from vq_estimator.config.values import Integer, Number
 
-PRIOR_KINDS = ("gated", "tf_vqvae")
+PRIOR_KINDS = {  # each with its implementation, as "module:Class"
+    "gated": "vq_estimator.nn.code_prior:CodePrior",
+    "tf_vqvae": "vq_estimator.nn.tf_vqvae_prior:TFVQVAEPrior",
+}
 CONDITIONS = ("class", "speaker", "both")  # what a class-conditional prior of a speech model depends on
 
 

@@ -1,9 +1,11 @@
-"""Where the models that come with the package lie. They are run directories, found here without TensorFlow."""
+"""The models that come with the package, which are run directories; they are located without TensorFlow."""
 
 import os
 from typing import Tuple
 
+from vq_estimator.config import arguments
 from vq_estimator.config.checks import check
+from vq_estimator.errors import VQError
 
 CARD = "README.md"
 _FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "pretrained")
@@ -24,6 +26,17 @@ def folder(name: str) -> str:
     return os.path.join(_FOLDER, name)
 
 
-def folder_of_run(name: str) -> str:
-    """The run directory that a name means: itself, or the provided model of that name where no directory has it."""
-    return folder(name) if name in names() and not os.path.isdir(name) else name
+def locate_run(name: str, field: str = "run") -> str:
+    """Returns the directory of a run, given its path or the name of a provided model; `./mnist` is always a path.
+
+    Raises:
+      VQError: neither exists, or both do.
+    """
+    want = "a run directory, or one of the provided models " + ", ".join(names())
+    name = arguments.path(field, name, want)
+    known, exists = name in names(), os.path.isdir(name)
+    if known and exists:
+        other = f"expected ./{name} for the folder"
+        raise VQError(f"{field}: got {name!r}, which is a provided model and a folder too, {other}")
+    check(known or exists, field, name, want)
+    return folder(name) if known else name

@@ -5,19 +5,9 @@ from dataclasses import MISSING
 from typing import TYPE_CHECKING, Any, ClassVar, Dict, Tuple, Union
 
 from vq_estimator.config.checks import MAX_CHANNELS, MAX_LAYERS, check
-from vq_estimator.config.fields import (
-    COMMON,
-    QUANTIZER,
-    Choice,
-    Integer,
-    Integers,
-    Number,
-    Registry,
-    Row,
-    Settings,
-    setting,
-    variant,
-)
+from vq_estimator.config.fields import COMMON, QUANTIZER, Settings, setting, variant
+from vq_estimator.config.registry import Registry, Row
+from vq_estimator.config.values import Choice, Integer, Integers, Number
 
 GRADIENTS = ("straight_through", "rotation")
 MAX_CODES = 2**20  # largest K of finite scalar quantization

@@ -6,12 +6,12 @@ from typing import Any, Dict, Optional
 
 from vq_estimator.config.checks import check
 from vq_estimator.config.data import RULES
-from vq_estimator.config.fields import type_name
 from vq_estimator.config.intervals import resolve_intervals
 from vq_estimator.config.like import preset_like
 from vq_estimator.config.overrides import override
 from vq_estimator.config.presets import PRESETS_OF, preset_of
 from vq_estimator.config.quantizer import QUANTIZERS, VectorQuantizerConfig, is_finite
+from vq_estimator.config.registry import type_name
 from vq_estimator.config.renamed import NEW_PRESETS
 from vq_estimator.config.run import DATASETS, LIKE, PRESETS, Config, row_of
 

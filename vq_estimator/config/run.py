@@ -8,11 +8,13 @@ from vq_estimator.config import catalogue
 from vq_estimator.config.checks import check
 from vq_estimator.config.data import DataConfig
 from vq_estimator.config.datasets import FSDD, IMAGES, NPY, TFDS, WAV, row_of
-from vq_estimator.config.fields import TRAINING, Registry, Row, Settings, Text, setting, type_name, variant
+from vq_estimator.config.fields import TRAINING, Settings, setting, variant
 from vq_estimator.config.likelihood import MSE
 from vq_estimator.config.model import ModelConfig
+from vq_estimator.config.registry import Registry, Row, type_name
 from vq_estimator.config.speech import SpeechConfig
 from vq_estimator.config.training import ObjectiveConfig, OptimizerConfig, TrainConfig
+from vq_estimator.config.values import Text
 
 IMAGE_DATASETS = (*catalogue.DATASETS, IMAGES, NPY, TFDS)
 SPEECH_DATASETS = (FSDD, WAV)
@@ -36,6 +38,7 @@ MODELS = Registry(
             parts={
                 "coding": _INFERENCE + "codec.coding:ImageCoding",
                 "codec_input": _INFERENCE + "codec.images",
+                "codes": _INFERENCE + "image_codes",
                 "export": _INFERENCE + "export:ImageExport",
                 "summaries": "vq_estimator.training.summaries:pictures",
             },
@@ -47,6 +50,7 @@ MODELS = Registry(
             parts={
                 "coding": _INFERENCE + "codec.coding:SpeechCoding",
                 "codec_input": _INFERENCE + "codec.recordings",
+                "codes": _INFERENCE + "speech_codes",
                 "export": _INFERENCE + "export:SpeechExport",
                 "summaries": "vq_estimator.training.summaries:sounds",
             },

@@ -6,10 +6,11 @@ from typing import Any, Dict, List, Tuple, Union, get_type_hints
 
 from vq_estimator.config.checks import check
 from vq_estimator.config.decoder import AutoregressiveDecoder
-from vq_estimator.config.fields import Registry, Settings, type_name
+from vq_estimator.config.fields import Settings
 from vq_estimator.config.model import NetworkConfig
 from vq_estimator.config.prior import PriorNetworkConfig
 from vq_estimator.config.quantizer import EMACodebook, GradientCodebook
+from vq_estimator.config.registry import Registry, type_name
 from vq_estimator.config.renamed import NEW_PRESETS
 from vq_estimator.config.run import RESUMABLE, Config
 from vq_estimator.config.speech import WaveNetConfig

@@ -5,21 +5,12 @@ from dataclasses import MISSING
 from typing import Any, ClassVar, Dict, Optional, Sequence, Tuple
 
 from vq_estimator.config.checks import MAX_CHANNELS, MAX_LAYERS, check
-from vq_estimator.config.fields import (
-    SPEECH,
-    Integer,
-    Number,
-    Registry,
-    Row,
-    Setting,
-    Settings,
-    setting,
-    type_name,
-    variant,
-)
+from vq_estimator.config.fields import SPEECH, Setting, Settings, setting, variant
 from vq_estimator.config.likelihood import CategoricalPixels
 from vq_estimator.config.model import NetworkConfig, precision_setting
 from vq_estimator.config.quantizer import QUANTIZERS, QuantizerConfig
+from vq_estimator.config.registry import Registry, Row, type_name
+from vq_estimator.config.values import Integer, Number
 
 MAX_RATE = 192000  # samples per second
 MAX_WINDOW = 2**24  # samples
@@ -88,6 +79,7 @@ class SpeechConfig(Settings):
     is_stochastic_decoder = True
     reconstruction_metric = "bits_per_sample"
     fixed_dims = None  # recordings differ in length
+    codes_axis = 2  # the axis along which the codes of several recordings are concatenated
     without = ("residual_relu", "output_channels", "linear_path", "flip")  # settings for images only
     # Settings that are short for other settings, see `derive`.
     shorthands: ClassVar[Dict[str, Setting]] = {
@@ -181,6 +173,11 @@ class SpeechConfig(Settings):
     def with_speakers(self, speakers: Sequence[str]) -> "SpeechConfig":
         """Returns the configuration with these speakers."""
         return dataclasses.replace(self, speakers=tuple(speakers))
+
+    def describe_examples(self) -> str:
+        """Describes the recordings and the downsampling factor."""
+        rate, speakers = f"{self.sample_rate:,} Hz", f"{len(self.speakers)} speakers"
+        return f"recordings at {rate}, {speakers}, {self.network.stride} samples per code"
 
     def describe(self) -> str:
         """Describes codes, K and decoder, such as "1 code of 256 for 64 samples, wavenet"."""

@@ -3,8 +3,9 @@
 import dataclasses
 
 from vq_estimator.config.checks import MAX_CHANNELS
-from vq_estimator.config.fields import COMMON, OUTPUT, TRAINING, Bool, Choice, Integer, Number, Settings, setting
+from vq_estimator.config.fields import COMMON, OUTPUT, TRAINING, Settings, setting
 from vq_estimator.config.likelihood import MSE
+from vq_estimator.config.values import Bool, Choice, Integer, Number
 
 RECONSTRUCTION_LOSSES = ("squared_error", "cross_entropy")
 OBJECTIVES = ("original", "elbo")

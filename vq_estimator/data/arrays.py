@@ -7,7 +7,7 @@ import tensorflow.compat.v1 as tf
 
 from vq_estimator.config import arguments
 from vq_estimator.config.model import SIZE, ImageSize
-from vq_estimator.data import pipeline
+from vq_estimator.data import batching, pipeline
 from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError
 
@@ -42,7 +42,7 @@ def load(
     parts, left = [], n
     with tf.Graph().as_default(), tf.Session() as session:
         tf.set_random_seed(0)  # nothing is drawn, but a deterministic process wants one
-        batch = max(1, min(n, pipeline.evaluation_batch(size[0] * size[1] * source.spec.shape[-1])))
+        batch = max(1, min(n, batching.evaluation_batch(size[0] * size[1] * source.spec.shape[-1])))
         dataset = pipeline.evaluation_dataset(source, split, size, batch, binarize)
         features = tf.data.make_one_shot_iterator(dataset).get_next()
         while left > 0:
@@ -56,7 +56,7 @@ def batches(examples: Examples, batch_size: int) -> tf.data.Dataset:
     """One pass in order, in the batches of `pipeline.evaluation_dataset`; the arrays stay outside of the graph."""
 
     def each():
-        for images, labels in zip(*(pipeline.parts(array, batch_size) for array in examples)):
+        for images, labels in zip(*(batching.parts(array, batch_size) for array in examples)):
             yield {"image": images, "label": labels}
 
     shapes = {"image": (None,) + examples.images.shape[1:], "label": [None]}

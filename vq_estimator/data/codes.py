@@ -8,9 +8,9 @@ from typing import NamedTuple, Optional, Tuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from vq_estimator.data.batching import numbers_of_batches
 from vq_estimator.data.files import atomic_path, parse_json
 from vq_estimator.data.numpy_files import load_npz
-from vq_estimator.data.pipeline import numbers_of_batches
 
 NAMES = ("codes", "labels", "origin")
 MAX_ORIGIN = 1 << 16  # bytes

@@ -7,7 +7,8 @@ import tensorflow.compat.v1 as tf
 
 from vq_estimator.config import Config, SpeechConfig
 from vq_estimator.data import audio
-from vq_estimator.data.pipeline import WHOLE, Part, Source, check_part, numbers_of_batches
+from vq_estimator.data.batching import WHOLE, Part, check_part, numbers_of_batches
+from vq_estimator.data.pipeline import Source
 
 
 class Clips(NamedTuple):

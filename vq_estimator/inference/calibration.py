@@ -17,7 +17,8 @@ from vq_estimator.data.files import read_json, write_json
 from vq_estimator.data.speech import AnySource
 from vq_estimator.errors import VQError
 from vq_estimator.inference import results
-from vq_estimator.inference.session import Examples, OpenRun
+from vq_estimator.inference.examples import Examples
+from vq_estimator.inference.session import OpenRun
 
 BINS_PER_LEVEL = 8  # of the reconstruction, in the histogram that the scale is fitted to
 MIN_SCALE = 0.05  # in levels; below it a Gaussian has all its mass in one level anyway

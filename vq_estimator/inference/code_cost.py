@@ -5,14 +5,10 @@ from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
-from tqdm import tqdm
 
 from vq_estimator.config import Config
 from vq_estimator.inference.calibration import Calibration
 from vq_estimator.inference.session import OpenRun
-from vq_estimator.training import prior_trainer
-
-BATCH = 100
 
 
 class CodeCost(NamedTuple):
@@ -50,47 +46,8 @@ def log_prob(run: OpenRun) -> Tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     return run.op("log_prob", build)
 
 
-def cost(run: OpenRun, codes: np.ndarray, labels: Optional[np.ndarray] = None) -> CodeCost:
-    """The cost of codes int32 [N, h, w, L] of images under the trained prior, which the run must have.
-
-    `labels`: int32 [N], or None where they are unknown.
-    """
-    of, (z, classes, log_p), parts, n = run.prior.config.codes, log_prob(run), [], len(codes)
-    size = prior_trainer.evaluation_batch(of, BATCH)
-    hidden = {"disable": True} if n <= BATCH else {}  # False would override the variable TQDM_DISABLE
-    with tqdm(total=n, unit="image", desc="prior", **hidden) as bar:
-        for i in range(0, n, size):
-            batch = codes[i : i + size]
-            feeds = [{z: batch, classes: np.full(len(batch), k)} for k in range(max(of.classes, 1))]
-            parts.append(np.stack([run.session.run(log_p, feed) for feed in feeds], 1).astype(np.float64))
-            bar.update(len(batch))
-    return _cost(np.concatenate(parts), of.classes, labels)
-
-
-def cost_of_clips(
-    run: OpenRun, codes: np.ndarray, positions: np.ndarray, labels: Optional[np.ndarray] = None
-) -> CodeCost:
-    """The cost of the codes of recordings under the trained prior, which the run must have.
-
-    Args:
-      run: the run.
-      codes: int32 [1, 1, M, L], one recording behind the other.
-      positions: [N], the codes of each.
-      labels: int32 [N], what the prior is conditional on; None where it is unknown.
-    """
-    of, (z, classes, log_p), parts, start = run.prior.config.codes, log_prob(run), [], 0
-    for n in tqdm(positions, unit="clip", desc="prior"):
-        at_once = max(1, prior_trainer.MAX_LOGITS // (n * of.grid[2] * of.K))
-        each = np.split(np.arange(max(of.classes, 1)), range(at_once, max(of.classes, 1), at_once))
-        given = codes[:, :, start : start + n]
-        feeds = [{z: np.repeat(given, len(some), 0), classes: some} for some in each]
-        parts.append(np.concatenate([run.session.run(log_p, feed) for feed in feeds]))
-        start += n
-    return _cost(np.stack(parts).astype(np.float64), of.classes, labels)
-
-
-def _cost(log_p: np.ndarray, classes: int, labels: Optional[np.ndarray]) -> CodeCost:
-    """From ln p(z | class) [N, classes], or ln p(z) [N, 1]."""
+def mix_classes(log_p: np.ndarray, classes: int, labels: Optional[np.ndarray]) -> CodeCost:
+    """Computes the cost from ln p(z | class) [N, classes], or ln p(z) [N, 1]."""
     if not classes:
         return CodeCost(-log_p[:, 0], None)
     mixture = np.logaddexp.reduce(log_p, 1) - np.log(classes)

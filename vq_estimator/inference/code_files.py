@@ -19,8 +19,8 @@ from vq_estimator.data.files import atomic_folder, atomic_path, open_regular, pa
 from vq_estimator.data.numpy_files import load_npy, load_npz
 from vq_estimator.data.outputs import ARRAY, FOLDER, PICTURE, output_kind
 from vq_estimator.errors import VQError
+from vq_estimator.inference.examples import Examples
 from vq_estimator.inference.image_model import ImageModel
-from vq_estimator.inference.session import Examples
 from vq_estimator.inference.trained_model import TrainedModel
 
 BATCH = 500

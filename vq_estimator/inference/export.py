@@ -21,7 +21,7 @@ from vq_estimator.models.vqvae import OURS, VQVAE, Networks
 from vq_estimator.nn import mu_law
 from vq_estimator.nn.code_prior import Sampling
 from vq_estimator.training import disk
-from vq_estimator.training.run_folder import Checkpoint
+from vq_estimator.training.checkpoints import Checkpoint
 
 SEED = "seed"
 DEFAULT = tf.saved_model.signature_constants.DEFAULT_SERVING_SIGNATURE_DEF_KEY

@@ -1,19 +1,15 @@
-"""The codes of whole splits by a trained VQ-VAE, made once for each checkpoint."""
+"""The codes of splits by a trained VQ-VAE, which are computed once per checkpoint."""
 
 from typing import Dict
 
-import numpy as np
-
-from vq_estimator.config import CodesConfig
-from vq_estimator.data import audio, pipeline, speech
+from vq_estimator.config import CodesConfig, part
 from vq_estimator.data import codes as codes_lib
+from vq_estimator.data import pipeline
 from vq_estimator.data.codes import Codes
-from vq_estimator.data.speech import AnySource, SpeechSource
+from vq_estimator.data.speech import AnySource
 from vq_estimator.errors import VQError
 from vq_estimator.inference import results
 from vq_estimator.inference.session import OpenRun
-
-BATCH = 50
 
 
 def condition_labels(codes: Codes, condition: str, classes: int) -> Codes:
@@ -61,48 +57,18 @@ def codes_config(run: OpenRun, source: AnySource, class_conditional: bool, condi
 def extract(run: OpenRun, source: AnySource, splits=pipeline.SPLITS) -> Dict[str, Codes]:
     """The codes of each split, from `codes/<split>.npz` in the run directory or made now and kept there.
 
-    A file that is damaged, or of another checkpoint or data, is made anew. Of recordings they are the codes of windows
-    of the grid's width, with silence after the end, and the labels say the speaker too (`condition_labels`).
+    A file that is damaged, or of another checkpoint or data, is replaced. The codes of recordings are those of windows
+    of the grid's width, and their labels include the speaker (`condition_labels`).
     """
     of, m, found = origin(run, source), run.config.model, {}
+    of_kind = part(m, "codes")
     for split in splits:
         path = codes_lib.split_path(run.model_dir, split)
-        found[split] = codes_lib.load(path, of, (_examples(run, source, split), *m.prior_grid), m.quantizer.K)
+        found[split] = codes_lib.load(path, of, (of_kind.count(run, source, split), *m.prior_grid), m.quantizer.K)
         if found[split] is None:
             keep = results.can_write(run.model_dir, "codes")
-            found[split] = encode(run, source, split)
+            found[split] = of_kind.encode(run, source, split)
             if keep:
                 with results.tolerated(run.model_dir):
                     codes_lib.save(path, found[split], of)
     return found
-
-
-def _window(run: OpenRun) -> int:
-    return run.config.model.prior_grid[1] * run.config.model.network.stride
-
-
-def _examples(run: OpenRun, source: AnySource, split: str) -> int:
-    if run.config.model.fixed_dims is not None:
-        return source.count(split)
-    return speech.pieces(source.splits[split], _window(run))
-
-
-def _encode_windows(run: OpenRun, source: SpeechSource, split: str) -> Codes:
-    clips, window, t = source.splits[split], _window(run), run.connect()
-    parts, labels = [], []
-    for i in range(clips.count):
-        levels = clips.clip(i)
-        missing = -len(levels) % window
-        cut = np.pad(levels, [(0, missing)], constant_values=audio.SILENCE).reshape(-1, 1, window, 1)
-        parts += [run.session.run(t.codes, {t.images: part}) for part in pipeline.parts(cut, BATCH)]
-        labels += [clips.speakers[i] * max(len(source.class_names), 1) + clips.labels[i]] * len(cut)
-    return Codes(np.concatenate(parts).astype(np.int32), np.array(labels, np.int32))
-
-
-def encode(run: OpenRun, source: AnySource, split: str) -> Codes:
-    """The codes of a split, made now; of recordings those of windows, see `extract`."""
-    if run.config.model.fixed_dims is None:
-        return _encode_windows(run, source, split)
-    encoded = run.batches(run.examples(source, split), run.connect().codes, "encode")
-    each = zip(*((codes, batch.labels) for batch, codes in encoded))
-    return Codes(*(np.concatenate(part).astype(np.int32) for part in each))

@@ -8,15 +8,16 @@ from typing import Callable, Iterator, Optional, Sequence, Union
 import numpy as np
 
 from vq_estimator.config import arguments
+from vq_estimator.data import batching, image_arrays
 from vq_estimator.data import folder as folder_lib
-from vq_estimator.data import image_arrays, pipeline
 from vq_estimator.data.image_decoding import decode_files
 from vq_estimator.data.model_view import View, Viewer
 from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError, one_line
 from vq_estimator.inference import preparation
+from vq_estimator.inference.examples import Batch, Examples
 from vq_estimator.inference.preparation import AnyImage
-from vq_estimator.inference.session import Batch, Examples, OpenRun
+from vq_estimator.inference.session import OpenRun
 from vq_estimator.training import run_folder
 
 log = logging.getLogger("vq_estimator")
@@ -63,7 +64,7 @@ def of_images(run: OpenRun, images: Union[np.ndarray, Sequence[AnyImage]], origi
         preparation.check_array(images, run.config.model.channels)
     else:
         images = arguments.listed("images", images, "an array or a list of images")
-    view, size = View.of(run.config), pipeline.evaluation_batch(run.config.model.dims)
+    view, size = View.of(run.config), batching.evaluation_batch(run.config.model.dims)
 
     def batches():
         with contextlib.closing(Viewer(view)) as viewer:
@@ -84,7 +85,7 @@ def of_files(run: OpenRun, folder: str, names: Sequence[str], max_bad_files: int
     Raises:
       VQError: more than `max_bad_files` can't be read.
     """
-    view, size = View.of(run.config), pipeline.evaluation_batch(run.config.model.dims)
+    view, size = View.of(run.config), batching.evaluation_batch(run.config.model.dims)
     paths = [folder_lib.encoded(os.path.join(folder, *name.split("/"))) for name in names]
 
     def batches():

@@ -8,13 +8,13 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.config import arguments
-from vq_estimator.data import pipeline
+from vq_estimator.data import batching
 from vq_estimator.data.model_view import View, Viewer
 from vq_estimator.errors import VQError
-from vq_estimator.inference import code_cost, evaluation, image_inputs, sampling
+from vq_estimator.inference import code_cost, evaluation, image_codes, image_inputs, measurement, sampling
+from vq_estimator.inference.examples import Examples
 from vq_estimator.inference.preparation import AnyImage, prepare
 from vq_estimator.inference.sampling import Label, Samples, check_seed
-from vq_estimator.inference.session import Examples
 from vq_estimator.inference.trained_model import TrainedModel
 from vq_estimator.models.vqvae import OURS, Networks
 
@@ -50,7 +50,7 @@ class ImageModel(TrainedModel):
           VQError: there is no such run or checkpoint, or it is no run of images.
         """
         super().__init__(model_dir, which, networks=networks)
-        self._size = min(BATCH, pipeline.evaluation_batch(self.config.model.dims))  # images at once
+        self._size = min(BATCH, batching.evaluation_batch(self.config.model.dims))  # images at once
         self._view, self._viewer = View.of(self.config), None  # type: View, Optional[Viewer]
 
     def close(self) -> None:
@@ -172,14 +172,14 @@ class ImageModel(TrainedModel):
             nats * to_bits,
             code_cost.uniform_cost(self.config, positions) * to_bits,
             code_cost.unigram_cost(codes, calibration) * to_bits,
-            None if self.prior is None else code_cost.cost(self, codes).nats * to_bits,
+            None if self.prior is None else image_codes.cost(self, codes).nats * to_bits,
         )
 
     def evaluate(
         self,
         images: Union[str, "os.PathLike[str]", np.ndarray, Sequence[AnyImage], Examples],
         labels: Optional[Sequence[int]] = None,
-        codes: str = evaluation.OWN,
+        codes: str = measurement.OWN,
         save_reconstructions: bool = False,
         max_bad_files: int = 100,
     ) -> dict:
@@ -202,7 +202,7 @@ class ImageModel(TrainedModel):
           VQError: the run has not been evaluated on its own data, or a value that can't be.
         """
         self.check_open()
-        codes = arguments.one_of("codes", codes, (evaluation.OWN, evaluation.ANOTHER))
+        codes = arguments.one_of("codes", codes, (measurement.OWN, measurement.ANOTHER))
         save = arguments.boolean("save_reconstructions", save_reconstructions)
         most = arguments.integer("max_bad_files", max_bad_files)
         calibration = self.calibrated()

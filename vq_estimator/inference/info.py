@@ -12,7 +12,7 @@ from vq_estimator.inference.code_files import MAX_CODES
 from vq_estimator.inference.codec import container
 from vq_estimator.inference.codec.run import FINGERPRINT
 from vq_estimator.inference.session import OpenRun
-from vq_estimator.training import run_folder
+from vq_estimator.training import checkpoints, run_folder
 
 SPLITS = ("train", "validation", "test")
 Lines = List[Tuple[str, str]]
@@ -50,13 +50,13 @@ def describe_run(model_dir: str, known: Mapping[str, str]) -> Lines:
         ("run directory", model_dir),
         ("configuration", f"{config.dataset}, preset {config.preset}"),
         ("model", f"{m.describe()}, likelihood {type_name(m.likelihood)}, {m.precision}"),
-        ("examples", _examples(config)),
+        ("examples", m.describe_examples()),
         ("data", _data(config)),
     ]
-    checkpoint = run_folder.latest_checkpoint(model_dir)
+    checkpoint = checkpoints.latest_checkpoint(model_dir)
     if checkpoint is None:
         return [*lines, ("training", f"no checkpoint yet, of {train.max_steps:,} steps")]
-    best = run_folder.load_best(model_dir)
+    best = checkpoints.load_best(model_dir)
     at = f", best by validation at step {best['global_step']:,}" if best else ""
     lines.append(("training", f"step {checkpoint.step:,} of {train.max_steps:,}{at}"))
     run = OpenRun(config, checkpoint, model_dir)
@@ -68,14 +68,6 @@ def describe_run(model_dir: str, known: Mapping[str, str]) -> Lines:
         (f"evaluated on {split}", text) for split in SPLITS for text in [_evaluated(model_dir, split, m.unit)] if text
     ]
     return lines
-
-
-def _examples(config: Config) -> str:
-    m = config.model
-    if m.fixed_dims is None:
-        return f"recordings at {m.sample_rate:,} Hz, {len(m.speakers)} speakers, {m.network.stride} samples per code"
-    size = "x".join(str(n) for n in m.shape)
-    return f"images {size}, {m.network.stride} x {m.network.stride} pixels per position"
 
 
 def _data(config: Config) -> str:
@@ -124,12 +116,12 @@ def describe_compressed(path: str, known: Mapping[str, str]) -> Lines:
     """The content of a `.vqz` file, how it was coded, and the weights that it needs."""
     file = container.read(path)
     h = file.header
-    kind = "images" if h.sample_rate is None else f"recordings at {h.sample_rate:,} Hz"
+    content = h.content + (f" at {h.sample_rate:,} Hz" if h.sample_rate else "")
     size = f" of {h.size[0]} x {h.size[1]} pixels" if h.size else ""
     versions = ", ".join(f"{name} {value}" for name, value in h.arithmetic.items() if isinstance(value, str))
     return [
         ("compressed file", f"{path}, format {h.version}"),
-        ("content", f"{h.images:,} {kind}{size}"),
+        ("content", f"{h.images:,} {content}{size}"),
         ("size", f"{file.size:,} bytes, {file.overhead:,} of them header, in {len(file.entries):,} chunks"),
         ("coded with", f"likelihood {h.likelihood}, decoder {h.decoder}, {h.prior} prior"),
         ("written by", one_line(versions)),

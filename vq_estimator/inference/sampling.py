@@ -8,7 +8,8 @@ import tensorflow.compat.v1 as tf
 from vq_estimator import drawing
 from vq_estimator.config import arguments
 from vq_estimator.errors import VQError
-from vq_estimator.inference.session import OpenRun, interruptible
+from vq_estimator.inference.interruption import interruptible
+from vq_estimator.inference.session import OpenRun
 from vq_estimator.nn.code_prior import Sampling
 
 Label = Union[int, str]  # a class, by its number or its name
@@ -73,7 +74,7 @@ def check_seed(seed: Any) -> int:
 
 
 def check_part_seed(seed: Any) -> int:
-    """A seed, or one that `part_seed` or `speech.draw_seed` made of one; VQError where it is neither."""
+    """A seed, or one that `part_seed` or `speech_sampling.draw_seed` made of one; VQError where it is neither."""
     number = arguments.integer("seed", seed, 0, 2**63 - 1, "an integer from 0 to 2147483647")
     check_seed(number % 2**32)
     return number
@@ -118,7 +119,7 @@ def sample(
       run: a run of images with a prior.
       num: how many.
       labels: int32 [num] where the prior has classes.
-      temperature, top_k, seed: see `nn.prior.Sampling`.
+      temperature, top_k, seed: see `nn.code_prior.Sampling`.
 
     Raises:
       VQError: a value that can't be.

@@ -1,70 +1,33 @@
 """A trained run, opened once: its model in one graph and one session."""
 
 import contextlib
-import threading
-from typing import Any, Callable, Dict, Hashable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Hashable, Iterator, NamedTuple, Optional, Tuple
 
-import numpy as np
 import tensorflow.compat.v1 as tf
 from tqdm import tqdm
 
 from vq_estimator.config import Config
-from vq_estimator.data import pipeline
+from vq_estimator.data import batching
 from vq_estimator.data.speech import AnySource
 from vq_estimator.errors import VQError
+from vq_estimator.inference.examples import Batch, Examples
+from vq_estimator.inference.interruption import close_session
 from vq_estimator.inference.trained_prior import TrainedPrior, find_or_warn
+from vq_estimator.inference.weights import load_variables
 from vq_estimator.models import vqvae
 from vq_estimator.nn.code_prior import CodePrior
 from vq_estimator.nn.likelihoods import Likelihood
-from vq_estimator.nn.module import static_shape
-from vq_estimator.training import averaging, precision, run_folder
-from vq_estimator.training.checkpoint_reader import CheckpointReader
-from vq_estimator.training.run_folder import Checkpoint, fingerprint
-
-
-class Batch(NamedTuple):
-    """Examples as a model sees them.
-
-    Attributes:
-      images: uint8 [B, H, W, C]; a recording is [1, 1, T, 1].
-      labels: int32 [B], or None where they are unknown.
-      speakers: int32 [B], or None where there are none.
-      codes: int32 [B, h, w, L] to decode the images from in place of their own, or None.
-      files: text [B], the path of each below its folder; None where they are no files.
-    """
-
-    images: np.ndarray
-    labels: Optional[np.ndarray] = None
-    speakers: Optional[np.ndarray] = None
-    codes: Optional[np.ndarray] = None
-    files: Optional[np.ndarray] = None
-
-
-class Examples(NamedTuple):
-    """Where batches come from.
-
-    Attributes:
-      name: of the examples: the split's, or that of a folder or file.
-      total: their number, unreadable files among them; None: unknown.
-      batches: starts a pass over them.
-      origin: a path, or <data set>:<split>.
-      source: what the data set is called that they are a split of; None: they are of none.
-    """
-
-    name: str
-    total: Optional[int]
-    batches: Callable[[], Iterator[Batch]]
-    origin: str = ""
-    source: Optional[str] = None
+from vq_estimator.training import averaging, checkpoints, precision, run_folder
+from vq_estimator.training.checkpoints import Checkpoint, fingerprint
 
 
 class Tensors(NamedTuple):
-    """What a model computes.
+    """Inputs and outputs of a model.
 
     Attributes:
       images: the placeholder uint8 [B, H, W, C].
-      speakers: the placeholder int32 [B]; image models do without it.
-      codes: the codes of the images, int32 [B, h, w, L]; other codes may be fed in their place.
+      speakers: the placeholder int32 [B]; image models ignore it.
+      codes: the codes of the images, int32 [B, h, w, L]; other codes can be fed instead.
       likelihood: p(x | z_q) of these codes at x = images.
     """
 
@@ -79,14 +42,14 @@ class OpenRun:
 
     Ops are added to the graph as they are needed, and the variables that they create are loaded from the checkpoint;
     those of the prior are loaded from its own checkpoint. The session is opened with the first op. Neither graph nor
-    session becomes the default one. After `close()` whatever needs the session is a VQError.
+    session becomes the default one. After `close()` every use of the session is a VQError.
 
     Attributes:
       config, checkpoint: the run's configuration and checkpoint.
-      model_dir: the run directory; "" where the run has none.
+      model_dir: the run directory, or "".
       graph, vqvae: the graph, and the model in it.
       keeps_results: whether results are written to `model_dir`.
-      loaded: the names of the tensors that have been loaded from each checkpoint, by its path.
+      loaded: for each checkpoint's path the names of the tensors that were loaded from it.
     """
 
     def __init__(
@@ -98,13 +61,13 @@ class OpenRun:
         settings: Optional[tf.ConfigProto] = None,
         networks: vqvae.Networks = vqvae.OURS,
     ):
-        """Opens nothing yet.
+        """Makes the graph; the session is opened later.
 
         Args:
           config, checkpoint, model_dir: the run.
-          prior: the trained prior; None: the best one in the run directory.
-          settings: the session's.
-          networks: the caller's, of a run that has some.
+          prior: the trained prior; None takes the best one in the run directory.
+          settings: the session's settings.
+          networks: the caller's own networks.
         """
         self.config, self.checkpoint, self.model_dir = config, checkpoint, model_dir
         self.keeps_results, self.loaded = bool(model_dir), {}  # type: bool, Dict[str, Set[str]]
@@ -112,7 +75,7 @@ class OpenRun:
         self._made: Dict[Hashable, Any] = {} if prior is None else {"prior": prior}
         self.graph = tf.Graph()
         with self.graph.as_default():
-            tf.set_random_seed(config.train.seed)  # no draw depends on it, but a deterministic process wants one
+            tf.set_random_seed(config.train.seed)  # no draw depends on it, but determinism requires one
             self.vqvae = vqvae.make(config.model, config.train.seed, networks)
 
     def _once(self, key: Hashable, make: Callable[[], Any]) -> Any:
@@ -122,7 +85,7 @@ class OpenRun:
 
     @property
     def prior(self) -> Optional[TrainedPrior]:
-        """The trained prior; None where there is none of this checkpoint's codes, with a warning if it is another's."""
+        """The trained prior of this checkpoint's codes, or None; warns about a prior of another checkpoint."""
         return self._once("prior", lambda: find_or_warn(self.model_dir, self.checkpoint) if self.model_dir else None)
 
     @property
@@ -132,11 +95,11 @@ class OpenRun:
 
     @property
     def code_prior(self) -> CodePrior:
-        """The network of `prior`, which must not be None; for the function that `op` is given."""
+        """The network of `prior`, which must not be None. Only the function passed to `op` may use it."""
         return self._once("code_prior", lambda: CodePrior.of(self.prior.config.network, self.prior.config.codes))
 
     def connect(self) -> Tensors:
-        """The model's inputs and outputs. All variables of the VQ-VAE are created with them."""
+        """Returns the model's inputs and outputs; all variables of the VQ-VAE are created with them."""
 
         def build():
             images = tf.placeholder(tf.uint8, (None, *self.config.model.shape))
@@ -150,7 +113,7 @@ class OpenRun:
         """The session, opened by its first use.
 
         Raises:
-          VQError: the run is closed, or the precision can't be had here.
+          VQError: the run is closed, or this machine lacks the precision.
         """
         self.check_open()
         if self._open is None:
@@ -159,7 +122,7 @@ class OpenRun:
         return self._open
 
     def op(self, key: Hashable, build: Callable[[], Any]) -> Any:
-        """What `build()` adds to the graph, once for each `key`.
+        """Returns what `build()` adds to the graph, which it does once per `key`.
 
         Raises:
           VQError: a checkpoint does not fit its configuration.
@@ -191,11 +154,11 @@ class OpenRun:
                 loaded.update(new)
 
     def examples(self, source: AnySource, split: str, batch_size: Optional[int] = None) -> Examples:
-        """A split as the run sees it, of recordings one whole recording a batch.
+        """Returns a split as the model sees it; a batch of recordings has one complete recording.
 
-        `batch_size` None: as many images as there is memory for.
+        `batch_size` None takes as many images as fit in memory.
         """
-        size = batch_size or pipeline.evaluation_batch(self.config.model.dims)
+        size = batch_size or batching.evaluation_batch(self.config.model.dims)
 
         def batches():
             return self.dataset_batches(lambda: source.evaluation_dataset(self.config, split, size))
@@ -203,7 +166,7 @@ class OpenRun:
         return Examples(split, source.count(split), batches, f"{source.name}:{split}", source.name)
 
     def dataset_batches(self, make_dataset: Callable[[], tf.data.Dataset]) -> Iterator[Batch]:
-        """One pass over a dataset of the features that the model unpacks, such as {"image": uint8 [B, H, W, C]}."""
+        """Yields the batches of a dataset of the model's features, such as {"image": uint8 [B, H, W, C]}."""
         with tf.Graph().as_default() as graph:
             tf.set_random_seed(self.config.train.seed)
             features = tf.data.make_one_shot_iterator(make_dataset()).get_next()
@@ -221,7 +184,7 @@ class OpenRun:
                 yield batch
 
     def batches(self, examples: Examples, fetch: Any, title: str) -> Iterator[Tuple[Batch, Any]]:
-        """One pass over examples with a progress bar: each batch, and the values of the tensors `fetch` for it."""
+        """Yields each batch of examples and the values of the tensors `fetch` for it, with a progress bar."""
         t = self.connect()
         with tqdm(total=examples.total, unit=self.config.model.example, desc=f"{title} {examples.name}") as bar:
             for batch in examples.batches():
@@ -232,7 +195,7 @@ class OpenRun:
     def check_open(self) -> None:
         """Raises VQError after `close()`."""
         if self._closed:
-            raise VQError("model: got a call after close(), expected an open model; open it anew")
+            raise VQError("model: got a call after close(), expected an open model; open it again")
 
     def close(self) -> None:
         """Frees the session. A second call does nothing."""
@@ -248,89 +211,10 @@ class OpenRun:
 
 
 def open_run(model_dir: str, which: str = "latest") -> OpenRun:
-    """The run in `model_dir`, at the checkpoint `which`: "latest", "best" or a path.
+    """Opens the run in `model_dir` at the checkpoint `which`: "latest", "best" or a path.
 
     Raises:
       VQError: there is no such run or checkpoint.
     """
     config = run_folder.load_config(model_dir)
-    return OpenRun(config, run_folder.find_checkpoint(model_dir, which), model_dir)
-
-
-_ABANDONED = []  # events: the ends of those calls of `interruptible` that Ctrl-C left at work
-
-
-def interruptible(run: Callable, *arguments) -> Any:
-    """What `run(*arguments)` returns or raises, from a thread, so that Ctrl-C is heard while TensorFlow works for long.
-
-    After a KeyboardInterrupt the thread may be at work until the process ends; `close_session` closes its session.
-    """
-    result, error = [], []
-    ended = threading.Event()  # a thread whose join() is interrupted says from then on that it is not alive
-
-    def work():
-        try:
-            result.append(run(*arguments))
-        except BaseException as e:  # raised where it was asked for
-            error.append(e)
-        finally:
-            ended.set()
-
-    threading.Thread(target=work, daemon=True).start()
-    try:
-        while not ended.wait(0.1):
-            pass
-    except KeyboardInterrupt:
-        _ABANDONED.append(ended)
-        raise
-    if error:
-        raise error[0]
-    return result[0]
-
-
-def close_session(session: tf.Session) -> None:
-    """Closes a session; after a Ctrl-C it waits no longer than a second, since XLA's loops can't be stopped.
-
-    Otherwise it waits for all: a thread that comes back from TensorFlow while Python ends aborts the process.
-    """
-    if all(ended.is_set() for ended in _ABANDONED):
-        session.close()
-        return
-    thread = threading.Thread(target=session.close, daemon=True)
-    thread.start()
-    thread.join(1.0)
-
-
-def load_variables(session: tf.Session, checkpoint: str, variables: Dict[str, tf.Variable]) -> None:
-    """Loads each variable from the tensor of its name; one stored as float16 becomes what the variable is.
-
-    Raises:
-      VQError: a tensor is missing, of another shape, or can't be read.
-    """
-    assign, feed = assignments(checkpoint, variables)
-    session.run(assign, feed)
-
-
-def assignments(
-    checkpoint: str, variables: Dict[str, tf.Variable]
-) -> Tuple[List[tf.Operation], Dict[tf.Tensor, np.ndarray]]:
-    """The ops that load variables, and what they are fed.
-
-    A Saver would restore a resource variable from a tensor of another shape without a word.
-
-    Raises:
-      VQError: a tensor is missing, of another shape, or can't be read.
-    """
-    stored = CheckpointReader(checkpoint, "; name another one with --checkpoint")
-    for name, variable in variables.items():
-        found, want = stored.shapes.get(name), static_shape(variable)
-        if found != want:
-            got = f"no {name}" if found is None else f"{name} of shape {found}"
-            raise VQError(f"checkpoint: {checkpoint!r} does not fit config.json: got {got}, expected shape {want}")
-    assign, feed = [], {}
-    for name, variable in variables.items():
-        # Not its initial value's tensor: an EMA codebook and its sums have one between them.
-        given = tf.placeholder(variable.dtype.base_dtype, static_shape(variable))
-        assign.append(variable.assign(given).op)
-        feed[given] = stored.value(name, variable.dtype.base_dtype)
-    return assign, feed
+    return OpenRun(config, checkpoints.find_checkpoint(model_dir, which), model_dir)

@@ -17,8 +17,9 @@ from vq_estimator.data.outputs import FOLDER, output_kind
 from vq_estimator.errors import VQError
 from vq_estimator.inference import sampling
 from vq_estimator.inference.code_files import file_names, load_archive, save
-from vq_estimator.inference.session import Examples
-from vq_estimator.inference.speech_model import SpeechModel, seeds
+from vq_estimator.inference.examples import Examples
+from vq_estimator.inference.speech_model import SpeechModel
+from vq_estimator.inference.speech_sampling import seeds
 
 AT_ONCE = 64  # recordings that are decoded before they are written
 

@@ -12,8 +12,9 @@ from vq_estimator.data import audio
 from vq_estimator.data import folder as folder_lib
 from vq_estimator.data.speech import SpeechSource
 from vq_estimator.errors import VQError, one_line
+from vq_estimator.inference.examples import Batch, Examples
 from vq_estimator.inference.sampling import Label
-from vq_estimator.inference.session import Batch, Examples, OpenRun
+from vq_estimator.inference.session import OpenRun
 
 log = logging.getLogger("vq_estimator")
 

@@ -8,8 +8,8 @@ import tensorflow.compat.v1 as tf
 
 from vq_estimator.config import MSE
 from vq_estimator.inference.calibration import Calibration
-from vq_estimator.inference.session import assignments
 from vq_estimator.inference.trained_prior import TrainedPrior
+from vq_estimator.inference.weights import assignments
 from vq_estimator.nn.code_prior import CodePrior
 from vq_estimator.training import averaging
 

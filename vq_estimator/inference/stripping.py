@@ -17,8 +17,8 @@ from vq_estimator.inference import code_cost
 from vq_estimator.inference.session import OpenRun
 from vq_estimator.inference.trained_prior import TrainedPrior
 from vq_estimator.nn.quantizers.codebooks import EMA_SUM
-from vq_estimator.training import prior_trainer, run_folder
-from vq_estimator.training.run_folder import Checkpoint, fingerprint
+from vq_estimator.training import checkpoints, prior_trainer, run_folder
+from vq_estimator.training.checkpoints import Checkpoint, fingerprint
 
 KEPT = ("codebook",)  # in the names of variables that stay float32: a code is decided by small differences
 
@@ -52,11 +52,11 @@ def strip(
             inner = prior_trainer.folder(folder)
             text = config_lib.to_json(dataclasses.replace(prior.config, codes=codes))
             write_text(os.path.join(inner, run_folder.CONFIG), text)
-            best = run_folder.load_best(os.path.dirname(os.path.dirname(prior.checkpoint.path)))
-            kept = _copy(prior.checkpoint, of_prior, os.path.join(inner, run_folder.BEST), half)
+            best = checkpoints.load_best(os.path.dirname(os.path.dirname(prior.checkpoint.path)))
+            kept = _copy(prior.checkpoint, of_prior, os.path.join(inner, checkpoints.BEST), half)
             entry = dict(best, checkpoint=os.path.basename(kept))
             os.remove(os.path.join(os.path.dirname(kept), "checkpoint"))
-            write_json(os.path.join(inner, run_folder.BEST, "best.json"), entry)
+            write_json(os.path.join(inner, checkpoints.BEST, "best.json"), entry)
         os.rename(folder, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

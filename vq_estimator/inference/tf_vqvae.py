@@ -28,10 +28,10 @@ from vq_estimator.data.files import atomic_folder, write_json, write_text
 from vq_estimator.errors import VQError
 from vq_estimator.nn.code_prior import CodePrior
 from vq_estimator.nn.module import static_shape
-from vq_estimator.training import prior_trainer, run_folder
+from vq_estimator.training import checkpoints, prior_trainer, run_folder
 from vq_estimator.training.checkpoint_reader import CheckpointReader
+from vq_estimator.training.checkpoints import fingerprint
 from vq_estimator.training.model_fns import vqvae_model_fn
-from vq_estimator.training.run_folder import fingerprint
 
 PREFIX = "train/params/"
 CODEBOOK = PREFIX + "embed/embed"
@@ -104,7 +104,7 @@ def import_checkpoint(
         _convert(checkpoint, config, target)
         write_text(os.path.join(target, run_folder.CONFIG), config_lib.to_json(config))
         if of_prior:
-            prior = _prior_configuration(of_prior, config, run_folder.find_checkpoint(target).path)
+            prior = _prior_configuration(of_prior, config, checkpoints.find_checkpoint(target).path)
             _convert_prior(of_prior, _stored(checkpoint), prior, prior_trainer.folder(target))
     return config
 
@@ -165,7 +165,7 @@ def _convert_prior(stored: CheckpointReader, of_model: CheckpointReader, config:
                 value = held.fitting(name, static_shape(variable), variable.dtype.base_dtype)
                 variable.load(value, session)
             step.load(0, session)
-            folder = os.path.join(target, run_folder.BEST)
+            folder = os.path.join(target, checkpoints.BEST)
             os.makedirs(folder)
             saver = tf.train.Saver([*prior.variables, step], save_relative_paths=True)
             saved = saver.save(session, os.path.join(folder, "model.ckpt"), 0, write_meta_graph=False)

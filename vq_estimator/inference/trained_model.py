@@ -9,7 +9,7 @@ from vq_estimator.inference.calibration import Calibration
 from vq_estimator.inference.session import OpenRun
 from vq_estimator.inference.trained_prior import TrainedPrior
 from vq_estimator.models.vqvae import OURS, Networks
-from vq_estimator.training import run_folder
+from vq_estimator.training import checkpoints, run_folder
 
 
 class TrainedModel(OpenRun):
@@ -45,7 +45,7 @@ class TrainedModel(OpenRun):
         if not isinstance(self, opened):
             got = f"{model_dir!r}, a run of {opened.kind}"
             raise VQError(f"model_dir: got {got}, expected one of {self.kind}; see {opened.__name__}")
-        checkpoint = run_folder.find_checkpoint(model_dir, which)
+        checkpoint = checkpoints.find_checkpoint(model_dir, which)
         super().__init__(config, checkpoint, model_dir, prior, networks=networks)
         self.class_names: Tuple[str, ...] = run_folder.class_names(model_dir, config)
         self.calibration: Optional[Calibration] = calibration_lib.kept(self)

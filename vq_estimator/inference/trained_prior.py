@@ -6,8 +6,8 @@ from typing import NamedTuple, Optional
 
 from vq_estimator.config import PriorConfig
 from vq_estimator.errors import VQError
-from vq_estimator.training import prior_trainer, run_folder
-from vq_estimator.training.run_folder import Checkpoint, fingerprint
+from vq_estimator.training import checkpoints, prior_trainer, run_folder
+from vq_estimator.training.checkpoints import Checkpoint, fingerprint
 
 log = logging.getLogger("vq_estimator")
 
@@ -26,7 +26,7 @@ def find(model_dir: str, checkpoint: Checkpoint) -> Optional[TrainedPrior]:
       VQError: the prior is of the codes of another checkpoint than `checkpoint`.
     """
     folder = prior_trainer.folder(model_dir)
-    if not os.path.isfile(os.path.join(folder, run_folder.CONFIG)) or run_folder.load_best(folder) is None:
+    if not os.path.isfile(os.path.join(folder, run_folder.CONFIG)) or checkpoints.load_best(folder) is None:
         return None
     config = run_folder.load_config(folder, PriorConfig)
     if config.codes.fingerprint != fingerprint(checkpoint.path):
@@ -39,7 +39,7 @@ def find(model_dir: str, checkpoint: Checkpoint) -> Optional[TrainedPrior]:
     if not fits:
         got = f"codes {list(of.grid)} of {of.K}"
         raise VQError(f"prior: that of {model_dir} is of {got}, expected {list(m.grid)} of {m.quantizer.K}")
-    return TrainedPrior(config, run_folder.find_checkpoint(folder, run_folder.BEST))
+    return TrainedPrior(config, checkpoints.find_checkpoint(folder, checkpoints.BEST))
 
 
 def find_or_warn(model_dir: str, checkpoint: Checkpoint) -> Optional[TrainedPrior]:

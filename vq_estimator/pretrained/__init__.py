@@ -17,13 +17,13 @@ from vq_estimator.config.provided import CARD, folder, names
 from vq_estimator.errors import VQError
 from vq_estimator.inference.image_model import ImageModel
 from vq_estimator.inference.speech_model import SpeechModel
-from vq_estimator.training import run_folder
-from vq_estimator.training.run_folder import fingerprint
+from vq_estimator.training import checkpoints, run_folder
+from vq_estimator.training.checkpoints import fingerprint
 
 
 def by_fingerprint() -> Dict[str, str]:
     """Returns the names of the provided models by the fingerprints of their weights."""
-    return {fingerprint(run_folder.find_checkpoint(folder(name)).path): name for name in names()}
+    return {fingerprint(checkpoints.find_checkpoint(folder(name)).path): name for name in names()}
 
 
 def load(name: str) -> Union[ImageModel, SpeechModel]:
@@ -66,7 +66,7 @@ def copy_to_run_dir(name: str, model_dir: Optional[str] = None) -> str:
         arguments.path("model_dir", model_dir)
     model_dir = model_dir or os.path.join("log", "pretrained-" + name)
     if os.path.isdir(model_dir) and os.listdir(model_dir):
-        ours, theirs = run_folder.find_checkpoint(source), run_folder.latest_checkpoint(model_dir)
+        ours, theirs = checkpoints.find_checkpoint(source), checkpoints.latest_checkpoint(model_dir)
         if theirs is None or fingerprint(theirs.path) != fingerprint(ours.path):
             raise VQError(
                 f"model_dir: got {model_dir!r}, which is not empty and not the provided model {name!r}; choose another"

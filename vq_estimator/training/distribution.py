@@ -9,7 +9,7 @@ from tensorflow import estimator as tf_estimator
 
 from vq_estimator.config import DISTRIBUTIONS
 from vq_estimator.config.checks import positive_int
-from vq_estimator.data.pipeline import Part
+from vq_estimator.data.batching import Part
 from vq_estimator.errors import VQError
 
 # The jobs of a cluster in TF_CONFIG.

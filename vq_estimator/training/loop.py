@@ -11,9 +11,9 @@ from tensorflow.core.protobuf import rewriter_config_pb2
 
 from vq_estimator import config as config_lib
 from vq_estimator.errors import VQError
-from vq_estimator.training import beginning, disk, distribution, lock, run_folder, summaries
+from vq_estimator.training import beginning, checkpoints, disk, distribution, lock, run_folder, summaries
+from vq_estimator.training.checkpoints import Checkpoint
 from vq_estimator.training.hooks import CheckpointHook, NotFinite, StopRequest, TrainingLoopHook
-from vq_estimator.training.run_folder import Checkpoint
 
 log = logging.getLogger("vq_estimator")
 
@@ -88,7 +88,7 @@ class EvaluateAtSteps(tf.train.CheckpointSaverListener):
 
     def __init__(self, job: Job, estimator: tf_estimator.Estimator):
         self._job, self._estimator, self._every = job, estimator, job.config.train.eval_steps
-        self._evaluated(run_folder.evaluated(job.model_dir))
+        self._evaluated(checkpoints.evaluated(job.model_dir))
 
     def _evaluated(self, step):
         self._due = next_due(step, self._every)
@@ -114,15 +114,15 @@ def evaluate_and_keep_best(job: Job, estimator: tf_estimator.Estimator) -> None:
 def _keep(job: Job, path: str, metrics: dict) -> None:
     step, value = int(metrics["global_step"]), float(metrics[job.metric])
     if math.isfinite(value):
-        run_folder.keep_best(job.model_dir, path, step, job.metric, value)
+        checkpoints.keep_best(job.model_dir, path, step, job.metric, value)
     log.info("step %d: validation %s", step, job.describe(metrics))
-    run_folder.keep_evaluated(job.model_dir, step)
+    checkpoints.keep_evaluated(job.model_dir, step)
     job.evaluated(Checkpoint(path, step))
 
 
 def out_of_patience(job: Job, step: int) -> bool:
     """Whether the best checkpoint is `patience` evaluations old; the folder alone tells, so resuming knows it too."""
-    train, best = job.config.train, run_folder.load_best(job.model_dir)
+    train, best = job.config.train, checkpoints.load_best(job.model_dir)
     if not job.patience or not best:
         return False
     since, every = 0, train.save_checkpoints_steps
@@ -178,7 +178,7 @@ def run(job: Job, overwrite: bool = False, hooks=(), shared: Optional[distributi
                 start = run_folder.prepare(job.model_dir, job.config, begun.replaces)
                 return _run(job, start, hooks, shared, begun)
     except OSError as e:
-        last = run_folder.latest_checkpoint(job.model_dir)
+        last = checkpoints.latest_checkpoint(job.model_dir)
         kept = f"the checkpoint of step {last.step} is whole" if last else "there is no checkpoint yet"
         raise VQError(f"model_dir: can't write {job.model_dir!r}: {e.strerror or e}; {kept}") from None
 
@@ -212,8 +212,8 @@ def _run(job: Job, start: int, hooks, shared: distribution.Distribution, begun: 
         _listen_and_train(
             job, estimator, start, [stop, TrainingLoopHook(schedule, start, stop, alone), saver, *hooks], shared
         )
-    step = run_folder.find_checkpoint(model_dir).step
-    if stop.signal is None and step != run_folder.evaluated(model_dir) and not shared.cluster:
+    step = checkpoints.find_checkpoint(model_dir).step
+    if stop.signal is None and step != checkpoints.evaluated(model_dir) and not shared.cluster:
         evaluate_and_keep_best(job, estimator)
     return TrainResult(step, stop.signal)
 
@@ -235,13 +235,13 @@ def _listen_and_train(job: Job, estimator, start: int, every, shared: distributi
         with every[0].listening():
             _train(job, estimator, start, every, shared)
     except NotFinite as e:
-        last = run_folder.latest_checkpoint(job.model_dir)
+        last = checkpoints.latest_checkpoint(job.model_dir)
         kept = f"the checkpoint of step {last.step} is from before it" if last else "there is no checkpoint yet"
         raise VQError(f"{e}; {kept}; lower --learning_rate") from None
 
 
 def _step(model_dir: str) -> int:
-    latest = run_folder.latest_checkpoint(model_dir)
+    latest = checkpoints.latest_checkpoint(model_dir)
     return latest.step if latest else 0
 
 

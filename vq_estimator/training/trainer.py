@@ -4,14 +4,14 @@ import functools
 from typing import Callable, Optional
 
 from vq_estimator.config import Config
-from vq_estimator.data import arrays, pipeline
+from vq_estimator.data import arrays, batching
 from vq_estimator.data.speech import AnySource
 from vq_estimator.errors import VQError
 from vq_estimator.training import loop, precision
+from vq_estimator.training.checkpoints import Checkpoint
 from vq_estimator.training.distribution import Distribution
 from vq_estimator.training.loop import TrainResult
 from vq_estimator.training.model_fns import vqvae_model_fn
-from vq_estimator.training.run_folder import Checkpoint
 
 # A validation split up to this size is read only once: reading MNIST takes a third of an evaluation's time.
 KEPT_BYTES = 2**26
@@ -41,7 +41,7 @@ def _validation(config: Config, source: AnySource) -> Callable:
         return lambda: source.evaluation_dataset(config, "validation")
     size, binary = config.model.size, config.model.binarize
     kept = functools.lru_cache(maxsize=None)(lambda: arrays.load(source, "validation", size, binarize=binary))
-    return lambda: arrays.batches(kept(), pipeline.evaluation_batch(config.model.dims))
+    return lambda: arrays.batches(kept(), batching.evaluation_batch(config.model.dims))
 
 
 def train(

@@ -9,9 +9,9 @@ import tensorflow.compat.v1 as tf
 from vq_estimator.errors import VQError
 from vq_estimator.nn.module import static_shape
 from vq_estimator.nn.quantizers.codebooks import CODEBOOK, EMA_COUNT, EMA_SUM
-from vq_estimator.training import averaging, run_folder
+from vq_estimator.training import averaging, checkpoints, run_folder
 from vq_estimator.training.checkpoint_reader import CheckpointReader
-from vq_estimator.training.run_folder import Checkpoint
+from vq_estimator.training.checkpoints import Checkpoint
 
 MAX_NAMES = 20  # of variables in a message
 log = logging.getLogger("vq_estimator")
@@ -25,7 +25,7 @@ def of_run(model_dir: str) -> Checkpoint:
     """
     try:
         run_folder.load_config(model_dir)  # raises if it is not a run
-        return run_folder.find_checkpoint(model_dir)
+        return checkpoints.find_checkpoint(model_dir)
     except VQError as e:
         raise VQError(f"warm_start: {e}") from None
 

@@ -12,18 +12,3 @@ from vq_estimator.inference.codec.compression import Compressed, compress
 from vq_estimator.inference.codec.container import Container, read
 from vq_estimator.inference.codec.decompression import Decompressed, decompress, ranges
 from vq_estimator.inference.codec.run import AUTO, PRIORS, Run, made_by, open_run
-
-__all__ = [
-    "AUTO",
-    "PRIORS",
-    "Compressed",
-    "Container",
-    "Decompressed",
-    "Run",
-    "compress",
-    "decompress",
-    "made_by",
-    "open_run",
-    "ranges",
-    "read",
-]

@@ -70,8 +70,13 @@ class Header(NamedTuple):
         return 2 if len(self.sizes) == 7 or self.decoder == WAVEFRONTS else 1
 
     @property
+    def content(self) -> str:
+        """Returns "images" or "recordings"."""
+        return "images" if self.sample_rate is None else "recordings"
+
+    @property
     def channels(self) -> int:
-        """Of an image."""
+        """Returns the channels of an image."""
         return self.sizes[-5]
 
 
@@ -142,7 +147,7 @@ class Writer:
         self._f, self._chunks, self._entries, self._version = f, chunks, [], header.version
         fields = {k: v for k, v in header._asdict().items() if k != "sample_rate" or v is not None}
         self._header = json.dumps(fields, separators=(",", ":"), allow_nan=False).encode("ascii")
-        rows = [i[:3] if header.sample_rate is None else (i.name, i.width, i.speaker) for i in items or ()]
+        rows = [i[:3] if header.content == "images" else (i.name, i.width, i.speaker) for i in items or ()]
         text = "" if items is None else json.dumps(rows, separators=(",", ":"))
         self._index = zlib.compress(text.encode("ascii"), 9) if text else b""
         if len(self._index) > MAX_INDEX or len(text) > MAX_NAMES:
@@ -271,10 +276,10 @@ def _items(packed: bytes, header: Header) -> Optional[List[Item]]:
     items = []
     for item in found:
         right = isinstance(item, list) and len(item) == 3 and isinstance(item[0], str)
-        least = (1, 1) if header.sample_rate is None else (1, 0)
+        least = (1, 1) if header.content == "images" else (1, 0)
         if not right or not all(type(n) is int and low <= n <= MAX_PIXELS for n, low in zip(item[1:], least)):
             raise ValueError("its index has an image or a recording that can't be")
-        if header.sample_rate is not None:
+        if header.content == "recordings":
             items.append(Item(item[0], 1, *item[1:]))
             continue
         if item[1] * item[2] > MAX_PIXELS:

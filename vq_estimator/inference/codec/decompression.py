@@ -16,7 +16,7 @@ from vq_estimator.inference.codec.container import Container
 from vq_estimator.inference.codec.network import Network
 from vq_estimator.inference.codec.run import AnyRun, Run, as_run, made_by, of_the_model, prior_for
 from vq_estimator.inference.codec.tiles import Layout, Tiles, join
-from vq_estimator.training.run_folder import fingerprint
+from vq_estimator.training.checkpoints import fingerprint
 
 OF_THE_MODEL = ("model", "sizes", "likelihood", "decoder", "sample_rate", "prior_model")
 
@@ -68,7 +68,7 @@ def decompress(
     if len(container.entries) != -(-layout.total // header.batch):
         raise VQError(f"{path}: has {len(container.entries)} chunks, expected {-(-layout.total // header.batch)}")
     most = coding_of(run.config.model).most_batch(layout.largest)
-    if header.sample_rate is not None and header.batch > most:
+    if header.content == "recordings" and header.batch > most:
         raise VQError(f"{path}: has {header.batch} recordings in a chunk, expected at most {most} so long ones")
     if not keep_going:
         container_lib.check(container)
@@ -155,7 +155,7 @@ def _check_model(run: Run, container: Container) -> None:
     if header.arithmetic.get("precision") != run.config.model.precision:
         got, want = header.arithmetic.get("precision"), run.config.model.precision
         raise VQError(f"{path}: was made in {got}, expected {want}, the run's precision")
-    if header.sample_rate is not None:
+    if header.content == "recordings":
         voices, found = max(len(run.config.model.speakers), 1), max(item.speaker for item in container.items)
         if found >= voices:
             raise VQError(f"{path}: has the speaker {found}, expected 0 to {voices - 1}, the run's")

@@ -12,7 +12,7 @@ import tensorflow.compat.v1 as tf
 
 from vq_estimator import drawing
 from vq_estimator.config import Config, DataConfig, ModelConfig, arguments
-from vq_estimator.data import audio, image_arrays, lossless_images, pipeline
+from vq_estimator.data import audio, batching, image_arrays, lossless_images, pipeline
 from vq_estimator.data import folder as folder_lib
 from vq_estimator.data.files import atomic_folder, atomic_path
 from vq_estimator.data.outputs import ARRAY, FOLDER, SOUND, SUFFIXES, output_kind
@@ -95,7 +95,7 @@ def of_split(config: Config, source: Source, split: str) -> Images:
         raise VQError(
             f"input: got {source.spec.name} with {channels} channels, expected {m.channels}, as the model has"
         )
-    total, batch = pipeline.split_size(source, split), pipeline.evaluation_batch(m.dims)
+    total, batch = pipeline.split_size(source, split), batching.evaluation_batch(m.dims)
 
     def each():
         with tf.Graph().as_default(), tf.Session() as session:
@@ -184,7 +184,7 @@ def _kind(container: Container) -> _Kind:
 
 def array_of(container: Container, image: np.ndarray) -> np.ndarray:
     """An image uint8 [H, W, C] as it is; a recording, which has one row, as uint8 [T]."""
-    return image if container.header.sample_rate is None else image[0, :, 0]
+    return image if container.header.content == "images" else image[0, :, 0]
 
 
 Numbered = Iterator[Tuple[int, Optional[np.ndarray]]]

@@ -15,7 +15,7 @@ from vq_estimator.inference.codec.coding import coding_of
 from vq_estimator.inference.trained_model import TrainedModel
 from vq_estimator.inference.trained_prior import TrainedPrior
 from vq_estimator.nn.likelihoods import cumulative
-from vq_estimator.training.run_folder import Checkpoint, fingerprint
+from vq_estimator.training.checkpoints import Checkpoint, fingerprint
 
 AUTO, LEARNED, UNIGRAM, UNIFORM = "auto", "learned", "unigram", "uniform"
 PRIORS = (LEARNED, UNIGRAM, UNIFORM)

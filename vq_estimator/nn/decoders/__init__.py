@@ -9,8 +9,6 @@ from vq_estimator.nn.decoders.factorised import Factorised, Supplied
 from vq_estimator.nn.decoders.local import Local
 from vq_estimator.nn.decoders.waveform import Waveform
 
-__all__ = ["SEEDS_PER_PIXEL", "Autoregressive", "Factorised", "Local", "Supplied", "Waveform", "make"]
-
 
 def make(config, dtype, supplied: Optional[Callable] = None):
     """Makes the decoder of a model's configuration; `supplied` replaces its network."""

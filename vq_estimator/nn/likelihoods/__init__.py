@@ -9,20 +9,3 @@ from vq_estimator.nn.likelihoods.logistic import DiscretizedLogistic, LogisticMi
 from vq_estimator.nn.likelihoods.pixels import LEVELS, to_uint8, to_unit
 from vq_estimator.nn.likelihoods.sigmoid import SigmoidPixels
 from vq_estimator.nn.likelihoods.subset import Subset
-
-__all__ = [
-    "LEVELS",
-    "Bernoulli",
-    "Categorical",
-    "DiscretizedGaussian",
-    "DiscretizedLogistic",
-    "Likelihood",
-    "LogisticMixture",
-    "SigmoidPixels",
-    "Subset",
-    "from_parameters",
-    "num_uniforms",
-    "parameters",
-    "to_uint8",
-    "to_unit",
-]

@@ -1,0 +1,72 @@
+"""What both Estimators share: they train in a run directory."""
+
+import contextlib
+from typing import Any, Callable, Iterator, Optional
+
+import tensorflow.compat.v1 as tf
+from tensorflow import estimator as tf_estimator
+
+from vq_estimator.training import beginning, disk, lock, run_folder
+
+
+class RunEstimator(tf_estimator.Estimator):
+    """An Estimator that trains in the run directory of its configuration.
+
+    TensorFlow refuses a class that overrides a method of `Estimator` itself, but accepts a class in between.
+    """
+
+    _own: Any  # Config or PriorConfig
+
+    def train(self, input_fn, hooks=None, steps=None, max_steps=None, saving_listeners=None):
+        """Trains from the newest checkpoint of the run; see `tf.estimator.Estimator.train`.
+
+        The first call writes `config.json`. Without `steps` and `max_steps` it trains to the `max_steps` of the
+        configuration, which determines the schedule of the learning rate in any case.
+
+        Raises:
+          VQError: the directory holds another run, another process trains in it, or the features do not fit the
+            configuration.
+        """
+        if steps is None and max_steps is None:
+            max_steps = self._own.train.max_steps
+        with self._beginning(input_fn) as commit:
+            super().train(input_fn, [commit, *(hooks or ())], steps, max_steps, saving_listeners)
+        return self
+
+    @contextlib.contextmanager
+    def _beginning(self, input_fn: Any) -> Iterator[tf.train.SessionRunHook]:
+        """Prepares the directory for training; a run that makes no step leaves no trace in it."""
+        model_dir = self.model_dir
+        chief = self.config.is_chief
+        alone = self.config.num_worker_replicas <= 1 and not self.config.num_ps_replicas
+        run_folder.check_name(model_dir)
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(disk.translate_disk_errors(model_dir))
+            if not chief:  # the chief prepares the directory
+                yield _Begun(lambda: None)
+                return
+            stack.enter_context(lock.training(model_dir, None if alone else f"chief{self.config.task_id}"))
+            beginning.heal(model_dir)
+            begun = stack.enter_context(beginning.Beginning(model_dir, type(self._own)))
+            self._own = self._with_data(input_fn)
+            self._params["config"] = self._own
+            run_folder.prepare(model_dir, self._own)
+            yield _Begun(begun.commit)
+
+    def _with_data(self, input_fn: Any) -> Any:
+        """Returns the configuration with the data of an input_fn."""
+        del input_fn
+        return self._own
+
+
+class _Begun(tf.train.SessionRunHook):
+    """Calls a function after the first step."""
+
+    def __init__(self, first_step: Callable[[], None]):
+        self._first_step: Optional[Callable[[], None]] = first_step
+
+    def after_run(self, run_context, run_values):
+        del run_context, run_values
+        if self._first_step is not None:
+            self._first_step()
+            self._first_step = None
