@@ -40,8 +40,11 @@ def exp(x: np.ndarray) -> np.ndarray:
 
 def exps(*arrays: np.ndarray) -> Tuple[np.ndarray, ...]:
     """Computes `exp` of arrays that differ only in their first axis, in one call, which is faster for small arrays."""
-    ends = np.cumsum([len(a) for a in arrays])
-    return tuple(np.split(exp(np.concatenate(arrays)), ends[:-1]))
+    found, results, start = exp(np.concatenate(arrays)), [], 0
+    for a in arrays:
+        results.append(found[start : start + len(a)])
+        start += len(a)
+    return tuple(results)
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:

@@ -84,8 +84,9 @@ class Coder:
         return found
 
     def _observe(self, tables: Table, symbols, columns) -> None:
-        interval = np.stack([tables.bounds[symbols, columns], tables.bounds[symbols + 1, columns]])
-        self.tables_crc = zlib.crc32(interval.astype("<i4").tobytes(), self.tables_crc)
+        interval = np.empty([2, len(symbols)], "<i4")
+        interval[0], interval[1] = tables.bounds[symbols, columns], tables.bounds[symbols + 1, columns]
+        self.tables_crc = zlib.crc32(interval, self.tables_crc)
         if self._progress is not None:
             self._progress(len(symbols))
 

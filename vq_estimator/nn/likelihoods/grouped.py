@@ -24,7 +24,7 @@ class GroupedMixture(cumulative.LogisticMixture):
         # The odds at the first boundary of every second group; the next group's are the product with ratio^16. An
         # inverse scale is at most e^3, so these odds do not overflow.
         first = 2.0 * GROUP * np.arange(GROUP // 2)[:, np.newaxis, np.newaxis] - 0.5
-        exponent = np.clip((mean - first) * inverse, -cumulative.MAX_EXPONENT, cumulative.MAX_EXPONENT)
+        exponent = cumulative.clip((mean - first) * inverse, -cumulative.MAX_EXPONENT, cumulative.MAX_EXPONENT)
         weights, anchors = self._weights_and(channel, exponent)
         group = coder.code(self._groups(anchors, ratio, weights), numbers // GROUP)
         within = cumulative.of_probabilities(self._within(group, mean, inverse, ratio, weights))
@@ -47,7 +47,7 @@ class GroupedMixture(cumulative.LogisticMixture):
         A level's mass is o r_below r_above (1 - e^(-1 / scale)), where o are the odds at the boundary below it and
         r = 1 / (1 + odds).
         """
-        exponent = np.clip((mean - (GROUP * group - 0.5)) * inverse, -MAX_EXPONENT, MAX_EXPONENT)
+        exponent = cumulative.clip((mean - (GROUP * group - 0.5)) * inverse, -MAX_EXPONENT, MAX_EXPONENT)
         odds = np.empty((GROUP + 1, *mean.shape))
         odds[0] = arithmetic.exp(exponent)
         known, power = 1, ratio
@@ -58,13 +58,12 @@ class GroupedMixture(cumulative.LogisticMixture):
         r = 1.0 / (1.0 + odds)
         below = odds[:GROUP]
         below *= r[:GROUP]
-        below *= 1.0 - ratio
-        below[0, :, group == 0] = 1.0  # level 0 has the mass below its boundary, level 255 that above
-        r[GROUP, :, group == LEVELS // GROUP - 1] = 1.0
-        last = group == LEVELS // GROUP - 1
-        below[GROUP - 1][:, last] /= 1.0 - ratio[:, last]
+        first, last = np.flatnonzero(group == 0), np.flatnonzero(group == LEVELS // GROUP - 1)
+        top = below[GROUP - 1][:, last] * weights[:, last]  # level 255 has all mass above its boundary
         below *= r[1:]
-        below *= weights
+        below *= weights * (1.0 - ratio)
+        below[GROUP - 1][:, last] = top
+        below[0][:, first] = r[1][:, first] * weights[:, first]  # level 0 has all mass below its boundary
         return _sum(below) + LEAST
 
 
