@@ -1,13 +1,14 @@
-"""The formats that a trained run is exported to: one row each, and the one function that writes any of them."""
+"""Export of a trained run to any of the formats of `config.export`."""
 
 import importlib.util
 import os
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.config import Config
+from vq_estimator.config.export import FORMATS, SAVED_MODEL, Format
 from vq_estimator.config.fields import load_object
 from vq_estimator.data.files import atomic_folder
 from vq_estimator.errors import VQError
@@ -18,16 +19,14 @@ from vq_estimator.models.vqvae import OURS, Networks
 from vq_estimator.training import disk
 from vq_estimator.training.run_folder import Checkpoint
 
-SAVED_MODEL = "saved_model"
-
 
 class Job(NamedTuple):
     """What is exported.
 
     Attributes:
       config, checkpoint, prior, networks: the trained run.
-      examples: for images uint8 [N, H, W, C] and for speech mu-law levels uint8 [N, T], which the files are verified
-        with; None: draws of the model.
+      examples: images uint8 [H, W, C], or recordings, mu-law levels uint8 [T], which the files are verified with; None:
+        draws of the model.
       float16: store the weights as float16.
     """
 
@@ -35,34 +34,8 @@ class Job(NamedTuple):
     checkpoint: Checkpoint
     prior: Optional[TrainedPrior] = None
     networks: Networks = OURS
-    examples: Optional[np.ndarray] = None
+    examples: Optional[Sequence[np.ndarray]] = None
     float16: bool = False
-
-
-class Format(NamedTuple):
-    """A format.
-
-    Attributes:
-      write: "module:function" of the function (job, folder) -> differences, which writes to an empty folder.
-      modules: modules that it imports and this package does not need otherwise.
-      extra: the extra that installs them.
-      tensorflow_2: whether it needs TensorFlow 2.
-      float16: whether it can store weights as float16.
-    """
-
-    write: str
-    modules: Tuple[str, ...] = ()
-    extra: str = ""
-    tensorflow_2: bool = True
-    float16: bool = False
-
-
-_EXPORT = "vq_estimator.inference.export."
-FORMATS: Dict[str, Format] = {
-    SAVED_MODEL: Format(_EXPORT + "saved_model:write", tensorflow_2=False),
-    "onnx": Format(_EXPORT + "onnx_format:write", ("tf2onnx", "onnx", "onnxruntime"), "onnx"),
-    "tflite": Format(_EXPORT + "tflite_format:write", float16=True),
-}
 
 
 def check_format(name: Any, float16: bool = False) -> Format:
