@@ -10,6 +10,7 @@ from vq_estimator.inference.export.formats import Job
 from vq_estimator.inference.export.functions import Arrays, Function, FunctionSet, open_functions
 from vq_estimator.inference.export.verification import Compute, Difference
 
+SCALARS = {"temperature": 1.0, "columns": 16}
 DRAWS = 64  # examples that the model draws where none are given
 
 
@@ -49,15 +50,32 @@ class Inputs:
         self._functions = functions
         examples = functions.draws(DRAWS) if examples is None else examples
         self._batches: List[Arrays] = []
+        self._random = np.random.RandomState(0)
         (name,) = functions.inputs("encode")
         for begin, end in _spans([len(one) for one in examples]):
             self._batches.append({name: np.stack(examples[begin:end])})
 
     def of(self, name: str) -> List[Arrays]:
         """Returns the inputs of a function by name, in batches."""
-        if self._functions.inputs(name) == ("codes",):
-            return [self._functions.compute("encode", **batch) for batch in self._batches]
-        return self._batches
+        wanted = self._functions.shapes(name)
+        found = []
+        for batch in self._batches:
+            own, given = len(next(iter(batch.values()))), dict(batch)
+            if "codes" in wanted:
+                given.update(self._functions.compute("encode", **batch))
+            found.append({key: given[key] if key in given else self._noise(key, own, *wanted[key]) for key in wanted})
+        return found
+
+    def _noise(self, name: str, batch: int, dtype, shape) -> np.ndarray:
+        """Numbers of the size of a network's for an input that no example has, such as a cache."""
+        if name in SCALARS:
+            return np.array(SCALARS[name], dtype.as_numpy_dtype)
+        shape = [batch if n is None else n for n in shape]
+        if not dtype.is_floating:
+            return np.zeros(shape, dtype.as_numpy_dtype)  # of labels and speakers
+        if name.startswith("noise"):
+            return self._random.uniform(0.01, 0.99, shape).astype(np.float32)
+        return self._random.normal(0.0, 1.0, shape).astype(np.float32)
 
 
 def _spans(lengths: Sequence[int]) -> Iterator[Tuple[int, int]]:
