@@ -15,7 +15,12 @@ DRAWS = 64  # examples that the model draws where none are given
 
 
 def write_functions(
-    job: Job, folder: str, suffix: str, convert: Callable[[Function], bytes], load: Callable[[bytes], Compute]
+    job: Job,
+    folder: str,
+    suffix: str,
+    convert: Callable[[Function], bytes],
+    load: Callable[[bytes], Compute],
+    with_steps: bool = True,
 ) -> List[Difference]:
     """Writes each function of a run as NAME + suffix, and compares what the file computes with the checkpoint.
 
@@ -25,6 +30,7 @@ def write_functions(
       suffix: of the files, such as ".onnx".
       convert: makes a file's content.
       load: opens a file's content and returns the function that computes it.
+      with_steps: write the functions of loops that draw, too (`nn.stepwise`).
 
     Returns:
       The differences.
@@ -32,7 +38,7 @@ def write_functions(
     differences, limits = [], verification.FLOAT16 if job.float16 else verification.FLOAT32
     with open_functions(job.config, job.checkpoint, job.prior, job.networks) as functions:
         inputs = Inputs(functions, job.examples)
-        for name in functions.names:
+        for name in functions.names if with_steps else functions.without_steps:
             content = convert(functions.frozen(name))
             differences += verification.compare(functions, name, load(content), inputs.of(name), limits)
             with open(os.path.join(folder, name + suffix), "wb") as f:

@@ -23,6 +23,7 @@ from vq_estimator.training.run_folder import Checkpoint
 from vq_estimator.version import __version__
 
 Arrays = Dict[str, np.ndarray]
+WHOLE = ("encode", "decode", "reconstruct")  # the functions that belong to no loop
 RANDOM = {"StatelessRandomUniform": "uniform", "StatelessRandomNormal": "normal"}  # ops and the kinds of their noise
 
 
@@ -112,6 +113,11 @@ class FunctionSet:
     def names(self) -> Tuple[str, ...]:
         """Names of the functions."""
         return tuple(self._traced)
+
+    @property
+    def without_steps(self) -> Tuple[str, ...]:
+        """Names of the functions that belong to no loop."""
+        return tuple(name for name in self._traced if name in WHOLE)
 
     def inputs(self, name: str) -> Tuple[str, ...]:
         """Names of a function's inputs."""
