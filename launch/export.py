@@ -71,7 +71,7 @@ def _examples(commands, model):
     except VQError as e:
         if asked:
             raise
-        log.warning("export: comparing on draws of the model, since its data can't be had: %s", e)
+        log.warning("export: comparing on draws of the model, because its data is not available: %s", e)
         return None
     return found if model.config.model.fixed_dims is not None else [one[0, :, 0] for one in found]
 

@@ -14,7 +14,7 @@ class Steps(NamedTuple):
 
     Attributes:
       call: (part of the name, such as "step", inputs by name) -> outputs by name.
-      shapes: the inputs' shapes by part and name; dimensions that are free are no numbers.
+      shapes: the shapes of the inputs by part and name, with text for free dimensions.
       facts: the metadata of the step.
     """
 

@@ -11,7 +11,7 @@ from vq_estimator.exported.loops import LOOPS, Steps
 from vq_estimator.exported.noise import part_seed
 
 BATCH = {"image": 100, "speech": 16}  # examples that are drawn with one seed, as the package draws them
-BUCKET = 16  # codes of speech are brought to multiples of it
+BUCKET = 16  # speech models decode a multiple of this number of codes
 SUFFIX = ".onnx"
 
 
@@ -66,7 +66,7 @@ class ExportedModel:
         """Computes a function; arrays by the names of its inputs and outputs."""
         session = self._sessions[name]
         outputs = [output.name for output in session.get_outputs()]
-        return dict(zip(outputs, session.run(outputs, inputs)))
+        return dict(zip(outputs, session.run(outputs, {key: np.asarray(value) for key, value in inputs.items()})))
 
     def encode(self, examples: np.ndarray) -> np.ndarray:
         """Images uint8 [N, H, W, C], or recordings uint8 [N, T], to codes int32 [N, h, w, L] or [N, n, L]."""
@@ -84,9 +84,9 @@ class ExportedModel:
 
         Args:
           codes: int32, as `encode` gives them.
-          seed: of the draws of a decoder that draws.
+          seed: determines the draws of a decoder that draws.
           speakers: the speaker of each recording.
-          temperature: of the draws of speech.
+          temperature: divides the logits of a speech model.
         """
         codes = np.asarray(codes, np.int32)
         if "decode" in self._sessions:
@@ -112,7 +112,7 @@ class ExportedModel:
           num: the number of images.
           labels: the class of each, for a class-conditional prior.
           temperature: divides the prior's logits.
-          seed: of the draws.
+          seed: determines the draws.
 
         Raises:
           VQError: the export has no prior.
@@ -130,7 +130,7 @@ class ExportedModel:
         return ExportedSamples(every, self.decode(every, seed))
 
     def sample_codes(self, labels: Sequence[int], columns: int, temperature: float = 1.0, seed: int = 0) -> np.ndarray:
-        """Draws codes int32 [N, columns, L] from the prior of a model of speech, for the class of each."""
+        """Draws codes int32 [N, columns, L] from the prior of a speech model, given the class of each recording."""
         labels = np.asarray(labels, np.int32)
         given = {"columns": np.array(columns, np.int32)} if "columns" in self._shapes("prior_condition") else {}
         found = self.run("prior_condition", labels=labels, **given)

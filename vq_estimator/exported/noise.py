@@ -40,7 +40,7 @@ KINDS = {"uniform": uniform, "normal": normal}
 
 
 def part_seed(seed: int, number: int) -> int:
-    """The seed of batch or recording `number` of what is drawn with `seed`; the first one's is `seed` itself."""
+    """Returns the seed of batch or recording `number` of a call with `seed`; number 0 has `seed` itself."""
     return seed + (number << 32)
 
 

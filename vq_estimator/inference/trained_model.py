@@ -78,7 +78,7 @@ class TrainedModel(OpenRun):
           How far the outputs of each file are from the checkpoint's; empty for a SavedModel, which has the same graph.
 
         Raises:
-          VQError: the folder exists or can't be written, the format can't be had, or a file is too far from the
+          VQError: the folder exists or can't be written, the format is not available, or a file is too far from the
             checkpoint; then nothing is written.
         """
         self.check_open()

@@ -42,7 +42,7 @@ def check_format(name: Any, float16: bool = False) -> Format:
     """Returns the row of a format.
 
     Raises:
-      VQError: there is no such format, or it can't be written here.
+      VQError: there is no such format, or it is not available here.
     """
     if name not in FORMATS:
         raise VQError(f"format: got {name!r}, expected one of {', '.join(FORMATS)}")
@@ -68,10 +68,10 @@ def export_job(job: Job, export_dir: str, name: str = SAVED_MODEL) -> List[Diffe
       name: the format, a key of FORMATS.
 
     Returns:
-      How far the files are from the checkpoint; nothing for a format that does not compute anew.
+      How far the files are from the checkpoint; nothing for a SavedModel, which holds the same graph.
 
     Raises:
-      VQError: the folder exists or can't be written, the format can't be had, or a file is too far from the checkpoint.
+      VQError: the folder exists or can't be written, the format is not available, or a file is too far from the checkpoint.
     """
     row = check_format(name, job.float16)
     if os.path.exists(export_dir):

@@ -65,7 +65,7 @@ def trace_images(run: OpenRun) -> List[Traced]:
 
 
 def trace_speech(run: OpenRun) -> List[Traced]:
-    """Adds the functions of a model of speech to the run's graph.
+    """Adds the functions of a speech model to the run's graph.
 
     Returns:
       `encode` (mu-law levels uint8 [B, T] -> codes int32 [B, n, L]), and the steps of the loops of decoder and prior.
@@ -197,7 +197,7 @@ class FunctionSet:
 
 
 def _with_inputs(graph: graph_pb2.GraphDef, tensors: Dict[str, tf.Tensor], kept: List[str]) -> graph_pb2.GraphDef:
-    """Puts placeholders of the names in `tensors` in the place of these tensors; `kept`: the names of the outputs."""
+    """Replaces tensors by placeholders of the names in `tensors`; `kept`: the names of the outputs."""
     with tf.Graph().as_default() as changed:
         given = {t.name: tf.placeholder(t.dtype, t.shape, name) for name, t in tensors.items()}
         tf.import_graph_def(graph, given, name="")
