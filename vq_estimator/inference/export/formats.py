@@ -71,7 +71,8 @@ def export_job(job: Job, export_dir: str, name: str = SAVED_MODEL) -> List[Diffe
       How far the files are from the checkpoint; nothing for a SavedModel, which holds the same graph.
 
     Raises:
-      VQError: the folder exists or can't be written, the format is not available, or a file is too far from the checkpoint.
+      VQError: the folder exists or can't be written, the format is not available, or a file differs too much from the
+        checkpoint.
     """
     row = check_format(name, job.float16)
     if os.path.exists(export_dir):
