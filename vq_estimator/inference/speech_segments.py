@@ -17,11 +17,11 @@ AROUND = 16  # codes on either side of a segment that its codes may depend on
 def encode(run: OpenRun, levels: np.ndarray) -> np.ndarray:
     """Encodes a recording uint8 [T] to codes int32 [n, L]."""
     stride, t = run.config.model.network.stride, run.connect()
-    parts, n = [], -(-len(levels) // stride)
+    parts, n, compute = [], -(-len(levels) // stride), run.compiled(t.codes, [t.images])
     for first in range(0, n, SEGMENT):
         begin, end = max(first - AROUND, 0), min(first + SEGMENT + AROUND, n)
         part = levels[begin * stride : end * stride]
-        codes = run.session.run(t.codes, {t.images: part[np.newaxis, np.newaxis, :, np.newaxis]})[0, 0]
+        codes = compute(part[np.newaxis, np.newaxis, :, np.newaxis])[0, 0]
         parts.append(codes[first - begin :][: min(SEGMENT, n - first)])
     return np.concatenate(parts)
 

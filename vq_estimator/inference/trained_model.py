@@ -1,11 +1,16 @@
 """What an opened run is, whatever its data."""
 
-from typing import ClassVar, Optional, Tuple
+from typing import ClassVar, List, Optional, Sequence, Tuple
+
+import numpy as np
 
 from vq_estimator.config import arguments, opener
+from vq_estimator.config.export import SAVED_MODEL
 from vq_estimator.errors import VQError
 from vq_estimator.inference import calibration as calibration_lib
 from vq_estimator.inference.calibration import Calibration
+from vq_estimator.inference.export.formats import Job, export_job
+from vq_estimator.inference.export.verification import Difference
 from vq_estimator.inference.session import OpenRun
 from vq_estimator.inference.trained_prior import TrainedPrior
 from vq_estimator.models.vqvae import OURS, Networks
@@ -50,6 +55,36 @@ class TrainedModel(OpenRun):
         self.class_names: Tuple[str, ...] = run_folder.class_names(model_dir, config)
         self.calibration: Optional[Calibration] = calibration_lib.kept(self)
         self.connect()  # weights that do not fit are refused now
+
+    def export(
+        self,
+        export_dir: str,
+        format: str = SAVED_MODEL,
+        float16: bool = False,
+        examples: Optional[Sequence[np.ndarray]] = None,
+    ) -> List[Difference]:
+        """Writes the model in a format that needs neither this package nor the checkpoint (docs/deploy.md).
+
+        ONNX and TFLite files are compared with the checkpoint before they get their names.
+
+        Args:
+          export_dir: a folder to make.
+          format: "saved_model"; or with TensorFlow 2 "onnx", which needs the extra `onnx`, or "tflite".
+          float16: store the weights of "tflite" as float16.
+          examples: what the files are compared on: images uint8 [N, H, W, C] as the model sees them (see `prepare`), or
+            a list of recordings uint8 [T]; None: draws of the model.
+
+        Returns:
+          How far the outputs of each file are from the checkpoint's; empty for a SavedModel, which has the same graph.
+
+        Raises:
+          VQError: the folder exists or can't be written, the format is not available, or a file is too far from the
+            checkpoint; then nothing is written.
+        """
+        self.check_open()
+        export_dir = arguments.path("export_dir", export_dir)
+        job = Job(self.config, self.checkpoint, self.prior, self.networks, examples, float16)
+        return export_job(job, export_dir, format)
 
     def calibrated(self) -> Calibration:
         """The calibration.

@@ -5,7 +5,7 @@ multiple of what a code stands for, since the encoder appends silence. What the 
 `speakers`, int32 [B]; images have none.
 """
 
-from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 
@@ -17,6 +17,7 @@ from vq_estimator.nn.likelihoods import Likelihood, to_unit
 from vq_estimator.nn.module import static_shape
 from vq_estimator.nn.networks import Encoder, SuppliedNetwork
 from vq_estimator.nn.quantizers import Quantized
+from vq_estimator.nn.stepwise import Traced
 
 DTYPES = {"float32": tf.float32, "bfloat16": tf.bfloat16}
 
@@ -155,6 +156,10 @@ class VQVAE:
         """Images pixel by pixel, by `decoders.Autoregressive.scan`; of an autoregressive decoder."""
         return self.decoder.scan(self._flat(self.quantizer.lookup(codes)), choose)
 
+    def step_functions(self, codes: tf.Tensor) -> List[Traced]:
+        """The functions that decode codes in another runtime, of a decoder that draws; see `nn.stepwise`."""
+        return self.decoder.step_functions(codes, self._flat(self.quantizer.lookup(codes)))
+
     def condition(self, codes: tf.Tensor, speakers: tf.Tensor) -> tf.Tensor:
         """What `decoders.Waveform.scan` knows of codes int32 [B, 1, n, L] and of who speaks; of speech."""
         return self.decoder.condition(self._flat(self.quantizer.lookup(codes)), speakers)
@@ -189,10 +194,13 @@ class SpeechVQVAE(VQVAE):
         """Recordings to z_e [B, 1, n, P, D]; silence is appended where T is no multiple of the downsampling factor."""
         del training
         q = self.config.quantizer
-        missing = -tf.shape(images)[2] % self.config.network.stride
-        whole = tf.pad(images, [[0, 0], [0, 0], [0, missing], [0, 0]], constant_values=SILENCE)
+        stride = self.config.network.stride
+        # tf2onnx 1.17.0 converts neither the modulus of a negative number nor tf.pad of uint8 correctly.
+        missing = (stride - tf.shape(images)[2] % stride) % stride
+        silence = tf.fill(tf.stack([tf.shape(images)[0], 1, missing, 1]), tf.constant(SILENCE, images.dtype))
+        whole = tf.concat([images, silence], 2)
         known = static_shape(images)[2]
-        whole.set_shape([None, 1, None if known is None else known + -known % self.config.network.stride, 1])
+        whole.set_shape([None, 1, None if known is None else known + -known % stride, 1])
         z = self.encoder(2.0 * to_unit(whole) - 1.0)
         n = static_shape(z)[2]
         z_e = tf.reshape(z, tf.stack([tf.shape(z)[0], 1, tf.shape(z)[2], q.vectors_per_position, q.D]))

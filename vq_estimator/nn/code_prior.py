@@ -10,7 +10,7 @@ Each factor is a softmax over K values, so p(z) is normalised over all code maps
 van den Oord et al. (2016), arXiv 1606.05328; van den Oord et al. (2017), arXiv 1711.00937, sections 3.3 and 4.3.
 """
 
-from typing import Callable, Dict, NamedTuple, Optional
+from typing import Callable, Dict, List, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 
@@ -20,6 +20,7 @@ from vq_estimator.config.registry import load_object
 from vq_estimator.nn.likelihoods.pixels import gumbel, uniform
 from vq_estimator.nn.module import Module
 from vq_estimator.nn.pixelcnn import PixelCNN
+from vq_estimator.nn.stepwise import POSITION, SEED, Traced, seed_inputs
 from vq_estimator.nn.wavenet import WaveNet
 
 
@@ -99,14 +100,49 @@ class CodePrior(Module):
         _, columns, L = c.grid
 
         def draw(logits, i, j, level):
-            noise = gumbel(tf.shape(logits), noise_seed(how.seed, (i * columns + j) * L + level))
-            logits /= how.temperature
-            if 0 < how.top_k < c.K:
-                lowest = tf.nn.top_k(logits, how.top_k).values[:, -1:]
-                logits = tf.where(logits < lowest, tf.fill(tf.shape(logits), -1e9), logits)
-            return tf.argmax(logits + noise, -1, output_type=tf.int32)
+            return self._draw(logits, how, (i * columns + j) * L + level)
 
         return self.scan(batch, labels, draw, width)
+
+    def _draw(self, logits, how: Sampling, place):
+        """Draws the code at index `place`, int32 [B], from logits [B, K]."""
+        noise = gumbel(tf.shape(logits), noise_seed(how.seed, place))
+        logits /= how.temperature
+        if 0 < how.top_k < self._codes.K:
+            lowest = tf.nn.top_k(logits, how.top_k).values[:, -1:]
+            logits = tf.where(logits < lowest, tf.fill(tf.shape(logits), -1e9), logits)
+        return tf.argmax(logits + noise, -1, output_type=tf.int32)
+
+    def step_functions(self) -> List[Traced]:
+        """Makes the functions that draw codes position by position in another runtime; see `nn.stepwise`.
+
+        `prior_condition` takes labels int32 [B], which an unconditional prior ignores, and for codes in one row their
+        number `columns`. What is drawn is the codes of a position, int32 [B, L].
+        """
+        return self._template(self._step_functions)
+
+    def _step_functions(self):
+        c, weights = self._codes, self._weights()
+        L, channels = c.grid[-1], c.grid[-1] * self._config.embedding
+        given = {"labels": tf.placeholder(tf.int32, [None])}
+        if self._config.stacks:
+            given["columns"] = tf.placeholder(tf.int32, [])
+        condition = self._condition(
+            weights, tf.shape(given["labels"])[0], given["labels"], given.get("columns", c.grid[1])
+        )
+        seeds, temperature = seed_inputs(), tf.placeholder(tf.float32, [])
+
+        def draw(logits, i, j, level):
+            return self._draw(logits, Sampling(seeds[SEED], temperature), seeds[POSITION] * L + level)
+
+        def choose(features):
+            embedded, codes = self._position(weights, features, draw, 0, 0)
+            return {**seeds, "temperature": temperature}, embedded, codes
+
+        if self._config.stacks:
+            return self._positions.step_functions("prior", condition, given, channels, choose)
+        first = Traced("prior_condition", given, {"condition": condition})
+        return [first, *self._positions.step_functions("prior", condition, channels, choose)]
 
     def scan(
         self, batch: tf.Tensor, labels: Optional[tf.Tensor], choose: Callable, width: Optional[tf.Tensor] = None
@@ -190,20 +226,24 @@ class CodePrior(Module):
         logits = self._all_logits(codes, labels, training_seed)
         return -tf.nn.sparse_softmax_cross_entropy_with_logits(labels=codes, logits=logits)
 
+    def _position(self, weights, features, choose, i, j, probabilities=False):
+        """Chooses the codes of a position; returns their embeddings [B, C], and the codes or ln p of each, [B, L]."""
+        codes, terms, embedded = [], [], []
+        for level in range(self._codes.grid[-1]):
+            logits = self._logits(weights, features, embedded)
+            code = choose(logits, i, j, level)
+            if probabilities:
+                terms.append(-tf.nn.sparse_softmax_cross_entropy_with_logits(labels=code, logits=logits))
+            codes.append(code)
+            embedded.append(tf.gather(weights[f"embedding_{level}"], code))
+        return tf.concat(embedded, -1), tf.stack(terms if probabilities else codes, -1)
+
     def _scan(self, batch, labels, choose, probabilities, columns=None):
         """Returns the codes that `choose` chooses, or ln p of each if `probabilities`."""
         L, weights = self._codes.grid[-1], self._weights()
 
         def position(features, i, j):
-            codes, terms, embedded = [], [], []
-            for level in range(L):
-                logits = self._logits(weights, features, embedded)
-                code = choose(logits, i, j, level)
-                if probabilities:
-                    terms.append(-tf.nn.sparse_softmax_cross_entropy_with_logits(labels=code, logits=logits))
-                codes.append(code)
-                embedded.append(tf.gather(weights[f"embedding_{level}"], code))
-            return tf.concat(embedded, -1), tf.stack(terms if probabilities else codes, -1)
+            return self._position(weights, features, choose, i, j, probabilities)
 
         kept = (L, tf.float32 if probabilities else tf.int32)
         columns = self._codes.grid[1] if columns is None else columns

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.nn.module import Module, classic_loops, static_shape
+from vq_estimator.nn.stepwise import Traced
 
 XLA = int(tf.__version__.split(".")[0]) >= 2
 RELU = 2.0**0.5  # gain of a layer after a ReLU
@@ -126,6 +127,47 @@ class LocalPixels(Module):
             return self._template(self._scan, condition, channels, kept, choose, True)
         with classic_loops():
             return self._template(self._scan, condition, channels, kept, choose, False)
+
+    def step_functions(self, prefix: str, codes: tf.Tensor, condition: tf.Tensor, channels: int, choose: Callable):
+        """Makes the functions of `scan` for another runtime; see `nn.stepwise`.
+
+        Args:
+          prefix: what their names begin with.
+          codes: the input that `condition` was made from.
+          condition: [B, H, W, D].
+          channels: C, the channels of a pixel.
+          choose: a function (outputs float32 [B, n, outputs]) -> (further inputs by name, the pixels float32 [B, n, C],
+            what is drawn).
+
+        Returns:
+          `condition` (codes -> condition [B, H, W, channels]), and `step` (near [B, n, N], the neighbours of n pixels,
+          condition [B, n, channels] -> pixel [B, n, C], parameters [B, n, outputs], and drawn).
+        """
+        return self._template(self._step_functions, prefix, codes, condition, channels, choose)
+
+    def _step_functions(self, prefix, codes, condition, channels, choose):
+        _, height, width, depth = static_shape(condition)
+        weights, near = self._weights(channels, depth), neighbours(self._reach)
+        start = self._start(weights, tf.reshape(condition, [-1, depth]))
+        first = {"condition": tf.reshape(start, [-1, height, width, self._channels])}
+        step = {
+            "near": tf.placeholder(tf.float32, (None, None, len(near) * channels)),
+            "condition": tf.placeholder(tf.float32, (None, None, self._channels)),
+        }
+        flat = [tf.reshape(t, [-1, static_shape(t)[-1]]) for t in step.values()]
+        size = tf.concat([tf.shape(step["near"])[:2], [self._outputs]], 0)
+        outputs = tf.reshape(self._outputs_of(weights, *flat), size)
+        further, pixel, drawn = choose(outputs)
+        facts = {"loop": "wavefront", "neighbours": near, "slope": self._reach + 1}
+        return [
+            Traced(prefix + "_condition", {"codes": codes}, first),
+            Traced(
+                prefix + "_step",
+                {**step, **further},
+                {"pixel": pixel, "parameters": outputs, "drawn": drawn},
+                facts,
+            ),
+        ]
 
     def _weights(self, channels: int, depth: int) -> Dict[str, tf.Tensor]:
         """Reads all variables once, before any loop."""

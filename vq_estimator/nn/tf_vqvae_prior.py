@@ -1,7 +1,7 @@
 """The class-conditional prior of tf-vqvae's checkpoints."""
 
 import re
-from typing import Dict
+from typing import Dict, List
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -9,6 +9,7 @@ import tensorflow.compat.v1 as tf
 from vq_estimator.config import CodesConfig, PriorNetworkConfig
 from vq_estimator.nn.code_prior import CodePrior
 from vq_estimator.nn.module import Module, classic_loops
+from vq_estimator.nn.stepwise import Traced
 
 
 class TFVQVAEPrior(CodePrior):
@@ -81,6 +82,10 @@ class TFVQVAEPrior(CodePrior):
             h = tf.nn.relu(plain(gated(horizontal, f"h_stack{i}", passed_on), f"h_stack_1{i}"))
             horizontal = horizontal + h if i else h
         return plain(tf.nn.relu(plain(horizontal, "fc_1")), "fc_2")
+
+    def step_functions(self) -> List[Traced]:
+        """Offers no steps: a code that is drawn takes a full pass."""
+        return []
 
     def _all_logits(self, codes, labels, training_seed=None):
         del training_seed

@@ -1,6 +1,6 @@
 """A decoder whose pixels depend on all pixels before them in raster order."""
 
-from typing import Callable
+from typing import Callable, List
 
 import tensorflow.compat.v1 as tf
 
@@ -9,6 +9,7 @@ from vq_estimator.nn.decoders.base import SEEDS_PER_PIXEL, DecoderBase, centred
 from vq_estimator.nn.likelihoods import Likelihood
 from vq_estimator.nn.networks import Decoder
 from vq_estimator.nn.pixelcnn import PixelCNN
+from vq_estimator.nn.stepwise import POSITION, SEED, Traced, seed_inputs
 
 
 class Autoregressive(DecoderBase):
@@ -44,12 +45,26 @@ class Autoregressive(DecoderBase):
         del speakers, of_speech
 
         def draw(parameters, i, j):
-            place = tf.cast(i * self._config.size[1] + j, tf.int64) * SEEDS_PER_PIXEL
-            p = self._given(parameters[:, tf.newaxis, tf.newaxis])
-            return p.sample(tf.stack([first, place]), shared)[:, 0, 0]
+            return self._draw(parameters, first, i * self._config.size[1] + j, shared)
 
         first = tf.cast(seed, tf.int64)
         return self.scan(z_q, draw)
+
+    def _draw(self, parameters, seed, position, shared: bool = False) -> tf.Tensor:
+        """Draws a pixel, uint8 [B, C], at index `position` in raster order."""
+        place = tf.cast(position, tf.int64) * SEEDS_PER_PIXEL
+        return self._given(parameters[:, tf.newaxis, tf.newaxis]).sample(tf.stack([seed, place]), shared)[:, 0, 0]
+
+    def step_functions(self, codes: tf.Tensor, z_q: tf.Tensor) -> List[Traced]:
+        """Makes the functions that draw an image pixel by pixel in another runtime; see `nn.stepwise`."""
+        condition, seeds = self._features(z_q), seed_inputs()
+
+        def choose(parameters):
+            pixel = self._draw(parameters, seeds[SEED], seeds[POSITION])
+            return seeds, centred(pixel), pixel
+
+        first = Traced("decode_condition", {"codes": codes}, {"condition": tf.cast(condition, tf.float32)})
+        return [first, *self._pixels.step_functions("decode", condition, self._config.channels, choose)]
 
     def scan(self, z_q: tf.Tensor, choose: Callable) -> tf.Tensor:
         """Generates images in raster order, each pixel given the pixels before it.

@@ -1,6 +1,6 @@
 """A decoder whose pixels depend on near pixels, and which generates a wavefront of pixels at once."""
 
-from typing import Callable
+from typing import Callable, List
 
 import tensorflow.compat.v1 as tf
 
@@ -11,6 +11,7 @@ from vq_estimator.nn.likelihoods import Subset
 from vq_estimator.nn.likelihoods.pixels import uniform
 from vq_estimator.nn.local import LocalPixels, Phase
 from vq_estimator.nn.networks import SubpixelDecoder
+from vq_estimator.nn.stepwise import Traced
 
 
 class Local(DecoderBase):
@@ -64,6 +65,21 @@ class Local(DecoderBase):
             return self._given(parameters[:, tf.newaxis]).sample_from(u[:, tf.newaxis])[:, 0]
 
         return self.scan(z_q, draw, compiled)
+
+    def step_functions(self, codes: tf.Tensor, z_q: tf.Tensor) -> List[Traced]:
+        """Makes the functions that draw an image wavefront by wavefront in another runtime; see `nn.stepwise`.
+
+        The noise of a step is an input, uniform numbers float32 [B, n, uniforms].
+        """
+        channels = self._config.channels
+        n = likelihoods.num_uniforms(self._config.likelihood, channels)
+        noise = tf.placeholder(tf.float32, (None, None, n))
+
+        def choose(parameters):
+            pixels = self._given(parameters[:, tf.newaxis]).sample_from(noise[:, tf.newaxis])[:, 0]
+            return {"noise": noise}, centred(pixels), pixels
+
+        return self._pixels.step_functions("decode", codes, self._features(z_q), channels, choose)
 
     def scan(self, z_q: tf.Tensor, choose: Callable, compiled: bool = False) -> tf.Tensor:
         """Generates images wavefront by wavefront, each pixel given the near pixels before it.

@@ -1,6 +1,6 @@
 """A WaveNet decoder, for speech."""
 
-from typing import Callable
+from typing import Callable, List
 
 import tensorflow.compat.v1 as tf
 
@@ -9,6 +9,7 @@ from vq_estimator.nn import replicas
 from vq_estimator.nn.decoders.base import DecoderBase
 from vq_estimator.nn.likelihoods import LEVELS, Likelihood
 from vq_estimator.nn.likelihoods.pixels import uniform
+from vq_estimator.nn.stepwise import Traced
 from vq_estimator.nn.waveform import Conditioner, Embedding, repeat
 from vq_estimator.nn.wavenet import WaveNet
 
@@ -100,9 +101,7 @@ class Waveform(DecoderBase):
             if guidance is not None:
                 given, without = tf.split(logits, 2)
                 logits = without + guidance * (given - without)
-            # Inversion of the cumulative distribution needs one random number per sample.
-            below = tf.cumsum(tf.nn.softmax(logits / temperature), -1) < noise[t][:, tf.newaxis]
-            level = tf.minimum(tf.reduce_sum(tf.cast(below, tf.int32), -1, keepdims=True), LEVELS - 1)  # [B, 1]
+            level = self._draw(logits, temperature, noise[t])
             return level if guidance is None else tf.concat([level, level], 0)
 
         condition = self.condition(z_q, speakers)
@@ -111,6 +110,27 @@ class Waveform(DecoderBase):
         # The second half of the batch has no condition and uses the samples of the first half.
         both = self.scan(tf.concat([condition, tf.zeros_like(condition)], 0), draw, compiled)
         return both[: tf.shape(z_q)[0]]
+
+    @staticmethod
+    def _draw(logits: tf.Tensor, temperature, noise: tf.Tensor) -> tf.Tensor:
+        """Draws levels int32 [B, 1] by inversion of the cumulative distribution; `noise` float32 [B] is uniform."""
+        below = tf.cumsum(tf.nn.softmax(logits / temperature), -1) < noise[:, tf.newaxis]
+        return tf.minimum(tf.reduce_sum(tf.cast(below, tf.int32), -1, keepdims=True), LEVELS - 1)
+
+    def step_functions(self, codes: tf.Tensor, z_q: tf.Tensor) -> List[Traced]:
+        """Makes the functions that draw sound sample by sample in another runtime; see `nn.stepwise`.
+
+        The noise of a step is an input, uniform numbers float32 [B].
+        """
+        speakers, embedding = tf.placeholder(tf.int32, [None]), self._embedding()
+        further = {"noise": tf.placeholder(tf.float32, [None]), "temperature": tf.placeholder(tf.float32, [])}
+
+        def choose(logits):
+            level = self._draw(logits, further["temperature"], further["noise"])
+            return further, tf.gather(embedding, level[:, 0]), tf.cast(level, tf.uint8)
+
+        given, channels = {"codes": codes, "speakers": speakers}, self._config.decoder.channels
+        return self._samples.step_functions("decode", self.condition(z_q, speakers), given, channels, choose)
 
     def condition(self, z_q: tf.Tensor, speakers: tf.Tensor) -> tf.Tensor:
         """Computes the condition of `scan`, float32 [B, 1, m, features], one vector per `repeat(stride)` samples."""
