@@ -84,12 +84,13 @@ def test_an_old_name_is_refused_with_the_new_one(forked):
     assert '"preset": "paper"' in old and c.from_json(old).preset == "categorical"
 
 
-def test_the_page_of_settings_is_that_of_the_declarations():
-    spec = importlib.util.spec_from_file_location("settings_page", os.path.join(ROOT, "tools", "settings_page.py"))
+@pytest.mark.parametrize("name", ["settings_page", "modules_page"])
+def test_a_generated_page_is_up_to_date(name):
+    spec = importlib.util.spec_from_file_location(name, os.path.join(ROOT, "tools", name + ".py"))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     with open(module.PAGE, encoding="utf-8") as f:
-        assert f.read() == module.page(), "run: python tools/settings_page.py"
+        assert f.read() == module.page(), f"run: python tools/{name}.py"
 
 
 def test_help_shows_the_values_of_the_chosen_preset(forked):
