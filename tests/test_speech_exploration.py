@@ -153,8 +153,8 @@ def test_the_command_writes_pictures_and_sounds(run, folder, forked, tmp_path):
         assert soundfile.info(str(out / "sounds" / name)).samplerate == spoken.RATE
     assert "speaker and code: " in done.stdout and "projector_config.pbtxt" in done.stdout
     for flag, message in (
-        ("--frames=20", "frames: got 20, expected no value: it is of images alone"),
-        ("--other=1", "other: got 1, expected no value: it is of images alone"),
+        ("--frames=20", "frames: got 20, expected no value (only image models take --frames)"),
+        ("--other=1", "other: got 1, expected no value (only image models take --other)"),
         ("--image=12", "image: got 12, expected 0 to 11, a recording of test"),
     ):
         assert forked.script("explore", *flags, flag, cwd=tmp_path).one_line("explore") == message

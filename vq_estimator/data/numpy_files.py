@@ -137,8 +137,8 @@ class ArrayReader:
 
     Raises:
       OSError: the file can't be read.
-      ValueError: a `.npz` has no array of that name, or it is no plain array, or in Fortran order, or shorter than
-        its header says.
+      ValueError: a `.npz` has no array of that name, or it is no plain array, or in Fortran order, or shorter than its
+        header says.
     """
 
     def __init__(self, path: str, name: str):
