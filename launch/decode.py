@@ -16,7 +16,7 @@ DECODE.path(
 )
 DECODE.string("speaker", None, "speech: speaker to decode for, by name or number")
 DECODE.float("guidance", 1.0, common.GUIDANCE)
-DECODE.integer("seed", 0, "random seed of an autoregressive decoder, and of speech")
+DECODE.integer("seed", 0, "random seed of an autoregressive decoder and of a speech model")
 
 
 def main() -> None:

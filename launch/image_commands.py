@@ -181,7 +181,7 @@ class ImageCommands(Commands):
 def _asked_labels(names: Sequence[str]) -> Tuple[Optional[List[str]], str]:
     """The classes of --label or --labels, or None, and the name of the flag. A class name may contain a comma."""
     if FLAGS.label is not None and FLAGS.labels is not None:
-        raise VQError("label: got --labels beside it, expected one of the two")
+        raise VQError("label: got both --label and --labels, expected one of the two")
     if FLAGS.label is not None:
         return [FLAGS.label], "label"
     if FLAGS.labels is None:

@@ -45,7 +45,7 @@ class Watch:
 
     Attributes:
       nothing_to_lose: whether no work can be lost yet.
-      heard: the signal whose Interrupted was raised. Any later exception is a consequence of it.
+      `heard`: the number of the signal that raised Interrupted, or None. Any later exception is a consequence of it.
     """
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ class Watch:
             self._writer.send(bytes([_AGAIN + number]))
 
     def _read(self, reader: socket.socket) -> None:
-        seen: Dict[bool, int] = {}  # number of signals, by whether the handler is ours or that of the training
+        seen: Dict[bool, int] = {}  # number of signals, by whether the handler is ours
         while True:
             number = reader.recv(1)[0]
             if number - _AGAIN in SIGNALS:

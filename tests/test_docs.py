@@ -16,7 +16,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PAGES = ["README.md", "CONTRIBUTING.md"] + sorted(
     os.path.relpath(path, ROOT) for path in glob.glob(os.path.join(ROOT, "docs", "*.md"))
 )
-# Of other programs: TensorFlow Serving, Docker, TensorBoard, saved_model_cli, git.
+# Flags of other programs: TensorFlow Serving, Docker, TensorBoard, saved_model_cli, git, absl.
 FOREIGN = {
     "port",
     "rest_api_port",
@@ -26,7 +26,7 @@ FOREIGN = {
     "batching_parameters_file",
     "rm",
 }
-FOREIGN |= {"logdir", "dir", "all", "help"}
+FOREIGN |= {"logdir", "dir", "all", "help", "flagfile"}
 
 
 def read(path):

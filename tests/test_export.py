@@ -128,7 +128,7 @@ def test_grey_images_are_refused_by_a_model_of_two_levels(tmp_path):
         encode = tf.saved_model.load(session, ["serve"], folder).signature_def["encode"]
         codes = session.run(encode.outputs["codes"].name, {encode.inputs["images"].name: images})
         np.testing.assert_array_equal(codes, model.encode(images))
-        message = "images: got levels between 0 and 255, expected those two alone"
+        message = "images: got levels between 0 and 255, expected only these two"
         with pytest.raises(tf.errors.InvalidArgumentError, match=message):
             session.run(encode.outputs["codes"].name, {encode.inputs["images"].name: grey})
         with pytest.raises(VQError, match=message):

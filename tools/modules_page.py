@@ -49,7 +49,7 @@ def table(folder: str) -> List[str]:
     paths = sorted(glob.glob(os.path.join(ROOT, *folder.split("/"), "*.py")))
     paths.sort(key=lambda path: not path.endswith("__init__.py"))
     lines = [f"\n## {folder}\n", row("module", "what it does"), row("---", "---")]
-    return lines + [row(f"`{os.path.basename(path)}`", first_line(path)) for path in paths]
+    return lines + [row(f"`{os.path.basename(path)[:-3]}`", first_line(path)) for path in paths]
 
 
 def page() -> str:

@@ -154,7 +154,7 @@ def paths(folder: str, kind: Kind = IMAGES) -> List[str]:
     """The sorted paths of all files of one kind below a folder, of any class and split.
 
     Raises:
-      VQError: there are none, or the folder cannot be read.
+      VQError: no such file exists, or the folder cannot be read.
     """
     return sorted(kind.find(folder))
 

@@ -213,8 +213,8 @@ def _are_splits(parts: Collection[Parts], names: Dict[str, Name], group: str) ->
     if unclear:
         _refuse(f"the folder {min(unclear)!r}, which names several splits", group)
     if others or loose:
-        beside = f"{_quoted(others)}" if others else f"the file {loose[0]!r}" + _more(len(loose) - 1)
-        _refuse(f"{_quoted(like)}, named like a split, beside {beside}", group)
+        neighbours = f"{_quoted(others)}" if others else f"the file {loose[0]!r}" + _more(len(loose) - 1)
+        _refuse(f"{_quoted(like)}, named like a split, next to {neighbours}", group)
     if "train" not in {name.split for name in like.values()}:
         _refuse(f"{_quoted(like)} and no folder train", group, "a folder train")
     return True

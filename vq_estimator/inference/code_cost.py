@@ -1,4 +1,4 @@
-"""What codes cost in nats: under the uniform, the unigram and the trained prior."""
+"""The bits of codes, in nats, under the uniform, the unigram and the trained prior."""
 
 import math
 from typing import NamedTuple, Optional, Tuple
@@ -16,11 +16,11 @@ BATCH = 100
 
 
 class CodeCost(NamedTuple):
-    """The cost of each example's codes under the trained prior, in nats.
+    """The nats of each example's codes under the trained prior.
 
     Attributes:
-      nats: [N], -ln p(z). Of a class-conditional prior p(z) is the mean of p(z | class) over the classes.
-      given_class: [N], -ln p(z | its own class), or None where the prior has no classes or the labels are unknown.
+      nats: [N], -ln p(z). With a class-conditional prior, p(z) is the mean of p(z | class) over the classes.
+      given_class: [N], -ln p(z | its own class), or None if the prior has no classes or the labels are unknown.
     """
 
     nats: np.ndarray
@@ -28,13 +28,13 @@ class CodeCost(NamedTuple):
 
 
 def uniform_cost(config: Config, positions: np.ndarray) -> np.ndarray:
-    """Nats [N] under the uniform prior, of examples with codes at so many `positions` [N]."""
+    """Nats [N] under the uniform prior, for examples with `positions` [N] positions each."""
     q = config.model.quantizer
     return positions * (q.L * math.log(q.K))
 
 
 def unigram_cost(codes: np.ndarray, calibration: Calibration) -> np.ndarray:
-    """Nats [N] of codes [N, h, w, L] under the frequencies that they have in the training split."""
+    """Nats [N] of codes [N, h, w, L] under their frequencies in the training split."""
     log_p = np.log(calibration.code_probabilities())  # [L, K]
     return -log_p[np.arange(codes.shape[-1]), codes].sum((1, 2, 3))
 
@@ -51,9 +51,12 @@ def log_prob(run: OpenRun) -> Tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
 
 
 def cost(run: OpenRun, codes: np.ndarray, labels: Optional[np.ndarray] = None) -> CodeCost:
-    """The cost of codes int32 [N, h, w, L] of images under the trained prior, which the run must have.
+    """The nats of images' codes int32 [N, h, w, L] under the run's trained prior, which must exist.
 
-    `labels`: int32 [N], or None where they are unknown.
+    Args:
+      run: the run.
+      codes: int32 [N, h, w, L].
+      labels: int32 [N], or None if they are unknown.
     """
     of, (z, classes, log_p), parts, n = run.prior.config.codes, log_prob(run), [], len(codes)
     size = prior_trainer.evaluation_batch(of, BATCH)
@@ -70,13 +73,13 @@ def cost(run: OpenRun, codes: np.ndarray, labels: Optional[np.ndarray] = None) -
 def cost_of_clips(
     run: OpenRun, codes: np.ndarray, positions: np.ndarray, labels: Optional[np.ndarray] = None
 ) -> CodeCost:
-    """The cost of the codes of recordings under the trained prior, which the run must have.
+    """The nats of recordings' codes under the run's trained prior, which must exist.
 
     Args:
       run: the run.
-      codes: int32 [1, 1, M, L], one recording behind the other.
-      positions: [N], the codes of each.
-      labels: int32 [N], what the prior is conditional on; None where it is unknown.
+      codes: int32 [1, 1, M, L], the codes of all recordings, concatenated.
+      positions: [N], the number of codes of each recording.
+      labels: int32 [N], the condition of the prior; None if it is unknown.
     """
     of, (z, classes, log_p), parts, start = run.prior.config.codes, log_prob(run), [], 0
     for n in tqdm(positions, unit="clip", desc="prior"):
@@ -90,7 +93,7 @@ def cost_of_clips(
 
 
 def _cost(log_p: np.ndarray, classes: int, labels: Optional[np.ndarray]) -> CodeCost:
-    """From ln p(z | class) [N, classes], or ln p(z) [N, 1]."""
+    """Computes the nats from ln p(z | class) [N, classes], or from ln p(z) [N, 1]."""
     if not classes:
         return CodeCost(-log_p[:, 0], None)
     mixture = np.logaddexp.reduce(log_p, 1) - np.log(classes)

@@ -1,4 +1,4 @@
-"""The codes of whole splits by a trained VQ-VAE, made once for each checkpoint."""
+"""Extracts the codes of whole splits with a trained VQ-VAE, once per checkpoint."""
 
 from typing import Dict
 
@@ -17,19 +17,19 @@ BATCH = 50
 
 
 def condition_labels(codes: Codes, condition: str, classes: int) -> Codes:
-    """Codes of speech with what their prior is conditional on as labels.
+    """Sets the labels of recordings' codes to the condition of their prior.
 
     Args:
-      codes: with labels of "both".
-      condition: of `config.CONDITIONS`.
-      classes: of the data, at least 1.
+      codes: codes with labels for "both".
+      condition: one of `config.CONDITIONS`.
+      classes: number of classes in the data, at least 1.
     """
     labels = {"class": codes.labels % classes, "speaker": codes.labels // classes, "both": codes.labels}
     return codes._replace(labels=labels[condition])
 
 
 def origin(run: OpenRun, source: AnySource) -> dict:
-    """What codes are of: the files, the grid, K and the checkpoint."""
+    """The origin of codes: the files, the grid, K and the checkpoint."""
     return {
         "dataset_source": source.name,
         "grid": list(run.config.model.prior_grid),
@@ -40,10 +40,10 @@ def origin(run: OpenRun, source: AnySource) -> dict:
 
 
 def codes_config(run: OpenRun, source: AnySource, class_conditional: bool, condition: str = "class") -> CodesConfig:
-    """What a prior of a run's codes is of.
+    """The configuration of codes for a prior of a run.
 
     Raises:
-      VQError: it should be conditional on classes that the data does not have.
+      VQError: the prior is to be conditional on classes that the data does not have.
     """
     known = {"class": source.classes, "speaker": len(source.speakers)}
     known["both"] = known["class"] * known["speaker"]
@@ -59,10 +59,10 @@ def codes_config(run: OpenRun, source: AnySource, class_conditional: bool, condi
 
 
 def extract(run: OpenRun, source: AnySource, splits=pipeline.SPLITS) -> Dict[str, Codes]:
-    """The codes of each split, from `codes/<split>.npz` in the run directory or made now and kept there.
+    """The codes of each split, loaded from `codes/<split>.npz` in the run directory, or extracted and stored there.
 
-    A file that is damaged, or of another checkpoint or data, is made anew. Of recordings they are the codes of windows
-    of the grid's width, with silence after the end, and the labels say the speaker too (`condition_labels`).
+    A file that is damaged, or from another checkpoint or data, is written again. For recordings these are the codes of
+    windows of the grid's width, padded with silence, and the labels include the speaker (`condition_labels`).
     """
     of, m, found = origin(run, source), run.config.model, {}
     for split in splits:
@@ -100,7 +100,7 @@ def _encode_windows(run: OpenRun, source: SpeechSource, split: str) -> Codes:
 
 
 def encode(run: OpenRun, source: AnySource, split: str) -> Codes:
-    """The codes of a split, made now; of recordings those of windows, see `extract`."""
+    """Extracts the codes of a split; for recordings those of windows, see `extract`."""
     if run.config.model.fixed_dims is None:
         return _encode_windows(run, source, split)
     encoded = run.batches(run.examples(source, split), run.connect().codes, "encode")
