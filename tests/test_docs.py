@@ -1,4 +1,4 @@
-"""The pages name flags and files that are there."""
+"""The pages name existing flags and files."""
 
 import glob
 import importlib

@@ -1,7 +1,7 @@
 """Texts are plain English: phrases that readers stumbled over do not come back.
 
 Reads the README, the pages of docs/, the model cards, and the docstrings, comments, help texts and messages of the
-package. Code is left out, on a page and in backquotes. NOT_YET_REWRITTEN has the files that are not read yet; remove an
+package, the commands, the benchmarks and the tools. Code is left out, on a page and in backquotes. NOT_YET_REWRITTEN has the files that are not read yet; remove an
 entry when its files are rewritten.
 """
 
@@ -19,7 +19,7 @@ PAGES = ["README.md"] + sorted(os.path.relpath(p, ROOT) for p in glob.glob(os.pa
 PAGES.remove(os.path.join("docs", "modules.md"))  # generated from docstrings, which are read below
 MODULES = sorted(
     os.path.relpath(path, ROOT)
-    for folder in ("vq_estimator", "launch")
+    for folder in ("vq_estimator", "launch", "benchmarks", "tools")
     for path in glob.glob(os.path.join(ROOT, folder, "**", "*.py"), recursive=True)
 )
 CARDS = sorted(

@@ -1,4 +1,4 @@
-"""What the codes of speech mean, recordings in every voice, and files of their codes, by plain arithmetic."""
+"""Codes of speech: their meaning, conversions, and files of codes, compared with plain arithmetic."""
 
 import os
 import shutil
@@ -195,7 +195,7 @@ def test_codes_to_a_file_and_back(run, model, source, folder, forked, tmp_path):
 
 @pytest.mark.slow
 def test_ten_minutes(run, model, forked, tmp_path):
-    """A recording is encoded, priced and brought to another voice whole, in bounded memory."""
+    """A long recording is encoded, evaluated and converted as a whole, in bounded memory."""
     samples = 600 * spoken.RATE + 5
     wave = 0.4 * np.sin(0.1 * np.arange(samples)) + 0.01 * np.random.RandomState(0).randn(samples)
     audio.write_wav(str(tmp_path / "long.wav"), wave.astype(np.float32), spoken.RATE)

@@ -4,5 +4,5 @@ import pkgutil
 
 import pytest
 
-# pytest explains a failed assertion of test modules alone, unless it is told of others before they are imported.
+# pytest explains failed assertions in test modules only, unless other modules are registered before they are imported.
 pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__)))

@@ -60,7 +60,7 @@ def images(size, channels):
 
 
 def recordings():
-    """100 recordings of mu-law levels, uint8 [T], of some lengths."""
+    """100 recordings of mu-law levels, uint8 [T], with different lengths."""
     rng = np.random.RandomState(9)
     return [smooth(rng, (LENGTHS[i % len(LENGTHS)],), (2 + i % 12,)) for i in range(NUM)]
 

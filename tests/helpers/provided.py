@@ -2,7 +2,7 @@
 
     PYTHONPATH=tests python -m helpers.provided > tests/data/provided.json
 
-It is run where a model was trained anew, never to make a test pass.
+Run it after a model was trained again, never to make a test pass.
 """
 
 import json

@@ -236,7 +236,7 @@ def _resampled(blocks: Iterator[np.ndarray], rate: int, sample_rate: int) -> Ite
 def trim(x: np.ndarray, sample_rate: int) -> np.ndarray:
     """Trims the silence at both ends of float [T]. A silent recording is cut to one stretch.
 
-    A stretch of TRIM_SECONDS is silent if its mean square is more than TRIM_DB below the mean square of the loudest stretch.
+    A stretch of TRIM_SECONDS is silent if it is more than TRIM_DB quieter than the loudest stretch.
     """
     size = max(int(TRIM_SECONDS * sample_rate), 1)
     energy = np.add.reduceat(np.square(x, dtype=np.float64), np.arange(0, len(x), size))
