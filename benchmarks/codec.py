@@ -162,7 +162,7 @@ def main():
 
     if not FLAGS.codec:
         if not FLAGS.others or not os.path.isfile(out):
-            raise VQError(f"codec: got no, expected --others with it and a result that is there, {out!r}")
+            raise VQError(f"codec: got no, expected --others with it and an existing result, {out!r}")
         add_others(read_json(out), read())
         return
 

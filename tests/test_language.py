@@ -1,8 +1,8 @@
 """Texts are plain English: phrases that readers stumbled over do not come back.
 
 Reads the README, the pages of docs/, the model cards, and the docstrings, comments, help texts and messages of the
-package, the commands, the benchmarks and the tools. Code is left out, on a page and in backquotes. NOT_YET_REWRITTEN has the files that are not read yet; remove an
-entry when its files are rewritten.
+package, the commands, the benchmarks and the tools. Code on a page or in backquotes is left out. NOT_YET_REWRITTEN has
+the files that are not checked yet; remove an entry when its files are rewritten.
 """
 
 import ast
