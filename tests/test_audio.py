@@ -1,4 +1,4 @@
-"""Sound files and mu-law: against the formula, SciPy and what was written."""
+"""Sound files and mu-law, compared with the formula, SciPy and the written samples."""
 
 import shutil
 import struct

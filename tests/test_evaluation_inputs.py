@@ -1,4 +1,4 @@
-"""vq-evaluate --input, and `evaluate` of an opened model: data that the run need not have seen."""
+"""vq-evaluate --input, and `evaluate` of an opened model, on data that the run has not seen."""
 
 import json
 import math

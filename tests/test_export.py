@@ -1,4 +1,4 @@
-"""The SavedModel: loads without this package, in TensorFlow 2, by saved_model_cli, and in TensorFlow 1.15."""
+"""The SavedModel loads without this package, in TensorFlow 2, with saved_model_cli, and in TensorFlow 1.15."""
 
 import json
 import os

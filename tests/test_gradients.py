@@ -1,4 +1,4 @@
-"""The gradient estimators of the quantizer: their value is the entry, their Jacobian what is claimed."""
+"""The gradient estimators of the quantizer: their value is the entry, and their Jacobian is the documented one."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Damaged and hostile data sets, archives and shards: the data that was asked for, or one error in one line."""
+"""Damaged and hostile data sets, archives and shards: the requested data, or an error in one line."""
 
 import contextlib
 import functools

@@ -1,4 +1,4 @@
-"""Damaged and hostile recordings, and the levels made of them: a sound, or a reason in one line, within bounds."""
+"""Damaged and hostile recordings and their levels: a sound, or a reason in one line, within bounds."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""The scripts as a user runs them: help, errors in one line, a run from start to SavedModel."""
+"""The commands as a user runs them: help, errors in one line, and a run from its start to a SavedModel."""
 
 import functools
 import json

@@ -1,4 +1,4 @@
-"""The notebooks: committed as they should be, and run from the top in a fresh kernel."""
+"""The notebooks are stored with their outputs, and run from the top in a fresh kernel."""
 
 import ast
 import importlib.util

@@ -1,4 +1,4 @@
-"""A run folder that can't be written to: what can be computed is, and one warning says what is not kept."""
+"""A read-only run directory: results are computed, and one warning says that they are not stored."""
 
 import json
 import os

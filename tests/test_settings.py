@@ -1,4 +1,4 @@
-"""Settings are declared once: flags, translate_disk_errors, --help and docs/settings.md follow from the fields."""
+"""Settings are declared once: flags, error messages, --help and docs/settings.md are derived from the fields."""
 
 import importlib.util
 import json

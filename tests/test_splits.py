@@ -1,4 +1,4 @@
-"""Folders that are splits, in trees as people have them: right, or a question in one line."""
+"""Split folders in realistic trees: the right splits, or a question in one line."""
 
 import errno
 import logging

@@ -1,4 +1,4 @@
-"""What is left of a run that is killed, and of one whose disk is full."""
+"""A run that is killed, or whose disk is full, can be resumed."""
 
 import errno
 import glob

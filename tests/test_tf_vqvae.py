@@ -1,4 +1,4 @@
-"""tf-vqvae's checkpoints as run folders: by its names, whole or not at all."""
+"""tf-vqvae's checkpoints are imported as run directories by their variable names, completely or not at all."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Training that begins with another run's weights."""
+"""Training that starts with another run's weights."""
 
 import dataclasses
 import logging

@@ -1,4 +1,4 @@
-"""What tests share. Test modules import from here, and none imports another."""
+"""Helpers that tests share. Test modules import from here; no test module imports another."""
 
 import pkgutil
 

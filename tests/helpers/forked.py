@@ -1,9 +1,9 @@
-"""Commands as processes without TensorFlow's import for each: a server imports it once and forks for every one.
+"""Runs commands in processes that need not import TensorFlow: a server imports it once and forks for each command.
 
     with Forked() as server:
         done = server.within(environment).script("train", "--K=0")
 
-Run as a program this file is the server.
+Run as a program, this file is the server.
 """
 
 import contextlib

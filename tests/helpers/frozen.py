@@ -1,6 +1,6 @@
-"""What each provided model computes of 100 images, or of 100 recordings, in float32.
+"""The results of each provided model for 100 images or 100 recordings, in float32.
 
-`data/frozen/make.py` writes it, at the commit whose behaviour is kept; `test_frozen.py` computes it again.
+`data/frozen/make.py` wrote them at the commit whose behaviour is kept; `test_frozen.py` computes them again.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""Bytes and JSON as a damaged disk or a hostile hand would leave them: strategies of hypothesis, from what is good."""
+"""Hypothesis strategies that damage valid bytes and JSON."""
 
 import copy
 import json

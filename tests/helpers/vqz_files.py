@@ -1,4 +1,4 @@
-"""Files of the codec, taken apart and put together."""
+"""Takes files of the codec apart and puts them together."""
 
 import json
 import zlib
