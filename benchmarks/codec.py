@@ -1,4 +1,4 @@
-"""The lossless codec against PNG, WebP and JPEG XL, of speech against FLAC, and against its own bits per dimension.
+"""Compares the lossless codec with PNG, WebP and JPEG XL (FLAC for speech), and with the model's bits per dimension.
 
   python benchmarks/codec.py --pretrained=cifar10 --data_dir=DIR
   python benchmarks/codec.py --pretrained=fsdd --data_dir=DIR
@@ -6,7 +6,7 @@
 
 Compresses a split, decompresses it, compares every pixel, and writes results/codec/<model>.json: the bytes of the file
 and of its header, what the run's evaluation says they should be, the bytes of the same images in other formats (each
-image as a file, and all as one sheet), and seconds. The other formats need `pip install ".[bench_codec]"`. Of speech
+image as a file, and all as one sheet), and seconds. The other formats need `pip install ".[bench_codec]"`. For speech,
 pixels are 8-bit mu-law levels, and FLAC has the same ones: each recording as a file, and all of a speaker as one.
 """
 
@@ -26,9 +26,9 @@ from vq_estimator_launch.common import FLAGS, Group
 CODEC = Group("Codec")
 CODEC.enum("pretrained", "mnist", provided.names(), "the provided model")
 CODEC.enum("split", "test", ["train", "validation", "test"], "of its data set")
-CODEC.integer("num", 0, "the first so many images or recordings of the split; 0: all")
-CODEC.integer("single", 3, "times that a single image is timed; the median counts")
-CODEC.bool("codec", True, "measure the codec; without it other formats alone, into a result that is there")
+CODEC.integer("num", 0, "number of images or recordings, from the start of the split; 0: all")
+CODEC.integer("single", 3, "repetitions for a single image, of which the median is reported")
+CODEC.bool("codec", True, "measure the codec; without it only the other formats, added to an existing result")
 CODEC.bool("others", True, "measure PNG, WebP and JPEG XL, or FLAC, too")
 CODEC.string("formats", "png,webp,jpeg_xl", "which of those of images")
 common.data_flags()
@@ -162,7 +162,7 @@ def main():
 
     if not FLAGS.codec:
         if not FLAGS.others or not os.path.isfile(out):
-            raise VQError(f"codec: got no, expected --others with it and a result that is there, {out!r}")
+            raise VQError(f"codec: got no, expected --others with it and an existing result, {out!r}")
         add_others(read_json(out), read())
         return
 

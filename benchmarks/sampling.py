@@ -17,8 +17,8 @@ from vq_estimator_launch.common import FLAGS, Group
 SAMPLING = Group("Sampling")
 SAMPLING.integer("batch", 16, "code maps at a time")
 SAMPLING.integer("layers", 12, "gated layers")
-SAMPLING.integer("maps", 64, "feature maps")
-SAMPLING.integer("repeats", 5, "times the fast way is timed, of which the median counts")
+SAMPLING.integer("maps", 64, "channels")
+SAMPLING.integer("repeats", 5, "repetitions of the fast way, of which the median is reported")
 SAMPLING.integer("passes", 64, "full passes timed at 32 x 32")
 SAMPLING.bool("full", False, "time every pass of the slow way")
 GRIDS = [((8, 8, 1), 10), ((8, 8, 2), 256), ((32, 32, 1), 512)]

@@ -12,7 +12,7 @@ import time
 from vq_estimator_launch import common
 from vq_estimator_launch.common import FLAGS, Group
 
-# The settings beside image_size=64 and --preset=tuned.
+# The settings besides image_size=64 and --preset=tuned.
 IMAGES = [
     *({}, {"precision": "bfloat16"}, {"batch_size": 8}, {"image_size": 32}, {"D": 64}, {"D": 32}),
     *({"D": 64, "precision": "bfloat16"}, {"D": 64, "batch_size": 8}, {"D": 64, "residual_blocks": 2}),

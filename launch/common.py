@@ -1,4 +1,4 @@
-"""What the scripts share: their common flags, and where data, runs and the cache lie."""
+"""Code that the commands share: common flags, and the locations of data, runs and the cache."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ from vq_estimator_launch.tensorflow_import import import_tensorflow
 
 __all__ = ["FLAGS", "Group", "run"]
 
-GUIDANCE = "speech: above 1 more of what codes and speaker say; of runs with --wavenet_condition_dropout"
+GUIDANCE = "speech: classifier-free guidance scale; 1 disables it; needs --wavenet_condition_dropout in training"
 
 
 def data_flags() -> None:
@@ -23,51 +23,54 @@ def data_flags() -> None:
     group.path(
         "data_dir",
         paths.from_environment("VQ_DATA_DIR", "./datasets"),
-        "folder of the data sets: mnist/*.gz, fashion_mnist/*.gz, cifar10/cifar-10-batches-bin/*.bin, "
-        "fsdd/recordings/*.wav; what is missing is downloaded. Of --dataset=images and wav: the folder of your files; "
-        "of npy: FILE.npy or FILE.npz; of tfds:NAME: the folder of TensorFlow Datasets, by default its own",
+        "folder of your own files (images, wav), FILE.npy or FILE.npz (npy), or the folder where data sets are found "
+        "and downloaded to",
         several=True,
         variable="VQ_DATA_DIR",
     )
-    group.path("validation", None, "npy: the file of the validation images; default: a tenth of --data_dir's")
-    group.path("test", None, "npy: the file of the test images; default: a tenth of --data_dir's")
-    group.integer("max_bad_files", 100, "images and wav: so many unreadable files are left out; more are an error")
+    group.path("validation", None, "npy: file of the validation images; default: a tenth of --data_dir's images")
+    group.path("test", None, "npy: file of the test images; default: a tenth of --data_dir's images")
+    group.integer("max_bad_files", 100, "images and wav: number of unreadable files to skip; more are an error")
     group.bool(
         "require_full_dataset",
         False,
-        "refuse the embedded 5,000 digits where MNIST can't be downloaded, and the half of fsdd",
+        "stop if MNIST cannot be downloaded, or only half of fsdd, instead of using the bundled digits or that half",
     )
 
 
 def run_flags(data: bool = True) -> None:
-    """The flags of a script that works on a trained run; `data`: and on data sets."""
+    """The flags of a script that opens a trained run, with `data_flags` if `data`."""
     group = Group("Run")
-    group.path("model_dir", None, "the run folder that vq-train made; with --pretrained the folder for results")
+    group.path("model_dir", None, "run directory that vq-train made; with --pretrained the directory for results")
     group.string(
         "pretrained",
         None,
-        "a model that comes with the package, in place of a run [results go to log/pretrained-<name>]: "
+        "provided model to use instead of --model_dir; results go to log/pretrained-NAME: "
         + ", ".join(provided.names()),
     )
-    group.path("checkpoint", "latest", "latest, best (by validation), or the path of a checkpoint")
+    group.path("checkpoint", "latest", "checkpoint: latest, best (by validation), or a path")
     if data:
         data_flags()
 
 
 def deterministic_flag(group: Group) -> None:
-    """The flag of the scripts that train."""
+    """The flag --deterministic of the scripts that train."""
     group.bool(
         "deterministic",
         False,
-        "refuse operations that don't give the same bits each time (TensorFlow 2.9 and later; of 1.15 cuDNN's alone); "
-        "on one machine's CPU the same command gives the same weights without it too",
+        "raise an error for nondeterministic ops (TensorFlow 2.9 and later); not needed on a CPU",
     )
 
 
 def check_can_train(model_dir: str, task: Optional[str] = None) -> None:
-    """Says before the work that another process trains in a folder, and ends what a kill left of an --overwrite.
+    """Checks before the work that no other process trains in a directory, and undoes an interrupted --overwrite.
 
-    `task`: see `training.lock`.
+    Args:
+      model_dir: the run directory.
+      task: see `training.lock`.
+
+    Raises:
+      VQError: another process trains there.
     """
     from vq_estimator.training import beginning, lock, run_folder
 
@@ -79,22 +82,22 @@ def check_can_train(model_dir: str, task: Optional[str] = None) -> None:
 
 
 def be_deterministic() -> None:
-    """Does what --deterministic asks for."""
+    """Applies --deterministic."""
     if FLAGS.deterministic:
         from vq_estimator.training import determinism
 
-        os.environ["TF_DETERMINISTIC_OPS"] = "1"  # for 1.15
+        os.environ["TF_DETERMINISTIC_OPS"] = "1"  # read by TensorFlow 1.15
         determinism.enforce()
 
 
 def cache_dir() -> str:
-    """The user's cache folder, of VQ_CACHE_DIR or the system's."""
+    """The user's cache folder: VQ_CACHE_DIR, or the system's default."""
     return paths.expand("VQ_CACHE_DIR", paths.from_environment("VQ_CACHE_DIR", str(pooch.os_cache("vq_estimator"))))
 
 
 @contextlib.contextmanager
 def writing_cache() -> Iterator[str]:
-    """The cache folder; an error of a file in it, or of its disk, says within the block which variable names it."""
+    """Yields the cache folder. File errors inside it become a VQError that names VQ_CACHE_DIR."""
     from vq_estimator.training import disk
 
     cache = cache_dir()
@@ -104,25 +107,25 @@ def writing_cache() -> Iterator[str]:
     except OSError as e:
         if e.filename is None or not _inside(str(e.filename), cache):
             raise
-        want = "set VQ_CACHE_DIR to a folder that can be written to"
+        want = "set VQ_CACHE_DIR to a writable folder"
         raise VQError(f"cache: got {cache!r}, which can't be written to ({e.strerror or e}); {want}") from None
 
 
 def _inside(path: str, folder: str) -> bool:
-    """Whether a path is of a file in a folder, or is one that leads to the folder."""
+    """Whether a path is in a folder, or is one of the folder's parents."""
     path, folder = os.path.abspath(path), os.path.abspath(folder)
     return os.path.commonpath([path, folder]) in (path, folder)
 
 
 def locate_data(config, wanted=None, cache: str = "auto"):
-    """The files of a run's data set, by the flags; see `locate` of the modules `vq_estimator.data.*source*`."""
+    """Finds the files of a run's data set by the flags; see `locate` of the modules `vq_estimator.data.*source*`."""
     check_max_bad_files()
     with writing_cache() as folder:
         return _locate(config, folder, config.dataset, wanted, cache)
 
 
 def _locate(config, folder: str, dataset: str, wanted=None, cache: str = "auto"):
-    """The files of a data set, as a run of `config` needs them; `folder`: the cache's."""
+    """Finds the files of a data set, as a run with `config` needs them; `folder` is the cache folder."""
     from vq_estimator.config import IMAGES, NPY, SPEECH_DATASETS, TFDS, row_of
     from vq_estimator.data import images, sources
 
@@ -156,14 +159,14 @@ def _locate(config, folder: str, dataset: str, wanted=None, cache: str = "auto")
 
 
 def tfds_dir() -> Optional[str]:
-    """The folder of TensorFlow Datasets: --data_dir or VQ_DATA_DIR; None where neither is given."""
+    """The folder of TensorFlow Datasets: --data_dir or VQ_DATA_DIR; None if neither is set."""
     return FLAGS.data_dir if FLAGS["data_dir"].present or os.environ.get("VQ_DATA_DIR") else None
 
 
 def with_own_size(dataset: str, given: Dict[str, Any]) -> Dict[str, Any]:
-    """The settings `given`, with the size and channels of the data's own images in the place of a preset's.
+    """Adds the size and channels of the data's images to the settings `given`, so that they replace the preset's.
 
-    Of data sets whose images have no size of their own nothing is read.
+    Reads nothing for data sets whose images differ in size.
     """
     from vq_estimator.config import NPY, TFDS, row_of
 
@@ -175,7 +178,7 @@ def with_own_size(dataset: str, given: Dict[str, Any]) -> Dict[str, Any]:
         array = {"array": given["array"]} if "array" in given else {}
         return {**image_arrays.own_size(FLAGS.data_dir, **array), **given}
     if row_of(dataset) == TFDS:
-        import_tensorflow()  # which says in one line why it can't be imported
+        import_tensorflow()  # fails with one line
         from vq_estimator.data import tfds_source
 
         return {**tfds_source.own_size(dataset, tfds_dir()), **given}
@@ -188,7 +191,7 @@ def check_max_bad_files() -> None:
 
 
 def check_writable(name: str, file: bool = False) -> None:
-    """Says before the work, not after it, that the path of a flag can't be written to; `file`: that it is a folder."""
+    """Checks before the work that the path of a flag can be written to, and with `file` that it is not a folder."""
     path = FLAGS[name].value
     if file and os.path.isdir(path):
         raise VQError(f"{name}: got {path!r}, which is a folder, expected the name of a file")
@@ -201,33 +204,33 @@ def check_writable(name: str, file: bool = False) -> None:
 
 
 def data_of_run(config, measured: bool = True):
-    """The files that a trained run saw, by the flags.
+    """Finds the files that a run was trained on, as the flags say.
 
-    For looking (not `measured`) at a provided model of MNIST the embedded digits do, where MNIST can't be had.
+    If not `measured`, a provided MNIST model also accepts the bundled digits when MNIST is not available.
     """
     return locate_data(config, None if FLAGS.pretrained and not measured else config.dataset_source)
 
 
 def data_for_calibration(run):
-    """The data that a run was trained on, for what is fitted on their training split.
+    """Finds the data that a run was trained on, to fit the calibration on its training split.
 
     Raises:
-      VQError: they can't be had.
+      VQError: the data is not available.
     """
-    begin = f"calibration: {run.model_dir!r} has none of this checkpoint, expected one: "
+    begin = f"calibration: {run.model_dir!r} has none for this checkpoint, expected one: "
     if run.config.dataset_source is None:
         raise VQError(begin + "run vq-evaluate --split=test --data_dir=FOLDER on its training data first")
     try:
         return data_of_run(run.config)
     except VQError as e:
-        raise VQError(f"{begin}name the folder of the run's own data by --data_dir ({e})") from None
+        raise VQError(f"{begin}set --data_dir to the run's training data ({e})") from None
 
 
 def split_of(config, given: str, datasets):
-    """(files, split) where `given` is a split of a run's own data, or <data set>:<split> of `datasets`; otherwise None.
+    """(files, split) if `given` is a split of the run's data, or <data set>:<split> of `datasets`; otherwise None.
 
     Raises:
-      VQError: a file or folder has that name too, and `given` was asked for.
+      VQError: a file or folder has the same name, and --input was passed.
     """
     from vq_estimator.config import row_of
     from vq_estimator.data import pipeline
@@ -236,10 +239,11 @@ def split_of(config, given: str, datasets):
     if split not in pipeline.SPLITS or not {dataset, row_of(dataset)} & {"", config.dataset, *datasets}:
         return None
     if os.path.lexists(given) and FLAGS["input"].present:
-        other = f"{config.dataset}:{split}" if not dataset else f"{given} in another working folder"
+        other = f"{config.dataset}:{split}" if not dataset else f"{given} in another working directory"
+        kind = "folder" if os.path.isdir(given) else "file"
         raise VQError(
-            f"input: got {given!r}, which is a split and a {'folder' if os.path.isdir(given) else 'file'} too, "
-            f"expected ./{given} for that, or {other} for the split"
+            f"input: got {given!r}, which is both a split and a {kind}, "
+            f"expected ./{given} for the {kind}, or {other} for the split"
         )
     if dataset in ("", config.dataset):
         return data_of_run(config, measured=False), split
@@ -248,7 +252,7 @@ def split_of(config, given: str, datasets):
 
 
 def open_run() -> Any:
-    """The run of --model_dir, or the provided model of --pretrained, put there: an `OpenRun`."""
+    """Opens the run of --model_dir, or a copy of the provided model of --pretrained, as an `OpenRun`."""
     from vq_estimator.inference import session
 
     model_dir = FLAGS.model_dir
@@ -257,5 +261,5 @@ def open_run() -> Any:
 
         model_dir = pretrained.copy_to_run_dir(FLAGS.pretrained, model_dir)
     if not model_dir:
-        raise VQError("model_dir: got none, expected --model_dir=RUN, the folder that vq-train made, or --pretrained")
+        raise VQError("model_dir: got none, expected --model_dir=RUN, a run directory of vq-train, or --pretrained")
     return session.open_run(model_dir, FLAGS.checkpoint)

@@ -8,9 +8,9 @@ from vq_estimator_launch import common
 from vq_estimator_launch.common import FLAGS, Group
 
 COMPARISON = Group("Comparison")
-COMPARISON.path("model_dirs", None, "run folders, or patterns of them, with commas between", several=True)
-COMPARISON.enum("split", "test", ("train", "validation", "test"), "the split that the runs were evaluated on")
-COMPARISON.path("out", None, "the chart to write, a PNG; without it only the table is printed")
+COMPARISON.path("model_dirs", None, "comma-separated run directories or patterns of them", several=True)
+COMPARISON.enum("split", "test", ("train", "validation", "test"), "split of the evaluations")
+COMPARISON.path("out", None, "PNG file for the chart; without it only the table is printed")
 
 
 def main() -> None:
@@ -19,7 +19,7 @@ def main() -> None:
     from vq_estimator.inference import comparison
 
     if not FLAGS.model_dirs:
-        raise VQError("model_dirs: got none, expected --model_dirs=RUN,RUN, evaluated run folders")
+        raise VQError("model_dirs: got none, expected --model_dirs=RUN,RUN, evaluated run directories")
     if FLAGS.out is not None:
         common.check_writable("out", file=True)
         outputs.output_kind("out", FLAGS.out, (outputs.PICTURE,), outputs.PICTURE)

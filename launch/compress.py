@@ -1,12 +1,11 @@
-"""Compresses images or speech without loss with a trained run: codes under its prior, then what they leave open.
+"""Compresses images or speech without loss, with a trained model.
 
   vq-compress --pretrained=cifar10 --input=test --out=test.vqz
   vq-compress --model_dir=log/mine --input=photographs --out=photographs.vqz
   vq-compress --pretrained=fsdd --input=recordings --out=recordings.vqz
 
-The file is as long as the run's bits/dim say, and vq-decompress gives the same images back, to the bit (docs/codec.md).
-Of a recording it is the 8-bit mu-law levels at the run's sample rate, as the model sees it, that come back to the bit:
-what 16 bits or another rate have more is lost before.
+The file is as long as the model's bits/dim, and vq-decompress restores the images exactly (docs/codec.md). A recording
+is first converted to 8-bit mu-law levels at the model's sample rate, which is lossy; vq-decompress restores the levels.
 """
 
 from vq_estimator.data import formats
@@ -19,21 +18,16 @@ CODEC = Group("Codec")
 CODEC.path(
     "input",
     None,
-    "train, validation or test of the run's own data set, as the model sees it; <data set>:<split> of another, such as "
-    f"fashion_mnist:test; a folder of {formats.IMAGES.names()} files, or one such file; or a .npy or .npz of uint8 "
-    f"[N, H, W, C]; of speech a folder of {formats.SOUNDS.names()} files, or one such file; or a .npy of mu-law levels "
-    "uint8 [T] or [N, T]",
+    f"a folder of {formats.IMAGES.names()} files ({formats.SOUNDS.names()} for speech) or one such file; train, "
+    "validation or test of the run's data set; <data set>:<split> of another one; a .npy or .npz of uint8 "
+    "[N, H, W, C], or for speech a .npy of mu-law levels uint8 [T] or [N, T]",
 )
-CODEC.path("out", None, "the file to write [images.vqz, of speech recordings.vqz]")
-CODEC.string(
-    "speaker",
-    None,
-    "speech: whose voice all recordings are [of each that of the data set, or of its folder's name, or the likeliest]",
-)
-CODEC.enum("prior", "auto", ("auto", "learned", "unigram", "uniform"), "of the codes; auto: the first that the run has")
-CODEC.bool("no_verify", False, "don't decode the file before it gets its name; takes half the time")
-CODEC.integer("batch", 0, "tiles, or recordings, of a chunk; 0: as many as do, up to 200")
-CODEC.integer("workers", 0, "chunks that are worked on at a time; 0: one for each processor")
+CODEC.path("out", None, "file to write [images.vqz, for speech recordings.vqz]")
+CODEC.string("speaker", None, "speech: speaker of all recordings [from the data set or folder, else the likeliest]")
+CODEC.enum("prior", "auto", ("auto", "learned", "unigram", "uniform"), "prior of the codes; auto: the first available")
+CODEC.bool("no_verify", False, "do not decode the file to check it; takes half the time")
+CODEC.integer("batch", 0, "tiles or recordings per chunk; 0: chosen by size, at most 200")
+CODEC.integer("workers", 0, "chunks to process in parallel; 0: one per processor")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Says the words of a recording in another voice, or in its own, through the codes of a trained run.
+"""Converts a recording to another voice, or reconstructs it in its own, through the codes of a trained model.
 
 vq-convert-speech --pretrained=fsdd --input=in.wav --speaker=theo --out=out.wav
 vq-convert-speech --pretrained=fsdd --input=in.wav --reconstruct --out=out.wav
@@ -11,14 +11,14 @@ from vq_estimator_launch.common import FLAGS, Group
 
 common.run_flags(data=False)
 CONVERT = Group("Conversion")
-CONVERT.path("input", None, f"a {formats.SOUNDS.names()} file of any rate; channels are mixed to one")
-CONVERT.string("speaker", None, "the voice, by its name in the data or its number")
-CONVERT.bool("reconstruct", False, "its own voice: that of the run's speakers in which it is likeliest")
-CONVERT.float("temperature", 1.0, "above 0; below 1 it is less noisy than speech is")
+CONVERT.path("input", None, f"a {formats.SOUNDS.names()} file of any sample rate; channels are averaged")
+CONVERT.string("speaker", None, "speaker to convert to, by name or number")
+CONVERT.bool("reconstruct", False, "keep the voice: use the likeliest of the run's speakers")
+CONVERT.float("temperature", 1.0, "sampling temperature, above 0; below 1 gives less noise")
 CONVERT.float("guidance", 1.0, common.GUIDANCE)
-CONVERT.integer("draws", 1, "so many are made, and the one that is most of the asked voice is written")
-CONVERT.integer("seed", 0, "decides every draw")
-CONVERT.path("out", "converted.wav", "the WAV to write")
+CONVERT.integer("draws", 1, "conversions to draw; the one with the greatest margin for the speaker is written")
+CONVERT.integer("seed", 0, "random seed")
+CONVERT.path("out", "converted.wav", "WAV file to write")
 
 
 def main() -> None:

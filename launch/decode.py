@@ -1,4 +1,4 @@
-"""Decodes a file of codes that vq-encode wrote, or an array of codes, to images, or to recordings.
+"""Decodes a file of codes that vq-encode wrote, or an array of codes, to images or recordings.
 
 vq-decode --pretrained=mnist --input=codes.npz --out=images
 vq-decode --model_dir=log/fsdd-wavenet-K256-D64 --input=codes.npz --speaker=theo --out=recordings
@@ -10,13 +10,13 @@ from vq_estimator_launch.common import FLAGS, Group
 
 common.run_flags(data=False)
 DECODE = Group("Decoding")
-DECODE.path("input", None, "an .npz with `codes`, or a .npy of codes [N, h, w, L]")
+DECODE.path("input", None, "a .npz with `codes`, or a .npy of codes [N, h, w, L]")
 DECODE.path(
-    "out", "decoded", "a folder to make, a PNG or WAV for each; of images NAME.npy; or NAME.png, one picture of all"
+    "out", "decoded", "new folder for PNG or WAV files; NAME.npy for an array; NAME.png for one picture of all images"
 )
-DECODE.string("speaker", None, "speech: the voice of all, by its name in the data or its number")
+DECODE.string("speaker", None, "speech: speaker to decode for, by name or number")
 DECODE.float("guidance", 1.0, common.GUIDANCE)
-DECODE.integer("seed", 0, "of the draws, where the decoder is autoregressive, and of speech")
+DECODE.integer("seed", 0, "random seed of an autoregressive decoder and of a speech model")
 
 
 def main() -> None:

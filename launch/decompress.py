@@ -1,9 +1,9 @@
-"""Decompresses a file of vq-compress to the same images, or the same mu-law levels of recordings, to the bit.
+"""Decompresses a file of vq-compress to exactly the same images, or the same mu-law levels of recordings.
 
 vq-decompress images.vqz --out=images
 
-The run that made the file is named by --model_dir or --pretrained; a model of the package is found by itself. A WAV has
-the 16-bit samples that the levels stand for, and is of these levels again when it is compressed.
+Name the run that wrote the file with --model_dir; a provided model is found without it. Recordings become 16-bit WAVs;
+compressing such a WAV again gives the same levels.
 """
 
 from vq_estimator.errors import VQError
@@ -12,19 +12,18 @@ from vq_estimator_launch.common import FLAGS, Group
 
 common.run_flags(data=False)
 CODEC = Group("Codec")
-CODEC.path("input", None, "the file; may be given without --input=")
+CODEC.path("input", None, "file to decompress; --input= may be left out")
 CODEC.path(
     "out",
     "decompressed",
-    "a folder to make, a PNG for each image; or NAME.npy; or NAME.png of one image; of speech a folder of WAVs, "
-    "NAME.wav of one recording, or NAME.npy of their levels, where they are of one length",
+    "new folder for PNG or WAV files; NAME.npy for an array; NAME.png or NAME.wav if there is only one example",
 )
 CODEC.bool(
     "keep_going",
     False,
-    "leave out damaged chunks: their images or recordings are missing in a folder and black, or silent, in an array",
+    "skip damaged chunks; their examples are missing in a folder and black or silent in an array",
 )
-CODEC.integer("workers", 0, "chunks that are worked on at a time; 0: one for each processor")
+CODEC.integer("workers", 0, "chunks to process in parallel; 0: one per processor")
 
 
 def _run(codec):
@@ -38,7 +37,7 @@ def _run(codec):
         run = codec.open_run(pretrained.folder(name))
         if codec.made_by(run, wanted):
             return run
-    raise VQError(f"model_dir: got none, expected --model_dir=RUN, the run whose weights ({wanted[:12]}) made the file")
+    raise VQError(f"model_dir: got none, expected --model_dir=RUN, the run that wrote the file (weights {wanted[:12]})")
 
 
 def main() -> None:
@@ -46,7 +45,7 @@ def main() -> None:
     from vq_estimator.inference import codec
 
     if not FLAGS.input:
-        raise VQError("input: got none, expected --input=FILE, which vq-compress wrote")
+        raise VQError("input: got none, expected --input=FILE, a file of vq-compress")
     kinds = (outputs.PICTURE, outputs.SOUND, outputs.ARRAY, outputs.FOLDER)
     outputs.output_kind("out", FLAGS.out, kinds, outputs.FOLDER)
     common.check_writable("out")
@@ -54,7 +53,7 @@ def main() -> None:
     content = codec.read(FLAGS.input).header.content
     there = f"{done.number - len(done.lost):,} of {done.number:,} {content} in {FLAGS.out}"
     if done.lost:
-        raise VQError(f"{FLAGS.input}: is damaged: {there}; lost are {codec.ranges(done.lost)} (from 0)")
+        raise VQError(f"{FLAGS.input}: is damaged: {there}; lost: {codec.ranges(done.lost)} (counted from 0)")
     print(there)
 
 

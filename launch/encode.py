@@ -1,11 +1,12 @@
-"""Encodes images or recordings with a trained run: a data set, a folder of files, or a NumPy array, to a file of codes.
+"""Encodes images or recordings to a file of codes, with a trained model.
 
   vq-encode --pretrained=mnist --input=test --out=codes.npz
   vq-encode --model_dir=log/mine --input=photographs --out=codes.npz
   vq-encode --model_dir=log/fsdd-wavenet-K256-D64 --input=recordings --out=codes.npz
 
-The file holds `codes` [N, h, w, L], and `labels` of a data set or `files` of a folder; vq-decode makes images of it. Of
-speech it holds `codes` [M, L], one recording behind the other, the `lengths` [N] of each in codes, and `files`.
+The file holds `codes` [N, h, w, L], and the `labels` of a data set or the `files` of a folder. For speech it holds
+`codes` [M, L] of all recordings concatenated, the number of codes of each in `lengths` [N], and `files`. vq-decode
+reads such a file.
 """
 
 from vq_estimator.data import formats
@@ -17,11 +18,11 @@ ENCODE = Group("Encoding")
 ENCODE.path(
     "input",
     "test",
-    "train, validation or test of the run's own data set; <data set>:<split> of another, such as fashion_mnist:test; "
-    f"a folder of {formats.IMAGES.names()} files, or one such file; or a .npy or .npz of uint8 or uint16 [N, H, W, C]; "
-    f"of speech a split of the run's own data, a folder, or a {formats.SOUNDS.names()} file; ./test is a folder",
+    f"a folder of {formats.IMAGES.names()} files ({formats.SOUNDS.names()} for speech) or one such file; train, "
+    "validation or test of the run's data set; <data set>:<split> of another one; a .npy or .npz of uint8 or uint16 "
+    "[N, H, W, C]; write ./test for a folder called test",
 )
-ENCODE.path("out", "codes.npz", "the file to write")
+ENCODE.path("out", "codes.npz", "file to write")
 
 
 def main() -> None:

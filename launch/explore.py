@@ -1,12 +1,13 @@
-"""Pictures of what a trained run's codes mean, from a split of its data; of speech recordings too.
+"""Draws pictures that show what the codes of a trained model mean, from a split of its data.
 
   vq-explore --model_dir=log/mnist-tuned-K20-D64 --out=explore
   vq-explore --model_dir=log/fsdd-wavenet-K256-D64 --out=explore
 
-Writes reconstructions.png, single_code.png, random_walk.gif, random_walk_near.gif (as MP4 too, where ffmpeg is found),
-interpolation.png, codebook.png and code_map.png; and in the run folder the codebook for TensorBoard's projector.
-Of speech: speech.png (waves, spectrograms and codes), sounds/*.wav (those recordings, what their codes are in their own
-voice and in the others), code_meaning.png (which digits and speakers each code goes with) and codebook.png.
+Images: reconstructions.png, single_code.png, interpolation.png, codebook.png, code_map.png, and random_walk.gif and
+random_walk_near.gif (also as MP4 if ffmpeg is installed). Speech: speech.png (waveforms, spectrograms and codes),
+sounds/*.wav (recordings, reconstructions and conversions), code_meaning.png (the digits and speakers of each code) and
+codebook.png.
+The codebook for TensorBoard's projector is written to the run directory.
 """
 
 import os
@@ -16,17 +17,17 @@ from vq_estimator_launch.common import FLAGS, Group
 
 common.run_flags()
 EXPLORE = Group("Exploration")
-EXPLORE.path("out", "explore", "the folder to write to")
-EXPLORE.enum("split", "test", ("train", "validation", "test"), "which examples")
+EXPLORE.path("out", "explore", "folder to write to")
+EXPLORE.enum("split", "test", ("train", "validation", "test"), "split of the examples")
 EXPLORE.integer(
     "image",
     0,
-    "number of the image whose codes are changed and walked from, below 100; of speech that of the first recording",
+    "index of the image whose codes are changed, from 0 to 99; for speech the index of the first recording",
 )
-EXPLORE.integer("other", None, "number of the image that is interpolated to, below 100; images alone [1]")
-EXPLORE.integer("frames", 1000, "images of each random walk; images alone")
+EXPLORE.integer("other", None, "images: index of the image to interpolate to, from 0 to 99 [1]")
+EXPLORE.integer("frames", 1000, "images: frames of each random walk")
 EXPLORE.float("guidance", 1.0, common.GUIDANCE)
-EXPLORE.integer("seed", 0, "of the walks, and of draws: where the decoder is autoregressive, and of speech")
+EXPLORE.integer("seed", 0, "random seed")
 
 
 def main() -> None:

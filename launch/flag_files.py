@@ -1,4 +1,4 @@
-"""Flag files (`--flagfile=FILE`): read here, as UTF-8 whatever the locale, since absl takes the locale's encoding."""
+"""Reads flag files (`--flagfile=FILE`) as UTF-8 in every locale. absl would use the encoding of the locale."""
 
 import codecs
 import os
@@ -13,11 +13,11 @@ _DIRECTIVE = re.compile(r"--?flagfile(?:=(.*))?", re.DOTALL)
 
 
 def expand(argv: Sequence[str], reading: Sequence[str] = ()) -> List[str]:
-    """The arguments with those of each flag file in its place, as absl has them; files may name others.
+    """Replaces each --flagfile argument by the arguments in the file, as absl does. Flag files may name others.
 
     Args:
       argv: the arguments.
-      reading: the files that are being read, which may not name themselves.
+      reading: the files that are being read, which must not be named again.
 
     Raises:
       VQError: a file can't be read.
@@ -44,7 +44,7 @@ def expand(argv: Sequence[str], reading: Sequence[str] = ()) -> List[str]:
 
 
 def _lines(path: str) -> List[str]:
-    """The flags of a file, in the form in which Python has the command line's: a file's name keeps its bytes."""
+    """The flags of a file, decoded like Python's command line, so that names of files keep their bytes."""
     try:
         with open(path, "rb") as f:
             content = f.read(MOST + 1)

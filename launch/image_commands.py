@@ -1,4 +1,4 @@
-"""What the commands do with images."""
+"""The commands for images."""
 
 import os
 from typing import Any, List, Optional, Sequence, Tuple
@@ -21,16 +21,16 @@ from vq_estimator_launch import common
 from vq_estimator_launch.common import FLAGS
 from vq_estimator_launch.kinds import Commands, Readers
 
-MOST = 10000  # images in a picture of vq-sample
-ROW = 10  # samples in a row of the picture of vq-train-prior, and rows, or fewer where there are fewer classes
-SHOWN = 100  # images of the split that vq-explore looks at
+MOST = 10000  # largest number of images in a picture of vq-sample
+ROW = 10  # samples per row of the picture of vq-train-prior; also its rows, but not more than there are classes
+SHOWN = 100  # number of images of the split that vq-explore uses
 MAX_FRAMES = 100000
-GRID = 8  # images with their code maps
-FINE, ROWS, COLUMNS = 36, 10, 16  # positions of a grid from which on single_code.png has crops, so many of them
+GRID = 8  # vq-explore draws the code maps of every second of these images
+FINE, ROWS, COLUMNS = 36, 10, 16  # above FINE positions, single_code.png has ROWS x COLUMNS crops
 
 
 class ImageCommands(Commands):
-    """The commands on a run of images."""
+    """The commands for a run on images."""
 
     noun, elements = "images", "pixels"
     suffixes, datasets = IMAGES.formats.suffixes(), (*catalogue.DATASETS, TFDS)
@@ -102,7 +102,7 @@ class ImageCommands(Commands):
             print("classes: " + ", ".join(f"{label} {names[label]}" for label in dict.fromkeys(labels.tolist())))
 
     def _picture(self, prior: Any) -> np.ndarray:
-        """Samples of a prior for TensorBoard, and for the end of its training."""
+        """Draws samples of a prior for TensorBoard and for the end of its training."""
         classes = prior.config.codes.classes
         shown = sampling.shown_classes(classes)
         num = ROW * len(shown) if shown else ROW * ROW
@@ -166,22 +166,22 @@ class ImageCommands(Commands):
         m = self.config.model
         size, (height, width, _) = max(m.size), m.grid
         fine = height * width > FINE
-        rows = ROWS if fine else max(8, min(64, 2048 // size))  # of large images fewer
+        rows = ROWS if fine else max(8, min(64, 2048 // size))  # fewer if the images are large
         columns = COLUMNS if fine else max(8, min(32, 1024 // size))
         changed = explore.single_code(code_map, m.quantizer.K, rows, columns)
         images = explore.single_code_images(model, changed, FLAGS.seed)
         if fine:
             images = explore.crops(changed, images)
         names, values = explore.position_names(changed), [str(v) for v in changed.values]
-        own, title = explore.unchanged(changed, code_map), "position, and what is around it" if fine else "position"
+        own, title = explore.unchanged(changed, code_map), "position, with its surroundings" if fine else "position"
         path, zoom = self.announce("single_code.png"), max(2, 64 // max(images.shape[2:4]))
-        drawing.table(path, images, names, values, title, "its code is changed to", own, zoom)
+        drawing.table(path, images, names, values, title, "new value of the code", own, zoom)
 
 
 def _asked_labels(names: Sequence[str]) -> Tuple[Optional[List[str]], str]:
-    """The classes of --label or --labels, None without them, and the flag; a name may hold a comma."""
+    """The classes of --label or --labels, or None, and the name of the flag. A class name may contain a comma."""
     if FLAGS.label is not None and FLAGS.labels is not None:
-        raise VQError("label: got --labels beside it, expected one of the two")
+        raise VQError("label: got both --label and --labels, expected one of the two")
     if FLAGS.label is not None:
         return [FLAGS.label], "label"
     if FLAGS.labels is None:

@@ -1,9 +1,9 @@
-"""Makes a run folder of a tf-vqvae checkpoint, which every command here accepts.
+"""Imports a tf-vqvae checkpoint as a run directory, which every command accepts.
 
   vq-import-checkpoint --checkpoint=models/mnist/last.ckpt --dataset=mnist --model_dir=log/imported
 
-Its ImageNet model is imported by --dataset=images. It belongs to no folder of images: vq-evaluate takes any, and
-vq-train goes on with the first that it is given.
+Import tf-vqvae's ImageNet model with --dataset=images. It belongs to no folder of images: vq-evaluate accepts any, and
+vq-train continues with the first one that it gets.
 """
 
 from vq_estimator import config as config_lib
@@ -13,10 +13,10 @@ from vq_estimator_launch.common import FLAGS, Group
 
 IMPORT = Group("Import")
 IMPORT.path("checkpoint", None, "tf-vqvae's checkpoint, such as models/mnist/last.ckpt")
-IMPORT.path("prior_checkpoint", None, "the PixelCNN over its codes, such as models/mnist/last-pixelcnn.ckpt [none]")
+IMPORT.path("prior_checkpoint", None, "tf-vqvae's PixelCNN, such as models/mnist/last-pixelcnn.ckpt [none]")
 DATASETS = (*config_lib.catalogue.DATASETS, config_lib.IMAGES)
-IMPORT.enum("dataset", "mnist", DATASETS, "the data set that it was trained on; images: ImageNet")
-IMPORT.path("model_dir", None, "the run folder to make")
+IMPORT.enum("dataset", "mnist", DATASETS, "data set of the checkpoint; images: ImageNet")
+IMPORT.path("model_dir", None, "run directory to make")
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
     )
     q = config.model.quantizer
     prior = ", with its prior" if FLAGS.prior_checkpoint else ""
-    next_one = f"vq-evaluate --model_dir={FLAGS.model_dir} is next"
+    next_one = f"next: vq-evaluate --model_dir={FLAGS.model_dir}"
     print(f"{FLAGS.model_dir}: {FLAGS.dataset}, K={q.K}, D={q.D}{prior}; {next_one}")
 
 

@@ -1,4 +1,4 @@
-"""Says what a run directory, a file of codes or a compressed file is: model, sizes, steps, data, and what it needs.
+"""Describes a run directory, a file of codes or a compressed file: model, sizes, steps, data, and the model it needs.
 
 vq-info log/mnist-original-K20-D64
 vq-info codes.npz
@@ -10,7 +10,7 @@ from vq_estimator_launch import common
 from vq_estimator_launch.common import FLAGS, Group
 
 INFO = Group("Info")
-INFO.path("input", None, "a run directory, a .npz of codes or a .vqz file; may be given without --input=")
+INFO.path("input", None, "a run directory, a .npz of codes or a .vqz file; --input= may be left out")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What the commands do by the kind of data that a run is of: one class for each, found by the run's model."""
+"""The commands of each kind of data: one class per kind, which the run's model selects."""
 
 import os
 from typing import Any, Callable, ClassVar, NamedTuple, Optional, Tuple
@@ -14,14 +14,14 @@ COMMANDS = {
 
 
 class Readers(NamedTuple):
-    """How what --input may be is read.
+    """Functions that read the value of --input.
 
     Attributes:
-      want: in words, what it may be.
-      split: (files, split) of a data set.
-      folder: a folder, by its path.
-      files: (folder, names) of files in it.
-      array: any other file, by its path.
+      want: the accepted values, for an error message.
+      split: reads (files, split) of a data set.
+      folder: reads a folder, from its path.
+      files: reads files, from (folder, names).
+      array: reads any other file, from its path.
     """
 
     want: str
@@ -32,16 +32,16 @@ class Readers(NamedTuple):
 
 
 class Commands:
-    """Base of the kinds.
+    """Base class of the commands of a kind of data.
 
     Attributes:
-      noun: what examples are called.
-      elements: what a lossless file gives back; `lossless`: what is said of it.
-      suffixes: of the files that hold examples.
-      datasets: whose splits may be named beside the run's own.
-      compressed: the file that vq-compress writes.
-      decoded: the kinds of output of vq-decode, see `data.outputs`.
-      samples, samples_kind: what vq-sample writes, and the kind of output.
+      noun: the word for examples in messages.
+      elements: the word for the values that vq-decompress restores; `lossless` is a remark about them.
+      suffixes: suffixes of files that hold examples.
+      datasets: names of other data sets whose splits --input accepts.
+      compressed: default output file of vq-compress.
+      decoded: kinds of output of vq-decode, see `data.outputs`.
+      samples, samples_kind: default output of vq-sample, and its kind.
       run: the trained run, an `OpenRun`.
     """
 
@@ -59,35 +59,35 @@ class Commands:
         self.run, self.config = run, run.config
 
     def open(self, **given: Any) -> Any:
-        """The trained model of the run, in a session."""
+        """Opens the trained model of the run."""
         from vq_estimator.config import opener
 
         return opener(self.config.model)(self.run.model_dir, self.run.checkpoint.path, **given)
 
     def check_speaker(self) -> None:
-        """Refuses --speaker where nobody speaks."""
+        """Raises a VQError if --speaker is set and the data has no speakers."""
 
     def check_guidance(self) -> None:
-        """Refuses --guidance where there is none."""
+        """Raises a VQError if --guidance is set and the model has none."""
 
     def examples(self, model: Any, flag: str = "input") -> Any:
-        """What --input, or another flag, names, as the model sees it: an `Examples`."""
+        """Reads the value of --input or of another flag as `Examples` of the model."""
         raise NotImplementedError
 
     def evaluate(self, model: Any, examples: Any) -> dict:
-        """Evaluates examples, by the flags of vq-evaluate; returns the results."""
+        """Evaluates examples with the flags of vq-evaluate; returns the results."""
         raise NotImplementedError
 
     def encode(self, model: Any) -> str:
-        """Writes the codes of --input to --out; returns what was done, in words."""
+        """Writes the codes of --input to --out; returns a message about it."""
         raise NotImplementedError
 
     def decode(self, model: Any) -> int:
-        """Writes what the codes of --input are to --out; returns how many."""
+        """Decodes the codes of --input to --out; returns the number of examples."""
         raise NotImplementedError
 
     def read_lossless(self) -> Any:
-        """What --input names, for `codec.compress`."""
+        """Reads the value of --input for `codec.compress`."""
         raise NotImplementedError
 
     def sample(self) -> None:
@@ -95,31 +95,31 @@ class Commands:
         raise NotImplementedError
 
     def summarize_samples(self, events: str, prior: Any, class_names: Any) -> None:
-        """Adds samples of a prior that is being trained to TensorBoard's events."""
+        """Writes samples of a prior in training to TensorBoard's events."""
         raise NotImplementedError
 
     def save_samples(self, folder: str, prior: Any, class_names: Any) -> str:
-        """Writes samples of a trained prior to its folder; returns where."""
+        """Writes samples of a trained prior to its directory; returns the path."""
         raise NotImplementedError
 
     def explore(self) -> None:
-        """Draws what the codes mean to the folder --out."""
+        """Writes the pictures of vq-explore to the folder --out."""
         raise NotImplementedError
 
     @staticmethod
     def announce(name: str) -> str:
-        """Where a picture of vq-explore goes, which is printed."""
+        """Prints and returns the path of a picture of vq-explore."""
         path = os.path.join(FLAGS.out, name)
         print(path, flush=True)
         return path
 
     @staticmethod
     def print_path(path: Optional[str]) -> None:
-        if path is not None:  # None: it could not be written
+        if path is not None:  # None if it could not be written
             print(path, flush=True)
 
     def read_input(self, readers: Readers, flag: str = "input") -> Any:
-        """What --input, or another flag, names."""
+        """Reads the value of --input or of another flag."""
         given = FLAGS[flag].value
         found = common.split_of(self.config, given, self.datasets)
         if found:
@@ -134,7 +134,7 @@ class Commands:
 
 
 def of(run: Any) -> Commands:
-    """The commands for a run."""
+    """The commands of a run's kind of data."""
     from vq_estimator.config import type_name
     from vq_estimator.config.registry import load_object
 

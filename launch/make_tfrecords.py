@@ -1,10 +1,9 @@
-"""Writes a data set as TFRecord shards, for training on more images than memory or one disk holds.
+"""Writes a data set as TFRecord shards, for training with more images than memory or one disk holds.
 
   vq-make-tfrecords --dataset=images --data_dir=FOLDER --image_size=128 --out=shards --shards=64
   vq-train --dataset=images --data_dir=shards --image_size=128
 
-Several folders, such as one on each disk, are given with commas between them: --out=/a/shards,/b/shards, and so is
---data_dir then.
+--out and --data_dir may be several comma-separated folders, such as one per disk: --out=/a/shards,/b/shards.
 """
 
 from vq_estimator import config as config_lib
@@ -18,10 +17,10 @@ SHARDS.enum(
     "dataset",
     "images",
     config_lib.IMAGE_DATASETS,
-    "what is written; images and npy: your own, in --data_dir; tfds:NAME: NAME of TensorFlow Datasets",
+    "data set to write; images and npy: your own, in --data_dir; tfds:NAME: NAME of TensorFlow Datasets",
 )
-SHARDS.path("out", None, "the folder to make, or several with commas between them, filled in turn", several=True)
-SHARDS.integer("shards", 16, "files of the training split; the other splits have as many as their size asks for")
+SHARDS.path("out", None, "new folder, or comma-separated ones that are filled alternately", several=True)
+SHARDS.integer("shards", 16, "files of the training split; other splits have fewer, in proportion to their size")
 common.data_flags()
 settings.define(config_lib.Config, only=("image_size", "channels", "splits", "value_range", "array"))
 
@@ -30,7 +29,7 @@ def main() -> None:
     from vq_estimator.data import outputs, shards
 
     if not FLAGS.out:
-        raise VQError("out: got none, expected --out=FOLDER, a folder to make, or --out=FOLDER,FOLDER")
+        raise VQError("out: got none, expected --out=FOLDER, a new folder, or --out=FOLDER,FOLDER")
     for folder in FLAGS.out.split(","):
         outputs.output_kind("out", folder, (outputs.FOLDER,), outputs.FOLDER)
     if not 1 <= FLAGS.shards <= shards.MAX_SHARDS // 2:

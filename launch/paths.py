@@ -1,4 +1,4 @@
-"""The paths of flags and environment variables: what is expanded, and what is no path of this machine."""
+"""Checks and expands the paths in flags and environment variables."""
 
 import os
 import re
@@ -14,14 +14,14 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # a single letter would be a d
 
 
 class Parser(flags.ArgumentParser):  # type: ignore[type-arg]  # older absl has no Generic here
-    """Of absl, for a flag that is a path; `check_flags` looks at the values, the defaults' too."""
+    """absl's parser of a flag that is a path. `check_flags` checks the values, including defaults."""
 
     def flag_type(self) -> str:
         return "path"
 
 
 class _Kind(NamedTuple):
-    """Whether a flag may be several paths with commas between them, and the variable that its default comes from."""
+    """Whether a flag may hold several comma-separated paths, and the variable that its default comes from."""
 
     several: bool
     variable: Optional[str]
@@ -31,7 +31,7 @@ _KINDS: Dict[str, _Kind] = {}
 
 
 def declare(name: str, several: bool = False, variable: Optional[str] = None) -> None:
-    """Has `check_flags` look at a flag."""
+    """Registers a flag for `check_flags`."""
     _KINDS[name] = _Kind(several, variable)
 
 
@@ -39,7 +39,7 @@ def check_flags() -> None:
     """Expands the paths of all declared flags.
 
     Raises:
-      VQError: one is no path of this machine.
+      VQError: a value is not a local path.
     """
     for name, kind in _KINDS.items():
         flag = FLAGS[name]
@@ -51,27 +51,27 @@ def check_flags() -> None:
 
 
 def several(name: str) -> List[str]:
-    """The paths of a flag that may have several."""
+    """The paths of a flag that may hold several."""
     return split_paths(FLAGS[name].value or "")
 
 
 def from_environment(variable: str, default: str) -> str:
-    """A variable's value; one that is empty counts as unset."""
+    """The value of an environment variable, or the default if it is unset or empty."""
     return os.environ.get(variable) or default
 
 
 def expand(field: str, path: str) -> str:
-    """The path with a leading `~` or `~user` expanded; names that are no paths, such as a split's, stay as they are.
+    """Expands a leading `~` or `~user`. Other values, such as the name of a split, are returned unchanged.
 
     Raises:
-      VQError: it is empty, a URL, or of an unknown user.
+      VQError: the value is empty, a URL, or names an unknown user.
     """
     if not path.strip():
         raise VQError(f"{field}: got {path!r}, expected a path (is a variable of the shell unset?)")
     if "\0" in path:
         raise VQError(f"{field}: got {path!r}, expected a path without a zero byte")
     if _URL.match(path):
-        raise VQError(f"{field}: got {path!r}, a URL, expected a path of this machine; mount or copy what is elsewhere")
+        raise VQError(f"{field}: got {path!r}, a URL, expected a local path; download or mount the files first")
     if not path.startswith("~"):
         return path
     expanded = os.path.expanduser(path)

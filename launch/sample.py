@@ -1,4 +1,4 @@
-"""Draws new images, or new speech, from a trained VQ-VAE and its prior.
+"""Draws new images or new speech from a trained VQ-VAE and its prior.
 
 vq-sample --model_dir=log/mnist-tuned-K20-D64 --num=100 --out=samples.png
 vq-sample --pretrained=cifar10 --labels=cat,dog --num=20 --out=samples.png
@@ -10,21 +10,18 @@ from vq_estimator_launch.common import FLAGS, Group
 
 common.run_flags(data=False)
 SAMPLES = Group("Samples")
-SAMPLES.integer("num", None, "how many, a multiple of the number of classes [100, or 10 of each class; speech 10]")
-SAMPLES.string("label", None, "class, by name or number, where the prior is class-conditional; speech: the digit")
+SAMPLES.integer("num", None, "number of samples, a multiple of the classes [100, or 10 per class; speech 10]")
+SAMPLES.string("label", None, "class, by name or number, for a class-conditional prior; speech: the digit")
 SAMPLES.string(
-    "labels",
-    None,
-    "classes, by name or number, such as cat,dog or 3,5, in equal numbers, each from a new row [all; without --num the "
-    "first 10]",
+    "labels", None, "classes, by name or number, such as cat,dog or 3,5, one row or more each [the first 10]"
 )
-SAMPLES.float("temperature", 1.0, "above 0; below 1 the codes drawn are likelier ones")
-SAMPLES.integer("top_k", 0, "images: draw each code from the likeliest so many; 0: from all")
-SAMPLES.string("speaker", None, "speech: the voice of all, by name or number [each in turn]")
-SAMPLES.float("seconds", None, "speech: how long each is [1]")
+SAMPLES.float("temperature", 1.0, "sampling temperature, above 0; below 1 gives more typical samples")
+SAMPLES.integer("top_k", 0, "images: draw each code from the k likeliest ones; 0: from all")
+SAMPLES.string("speaker", None, "speech: speaker of all samples, by name or number [all speakers in turn]")
+SAMPLES.float("seconds", None, "speech: length of a sample in seconds [1]")
 SAMPLES.float("guidance", 1.0, common.GUIDANCE)
-SAMPLES.integer("seed", 0, "decides every draw")
-SAMPLES.path("out", None, "the picture to write, or of speech a folder to make, of WAVs [samples.png, samples]")
+SAMPLES.integer("seed", 0, "random seed")
+SAMPLES.path("out", None, "picture to write, or for speech a new folder of WAVs [samples.png, samples]")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The flags of a script that are settings of a run, made from what `vq_estimator.config` declares."""
+"""Defines flags for the settings that `vq_estimator.config` declares."""
 
 from typing import Any, Dict, List, Tuple, Type
 
@@ -11,9 +11,11 @@ _NAMES: List[str] = []
 
 
 def define(cls: Type[Any], only: Tuple[str, ...] = ()) -> None:
-    """Defines a flag for every setting that a configuration of class `cls` may have, in groups; none has a default.
+    """Defines a flag without a default for every setting that a configuration of class `cls` may have, in groups.
 
-    `only`: the settings that the script has; (): all.
+    Args:
+      cls: the configuration class.
+      only: the settings to define; all if empty.
     """
     declared: Dict[str, Setting] = {}
     for flag, setting, _ in config_lib.declarations(cls):
@@ -29,10 +31,10 @@ def define(cls: Type[Any], only: Tuple[str, ...] = ()) -> None:
 
 
 def given() -> Dict[str, Any]:
-    """The settings that were given, by the names of their flags."""
+    """The settings that were passed on the command line, by flag."""
     return {name: FLAGS[name].value for name in _NAMES if FLAGS[name].value is not None}
 
 
 def resolved(config: Settings) -> Dict[str, str]:
-    """The values of a configuration's settings as --help shows them, by the names of their flags."""
+    """The values of a configuration's settings as --help shows them, by flag."""
     return {found.flag: found.declared.kind.text(found.value) for found in config_lib.settings_of(config)}

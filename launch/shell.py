@@ -1,4 +1,4 @@
-"""How a script runs: its flags in groups, --help, and errors in one line."""
+"""Runs a command: its flags in groups, --help, and errors in one line."""
 
 import logging
 import os
@@ -24,11 +24,11 @@ FLAGS = flags.FLAGS
 CLUSTERS = ("multi_worker", "parameter_server")  # values of --distribution that read TF_CONFIG
 log = logging.getLogger("vq_estimator")
 _GROUPS: List[Tuple[str, List[str]]] = []
-_SETTINGS: Set[str] = set()  # flags whose value a configuration decides
+_SETTINGS: Set[str] = set()  # flags of settings, whose defaults depend on the configuration
 
 
 class Group:
-    """Flags that --help shows together; `settings`: those of a configuration."""
+    """A group of flags in --help. `settings` says that they are settings of a configuration."""
 
     def __init__(self, title: str, settings: bool = False):
         self._names: List[str] = []
@@ -47,7 +47,7 @@ class Group:
     def path(
         self, name: str, default: Optional[str], text: str, several: bool = False, variable: Optional[str] = None
     ) -> None:
-        """A path of this machine; see `paths`. `several`: with commas between them; `variable`: of the default."""
+        """A path (see `paths`), or comma-separated ones if `several`; `variable` is the environment's default."""
         self._add(lambda *args: flags.DEFINE(paths.Parser(), *args), name, default, text)
         paths.declare(name, several, variable)
 
@@ -65,13 +65,13 @@ class Group:
 
 
 class _EnumParser(flags.EnumParser):
-    """Of absl; among the names of data sets tfds:NAME stands for all of TensorFlow Datasets."""
+    """absl's parser, which also accepts tfds:NAME with any name."""
 
     def parse(self, argument: str) -> str:
         return argument if row_of(argument) in self.enum_values else super().parse(argument)
 
 
-WIDTH, COLUMN = 100, 32  # of --help, and where its texts begin
+WIDTH, COLUMN = 100, 32  # width of --help, and the column in which its texts begin
 
 
 def _print_flag(name: str, default: Optional[str]) -> None:
@@ -88,12 +88,12 @@ def _print_flag(name: str, default: Optional[str]) -> None:
 
 
 def _print_help(doc: str, values: Dict[str, str], common: Sequence[str]) -> None:
-    """Prints the flags by their groups.
+    """Prints the flags in their groups.
 
     Args:
-      doc: what is printed before them.
-      values: of settings, in place of a default. A setting without one is not used by this configuration.
-      common: the flags that are printed first, in a group of their own.
+      doc: text to print first.
+      values: values of the settings, by flag. A setting without a value is not used by this configuration.
+      common: flags to print first, in a group of their own.
     """
     print(doc.strip() + "\n\nFlags, with defaults in brackets:")
     rest = [(title, [name for name in names if name not in common]) for title, names in _GROUPS]
@@ -125,7 +125,7 @@ def _parse(
             try:
                 FLAGS(flag_files.expand([a for a in argv if a not in HELP]), known_only=True)
                 shown = values()
-            except (flags.Error, VQError) as e:  # of what is given beside it
+            except (flags.Error, VQError) as e:  # another flag is wrong
                 _fail(program, _bad_flag(e) if isinstance(e, flags.Error) else str(e), 2)
             _print_help(doc, shown, common)
             sys.exit(0)
@@ -152,16 +152,16 @@ def _parse(
 
 
 def _bad_flag(error: flags.Error) -> str:
-    """absl's message; of a value that is none of the flag's kind it says how Python failed, here what is expected."""
+    """absl's message, or a better one for renamed flags and for values of the wrong type."""
     unknown = getattr(error, "flagname", "")
     if isinstance(error, flags.UnrecognizedFlagError) and unknown in NEW_NAMES:
-        return f"flag --{unknown}: got it, expected --{NEW_NAMES[unknown]}, which it is called now"
+        return f"flag --{unknown}: was renamed, expected --{NEW_NAMES[unknown]}"
     found = re.match(r"flag --(\w+)=(.*?): ", str(error), re.DOTALL)
     if not isinstance(error, flags.IllegalFlagValueError) or found is None:
         return str(error)
     flag = FLAGS[found.group(1)]
     if flag.name == "preset" and found.group(2) in NEW_PRESETS:
-        return f"flag --preset={found.group(2)}: expected {NEW_PRESETS[found.group(2)]}, which it is called now"
+        return f"flag --preset={found.group(2)}: was renamed, expected {NEW_PRESETS[found.group(2)]}"
     wanted = {"int": "an integer", "float": "a number", "bool": "true or false"}
     want = wanted.get(flag.flag_type()) or "one of " + ", ".join(getattr(flag.parser, "enum_values", ()))
     return f"flag --{found.group(1)}={found.group(2)}: expected {want}"
@@ -182,28 +182,28 @@ def run(
     values: Callable[[], Dict[str, str]] = dict,
     common: Sequence[str] = (),
 ) -> None:
-    """Runs a script: parses flags, sets up TensorFlow, turns user errors into one line and status 1 (2: bad flags).
+    """Runs a script. User errors become one line and exit status 1, or 2 for bad flags.
 
     Args:
-      main: does the work.
-      doc: of the script, for --help.
-      argument: the flag whose value may be given without its name.
-      prepare: called before TensorFlow is imported, which takes seconds; `main` gets what it returns.
-      values: the settings' values that --help shows, by the names of their flags.
-      common: the flags that --help shows first.
+      main: the function to run.
+      doc: docstring of the script, for --help.
+      argument: a flag whose value may be given without its name.
+      prepare: called before TensorFlow is imported, which takes seconds; its result is the argument of `main`.
+      values: returns the values of the settings for --help, by flag.
+      common: flags that --help shows first.
     """
     program = os.path.basename(sys.argv[0])
 
     def start(argv: List[str]) -> None:
         del argv
-        # Our log goes around the progress bars; TensorFlow's is for those who ask with --verbosity.
+        # Our log messages do not break the progress bars. TensorFlow's messages appear with --verbosity only.
         handler = _TqdmHandler()
         handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
         log.handlers, log.propagate = [handler], False
         log.setLevel(logging.INFO)
-        logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what it says of a damaged file is an error too
+        logging.getLogger("PIL").setLevel(logging.CRITICAL)  # our own error reports a damaged file
         if not FLAGS["verbosity"].present:
-            logging.getLogger("absl").setLevel(logging.ERROR)  # TensorFlow Datasets logs what it opens
+            logging.getLogger("absl").setLevel(logging.ERROR)  # TensorFlow Datasets logs every file that it opens
         better_exceptions.hook()
         _leave_cluster()
         try:
@@ -218,16 +218,16 @@ def run(
             sys.stdout.flush()
         except VQError as e:
             _fail(program, str(e), 1)
-        except OSError as e:  # a full disk, a folder that can't be written
+        except OSError as e:  # such as a full disk
             _fail(program, "{}: {}".format(e.filename or "file", e.strerror or e), 1)
-        except UnicodeEncodeError as e:  # TensorFlow takes names in UTF-8 alone
-            _fail(program, f"the name {e.object!r} is not in UTF-8, expected another name for that file or folder", 1)
+        except UnicodeEncodeError as e:  # TensorFlow accepts names in UTF-8 only
+            _fail(program, f"the name {e.object!r} is not UTF-8, expected another name for that file or folder", 1)
         except (MemoryError, tf.errors.ResourceExhaustedError) as e:
             _fail(program, f"out of memory: {e}; expected smaller sizes or fewer images at once", 1)
         except tf.errors.DataLossError as e:  # a record whose checksum is wrong
             said = re.search(r"corrupted record at \d+|truncated record at \d+", e.message)
             reason = f" ({said.group()})" if said else ""
-            _fail(program, f"data_dir: a file of records is damaged{reason}; make it anew", 1)
+            _fail(program, f"data_dir: a TFRecord file is damaged{reason}, expected a valid one; write it again", 1)
 
     streams.make_robust()
     try:
@@ -236,7 +236,7 @@ def run(
             app.run(start, flags_parser=_parse(program, doc, argument, values, common))
         finally:
             signals.WATCH.stop()
-    except OSError as e:  # stdout of --help
+    except OSError as e:  # from printing --help
         _fail(program, f"stdout: {e.strerror or e}", 1)
     except KeyboardInterrupt as e:
         signals.end(program, getattr(e, "number", signal.SIGINT))
@@ -247,10 +247,10 @@ def run(
 
 
 def _leave_cluster() -> None:
-    """Removes a TF_CONFIG that is not for this command: the Estimator would read it, and wait for its cluster."""
+    """Removes a TF_CONFIG that is not for this command. The Estimator would read it and wait for its cluster."""
     shared = "distribution" in FLAGS and FLAGS["distribution"].value in CLUSTERS
     if not shared and os.environ.pop("TF_CONFIG", ""):
-        log.info("TF_CONFIG is set and not used: only vq-train --distribution=%s reads it", " or ".join(CLUSTERS))
+        log.info("TF_CONFIG is set but not used: only vq-train --distribution=%s reads it", " or ".join(CLUSTERS))
 
 
 class _TqdmHandler(logging.Handler):

@@ -1,7 +1,7 @@
-"""How SIGINT, SIGTERM and SIGHUP end a command, also while its main thread waits inside TensorFlow.
+"""Ends a command on SIGINT, SIGTERM and SIGHUP, even while its main thread waits inside TensorFlow.
 
-Python runs a signal's handler in the main thread alone, and not before that comes back from TensorFlow's C++, where a
-process of a cluster may wait for ever. So a thread reads the signals too (`signal.set_wakeup_fd`).
+Python runs signal handlers in the main thread only, and not before it returns from TensorFlow's C++ code, where a
+process of a cluster may wait forever. Therefore a thread reads the signals too (`signal.set_wakeup_fd`).
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any, Callable, Dict, Optional
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-GRACE = 2.0  # seconds that the main thread has to end in order
+GRACE = 2.0  # seconds that the main thread has to end by itself
 _AGAIN = 128  # added to the number of a signal whose exception was dropped
 
 
@@ -23,7 +23,7 @@ class Interrupted(KeyboardInterrupt):
     """A signal that ends the command.
 
     Attributes:
-      number: the signal's.
+      number: the signal.
       lost: called with `number` when the exception is dropped, by a library or by Python, which ignores exceptions in
         finalizers.
     """
@@ -37,15 +37,15 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Watch:
-    """Has the signals end the command.
+    """Signal handlers that end the command.
 
-    The first one raises Interrupted in the main thread; where nothing can be lost yet (`nothing_to_lose`), and at the
-    second one, the process ends GRACE seconds later at the latest. Training takes the signals over at its first step
-    (`training.hooks.StopRequest`): from then on the first one is its own. A signal that is ignored stays ignored.
+    The first signal raises Interrupted in the main thread. If no work can be lost yet (`nothing_to_lose`), and after a
+    second signal, the process ends at most GRACE seconds later. Training installs its own handlers at its first step
+    (`training.hooks.StopRequest`). A signal that is ignored stays ignored.
 
     Attributes:
-      nothing_to_lose: see above.
-      heard: the signal whose Interrupted was raised. Any other exception after it is a consequence of it.
+      nothing_to_lose: whether no work can be lost yet.
+      `heard`: the number of the signal that raised Interrupted, or None. Any later exception is a consequence of it.
     """
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class Watch:
         self._program = ""
 
     def start(self, program: str) -> None:
-        """Takes the signals over; nothing in a thread, as Python lets only the main one."""
+        """Installs the handlers. Does nothing outside the main thread, because Python does not allow it there."""
         self._program = program
         if threading.current_thread() is not threading.main_thread():
             return
@@ -68,27 +68,27 @@ class Watch:
         sys.unraisablehook = _report_unless_interrupted  # Python 3.7 does not call it
 
     def stop(self) -> None:
-        """Restores the default action, which ends the process: the command has done its work."""
+        """Restores the default action, which ends the process, once the command has finished."""
         for number in SIGNALS:
             if signal.getsignal(number) == self._interrupt:
                 signal.signal(number, signal.SIG_DFL)
 
     def _interrupt(self, number: int, frame: Optional[FrameType]) -> None:
-        if self.heard is None:  # a second one must not break off the cleaning up; the thread sees to it
+        if self.heard is None:  # a second signal must not interrupt the cleanup; the thread handles it
             self.heard = number
             raise Interrupted(number, self._lost)
 
     def _lost(self, number: int) -> None:
-        """Has the thread send the signal again: by then the code that dropped the exception has returned.
+        """Makes the thread send the signal again, after the code that dropped the exception has returned.
 
-        Until then `heard` stays set, since that code may have failed: in TensorFlow's C++, isinstance() drops
-        exceptions and the answer is no.
+        Until then `heard` stays set, because that code may have failed: TensorFlow's C++ code drops exceptions inside
+        isinstance() and takes the result as False.
         """
         with contextlib.suppress(OSError):
             self._writer.send(bytes([_AGAIN + number]))
 
     def _read(self, reader: socket.socket) -> None:
-        seen: Dict[bool, int] = {}  # by whether training has the signals
+        seen: Dict[bool, int] = {}  # number of signals, by whether the handler is ours
         while True:
             number = reader.recv(1)[0]
             if number - _AGAIN in SIGNALS:
@@ -114,8 +114,8 @@ class Watch:
 
 
 def end(program: str, number: int) -> None:
-    """Ends the process at once: a thread that is still in TensorFlow would abort one that ends in order."""
-    with contextlib.suppress(OSError, ValueError):  # a disk that is full
+    """Ends the process at once. A regular exit would be aborted by a thread that is still inside TensorFlow."""
+    with contextlib.suppress(OSError, ValueError):  # such as a full disk
         sys.stdout.flush()
     with contextlib.suppress(OSError):
         os.write(2, f"{program}: error: interrupted\n".encode("utf-8", "backslashreplace"))

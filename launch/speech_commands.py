@@ -1,4 +1,4 @@
-"""What the commands do with speech."""
+"""The commands for speech."""
 
 import os
 import shutil
@@ -19,13 +19,13 @@ from vq_estimator_launch import common
 from vq_estimator_launch.common import FLAGS
 from vq_estimator_launch.kinds import Commands, Readers
 
-SPOKEN, SECONDS = 10, 1.0  # samples of vq-sample without --num and --seconds, and of vq-train-prior
-RECORDINGS = 3  # that vq-explore listens to
-MAX_PANELS = 4  # codebooks in code_meaning.png
+SPOKEN, SECONDS = 10, 1.0  # number and length of the samples of vq-train-prior, and defaults of vq-sample
+RECORDINGS = 3  # number of recordings that vq-explore converts
+MAX_PANELS = 4  # largest number of codebooks in code_meaning.png
 
 
 class SpeechCommands(Commands):
-    """The commands on a run of speech."""
+    """The commands for a run on speech."""
 
     noun, elements = "recordings", "levels"
     suffixes, datasets = SOUNDS.formats.suffixes(), SPEECH_DATASETS
@@ -34,7 +34,7 @@ class SpeechCommands(Commands):
 
     @property
     def lossless(self) -> str:
-        return f" (8-bit mu-law at {self.config.model.sample_rate:,} Hz: lossless from there on)"
+        return f" (8-bit mu-law levels at {self.config.model.sample_rate:,} Hz, which are restored exactly)"
 
     def examples(self, model: Any, flag: str = "input") -> Any:
         readers = Readers(
@@ -49,12 +49,14 @@ class SpeechCommands(Commands):
     def encode(self, model: Any) -> str:
         number = speech_code_files.encode(model, self.examples(model), FLAGS.out)
         stride, rate = self.config.model.network.stride, model.sample_rate
-        return f"{number} recordings as codes of {stride} samples each, {rate / stride:g} a second, in {FLAGS.out}"
+        return (
+            f"{number} recordings, one code per {stride} samples ({rate / stride:g} codes per second), in {FLAGS.out}"
+        )
 
     def evaluate(self, model: Any, examples: Any) -> dict:
         for name, default in (("codes", "own"), ("save_reconstructions", False)):
             if FLAGS[name].value != default:
-                raise VQError(f"{name}: got {FLAGS[name].value}, expected no value: it is of images alone")
+                raise VQError(f"{name}: got {FLAGS[name].value}, expected no value (only image models take --{name})")
         return model.evaluate(examples, FLAGS.speaker)
 
     def decode(self, model: Any) -> int:
@@ -75,7 +77,8 @@ class SpeechCommands(Commands):
     def sample(self) -> None:
         for name, default in (("labels", None), ("top_k", 0)):
             if FLAGS[name].value != default:
-                raise VQError(f"{name}: got {FLAGS[name].value}, expected no value: speech has --label and --speaker")
+                want = "expected no value (speech models take --label and --speaker)"
+                raise VQError(f"{name}: got {FLAGS[name].value}, {want}")
         if os.path.exists(FLAGS.out):
             raise VQError(f"out: {FLAGS.out!r} exists; give the name of a folder to make")
         num = SPOKEN if FLAGS.num is None else FLAGS.num
@@ -88,13 +91,13 @@ class SpeechCommands(Commands):
         print(f"{num} samples in {FLAGS.out}")
 
     def _write(self, out: str, sounds: Dict[str, Any]) -> None:
-        """A folder of WAVs, of levels uint8 [T] by their names."""
+        """Writes a folder of WAVs from a dictionary of names to levels uint8 [T]."""
         with atomic_folder(out) as folder:
             for name, levels in sounds.items():
                 audio.write_wav(os.path.join(folder, name + ".wav"), levels, self.config.model.sample_rate)
 
     def _draw(self, prior: Any, class_names: Any) -> Dict[str, Any]:
-        """Samples of a prior for TensorBoard, and for the end of its training."""
+        """Draws samples of a prior for TensorBoard and for the end of its training."""
         with self.open(prior=prior) as model:
             spoken = model.sample(SPOKEN, SECONDS)
             return dict(zip(speech_sampling.sample_names(spoken, model, class_names), spoken.levels))
@@ -112,7 +115,7 @@ class SpeechCommands(Commands):
     def explore(self) -> None:
         for name in ("other", "frames"):
             if FLAGS[name].present:
-                raise VQError(f"{name}: got {FLAGS[name].value}, expected no value: it is of images alone")
+                raise VQError(f"{name}: got {FLAGS[name].value}, expected no value (only image models take --{name})")
         source = common.data_of_run(self.config, measured=False)
         count = source.count(FLAGS.split)
         if not 0 <= FLAGS.image < count:
@@ -153,7 +156,7 @@ class SpeechCommands(Commands):
             ("digit", encoded.labels, source.class_names),
             ("speaker", encoded.speakers, source.speakers),
         ):
-            if len(names) < 2:  # nothing to tell
+            if len(names) < 2:  # the codes cannot tell them apart
                 continue
             of = explore.meaning(encoded, K, kinds, len(names))
             for level, counts in enumerate(of.counts[:MAX_PANELS]):

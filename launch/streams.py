@@ -1,4 +1,4 @@
-"""The standard streams: open, and able to print any name. Opened before any other file is."""
+"""Makes the standard streams robust: open, and able to print any name. Call it before any other file is opened."""
 
 import io
 import os
@@ -7,12 +7,12 @@ from typing import Any
 
 
 def open_descriptors() -> None:
-    """Opens the descriptors 0 to 2 that are closed (`2>&-`); otherwise the next file takes their numbers."""
+    """Opens those of the descriptors 0 to 2 that are closed (`2>&-`), so that no other file gets their numbers."""
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number
     if sys.stdin is None:
         sys.stdin = open(0, closefd=False)
     for name, number in (("stdout", 1), ("stderr", 2)):
@@ -21,7 +21,7 @@ def open_descriptors() -> None:
 
 
 def make_robust() -> None:
-    """Has the streams escape what their encoding lacks, and outlive a reader that goes away (`| head -1`)."""
+    """Makes the streams escape characters that their encoding lacks, and survive a closed pipe (`| head -1`)."""
     for name, number in (("stdout", 1), ("stderr", 2)):
         old = getattr(sys, name)
         if isinstance(old, io.TextIOWrapper) and not isinstance(getattr(old.buffer, "raw", None), _Output):
@@ -30,10 +30,10 @@ def make_robust() -> None:
 
 
 class _Output(io.FileIO):
-    """A descriptor; after an error what is written goes nowhere.
+    """A descriptor that discards its output after an error.
 
-    The command goes on where nobody reads the pipe behind it any more, and where it is stderr. Another error of stdout,
-    such as a full disk, is raised, once.
+    The command continues after a closed pipe, and after any error of stderr. Another error of stdout, such as a full
+    disk, is raised once.
     """
 
     def write(self, data: Any) -> int:

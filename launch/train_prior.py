@@ -1,10 +1,10 @@
-"""Trains a prior over the codes of a trained VQ-VAE, in its run folder.
+"""Trains a prior over the codes of a trained VQ-VAE, in its run directory.
 
   vq-train-prior --model_dir=log/mnist-tuned-K20-D64 --class_conditional
   vq-train-prior --model_dir=log/fsdd-wavenet-K256-D64 --class_conditional --condition=both
 
-The same command resumes a training that was stopped. Afterwards vq-evaluate counts the codes' bits with it, vq-sample
-makes new images, and vq-export adds the signature `sample`.
+The same command resumes a stopped training. Afterwards vq-evaluate reports the bits of the codes under the prior,
+vq-sample draws new images, and vq-export adds the signature `sample`.
 """
 
 import os
@@ -18,8 +18,8 @@ from vq_estimator_launch.common import FLAGS, Group
 common.run_flags()
 PRIOR = Group("Prior")
 PRIOR.bool("class_conditional", False, "model p(codes | class) instead of p(codes)")
-PRIOR.enum("condition", "class", config_lib.CONDITIONS, "speech: what a class is: the digit, the speaker, or both")
-PRIOR.bool("overwrite", False, "remove a prior that is there and start anew")
+PRIOR.enum("condition", "class", config_lib.CONDITIONS, "speech: condition on the class (digit), the speaker, or both")
+PRIOR.bool("overwrite", False, "replace an existing prior")
 common.deterministic_flag(PRIOR)
 settings.define(config_lib.PriorConfig)
 
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def train(run: Any) -> None:
-    """Trains the prior of a run, and evaluates the run with it."""
+    """Trains the prior of a run and evaluates the run with it."""
     from vq_estimator.inference import evaluation, extraction
     from vq_estimator.inference.trained_prior import TrainedPrior
     from vq_estimator.training import precision, prior_trainer, run_folder
@@ -48,7 +48,7 @@ def train(run: Any) -> None:
     common.check_can_train(prior_trainer.folder(model_dir))
     prior_trainer.check(prior_config, model_dir, FLAGS.overwrite)
     codes = extraction.extract(run, source)
-    if source.speakers:  # the labels say both
+    if source.speakers:  # a label stands for both the class and the speaker
         classes = max(len(source.class_names), 1)
         codes = {split: extraction.condition_labels(c, FLAGS.condition, classes) for split, c in codes.items()}
     commands = kinds.of(run)

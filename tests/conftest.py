@@ -1,4 +1,4 @@
-"""Fixtures: a clean graph for each test, the embedded digits, the full data where it lies, one small trained run."""
+"""Fixtures: a clean graph for each test, the bundled digits, the full data if available, one small trained run."""
 
 import fcntl
 import gc

@@ -1,6 +1,6 @@
-"""What a Python program may pass to the public methods: wrong types and values are a VQError in one line.
+"""Wrong types and values of arguments of public methods are a VQError in one line.
 
-Every argument of every method is given every value of JUNK, so that a new argument without a check is found.
+Every argument of every method is tested with every value of JUNK, so that a new argument without a check fails.
 """
 
 import inspect

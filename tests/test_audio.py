@@ -1,4 +1,4 @@
-"""Sound files and mu-law: against the formula, SciPy and what was written."""
+"""Sound files and mu-law, compared with the formula, SciPy and the written samples."""
 
 import shutil
 import struct
@@ -243,8 +243,8 @@ def bad_files():
         "cut": (cut, "it ends 1000 bytes before the end of its samples"),
         "cut_flac": (lambda path: cut(path, "FLAC"), "it can't be decoded .*flac"),
         "none": (sound(np.zeros(0)), "it has no samples"),
-        "nan": (sound(np.array([0.0, np.nan]), 8000, "FLOAT"), "it holds samples that are no finite numbers"),
-        "infinity": (sound(np.array([0.0, -np.inf]), 8000, "DOUBLE"), "it holds samples that are no finite numbers"),
+        "nan": (sound(np.array([0.0, np.nan]), 8000, "FLOAT"), "it holds samples that are not finite"),
+        "infinity": (sound(np.array([0.0, -np.inf]), 8000, "DOUBLE"), "it holds samples that are not finite"),
         "loud": (sound(np.array([0.0, 20000.0]), 8000, "FLOAT"), "its samples reach 20000, expected -1 to 1"),
         "slow": (header(24, 1), "its sample rate is 1, expected 1000 to 768000"),
         "fast": (header(24, 2**31 - 1), "its sample rate is 2147483647, expected 1000 to 768000"),

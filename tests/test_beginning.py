@@ -1,4 +1,4 @@
-"""A run that never began leaves nothing, the run that it replaces comes back, and one process at a time trains."""
+"""A run that fails before its first step leaves nothing, a replaced run is restored, one process trains at a time."""
 
 import fcntl
 import os

@@ -1,4 +1,4 @@
-"""The benchmarks: what they count, that the rivals are the same network, and smoke runs. No test is of speed."""
+"""The benchmarks: their counts, the equality of the compared networks, and smoke runs. No test measures speed."""
 
 import dataclasses
 import io

@@ -1,4 +1,4 @@
-"""Distortion + rate bounds -ln p(x), checked where p(x) can be summed: every image, every code, by brute force."""
+"""Distortion + rate bounds -ln p(x). p(x) is summed by brute force over every image and every code map."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Classes and speakers by their names, wherever their numbers are taken."""
+"""Classes and speakers are accepted by name wherever their indices are."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""How codebooks move beside the gradient: averages, k-means start, restart."""
+"""Codebook updates other than gradients: averages, k-means start, reset of dead entries."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The codec: under each decoder, likelihood, quantizer and prior images come back, for the bits the model says."""
+"""The codec restores images at the model's bits, under each decoder, likelihood, quantizer and prior."""
 
 import json
 import os

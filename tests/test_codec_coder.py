@@ -1,4 +1,4 @@
-"""Tables of integers, and constriction's use of them: exact, as long as promised, and damage is found."""
+"""Integer tables and constriction's use of them: exact, of the promised length, and damage is detected."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Damaged and hostile files of the codec: the same pixels, or one error in one line; other chunks can be saved."""
+"""Damaged and hostile codec files: the same pixels, or an error in one line; intact chunks can be saved."""
 
 import json
 import os

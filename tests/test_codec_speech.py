@@ -1,4 +1,4 @@
-"""The codec of speech: levels come back, for the bits the model says, whatever the lengths."""
+"""The codec for speech restores the levels, at the model's bits, for all lengths."""
 
 import contextlib
 import json

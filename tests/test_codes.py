@@ -1,4 +1,4 @@
-"""Codes of splits: extracted once for each checkpoint, and as batches."""
+"""Codes of splits: extracted once per checkpoint, and read as batches."""
 
 import os
 

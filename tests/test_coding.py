@@ -1,4 +1,4 @@
-"""Images to files of codes and back: data sets, folders, arrays; what does not fit is one line."""
+"""Images to files of codes and back: data sets, folders, arrays; files that do not fit are an error in one line."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The comparison of tools/compare_commits.py sees one bit, and a training that ended early."""
+"""tools/compare_commits.py detects a difference of one bit, and a training that ended early."""
 
 import os
 import re

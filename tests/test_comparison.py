@@ -1,4 +1,4 @@
-"""Runs beside each other: the table, and what is said of folders that are no evaluated run."""
+"""Comparing runs: the table, and the errors for folders that are not evaluated runs."""
 
 import os
 

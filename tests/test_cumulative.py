@@ -1,4 +1,4 @@
-"""The likelihoods in NumPy: the same distributions as in TensorFlow, in order, and the same bits everywhere."""
+"""The likelihoods in NumPy equal those in TensorFlow, are increasing, and have the same bits on every machine."""
 
 import zlib
 

@@ -1,4 +1,4 @@
-"""The autoregressive decoder inside the VQ-VAE: causal, its draws those of the full pass, repeatable."""
+"""The autoregressive decoder in the VQ-VAE: causal, repeatable, and its draws equal those of the full pass."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Training by several replicas against training by one."""
+"""Training with several replicas equals training with one."""
 
 import contextlib
 import dataclasses

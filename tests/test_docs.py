@@ -1,4 +1,4 @@
-"""The pages name flags and files that are there."""
+"""The pages name existing flags and files."""
 
 import glob
 import importlib
@@ -16,7 +16,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PAGES = ["README.md", "CONTRIBUTING.md"] + sorted(
     os.path.relpath(path, ROOT) for path in glob.glob(os.path.join(ROOT, "docs", "*.md"))
 )
-# Of other programs: TensorFlow Serving, Docker, TensorBoard, saved_model_cli, git.
+# Flags of other programs: TensorFlow Serving, Docker, TensorBoard, saved_model_cli, git, absl.
 FOREIGN = {
     "port",
     "rest_api_port",
@@ -26,7 +26,7 @@ FOREIGN = {
     "batching_parameters_file",
     "rm",
 }
-FOREIGN |= {"logdir", "dir", "all", "help"}
+FOREIGN |= {"logdir", "dir", "all", "help", "flagfile"}
 
 
 def read(path):
@@ -127,6 +127,12 @@ def test_the_figures_of_the_first_run_are_those_of_the_evaluation():
     assert f"{bits['rate_prior']:.3f} and {bits['total_prior']:.3f} bits per pixel" in text
 
 
+def test_a_page_can_be_read_at_one_sitting():
+    generated = ("docs/settings.md", "docs/modules.md")
+    long = [page for page in PAGES if page not in generated and read(page).count("\n") > 200]
+    assert not long
+
+
 def test_every_page_is_in_the_index():
     linked = set(re.findall(r"\]\((\w+\.md)", read("docs/index.md")))
     assert linked | {"index.md"} == {os.path.basename(page) for page in PAGES if page.startswith("docs")}
@@ -177,7 +183,10 @@ def test_what_a_page_takes_from_the_package_is_there(page):
 
 
 # Pages for contributors, and the table of what became of tf-vqvae's modules.
-INNER = {"docs/architecture.md", "docs/extending.md", "docs/migrating.md", "CONTRIBUTING.md"}
+INNER = {
+    *("docs/architecture.md", "docs/modules.md", "docs/extending.md", "docs/extending_data.md"),
+    *("docs/migrating.md", "CONTRIBUTING.md"),
+}
 NOTEBOOKS = sorted(os.path.join("notebooks", n) for n in os.listdir(os.path.join(ROOT, "notebooks")) if "ipynb" in n)
 
 

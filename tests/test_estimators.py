@@ -1,4 +1,4 @@
-"""The Estimators of the front door, as people use them: no inner module is needed."""
+"""The public Estimators, used without any inner module."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""vq-evaluate --input, and `evaluate` of an opened model: data that the run need not have seen."""
+"""vq-evaluate --input, and `evaluate` of an opened model, on data that the run has not seen."""
 
 import json
 import math
@@ -176,7 +176,8 @@ def test_without_calibration_and_without_the_runs_own_data_one_line_says_what_to
     np.save(path, images(2, 8, 1))
     line = forked.script("evaluate", f"--model_dir={folder}", f"--input={path}").one_line("evaluate")
     assert (
-        line.startswith(f"calibration: {folder!r} has none of this checkpoint, expected one: ") and "--data_dir" in line
+        line.startswith(f"calibration: {folder!r} has none for this checkpoint, expected one: ")
+        and "--data_dir" in line
     )
     assert not os.path.exists(os.path.join(folder, "eval"))
     both = forked.script("evaluate", f"--model_dir={folder}", f"--input={path}", "--split=test")

@@ -1,4 +1,4 @@
-"""What the codes mean: walks, neighbours, single codes, interpolation, by plain arithmetic."""
+"""Exploration of codes: walks, neighbours, single codes and interpolation, compared with plain arithmetic."""
 
 import functools
 import json

@@ -1,4 +1,4 @@
-"""The SavedModel: loads without this package, in TensorFlow 2, by saved_model_cli, and in TensorFlow 1.15."""
+"""The SavedModel loads without this package, in TensorFlow 2, with saved_model_cli, and in TensorFlow 1.15."""
 
 import json
 import os
@@ -129,7 +129,7 @@ def test_grey_images_are_refused_by_a_model_of_two_levels(tmp_path):
         encode = tf.saved_model.load(session, ["serve"], folder).signature_def["encode"]
         codes = session.run(encode.outputs["codes"].name, {encode.inputs["images"].name: images})
         np.testing.assert_array_equal(codes, model.encode(images))
-        message = "images: got levels between 0 and 255, expected those two alone"
+        message = "images: got levels between 0 and 255, expected only these two"
         with pytest.raises(tf.errors.InvalidArgumentError, match=message):
             session.run(encode.outputs["codes"].name, {encode.inputs["images"].name: grey})
         with pytest.raises(VQError, match=message):

@@ -27,8 +27,8 @@ import statistics
 import pytest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-GENERATED = "settings.md"  # by tools/settings_page.py from the declarations
-UNMARKED = ("docs/architecture.md", "docs/extending.md", "docs/your_own_images.md")  # may have figures without a source
+GENERATED = ("settings.md", "modules.md")  # by tools/settings_page.py and tools/modules_page.py
+UNMARKED = ("docs/architecture.md", "docs/extending.md", "docs/extending_data.md")  # may have figures without a source
 PAGES = sorted(
     os.path.relpath(path, ROOT)
     for pattern in ("README.md", "docs/*.md", "vq_estimator/pretrained/*/README.md")

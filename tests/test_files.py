@@ -54,7 +54,7 @@ def test_write_json_refuses_nan(tmp_path):
 def test_gzip_is_checked_by_its_unpacked_bytes(tmp_path):
     content = b"pixels" * 1000
     spec = spec_of(content, "a.gz")
-    for level in (1, 9):  # mirrors gzip anew
+    for level in (1, 9):  # mirrors compress again
         path = tmp_path / ("%d.gz" % level)
         path.write_bytes(gzip.compress(content, level))
         assert files.content_error(str(path), spec) == ""

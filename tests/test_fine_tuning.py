@@ -1,4 +1,4 @@
-"""The preset "like": a training that takes the settings, and the weights, of another run."""
+"""The preset "like" takes the settings and the weights of another run."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""Finite scalar quantisation against NumPy; every code there and back."""
+"""Finite scalar quantization compared with NumPy; every code is decoded and encoded again."""
 
 import itertools
 

@@ -1,7 +1,7 @@
-"""What the code computed at the end of Part 8 (8d8a73d), it computes still; data/frozen/README.md says how it is kept.
+"""The code gives the results that it gave at commit 8d8a73d; data/frozen/README.md says how they are stored.
 
-A `.vqz` file of each kind of decoder is kept too: test_codec_files.py decodes them. Trained weights and draws differ in
-their last bits from processor to processor; `tools/compare_commits.py` compares them on one machine.
+There is a `.vqz` file of each kind of decoder too, which test_codec_files.py decodes. Trained weights and draws differ
+in their last bits from processor to processor; `tools/compare_commits.py` compares them on one machine.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The gradient estimators of the quantizer: their value is the entry, their Jacobian what is claimed."""
+"""The gradient estimators of the quantizer: their value is the entry, and their Jacobian is the documented one."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def householder(z, e):
     z_unit, e_unit = z / np.linalg.norm(z), e / np.linalg.norm(e)
     bisector = (z_unit + e_unit) / np.linalg.norm(z_unit + e_unit)
     identity = np.eye(len(z))
-    # Reflection at the hyperplane of z', then at that of the bisector: a rotation by twice the angle between them.
+    # Reflect at the hyperplane of z', then at the hyperplane of the bisector: a rotation by twice their angle.
     turn = (identity - 2 * np.outer(bisector, bisector)) @ (identity - 2 * np.outer(z_unit, z_unit))
     return turn, np.linalg.norm(e) / np.linalg.norm(z)
 

@@ -1,4 +1,4 @@
-"""Damaged and hostile arrays and codes: no more memory than the file has, and no pickle."""
+"""Damaged and hostile arrays and codes: no more memory than the file has bytes, and no pickle."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""Damaged and hostile data sets, archives and shards: the data that was asked for, or one error in one line."""
+"""Damaged and hostile data sets, archives and shards: the requested data, or an error in one line."""
 
 import contextlib
 import functools
@@ -106,7 +106,7 @@ def test_a_gzip_file_of_two_parts_is_refused(tmp_path):
     content = bytes(range(200))
     path = write(tmp_path / "a.gz", gzip.compress(content[:100]) + gzip.compress(content[100:]))
     assert "more than one gzip stream" in files.content_error(path, spec_of(content, "a.gz"))
-    write(path, gzip.compress(content) + bytes(512))  # padding is none
+    write(path, gzip.compress(content) + bytes(512))  # padding is not a second member
     assert files.content_error(path, spec_of(content, "a.gz")) == ""
 
 

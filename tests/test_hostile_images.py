@@ -1,4 +1,4 @@
-"""Damaged and hostile pictures, and the records made of them: an image, or a reason in one line, within bounds."""
+"""Damaged and hostile image files and their records: an image, or a reason in one line, within bounds."""
 
 import io
 import json

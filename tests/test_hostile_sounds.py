@@ -1,4 +1,4 @@
-"""Damaged and hostile recordings, and the levels made of them: a sound, or a reason in one line, within bounds."""
+"""Damaged and hostile recordings and their levels: a sound, or a reason in one line, within bounds."""
 
 import io
 import json
@@ -74,7 +74,7 @@ def test_a_damaged_sound_is_a_sound_or_a_reason(tmp_path_factory, data):
             )
             content = with_checksums(content)
         found = sound_or_reason(write(folder / str(i), content))
-        # At 1,000 samples a second, the lowest rate, they are eight times as many, and some 8-bit ones four times.
+        # At 1,000 samples per second, the lowest rate, there are eight times as many; some 8-bit files have four.
         assert isinstance(found, str) or found <= (2000 if packed else 40) * len(content)
 
 

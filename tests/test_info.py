@@ -1,4 +1,4 @@
-"""`vq-info`: what a run directory, a file of codes and a compressed file are."""
+"""`vq-info` describes run directories, files of codes and compressed files."""
 
 import os
 

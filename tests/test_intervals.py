@@ -1,4 +1,4 @@
-"""How often a run writes summaries, evaluates and saves, where this is not given."""
+"""Default intervals of summaries, evaluations and checkpoints."""
 
 import dataclasses
 import glob

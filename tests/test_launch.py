@@ -1,4 +1,4 @@
-"""The scripts as a user runs them: help, errors in one line, a run from start to SavedModel."""
+"""The commands as a user runs them: help, errors in one line, and a run from its start to a SavedModel."""
 
 import functools
 import json
@@ -185,7 +185,7 @@ def test_compress_and_decompress(trained, forked, tmp_path):
     done = forked.script("decompress", given[0], "x.vqz", "--out=none", cwd=tmp_path)
     assert done.status == 1 and "chunk 2 of 3 is damaged" in done.stderr.strip().split("\n")[-1]
     done = forked.script("decompress", given[0], "x.vqz", "--out=rest", "--keep_going", cwd=tmp_path)
-    assert done.status == 1 and "is damaged: 4 of 5 images in rest; lost are 4 (from 0)" in done.stderr
+    assert done.status == 1 and "is damaged: 4 of 5 images in rest; lost: 4 (counted from 0)" in done.stderr
     assert sorted(os.listdir(str(tmp_path))) == ["rest", "x.npy", "x.vqz", "y.npy"]
     assert sorted(os.listdir(str(tmp_path / "rest"))) == [f"{i:06d}.png" for i in range(4)]
 
@@ -195,7 +195,7 @@ def test_compress_and_decompress_speech(forked, tmp_path):
     audio.write_wav(str(tmp_path / "x.wav"), levels, 8000)
     done = forked.script("compress", model_dir, "--input=x.wav", "--out=x.vqz", cwd=tmp_path)
     assert done.status == 0 and "the speaker of 1 of 1 is not known" in done.stderr, done.stderr
-    want = r"1 recordings of 300 bytes \(8-bit mu-law at 8,000 Hz: lossless from there on\) in x.vqz: .* bits/sample"
+    want = r"1 recordings of 300 bytes \(8-bit mu-law levels at 8,000 Hz, .*\) in x.vqz: .* bits/sample"
     assert re.match(want, done.stdout), done.stdout
     done = forked.script("decompress", model_dir, "x.vqz", "--out=y.wav", cwd=tmp_path)
     assert (done.status, done.stdout) == (0, "1 of 1 recordings in y.wav\n"), done.stderr
@@ -256,7 +256,7 @@ def test_a_checkpoint_of_tf_vqvae_becomes_a_run(forked, tmp_path):
     write(str(tmp_path / "last.ckpt"), names_of("mnist", 8))
     flags = ["--checkpoint=last.ckpt", "--model_dir=run"]
     done = forked.script("import_checkpoint", *flags, cwd=tmp_path)
-    assert done.status == 0 and done.stdout == ("run: mnist, K=7, D=8; vq-evaluate --model_dir=run is next\n"), (
+    assert done.status == 0 and done.stdout == ("run: mnist, K=7, D=8; next: vq-evaluate --model_dir=run\n"), (
         done.stdout + done.stderr
     )
     assert forked.script("import_checkpoint", *flags, cwd=tmp_path).status == 1

@@ -1,4 +1,4 @@
-"""Imports run one way: launch -> inference -> training -> models -> nn -> data -> config."""
+"""Imports go one way: launch -> inference -> training -> models -> nn -> data -> config."""
 
 import ast
 import os

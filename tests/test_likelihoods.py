@@ -248,7 +248,7 @@ def test_mean_and_mode_are_those_of_the_tables(kind):
         table = np.exp(session.run(p.log_table(0)).astype(np.float64))
     assert mode.dtype == np.uint8
     np.testing.assert_array_equal(np.stack(best, -1), mode)
-    # `mean` is that of the distribution before its tails are folded into the end levels.
+    # `mean` is the mean of the distribution before its tails are folded into the end levels.
     np.testing.assert_allclose(mean[..., 0], (table * np.arange(256)).sum(-1) / 255, atol=2e-2)
     assert mean.min() >= 0 and mean.max() <= 1
 

@@ -1,4 +1,4 @@
-"""Image files at their own size: every pixel as it is, and what would lose something refused."""
+"""Image files at their own size: every pixel is kept, and a file that would lose something is an error."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The notebooks: committed as they should be, and run from the top in a fresh kernel."""
+"""The notebooks are stored with their outputs, and run from the top in a fresh kernel."""
 
 import ast
 import importlib.util
@@ -96,7 +96,7 @@ def test_they_use_public_names_that_are_there(name):
 
 def maintainers_tool():
     if sys.version_info < (3, 8):
-        pytest.skip("Jupyter is not installed beside TensorFlow 1.15; what the notebooks call is tested there")
+        pytest.skip("Jupyter is not installed with TensorFlow 1.15; what the notebooks call is tested there")
     for module in ("nbclient", "ipykernel", "ipywidgets"):
         pytest.importorskip(module, reason="pip install -e .[test] brings it")
     spec = importlib.util.spec_from_file_location("notebooks_tool", os.path.join(ROOT, "tools", "notebooks.py"))

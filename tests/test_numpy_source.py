@@ -1,4 +1,4 @@
-"""Arrays of images as a data set: their splits and labels, what a model sees of them, bad files, and every command."""
+"""Arrays of images as a data set: splits, labels, the model's input, bad files, and every command."""
 
 import json
 import pickle

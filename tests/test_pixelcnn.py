@@ -1,4 +1,4 @@
-"""Causality by the Jacobian, and one pixel at a time equal to the full pass."""
+"""PixelCNN: causal according to its Jacobian, and incremental sampling equals the full pass."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The models that come with the package, a run in a Python program, and what stripping leaves."""
+"""The provided models, runs in a Python program, and stripped runs."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""The prior over codes: normalised, causal, the same one code at a time, and drawn as it says."""
+"""The prior over codes is normalised and causal, equals its incremental form, and its draws follow it."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Progress bars: they move while a chunk is coded, and TQDM_DISABLE hides them all."""
+"""Progress bars move while a chunk is coded, and TQDM_DISABLE hides all of them."""
 
 import ast
 import os

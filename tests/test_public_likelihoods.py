@@ -1,4 +1,4 @@
-"""Normalised likelihoods from the outputs of somebody else's decoder."""
+"""Normalised likelihoods for the outputs of any decoder."""
 
 import numpy as np
 import pytest

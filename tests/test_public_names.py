@@ -1,4 +1,4 @@
-"""The front door: what `import vq_estimator` offers, when it is imported, and what it leaves alone."""
+"""The names of `import vq_estimator`: when each is imported, and what the import leaves unchanged."""
 
 import ast
 import doctest

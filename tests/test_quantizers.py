@@ -1,4 +1,4 @@
-"""What holds for every quantizer."""
+"""Properties of every quantizer."""
 
 import numpy as np
 import pytest

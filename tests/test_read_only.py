@@ -1,4 +1,4 @@
-"""A run folder that can't be written to: what can be computed is, and one warning says what is not kept."""
+"""A read-only run directory: results are computed, and one warning says that they are not stored."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def everything_below(top):
 
 @pytest.fixture
 def blocked_run(small_run, tmp_path):
-    """(config, model_dir) where a file lies in the place of each folder of results: that stops the superuser too."""
+    """(config, model_dir), in which a file replaces each results folder, which stops the superuser too."""
     config, model_dir = small_run
     copy = str(tmp_path / "run")
     shutil.copytree(model_dir, copy)

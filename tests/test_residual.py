@@ -1,4 +1,4 @@
-"""Residual vector quantisation against NumPy, and its gradients term by term."""
+"""Residual vector quantization compared with NumPy, and its gradients term by term."""
 
 import numpy as np
 import pytest

@@ -94,7 +94,7 @@ def test_a_damaged_checkpoint_is_left_out_with_a_warning(tmp_path, caplog, how):
         f"checkpoint: {os.path.join(folder, 'model.ckpt-7')!r} can't be read"
     ]
     assert run_folder.prepare(folder, config) == 3
-    assert tf.train.latest_checkpoint(folder) == os.path.join(folder, "model.ckpt-3")  # what an Estimator goes on from
+    assert tf.train.latest_checkpoint(folder) == os.path.join(folder, "model.ckpt-3")  # an Estimator resumes from it
     damage(os.path.join(folder, "model.ckpt-3"), how)
     for use in (checkpoints.find_checkpoint, lambda folder: run_folder.prepare(folder, config)):
         with pytest.raises(VQError, match="model.ckpt-7' can't be read"):

@@ -1,4 +1,4 @@
-"""docs/serving.md: each of its requests is answered by the SavedModel, through a stand-in for TensorFlow Serving."""
+"""The SavedModel answers every request of docs/serving.md, through a stand-in for TensorFlow Serving."""
 
 import contextlib
 import io

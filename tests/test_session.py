@@ -1,4 +1,4 @@
-"""A run that is opened once, and what runs beside the main thread."""
+"""A run that is opened once, and the threads next to the main thread."""
 
 import signal
 import threading

@@ -1,4 +1,4 @@
-"""Images of any height, width and number of channels, through everything that a run can do with them."""
+"""Images of any height, width and number of channels, in every function of a run."""
 
 import os
 

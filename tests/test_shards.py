@@ -1,4 +1,4 @@
-"""TFRecord shards are the data set that they were made from."""
+"""TFRecord shards have the same data as their source."""
 
 import json
 import os

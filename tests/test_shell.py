@@ -1,4 +1,4 @@
-"""What the launch shell does for every command: paths, flag files, standard streams, TF_CONFIG, the cache folder."""
+"""The launch shell of every command: paths, flag files, standard streams, TF_CONFIG, the cache folder."""
 
 import json
 import os

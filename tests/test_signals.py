@@ -1,4 +1,4 @@
-"""A signal ends a command or a training in order, whatever the moment at which it arrives."""
+"""A signal ends a command or a training in order, at whatever moment it arrives."""
 
 import io
 import logging

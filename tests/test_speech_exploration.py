@@ -1,4 +1,4 @@
-"""What the codes of speech mean, recordings in every voice, and files of their codes, by plain arithmetic."""
+"""Codes of speech: their meaning, conversions, and files of codes, compared with plain arithmetic."""
 
 import os
 import shutil
@@ -153,8 +153,8 @@ def test_the_command_writes_pictures_and_sounds(run, folder, forked, tmp_path):
         assert soundfile.info(str(out / "sounds" / name)).samplerate == spoken.RATE
     assert "speaker and code: " in done.stdout and "projector_config.pbtxt" in done.stdout
     for flag, message in (
-        ("--frames=20", "frames: got 20, expected no value: it is of images alone"),
-        ("--other=1", "other: got 1, expected no value: it is of images alone"),
+        ("--frames=20", "frames: got 20, expected no value (only image models take --frames)"),
+        ("--other=1", "other: got 1, expected no value (only image models take --other)"),
         ("--image=12", "image: got 12, expected 0 to 11, a recording of test"),
     ):
         assert forked.script("explore", *flags, flag, cwd=tmp_path).one_line("explore") == message
@@ -195,7 +195,7 @@ def test_codes_to_a_file_and_back(run, model, source, folder, forked, tmp_path):
 
 @pytest.mark.slow
 def test_ten_minutes(run, model, forked, tmp_path):
-    """A recording is encoded, priced and brought to another voice whole, in bounded memory."""
+    """A long recording is encoded, evaluated and converted as a whole, in bounded memory."""
     samples = 600 * spoken.RATE + 5
     wave = 0.4 * np.sin(0.1 * np.arange(samples)) + 0.01 * np.random.RandomState(0).randn(samples)
     audio.write_wav(str(tmp_path / "long.wav"), wave.astype(np.float32), spoken.RATE)

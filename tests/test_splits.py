@@ -1,4 +1,4 @@
-"""Folders that are splits, in trees as people have them: right, or a question in one line."""
+"""Split folders in realistic trees: the right splits, or a question in one line."""
 
 import errno
 import os
@@ -28,7 +28,7 @@ def make(folder, *names):
 
 
 def tree(folder, *tops, number=40):
-    """Files of each top folder; `{}` in it is their number, otherwise they lie in it."""
+    """Files of each top folder. `{}` in a name is replaced by an index; otherwise the files are in the folder."""
     names = [top.format(i) if "{}" in top else f"{top}/{i}" for top in tops for i in range(number)]
     return make(folder, *(name + ".png" for name in names))
 

@@ -1,4 +1,4 @@
-"""What is left of a run that is killed, and of one whose disk is full."""
+"""A run that is killed, or whose disk is full, can be resumed."""
 
 import errno
 import glob
@@ -139,7 +139,7 @@ def test_so_does_a_prior(forked, small_run, tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A function that mounts a disk of some bytes and gives its folder."""
+    """A function that mounts a disk with a number of bytes and returns its folder."""
     mounted = []
 
     def mount(size):
@@ -179,7 +179,9 @@ class FillAt(tf.train.SessionRunHook):
 def test_a_full_disk_is_one_line_and_the_last_checkpoint_stays(digits, small_disk):
     disk = small_disk("8m")
     config, folder = small_config(digits, max_steps=30, save_checkpoints_steps=10), os.path.join(disk, "run")
-    with pytest.raises(VQError, match=r"model_dir: can't write .*: No space left on device; .* step 20 is whole") as e:
+    with pytest.raises(
+        VQError, match=r"model_dir: can't write .*: No space left on device; .* step 20 is complete"
+    ) as e:
         trainer.train(config, digits, folder, hooks=[FillAt(25, disk)])
     assert "\n" not in str(e.value)
     os.remove(os.path.join(disk, "ballast"))

@@ -1,4 +1,4 @@
-"""A command where TensorFlow can't be used: one line, whatever its import raises."""
+"""If TensorFlow cannot be used, a command fails with one line, whatever the import raises."""
 
 import os
 import subprocess

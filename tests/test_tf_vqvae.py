@@ -1,4 +1,4 @@
-"""tf-vqvae's checkpoints as run folders: by its names, whole or not at all."""
+"""tf-vqvae's checkpoints are imported as run directories by their variable names, completely or not at all."""
 
 import json
 import os
@@ -95,7 +95,10 @@ def test_an_imported_imagenet_model_computes_what_tf_vqvae_would(tmp_path):
             r"train/params/dec/tconv2d_1/w of .*: got shape \[4, 4, 9, 16\], expected shape \[4, 4, 8, 16\]",
         ),
         (lambda s: s.update({"train/params/enc/res_1_3/w": [3, 3, 16, 16]}), "enc/res_1_3/w of .* belongs to no layer"),
-        (lambda s: s.pop("train/params/embed/embed"), "is none of tf-vqvae: got no train/params/embed/embed"),
+        (
+            lambda s: s.pop("train/params/embed/embed"),
+            "is not a checkpoint of tf-vqvae: got no train/params/embed/embed",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named_and_leaves_nothing(change, message, tmp_path):

@@ -1,4 +1,4 @@
-"""Data sets of TensorFlow Datasets: their splits, images, labels and errors, where the extra `tfds` is installed."""
+"""Data sets of TensorFlow Datasets: splits, images, labels and errors, if the extra `tfds` is installed."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Training end to end on the embedded digits: files, resume, signals, warnings."""
+"""Training end to end on the bundled digits: files, resume, signals, warnings."""
 
 import dataclasses
 import glob

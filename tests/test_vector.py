@@ -1,4 +1,4 @@
-"""Product vector quantisation against NumPy, and its gradients."""
+"""Product vector quantization compared with NumPy, and its gradients."""
 
 import numpy as np
 import pytest

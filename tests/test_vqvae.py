@@ -90,7 +90,7 @@ def test_an_ema_codebook_gets_no_gradient_at_all():
 
 
 def test_the_straight_through_gradient_is_that_of_the_unquantised_copy():
-    """Finite differences: moving z_q by d changes the reconstruction as the encoder is told that moving z_e does."""
+    """Finite differences: moving z_q by d changes the reconstruction as the encoder's gradient says for z_e."""
     _, model, x, out, terms = build()
     gradient = gradients(tf.reduce_sum(terms.reconstruction), [out.z_e])[0]
     d = gradient / tf.reduce_max(tf.abs(gradient))

@@ -1,4 +1,4 @@
-"""Training that begins with another run's weights."""
+"""Training that starts with another run's weights."""
 
 import dataclasses
 import logging
@@ -63,7 +63,7 @@ def test_what_does_not_fit_begins_anew(small_run, digits, tmp_path, caplog):
         "; new: quantizer/codebook [1, 9, 16] (there [1, 8, 16])" in caplog.text
         and "--kmeans_init_steps=10 starts it" in caplog.text
     )
-    # Resumed it goes on by itself, and the source may be gone.
+    # The resumed run does not need the source.
     longer = dataclasses.replace(other, train=dataclasses.replace(other.train, max_steps=2))
     assert trainer.train(longer, digits, str(tmp_path / "run")).step == 2
 

@@ -1,4 +1,4 @@
-"""Causality and receptive field by the Jacobian, and one step at a time equal to the full pass."""
+"""WaveNet: causality and receptive field according to its Jacobian; incremental sampling equals the full pass."""
 
 import numpy as np
 import pytest

@@ -4,7 +4,7 @@
   python tools/compare_commits.py 8d8a73d HEAD --steps=50
 
 Trains every preset of every data set for some steps on small random data, draws from autoregressive models of images
-and of speech, and resumes at B what was stopped half way at A. One line for each case, `same` or the first difference;
+and speech, and resumes at B what was stopped half way at A. One line for each case, `same` or the first difference;
 exit status 1 where one differs. Each commit runs in a worktree of its own by this Python, in one thread.
 """
 

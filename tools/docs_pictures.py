@@ -2,7 +2,8 @@
 
 `overview.png` shows MNIST test digits, their codes, reconstructions and samples of the model `mnist`; `model.svg` the
 model with the shapes of its tensors; `bits_per_dim.svg` how bits/dim divide into distortion and rate, from
-`eval/test.json` of the provided models. For maintainers; needs the data sets (VQ_DATA_DIR).
+`eval/test.json` of the provided models; `run_directory.svg` the files of a run directory and the command that writes
+each. For maintainers; needs the data sets (VQ_DATA_DIR).
 """
 
 import json
@@ -113,8 +114,38 @@ def bits_diagram(path: str) -> None:
     figure.savefig(path, metadata=NO_DATE)
 
 
+def run_directory_diagram(path: str) -> None:
+    """The files of a run directory, in columns by the command that writes them."""
+    columns = (
+        ("vq-train", "model.ckpt-*, checkpoint", "best/", "config.json", "classes.json", "events.*, eval_validation/"),
+        ("vq-train, vq-evaluate", "eval/<split>.json, .npz", "calibration/", "reconstructions.png", "projector/"),
+        ("vq-train-prior", "codes/<split>.npz", "prior/model.ckpt-*", "prior/best/", "prior/config.json"),
+    )
+    readers = "All other commands only read:  vq-sample   vq-explore   vq-encode   vq-compress   vq-export"
+    figure, ax = plt.subplots(figsize=(8.0, 2.6))
+    ax.set(xlim=(0, 3), ylim=(-0.75, 5.9))
+    ax.axis("off")
+    ax.text(0.03, 5.45, "log/mnist-tuned-K20-D64/", family="monospace", weight="bold")
+    for x, (command, *files) in enumerate(columns):
+        box = {"boxstyle": "round,pad=0.02", "facecolor": "#f2f2f2", "edgecolor": GREY}
+        ax.add_patch(matplotlib.patches.FancyBboxPatch((x + 0.03, 0.1), 0.92, 4.9, **box))
+        ax.text(x + 0.08, 4.45, command + " writes", color=BLUE, weight="bold")
+        for row, name in enumerate(files):
+            ax.text(x + 0.1, 3.55 - 0.8 * row, name, family="monospace", fontsize=8)
+    ax.text(0.03, -0.5, readers, color="#555555", fontsize=8)
+    figure.subplots_adjust(0, 0, 1, 1)
+    figure.savefig(path, metadata=NO_DATE)
+
+
+PICTURES = {
+    "overview.png": overview,
+    "model.svg": model_diagram,
+    "bits_per_dim.svg": bits_diagram,
+    "run_directory.svg": run_directory_diagram,
+}
+
 if __name__ == "__main__":
     os.makedirs(FOLDER, exist_ok=True)
-    for draw, name in ((overview, "overview.png"), (model_diagram, "model.svg"), (bits_diagram, "bits_per_dim.svg")):
+    for name, draw in PICTURES.items():
         draw(os.path.join(FOLDER, name))
         print(name, os.path.getsize(os.path.join(FOLDER, name)), "bytes")

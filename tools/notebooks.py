@@ -69,7 +69,7 @@ def _pictures_of_widgets(notebook):
 def _joined(outputs):
     """Text that follows text of the same stream in one output: how it is cut depends on the time.
 
-    What is said of compilation is left out.
+    Messages about compilation are left out.
     """
     found = []
     for output in outputs:

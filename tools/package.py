@@ -18,7 +18,7 @@ from typing import Dict, List, NamedTuple
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 MAX_BYTES = 45_000_000  # of each of the two
-# What an sdist holds beside the source, and what setuptools adds to it and to a wheel.
+# Files of an sdist besides the source, and those that setuptools adds to it and to a wheel.
 EXTRA = ("LICENSE", "README.md", "CHANGELOG.md", "CITATION.cff", "pyproject.toml", "setup.py", "tools/supported.py")
 ADDED = re.compile(r"(vq_estimator-[^/]*\.dist-info|vq_estimator\.egg-info)/.*|PKG-INFO|setup\.cfg|MANIFEST\.in")
 OUTPUTS = (".pyc", ".npz", ".vqz", ".tfrecord", ".v2")  # of runs; none belongs into the source

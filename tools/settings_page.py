@@ -19,7 +19,7 @@ Every setting of a run is a flag of `vq-train`, an argument of `make_config` and
 JSON, and `--config=FILE` starts from such a file. A setting that a configuration does not have is refused.
 
 `--preset=like` takes the model, objective, optimizer and training of the run or provided model that `--warm_start`
-names, at a tenth of its learning rate ([fine-tuning](your_own_images.md#fine-tuning)); any data set of that kind of
+names, at a tenth of its learning rate ([fine-tuning](fine_tuning.md)); any data set of that kind of
 data has it.
 """
 

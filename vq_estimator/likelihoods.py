@@ -110,28 +110,28 @@ class PixelLikelihood:
         return self._likelihood.log_prob(x)
 
     def sample(self, seed: Union[int, tf.Tensor]) -> tf.Tensor:
-        """Returns one draw for each image, uint8 [B, H, W, C].
+        """Returns one draw per image, uint8 [B, H, W, C].
 
         Args:
-          seed: a Python integer, or an int32 or int64 tensor of shape [] or [2], such as the global step. The same
-            seed and parameters give the same draw.
+          seed: a Python integer, or an int32 or int64 tensor of shape [] or [2], such as the global step. The same seed
+            and parameters give the same draw.
 
         Raises:
-          VQError: the seed is none of these.
+          VQError: the seed has another type.
         """
         return self._likelihood.sample(_pair(seed))
 
     def mean(self) -> tf.Tensor:
         """Returns the mean in levels, float32 [B, H, W, C] from 0 to 255.
 
-        It is the mean of the continuous distribution, clipped to 0..255. That of the levels differs near 0 and 255,
-        which take the tails. In a mixture the means of the earlier channels stand for their values.
+        This is the mean of the continuous distribution, clipped to 0..255. The mean of the levels differs near 0 and
+        255, which take the tails. In a mixture, the means of the earlier channels replace their values.
         """
         return (LEVELS - 1.0) * self._likelihood.mean()
 
 
 def _pair(seed: Union[int, tf.Tensor]) -> tf.Tensor:
-    """The int64 [2] that a seed means."""
+    """Converts a seed to int64 [2]."""
     if not isinstance(seed, (tf.Tensor, tf.Variable)):
         return tf.constant([arguments.integer("seed", seed), 0], tf.int64)
     want = "an integer, or an int32 or int64 tensor of shape [] or [2]"

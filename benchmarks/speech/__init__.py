@@ -1,1 +1,1 @@
-"""What a trained run of speech can do, measured, as one command: `python -m benchmarks.speech` (docs/speech.md)."""
+"""Measures a trained speech model: `python -m benchmarks.speech` (docs/speech.md)."""

@@ -1,4 +1,4 @@
-"""What a trained run of speech can do, measured on the test split of its data.
+"""Measures a trained speech model on the test split of its data.
 
   python -m benchmarks.speech --model_dir=RUN [--without=RUN_WITH_K1] [--out=results/fsdd/speech.json] [--quick]
 
@@ -6,12 +6,12 @@ or with --pretrained=fsdd. A call keeps in the file what others measured of the 
 
 Four parts, of which `--only=bits,generation,content,conversion` picks some:
 
-  bits        bits a sample under the uniform, the unigram and the trained prior; of a run of the same size without
-              codes (`--without`: one trained with --K=1); and of FLAC on the same 8-bit levels
-  generation  samples a second inside one graph call, compiled by XLA and plain, against one full pass a sample through
-              session.run, on the same weights with the same noise; and whether both draw the same samples
+  bits        bits per sample under the uniform, the unigram and the trained prior; for a run of the same size without
+              codes (`--without`: one trained with --K=1); and for FLAC on the same 8-bit levels
+  generation  samples per second in one graph call, compiled by XLA and plain, against one full pass per sample through
+              session.run, with the same weights and random numbers; and whether both draw the same samples
   content     from a clip's codes to its digit and its speaker: a linear classifier, and a vote of the codes' majorities
-  conversion  test clips in every other voice, as two classifiers hear them that were trained on real recordings
+  conversion  test clips in every other voice, as recognised by two classifiers that were trained on real recordings
 
 Prints tables and writes one file of JSON. It needs scikit-learn (`pip install ".[bench]"`) for the last two parts.
 """
@@ -46,8 +46,8 @@ QUICK_CLIPS = 4
 def parsed(argv) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks.speech", description=__doc__.split("\n")[0])
     run = parser.add_mutually_exclusive_group(required=True)
-    run.add_argument("--model_dir", help="a run of speech")
-    run.add_argument("--pretrained", help="a provided model of speech; log/pretrained-<name>")
+    run.add_argument("--model_dir", help="a speech run")
+    run.add_argument("--pretrained", help="a provided speech model; log/pretrained-<name>")
     parser.add_argument("--without", default="", help="a run of the same size, trained with --K=1")
     parser.add_argument("--checkpoint", default="latest", help="of the run: latest, best, or a path")
     parser.add_argument("--data_dir", default=os.environ.get("VQ_DATA_DIR", "./datasets"))
@@ -79,7 +79,7 @@ def measure(options) -> dict:
         options.model_dir = pretrained.copy_to_run_dir(options.pretrained)
     config = run_folder.load_config(options.model_dir)
     if not isinstance(config.model, SpeechConfig):
-        raise VQError(f"model_dir: got {options.model_dir!r}, a run of images, expected one of speech")
+        raise VQError(f"model_dir: got {options.model_dir!r}, an image run, expected a speech run")
     checkpoint = checkpoints.find_checkpoint(options.model_dir, options.checkpoint)
     cache = common.cache_dir()
     rate = config.model.sample_rate

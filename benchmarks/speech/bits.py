@@ -33,7 +33,7 @@ def measure(config, checkpoint, source, model_dir: str, without: str) -> dict:
             plain = evaluation.evaluate(run, source, "test")
         result["without_codes"] = dict(plain["bits_per_dim"], global_step=plain["global_step"])
     b = result["run"]
-    rows = [("bits a sample", "total", "distortion", "rate")]
+    rows = [("bits per sample", "total", "distortion", "rate")]
     for prior, name in (("uniform", "uniform prior"), ("unigram", "unigram prior"), ("prior", "trained prior")):
         if b["total_" + prior] is not None:
             rows.append((name, *(f"{b[key]:.4f}" for key in ("total_" + prior, "distortion", "rate_" + prior))))
@@ -49,7 +49,7 @@ def check_without(config, other) -> None:
     """Raises VQError unless `other` is `config` but for its codes, of which there is one."""
     ok = isinstance(other.model, SpeechConfig) and other.model.quantizer.K == 1
     if not ok:
-        raise VQError("without: got a run with codes, expected one of speech trained with --K=1")
+        raise VQError("without: got a run with codes, expected a speech run trained with --K=1")
     differ = [line.split(":")[0] for line in differences(config, other)]
     differ = [name for name in differ if name != "model.quantizer.K"]
     if differ:

@@ -57,11 +57,11 @@ def measure(
       model: a SpeechModel.
       source: its recordings.
       split: whose clips are converted.
-      clips_at_most: so many of them; 0: all.
+      clips_at_most: largest number of recordings; 0: all.
       every_voice: each to all other voices; otherwise to one of them, drawn by SEED.
       temperature, guidance: of the draws of the samples.
       draws: of each conversion, of which `SpeechModel.best_draw` is taken; what the first ones
-        come to stands beside it.
+        come to is reported next to it.
     """
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -138,6 +138,8 @@ def measure(
         rows.append((name, *(f"{shares[kind]:.1%}" for kind in judges)))
     report.table(rows)
     print(
-        "heard as the original speaker: {original_speaker:.1%} of the conversions\n".format(**result["on_conversions"])
+        "recognised as the original speaker: {original_speaker:.1%} of the conversions\n".format(
+            **result["on_conversions"]
+        )
     )
     return result

@@ -12,7 +12,7 @@ from vq_estimator.nn.likelihoods.pixels import uniform
 
 SEED = 3
 BATCHES = (1, 16)
-REAL_TIME = (8000, 16000)  # samples a second
+REAL_TIME = (8000, 16000)  # samples per second
 CONDITIONED = 2  # codes on either side that a code's samples depend on: two convolutions of width 3
 
 

@@ -2,7 +2,7 @@
 
   python -m benchmarks.speed [--quick] [--only=training,profile,quantizer,saved_model] [--data_dir=DIR]
 
-Prints tables, with the targets beside the ratios, and writes benchmarks/results/speed_*.json and the plot
+Prints tables, with the targets next to the ratios, and writes benchmarks/results/speed_*.json and the plot
 docs/images/quantizer_scaling.png. docs/benchmarks.md says what is measured and how. It needs TensorFlow 2 on Linux;
 without PyTorch (`pip install ".[bench]"`) its part is left out.
 """
@@ -32,7 +32,7 @@ LARGEST = (16384, 8192, 64)
 
 
 def torch_modes() -> list:
-    """The modes of PyTorch that can be had here."""
+    """The modes of PyTorch that are available."""
     if not importlib.util.find_spec("torch"):
         print("no PyTorch here: its part is left out\n")
         return []
@@ -51,7 +51,7 @@ def here(names) -> list:
 
 
 def run_training(options) -> dict:
-    """The cases, one after the other; those that were not asked for stay as they were measured before."""
+    """Runs the cases in sequence. Cases that were not requested keep their earlier results."""
     found = {} if options.quick else report.read(options.out, "training")
     for name in ["mnist-32"] if options.quick else here(options.cases):
         seconds = options.seconds or (0.3 if options.quick else 4.0 if name.startswith("mnist") else 8.0)

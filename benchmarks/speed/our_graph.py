@@ -80,7 +80,7 @@ def write_inputs(case: str, data: str, path: str) -> None:
 
 
 def bare_step(case: str, data: str):
-    """A function that runs the very train_op of the launch path, with its input, and nothing beside it."""
+    """A function that runs the train_op of the launch path, with its input, and nothing else."""
     quiet()
     graph = training(*run_of(case, data))
     return graph.session().make_callable(graph.spec.train_op)

@@ -47,7 +47,7 @@ def op_seconds(case: str, data: str, steps: int) -> Dict[str, float]:
 
 
 def shares(op_seconds: Dict[str, float]) -> Dict[str, float]:
-    """The share of each part, the largest first; the wait for the input, which goes on beside the step, is left out."""
+    """The fraction of each part, the largest first, without the wait for the input, which runs in parallel."""
     parts = collections.Counter()
     for op, seconds in op_seconds.items():
         parts[part_of(op)] += seconds

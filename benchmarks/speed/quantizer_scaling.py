@@ -55,6 +55,6 @@ def _resident() -> int:
 
 
 def _forget_peak() -> None:
-    """Has Linux begin anew with the process's peak memory, of which the imports took their part."""
+    """Resets the peak memory of the process in Linux, so that it does not include the imports."""
     with open("/proc/self/clear_refs", "w") as f:
         f.write("5")

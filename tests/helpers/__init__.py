@@ -1,8 +1,8 @@
-"""What tests share. Test modules import from here, and none imports another."""
+"""Helpers that tests share. Test modules import from here; no test module imports another."""
 
 import pkgutil
 
 import pytest
 
-# pytest explains a failed assertion of test modules alone, unless it is told of others before they are imported.
+# pytest explains failed assertions in test modules only, unless other modules are registered before they are imported.
 pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__)))

@@ -18,7 +18,7 @@ from vq_estimator.training import checkpoints, run_folder
 from vq_estimator.training.checkpoints import fingerprint
 
 SCALE = 20.5
-VOICES, WORDS = ("anna", "ben", "carl"), 2  # of runs of speech
+VOICES, WORDS = ("anna", "ben", "carl"), 2  # of speech runs
 
 
 def write_run(
@@ -36,11 +36,11 @@ def write_run(
 
     Args:
       folder: where.
-      dataset, settings: of `make_config`; "wav" is a run of speech, tiny unless they say otherwise.
+      dataset, settings: of `make_config`; "wav" is a speech run, tiny unless they say otherwise.
       classes: of the prior; None: no prior.
-      condition: of speech, what the classes are.
+      condition: for speech, what the classes are.
       source: the run's dataset_source, by default `dataset`.
-      voices: of speech, the speakers.
+      voices: for speech, the speakers.
       values, prior_values: functions (name, shape, random weights) -> the weights of a variable.
     """
     speech = dataset == "wav"
@@ -128,7 +128,7 @@ def images(n, side, channels, seed=0, binary=False):
 
 
 def sounds(lengths, seed=0):
-    """Levels uint8 [T] of each of some lengths: tones, noise; every third one is silence."""
+    """Levels uint8 [T] of recordings with the given lengths: tones and noise; every third one is silence."""
     rng, found = np.random.RandomState(seed), []
     for i, n in enumerate(lengths):
         x = 0.5 * np.sin(np.arange(n) * rng.uniform(0.05, 0.5)) + 0.05 * rng.randn(n)

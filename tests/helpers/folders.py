@@ -1,4 +1,4 @@
-"""What lies in a folder."""
+"""Lists the content of folders."""
 
 import os
 

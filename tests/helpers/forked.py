@@ -1,9 +1,9 @@
-"""Commands as processes without TensorFlow's import for each: a server imports it once and forks for every one.
+"""Runs commands in processes that need not import TensorFlow: a server imports it once and forks for each command.
 
     with Forked() as server:
         done = server.within(environment).script("train", "--K=0")
 
-Run as a program this file is the server.
+Run as a program, this file is the server.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ import traceback
 from typing import NamedTuple
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-# launch/ beside what the scripts share.
+# The scripts in launch/, without the modules that they share.
 SCRIPTS = sorted(
     name[:-3]
     for name in os.listdir(os.path.join(ROOT, "launch"))
@@ -37,7 +37,7 @@ class Done(NamedTuple):
     megabytes: int
 
     def one_line(self, program: str) -> str:
-        """The only line on stderr beside the log's, without the program's name before it; nothing else may be there."""
+        """The only line on stderr except for the log, without the program's name. Fails if there is anything else."""
         lines = [line for line in self.stderr.splitlines() if not line.startswith("INFO: ")]
         begin = program + ".py: error: "
         assert len(lines) == 1 and lines[0].startswith(begin) and lines[0].isprintable(), (self.status, self.stderr)
@@ -95,7 +95,7 @@ class Commands:
         return Done(*self._ask(do="run", argv=["code.py", *map(str, arguments)], code=text, **self._given(cwd)))
 
     def start(self, path, *arguments, output, cwd="."):
-        """A Process that runs a Python file beside this one and writes what it says to the file `output`."""
+        """A Process that runs a Python file in parallel and writes its output to the file `output`."""
         argv = [path, *map(str, arguments)]
         return Process(self._ask, self._ask(do="start", argv=argv, output=str(output), **self._given(cwd)))
 

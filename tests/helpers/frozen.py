@@ -1,6 +1,6 @@
-"""What each provided model computes of 100 images, or of 100 recordings, in float32.
+"""The results of each provided model for 100 images or 100 recordings, in float32.
 
-`data/frozen/make.py` writes it, at the commit whose behaviour is kept; `test_frozen.py` computes it again.
+`data/frozen/make.py` wrote them at the commit whose behaviour is kept; `test_frozen.py` computes them again.
 """
 
 import contextlib
@@ -60,7 +60,7 @@ def images(size, channels):
 
 
 def recordings():
-    """100 recordings of mu-law levels, uint8 [T], of some lengths."""
+    """100 recordings of mu-law levels, uint8 [T], with different lengths."""
     rng = np.random.RandomState(9)
     return [smooth(rng, (LENGTHS[i % len(LENGTHS)],), (2 + i % 12,)) for i in range(NUM)]
 

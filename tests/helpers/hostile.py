@@ -1,4 +1,4 @@
-"""Bytes and JSON as a damaged disk or a hostile hand would leave them: strategies of hypothesis, from what is good."""
+"""Hypothesis strategies that damage valid bytes and JSON."""
 
 import copy
 import json
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from vq_estimator.errors import VQError
 
-# What is put in the place of something in a JSON file.
+# Values that replace parts of a JSON file.
 VALUES = st.sampled_from(
     [
         *(None, True, False, -1, 0, 1, 2, 2**31, 2**63, 10**400, -(10**30)),

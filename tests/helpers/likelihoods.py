@@ -1,4 +1,4 @@
-"""The discretised Gaussian, by SciPy."""
+"""The discretised Gaussian, computed by SciPy."""
 
 import numpy as np
 from scipy import special

@@ -1,4 +1,4 @@
-"""Marks of tests: slow ones, and those that need bfloat16."""
+"""Pytest marks for slow tests and for tests that need bfloat16."""
 
 import pytest
 

@@ -1,6 +1,6 @@
-"""launch/train.py as a member of a cluster whose chief may come later.
+"""launch/train.py as a member of a cluster whose chief may start later.
 
-A worker of parameter servers that finds no variables yet looks again after TensorFlow's 30 seconds; here after one.
+A parameter-server worker that finds no variables tries again after 30 seconds in TensorFlow, and here after one.
 """
 
 import functools

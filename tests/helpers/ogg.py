@@ -1,4 +1,4 @@
-"""Ogg files as a hostile hand would make them: pages with the right checksum around anything."""
+"""Hostile Ogg files: pages with valid checksums around arbitrary data."""
 
 import struct
 

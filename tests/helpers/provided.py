@@ -1,8 +1,8 @@
-"""What each provided model computes of one fixed example; run as a command it writes what the tests expect.
+"""The results of each provided model for one fixed example. Run as a command, it writes the expected values.
 
     PYTHONPATH=tests python -m helpers.provided > tests/data/provided.json
 
-It is run where a model was trained anew, never to make a test pass.
+Run it after a model was trained again, never to make a test pass.
 """
 
 import json

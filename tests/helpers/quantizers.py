@@ -1,4 +1,4 @@
-"""Oracles of the quantizers, by brute force in NumPy."""
+"""Brute-force oracles of the quantizers in NumPy."""
 
 import numpy as np
 import tensorflow.compat.v1 as tf

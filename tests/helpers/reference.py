@@ -1,4 +1,4 @@
-"""Where what tf-vqvae computes lies."""
+"""The location of tf-vqvae's reference results."""
 
 import os
 

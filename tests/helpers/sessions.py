@@ -1,4 +1,4 @@
-"""A model in a session, for tests that ask for tensors of their own."""
+"""A model in a session, for tests that evaluate tensors themselves."""
 
 import contextlib
 

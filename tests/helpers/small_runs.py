@@ -26,7 +26,7 @@ def save(folder, step):
 
 
 def overwrite_with(folder, config):
-    """Has the folder hold a new run in the place of the old one; the step that it starts from."""
+    """Replaces the old run in the folder by a new one; returns the step from which it starts."""
     with beginning.Beginning(folder, Config, overwrite=True) as begun:
         step = run_folder.prepare(folder, config, begun.replaces)
         begun.commit()

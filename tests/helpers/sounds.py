@@ -1,4 +1,4 @@
-"""Sounds that a test makes."""
+"""Synthetic sounds."""
 
 import numpy as np
 import soundfile

@@ -1,4 +1,4 @@
-"""Data sets that a test makes or finds: files, archives, downloads."""
+"""Data sets for tests: files, archives and downloads."""
 
 import hashlib
 import io

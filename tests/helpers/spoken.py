@@ -1,4 +1,4 @@
-"""Recordings that a test makes: two voices say two words, and a tiny model of them."""
+"""Synthetic recordings of two voices that say two words, and a tiny model of them."""
 
 import itertools
 import os

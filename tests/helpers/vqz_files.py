@@ -1,4 +1,4 @@
-"""Files of the codec, taken apart and put together."""
+"""Takes files of the codec apart and puts them together."""
 
 import json
 import zlib
@@ -26,5 +26,5 @@ def packed(version, header, index, entries, rest):
 
 
 def altered(count):
-    """Decorates a property of altered files with so many of them."""
+    """Decorates a property of altered files with the number of examples."""
     return settings(max_examples=count, deadline=None, database=None, suppress_health_check=list(HealthCheck))

@@ -12,18 +12,18 @@ from vq_estimator.config.run import DATASETS, LIKE, Config, row_of
 from vq_estimator.config.serialization import read_config
 from vq_estimator.errors import VQError
 
-RATE_DIVISOR = 10  # at the rate of a training from nothing the weights would unlearn before they learn
+RATE_DIVISOR = 10  # at the learning rate of a training from scratch the weights would deteriorate first
 
 
 def preset_like(dataset: str, given: Dict[str, Any]) -> Config:
     """The settings of the run that `warm_start` names, for a data set: model, objective, optimizer and training.
 
-    A published data set keeps its channels. The learning rate is a tenth of the source's, except of a source that was
-    fine-tuned itself. Where the codebook keeps its shape, `given` gets no k-means start, which would set anew what has
-    been learnt.
+    A published data set keeps its channels. The learning rate is a tenth of the source's, unless the source was
+    fine-tuned itself. If the codebook keeps its shape, `given` gets no k-means start, which would replace the trained
+    entries.
 
     Raises:
-      VQError: `given` has no warm_start, or it is no run, or one of another kind of data.
+      VQError: `given` has no warm_start, or it is not a run, or the run is of another kind of data.
     """
     name = given.get("warm_start")
     if name is None:
@@ -52,7 +52,7 @@ def source_config(warm_start: Any) -> Config:
     """The configuration of the run or provided model that a training starts from.
 
     Raises:
-      VQError: there is none.
+      VQError: there is no such run.
     """
     path = os.path.join(provided.locate_run(warm_start, "warm_start"), "config.json")
     check(os.path.isfile(path), "warm_start", warm_start, "a run directory, with a config.json")

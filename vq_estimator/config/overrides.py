@@ -1,4 +1,4 @@
-"""A configuration with what is given in place of its values."""
+"""Replaces settings of a configuration."""
 
 import dataclasses
 from typing import Any, Dict, Iterator, Tuple, TypeVar
@@ -17,10 +17,10 @@ def override(config: S, given: Dict[str, Any]) -> S:
 
     Args:
       config: a Config or a PriorConfig.
-      given: values by the names of flags.
+      given: values by flag.
 
     Raises:
-      VQError: a value that can't be, an unknown setting, or one that this configuration does not have.
+      VQError: a value is invalid, a setting is unknown, or this configuration does not have it.
     """
     left = dict(given)
     changed = _replace(config, left, tuple(getattr(getattr(config, "model", config), "without", ())))
@@ -33,7 +33,7 @@ def override(config: S, given: Dict[str, Any]) -> S:
 
 
 def _replace(part: Any, given: Dict[str, Any], without: Tuple[str, ...]) -> Any:
-    """A part with what is given for it, which is taken out of `given`."""
+    """A part of a configuration with its settings replaced. Removes these settings from `given`."""
     changes = {}
     for field in dataclasses.fields(part):
         value, declared, registry = getattr(part, field.name), *(field.metadata.get(k) for k in ("setting", "variant"))
@@ -54,14 +54,14 @@ def _replace(part: Any, given: Dict[str, Any], without: Tuple[str, ...]) -> Any:
 
 
 def _refuse(name: str, value: Any, config: Settings) -> None:
-    """Raises VQError: the setting is unknown, or another variant than the configuration's has it."""
+    """Raises a VQError: the setting is unknown, or only another variant has it."""
     chains = [chain for flag, _, chain in declarations(type(config)) if flag == name]
     if not chains:
         if name in NEW_NAMES:
             raise VQError(f"{name}: got {value!r}, expected no value: this setting is called {NEW_NAMES[name]} now")
         raise VQError(f"unknown setting {name!r}; expected one of those in docs/settings.md")
     chosen = dict(_choices(config))
-    missing = []  # the choice by which each declaration is out of reach: (how deep, its registry, name)
+    missing = []  # the choice that puts each declaration out of reach: (depth, its registry, name)
     for chain in chains:
         wrong = [
             (depth, registry, kind) for depth, (registry, kind) in enumerate(chain) if chosen.get(registry) != kind

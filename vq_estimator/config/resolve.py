@@ -33,7 +33,7 @@ def make_config(dataset: str, preset: Optional[str] = None, **given: Any) -> Con
     check(row_of(dataset) in DATASETS, "dataset", dataset, "one of " + ", ".join(DATASETS))
     preset = preset or next(iter(PRESETS_OF[row_of(dataset)]))
     renamed = isinstance(preset, str) and preset in NEW_PRESETS
-    check(not renamed, "preset", preset, f"{NEW_PRESETS.get(preset)}, which it is called now" if renamed else "")
+    check(not renamed, "preset", preset, f"{NEW_PRESETS.get(preset)}, its new name" if renamed else "")
     check(preset in PRESETS, "preset", preset, "one of " + ", ".join(PRESETS))
     given = {name: value for name, value in given.items() if value is not None}
     if preset == LIKE:

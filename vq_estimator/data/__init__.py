@@ -1,1 +1,1 @@
-"""Bytes on disk -> tf.data of uint8 images."""
+"""Data: files on disk to `tf.data` batches of uint8 images or mu-law levels."""

@@ -1,4 +1,4 @@
-"""Whether an AIFF file holds all samples that its header says: libsndfile reads one that was cut off without a word."""
+"""Checks that an AIFF file holds all samples that its header announces. libsndfile silently reads a truncated one."""
 
 from typing import BinaryIO
 
@@ -9,7 +9,7 @@ def check(f: BinaryIO) -> None:
     """Reads the header of an AIFF or AIFF-C file.
 
     Raises:
-      ValueError: it has no samples, or was cut off.
+      ValueError: the file has no samples or is truncated.
     """
     there = f.seek(0, 2)
     at = 12

@@ -1,4 +1,4 @@
-"""A split as arrays in memory: for programs that want images and no graph, and to read it once and use it often."""
+"""Loads a split into memory as arrays, for programs that need images but no graph."""
 
 from typing import NamedTuple, Optional
 
@@ -22,12 +22,13 @@ class Examples(NamedTuple):
 def load(
     source: Source, split: str, image_size: ImageSize, num: Optional[int] = None, binarize: bool = False
 ) -> Examples:
-    """The first `num` examples of a split (None: all) as a model of that image size sees them, in the files' order.
+    """Loads the first `num` examples of a split (all if None), at the image size of a model, in the files' order.
 
-    `image_size` is a side, or (height, width).
+    Args:
+      image_size: a side in pixels, or (height, width).
 
     Raises:
-      VQError: a value that can't be.
+      VQError: an argument is invalid.
     """
     if not isinstance(source, Source):
         raise VQError(f"source: got {type(source).__name__}, expected what sources.locate or images.locate gives")
@@ -41,7 +42,7 @@ def load(
     n = n if num is None else min(n, num)
     parts, left = [], n
     with tf.Graph().as_default(), tf.Session() as session:
-        tf.set_random_seed(0)  # nothing is drawn, but a deterministic process wants one
+        tf.set_random_seed(0)  # nothing is drawn, but deterministic mode requires a seed
         batch = max(1, min(n, batching.evaluation_batch(size[0] * size[1] * source.spec.shape[-1])))
         dataset = pipeline.evaluation_dataset(source, split, size, batch, binarize)
         features = tf.data.make_one_shot_iterator(dataset).get_next()
@@ -53,7 +54,7 @@ def load(
 
 
 def batches(examples: Examples, batch_size: int) -> tf.data.Dataset:
-    """One pass in order, in the batches of `pipeline.evaluation_dataset`; the arrays stay outside of the graph."""
+    """One pass in order, in the batches of `pipeline.evaluation_dataset`. The arrays are not stored in the graph."""
 
     def each():
         for images, labels in zip(*(batching.parts(array, batch_size) for array in examples)):

@@ -1,7 +1,7 @@
-"""Sound files and mu-law. NumPy only: no graph.
+"""Reads and writes sound files, and converts samples to mu-law levels. Uses NumPy only.
 
-Levels are those of WaveNet (van den Oord et al. 2016, section 2.2): f(x) = sign(x) ln(1 + mu |x|) / ln(1 + mu) with
-mu = 255, rounded to 256 values. Near silence they lie 1.7e-4 apart, near full scale 0.022.
+Levels are those of WaveNet (van den Oord et al. 2016, section 2.2): f(x) = sign(x) ln(1 + mu |x|) / ln(1 + mu) with mu
+= 255, rounded to 256 values. Their distance is 1.7e-4 near silence and 0.022 near full scale.
 
 #### References
 
@@ -20,23 +20,23 @@ from vq_estimator.data.spliced_file import SplicedFile
 
 MU = 255
 SILENCE = 128  # the level of 0.0
-RATES = (1000, 768000)  # samples a second: the lowest and the highest that is read or made
-MAX_SECONDS = 3600  # of a file: what is read of it is held in memory
+RATES = (1000, 768000)  # samples per second: the lowest and highest supported rate
+MAX_SECONDS = 3600  # maximum length of a file, which is held in memory
 MAX_CHANNELS = 64
-MAX_PEAK = 4.0  # of stored float samples, whose full scale is 1; what lies above 1 is clipped
-BLOCK = 1 << 18  # numbers that are read at once
+MAX_PEAK = 4.0  # maximum of stored float samples; full scale is 1, and larger values are clipped
+BLOCK = 1 << 18  # numbers per read
 
 _SAMPLES = ("PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW")
 
 
 class _Coding(NamedTuple):
-    """How the samples of a format are stored.
+    """How a format stores samples.
 
     Attributes:
-      words: in messages.
-      subtypes: libsndfile's names for what is read.
-      opened_as: libsndfile's names for the format once a file is open; FLAC files may begin with the tag of an MP3.
-      max_peak: of the samples; a lossy decoder may overshoot by any factor.
+      words: description for messages.
+      subtypes: libsndfile's names of the supported encodings.
+      opened_as: libsndfile's names of the format after opening. FLAC files may begin with the tag of an MP3.
+      max_peak: maximum sample value; a lossy decoder may overshoot by any factor.
     """
 
     words: str
@@ -54,9 +54,9 @@ _CODINGS = {
     "MP3": _Coding("MPEG layer III", ("MPEG_LAYER_III", *_SAMPLES), ("MP3", "FLAC"), np.inf),
 }
 
-TRIM_DB = 40  # a stretch this far below the loudest one is silence
-TRIM_SECONDS = 0.01  # the length of a stretch
-TRIM_KEPT = 2  # stretches that stay at either end: words begin with weak sounds (f, th)
+TRIM_DB = 40  # dB below the loudest stretch at which a stretch counts as silence
+TRIM_SECONDS = 0.01  # length of a stretch
+TRIM_KEPT = 2  # stretches kept next to the sound, because words begin with weak sounds (f, th)
 
 
 def _levels(x: np.ndarray) -> np.ndarray:
@@ -66,10 +66,10 @@ def _levels(x: np.ndarray) -> np.ndarray:
 
 
 def mu_law(x: np.ndarray) -> np.ndarray:
-    """The levels uint8 of samples in [-1, 1] (others are clipped), of any shape; that of 0.0 is SILENCE."""
+    """Converts samples in [-1, 1] of any shape to mu-law levels uint8, with clipping; 0.0 becomes SILENCE."""
     x = np.asarray(x)
     flat, levels = x.reshape(-1), np.empty(x.size, np.uint8)
-    for i in range(0, x.size, BLOCK):  # float64 of a long recording would be eight times its memory
+    for i in range(0, x.size, BLOCK):  # float64 of a long recording would need eight times its memory
         levels[i : i + BLOCK] = _levels(flat[i : i + BLOCK])
     return levels.reshape(x.shape)
 
@@ -79,12 +79,12 @@ def _samples() -> np.ndarray:
     return (np.sign(squashed) * np.expm1(np.abs(squashed) * np.log1p(MU)) / MU).astype(np.float32)
 
 
-SAMPLES = _samples()  # float32 [256]: the sample that each level stands for
+SAMPLES = _samples()  # float32 [256]: the sample of each level
 SAMPLES.setflags(write=False)
 
 
 def from_mu_law(levels: np.ndarray) -> np.ndarray:
-    """The samples float32 in [-1, 1] of levels uint8 of any shape; `mu_law` gives the levels back.
+    """Converts mu-law levels uint8 of any shape to samples float32 in [-1, 1]. `mu_law` is its inverse.
 
     >>> import numpy as np
     >>> import vq_estimator as vq
@@ -95,22 +95,22 @@ def from_mu_law(levels: np.ndarray) -> np.ndarray:
 
 
 def read(path: str, sample_rate: int, rules: int = RULES) -> np.ndarray:
-    """A sound file as float32 [T] in [-1, 1], T >= 1: the mean of its channels at `sample_rate`.
+    """Reads a sound file as float32 [T] in [-1, 1], T >= 1: the mean of its channels at `sample_rate`.
 
-    The formats are those of `formats.SOUNDS`. A WAV is RIFF, RIFX, RF64 or BW64. Integers of any width, floats, and the
-    8-bit laws of telephony are read. Another rate is brought to `sample_rate` by soxr: any two rates, block by block
-    (scipy's resample_poly makes a filter of some 20 times the larger rate where two rates have no common divisor, and
-    its default lets more of what is above half the rate through). About a damaged MP3 libmpg123 writes notes to stderr.
+    Supports the formats of `formats.SOUNDS`. A WAV may be RIFF, RIFX, RF64 or BW64, with integers of any width, floats,
+    mu-law or A-law. soxr resamples block by block between any two rates. (scipy's resample_poly needs a filter of about
+    20 times the larger rate if the rates have no common divisor, and its default passes more of what is above half the
+    rate.) libmpg123 may print notes about a damaged MP3 to stderr.
 
     Args:
       path: the file.
-      sample_rate: samples a second.
-      rules: `DataConfig.rules`, which say what formats are read.
+      sample_rate: samples per second.
+      rules: `DataConfig.rules`, which decide the supported formats.
 
     Raises:
-      OSError: it can't be opened, or is a pipe or a device.
-      ValueError: why it can't be read, in one line: it is of another kind, damaged, cut off or empty, holds something
-        that is no sound, or is longer than MAX_SECONDS.
+      OSError: the file cannot be opened, or is a pipe or a device.
+      ValueError: the reason in one line: another format, damaged, truncated, empty, not finite, or longer than
+        MAX_SECONDS.
     """
     _check_rate(sample_rate)
     with open_regular(path) as f:
@@ -123,13 +123,13 @@ def _check_rate(rate: int) -> None:
 
 
 def _decode(f: BinaryIO, sample_rate: int, rules: int) -> np.ndarray:
-    import soundfile  # loads libsndfile: only where sound is read
+    import soundfile  # loads libsndfile only when sound is read
 
     library = _identify(f, rules)
     coding, check = _CODINGS[library], _CHECKS.get(library)
     f.seek(0)
     presented = check(f) if check else None
-    os.lseek(f.fileno(), 0, os.SEEK_SET)  # where libsndfile takes it to begin
+    os.lseek(f.fileno(), 0, os.SEEK_SET)  # where libsndfile starts to read
     try:
         sound = soundfile.SoundFile(presented or f.fileno(), closefd=False)
     except (soundfile.SoundFileError, RuntimeError, ValueError, TypeError) as e:
@@ -148,7 +148,7 @@ def _decode(f: BinaryIO, sample_rate: int, rules: int) -> np.ndarray:
     return np.clip(x, -1, 1, out=x)
 
 
-# Look at a file before libsndfile does, and return what it is to see in the file's place.
+# Check a file before libsndfile reads it, and return what libsndfile is to read instead.
 _CHECKS: Dict[str, Callable[[BinaryIO], Optional[SplicedFile]]] = {
     "WAV": wav_header.check,
     "AIFF": aiff_header.check,
@@ -158,10 +158,11 @@ _CHECKS: Dict[str, Callable[[BinaryIO], Optional[SplicedFile]]] = {
 
 
 def _identify(f: BinaryIO, rules: int) -> str:
-    """libsndfile's name for the format of a file.
+    """libsndfile's name of a file's format.
 
     Raises:
-      ValueError: it is of no format that the rules know (libsndfile would read dozens), or this libsndfile lacks it.
+      ValueError: the rules do not know the format (libsndfile would read dozens), or this libsndfile does not support
+        it.
     """
     import soundfile
 
@@ -189,9 +190,9 @@ def _reason(error: Exception) -> str:
 
 
 def _blocks(sound, max_peak: float) -> Iterator[np.ndarray]:
-    """The samples of an open file in blocks float32 [n], the mean of its channels."""
+    """Yields the samples of an open file in blocks float32 [n], the mean of its channels."""
     said, got, most = sound.frames, 0, MAX_SECONDS * sound.samplerate
-    unknown = said >= 2**62  # of a FLAC stream
+    unknown = said >= 2**62  # unknown in a FLAC stream
     if said > most and not unknown:
         raise ValueError(f"it has {said / sound.samplerate:,.0f} seconds, expected at most {MAX_SECONDS:,}")
     while True:
@@ -203,7 +204,7 @@ def _blocks(sound, max_peak: float) -> Iterator[np.ndarray]:
             raise ValueError(f"it has more than {MAX_SECONDS:,} seconds")
         peak = np.abs(block).max()
         if not np.isfinite(peak):
-            raise ValueError("it holds samples that are no finite numbers")
+            raise ValueError("it holds samples that are not finite")
         if peak > max_peak:
             raise ValueError(f"its samples reach {peak:g}, expected -1 to 1")
         yield block[:, 0] if sound.channels == 1 else block.mean(1)
@@ -214,7 +215,7 @@ def _blocks(sound, max_peak: float) -> Iterator[np.ndarray]:
 
 
 def _resampled(blocks: Iterator[np.ndarray], rate: int, sample_rate: int) -> Iterator[np.ndarray]:
-    """The same sound at `sample_rate`; one sample at least."""
+    """Resamples a sound to `sample_rate`; the result has at least one sample."""
     if rate == sample_rate:
         yield from blocks
         return
@@ -233,13 +234,13 @@ def _resampled(blocks: Iterator[np.ndarray], rate: int, sample_rate: int) -> Ite
 
 
 def trim(x: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Float [T] without the silence at both ends; what is silent from end to end is cut to one stretch.
+    """Trims the silence at both ends of float [T]. A silent recording is cut to one stretch.
 
-    Stretches of TRIM_SECONDS whose mean square lies TRIM_DB below the loudest one's are silence.
+    A stretch of TRIM_SECONDS is silent if it is more than TRIM_DB quieter than the loudest stretch.
     """
     size = max(int(TRIM_SECONDS * sample_rate), 1)
     energy = np.add.reduceat(np.square(x, dtype=np.float64), np.arange(0, len(x), size))
-    energy /= np.minimum(size, len(x) - np.arange(0, len(x), size))  # the last one may be shorter
+    energy /= np.minimum(size, len(x) - np.arange(0, len(x), size))  # the last stretch may be shorter
     loud = np.flatnonzero(energy > energy.max() * 10 ** (-TRIM_DB / 10))
     if not len(loud):
         return x[:size]
@@ -247,13 +248,13 @@ def trim(x: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 def write_wav(path: str, sound: np.ndarray, sample_rate: int) -> None:
-    """Writes levels uint8 [T] or samples float [T] in [-1, 1] as a WAV of 16 bits, whole or not at all.
+    """Writes levels uint8 [T] or samples float [T] in [-1, 1] as a 16-bit WAV, atomically.
 
-    `read` of it gives the samples back to 1 / 32768, and `mu_law` of that the levels exactly.
+    `read` restores the samples to within 1 / 32768, and `mu_law` of the result gives exactly the same levels.
 
     Raises:
-      ValueError: it is no such sound.
-      OSError: it can't be written.
+      ValueError: the sound has another shape or dtype, or is not finite.
+      OSError: the file cannot be written.
     """
     import soundfile
 
@@ -264,7 +265,7 @@ def write_wav(path: str, sound: np.ndarray, sample_rate: int) -> None:
         )
     samples = from_mu_law(sound) if sound.dtype == np.uint8 else sound
     if not np.isfinite(samples).all():
-        raise ValueError("sound: it holds samples that are no finite numbers")
+        raise ValueError("sound: it holds samples that are not finite")
     whole = np.clip(np.round(samples.astype(np.float64) * 32768), -32768, 32767).astype(np.int16)
     with atomic_path(path) as temporary:
         soundfile.write(temporary, whole, sample_rate, "PCM_16", format="WAV")

@@ -1,4 +1,4 @@
-"""The codes of a split, as arrays: kept in a file that says what they are of, and as tf.data."""
+"""Stores the codes of a split in a file with their origin, and reads them as arrays or `tf.data`."""
 
 import hashlib
 import json
@@ -13,11 +13,11 @@ from vq_estimator.data.files import atomic_path, parse_json
 from vq_estimator.data.numpy_files import load_npz
 
 NAMES = ("codes", "labels", "origin")
-MAX_ORIGIN = 1 << 16  # bytes
+MAX_ORIGIN = 1 << 16  # largest file in bytes
 
 
 class Codes(NamedTuple):
-    """The codes int32 [N, h, w, L] and labels int32 [N] of a split, in its order."""
+    """The codes int32 [N, h, w, L] and labels int32 [N] of a split, in the order of the split."""
 
     codes: np.ndarray
     labels: np.ndarray
@@ -31,7 +31,7 @@ def _checksum(codes: Codes) -> str:
 
 
 def save(path: str, codes: Codes, origin: dict) -> None:
-    """Writes `path`, an .npz with `codes`, `labels` and `origin` (JSON: what they are of, and their SHA-256)."""
+    """Writes `path`, an .npz with `codes`, `labels` and `origin` (JSON: the source of the codes, and their SHA-256)."""
     kept = json.dumps(dict(origin, sha256=_checksum(codes)))
     small = np.uint16 if codes.codes.max(initial=0) < 2**16 else np.int32
     with atomic_path(path) as temporary, open(temporary, "wb") as f:
@@ -39,7 +39,9 @@ def save(path: str, codes: Codes, origin: dict) -> None:
 
 
 def load(path: str, origin: dict, shape: Tuple[int, ...], K: int) -> Optional[Codes]:
-    """What `save` wrote of `shape` [N, h, w, L]; None where nothing is, or it is damaged, or of another origin."""
+    """Reads codes of `shape` [N, h, w, L] that `save` wrote. Returns None if they are missing, damaged or of another
+    origin.
+    """
     most = 8 * (shape[0] + int(np.prod(shape, dtype=np.int64))) + MAX_ORIGIN
     try:
         found = load_npz(path, NAMES, most)
@@ -62,7 +64,7 @@ def split_path(model_dir: str, split: str) -> str:
 def training_dataset(codes: Codes, batch_size: int, seed: int, start_step: int = 0) -> tf.data.Dataset:
     """Endless shuffled batches of {"codes": int32 [B, h, w, L], "label": int32 [B]}.
 
-    The order depends on (seed, step) alone, as that of the images. The arrays stay outside of the graph.
+    The order depends on (seed, step) only, like that of images. The arrays are not stored in the graph.
     """
 
     @tf.autograph.experimental.do_not_convert

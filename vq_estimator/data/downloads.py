@@ -1,4 +1,4 @@
-"""Downloads that prove themselves: a file, or what is wanted of an archive, is there with its bytes or not at all."""
+"""Downloads files and archives, and checks their SHA-256. A file exists with the right content or not at all."""
 
 import contextlib
 import io
@@ -20,15 +20,15 @@ from vq_estimator.data.files import (
 )
 
 TIMEOUT_SECONDS = 30
-MAX_DOWNLOAD = 1 << 30  # bytes of a download
+MAX_DOWNLOAD = 1 << 30  # largest download in bytes
 TAR_BLOCK = 512
 
 Fetch = Callable[[str, str], None]
 
 
 def fetch(url: str, path: str) -> None:
-    """Downloads `url` to `path` with a progress bar; any failure, and more than MAX_DOWNLOAD bytes, is an OSError."""
-    import pooch  # with requests, half a second to import: only where something is downloaded
+    """Downloads `url` to `path` with a progress bar. Any failure, or more than MAX_DOWNLOAD bytes, is an OSError."""
+    import pooch  # requests takes half a second to import, so only downloads import it
 
     try:
         with _Bounded(path, "wb") as f:
@@ -41,11 +41,11 @@ def fetch(url: str, path: str) -> None:
 
 
 class _TooLong(Exception):
-    """More bytes than can be right."""
+    """The download has more bytes than possible."""
 
 
 class _Bounded(io.FileIO):
-    """A file to write at most MAX_DOWNLOAD bytes to."""
+    """A writable file that accepts at most MAX_DOWNLOAD bytes."""
 
     def write(self, data: bytes) -> int:  # type: ignore[override]
         if self.tell() + len(data) > MAX_DOWNLOAD:
@@ -54,10 +54,11 @@ class _Bounded(io.FileIO):
 
 
 class DownloadRecord:
-    """Remembers in `cache_dir` which files were downloaded. Only these are ever renamed: any other is the user's.
+    """A record in `cache_dir` of the files that were downloaded. Only these are ever renamed; other files are the
+    user's.
 
-    A file is known by its path, its inode (another file that was moved there is the user's) and the SHA-256 that was
-    asked for. Losing the record costs a question only: a damaged download is then refused as a user's file is.
+    A file is identified by its path, its inode (a file that was moved there later is the user's) and the expected
+    SHA-256. If the record is lost, a damaged download is treated like a user's file: an error names it.
     """
 
     def __init__(self, cache_dir: str):
@@ -65,7 +66,7 @@ class DownloadRecord:
         self._known = read_remembered(self._path)
 
     def add(self, data_dir: str, specs: Sequence[FileSpec]) -> None:
-        """Those of `specs` that are there now; they were not before their download."""
+        """Records those of `specs` that exist now and did not exist before their download."""
         for spec in specs:
             path = os.path.join(data_dir, *spec.path.split("/"))
             with contextlib.suppress(OSError):
@@ -74,15 +75,15 @@ class DownloadRecord:
             write_text(self._path, json.dumps(self._known))
 
     def has(self, path: str, spec: FileSpec) -> bool:
-        """Whether the file at `path` was downloaded as `spec`, whatever it holds now."""
+        """Whether the file at `path` was downloaded as `spec`, whatever its content is now."""
         return self._known.get(os.path.realpath(path)) == [os.stat(path).st_ino, spec.sha256]
 
 
 def download(spec: FileSpec, urls: Sequence[str], data_dir: str, fetcher: Fetch = fetch) -> None:
-    """Brings `spec` to its place from the first of `urls` that delivers its bytes.
+    """Downloads `spec` from the first of `urls` that delivers the right bytes.
 
     Raises:
-      OSError: no url did; it says what each answered. Nothing is left under the final name.
+      OSError: every url failed; the message has the reason of each. No file is left under the final name.
     """
     problems = []
     for url in urls:
@@ -99,10 +100,10 @@ def download(spec: FileSpec, urls: Sequence[str], data_dir: str, fetcher: Fetch 
 
 
 def download_tar(specs: Sequence[FileSpec], urls: Sequence[str], data_dir: str, fetcher: Fetch = fetch) -> None:
-    """Downloads one archive and takes from it, by member name, the files of `specs`; no path of the archive is trusted.
+    """Downloads an archive and extracts the files of `specs` by member name. No path inside the archive is trusted.
 
     Raises:
-      OSError: no url delivered an archive that holds them all with the right bytes.
+      OSError: no url delivered an archive that contains all files with the right bytes.
     """
     problems = []
     for url in urls:
@@ -142,18 +143,18 @@ def _unpack(archive: str, specs: Sequence[FileSpec], data_dir: str, url: str) ->
 
 
 def _last_two(path: str) -> str:
-    """The folder and the name of a file: what is above them in an archive differs with who packed it."""
+    """The parent folder and the name of a file. The folders above them differ between archives."""
     return "/".join(path.split("/")[-2:])
 
 
 class _Stream:
-    """Reads at most so many bytes of the parts of something that is unpacked as it is read."""
+    """Limits the number of bytes that are read from an iterator of parts."""
 
     def __init__(self, parts: Iterator[bytes], most: int):
         self._parts, self._most, self._rest = parts, most, b""
 
     def read(self, n: int) -> bytes:
-        """Up to `n` bytes, fewer at the end of a part; none at the end of all."""
+        """Up to `n` bytes; fewer at the end of a part, and none at the end of the data."""
         while not self._rest:
             part = next(self._parts, None)
             if part is None:
@@ -166,7 +167,7 @@ class _Stream:
         return found
 
     def exactly(self, n: int) -> Iterator[bytes]:
-        """The next `n` bytes in parts."""
+        """The next `n` bytes, in parts."""
         while n:
             found = self.read(n)
             if not found:
@@ -176,9 +177,10 @@ class _Stream:
 
 
 def _tar_members(stream: _Stream) -> Iterator[Tuple[str, int, Iterator[bytes]]]:
-    """Name, size and content of the ordinary files of a tar archive; nothing but the file that is asked for is kept.
+    """Yields name, size and content of the regular files of a tar archive, and keeps only the requested ones.
 
-    tarfile reads headers of any size into memory, and some make it loop for ever (CVE-2019-20907, CVE-2025-8194).
+    tarfile reads headers of any size into memory, and some headers make it loop forever (CVE-2019-20907,
+    CVE-2025-8194).
     """
     while True:
         header = b"".join(stream.exactly(TAR_BLOCK))
@@ -188,13 +190,13 @@ def _tar_members(stream: _Stream) -> Iterator[Tuple[str, int, Iterator[bytes]]]:
             size = int(header[124:136].strip(b"\0 ") or b"0", 8)
             total = int(header[148:156].strip(b"\0 "), 8)
         except ValueError:
-            raise OSError("it is no tar archive") from None
+            raise OSError("it is not a tar archive") from None
         if size < 0 or total != sum(header) - sum(header[148:156]) + 8 * 32:
             raise OSError("the tar archive is damaged")
         content = stream.exactly(size)
         if header[156:157] in (b"0", b"\0"):
             name, prefix = (header[a:b].split(b"\0")[0].decode("utf-8", "replace") for a, b in ((0, 100), (345, 500)))
-            # What follows the magic "ustar " with a space is GNU's, and no prefix.
+            # If the magic "ustar " ends with a space, GNU's fields follow instead of a prefix.
             yield prefix + "/" + name if prefix and header[257:263] == b"ustar\0" else name, size, content
         for _ in content:
             pass

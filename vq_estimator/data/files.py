@@ -1,4 +1,4 @@
-"""Files that are whole or not there: atomic writes, and checksums of unpacked bytes."""
+"""Atomic writes, strict JSON, and checksums of unpacked content."""
 
 import contextlib
 import errno
@@ -22,13 +22,13 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 CHUNK = 1 << 20
-MAX_JSON = 1 << 26  # bytes of a JSON file that are read
-LOCK = "lock"  # in the temporary folder of `atomic_folder`
+MAX_JSON = 1 << 26  # largest JSON file in bytes
+LOCK = "lock"  # lock file in the temporary folder of `atomic_folder`
 
 
 @contextlib.contextmanager
 def made_folder(folder: str) -> Iterator[None]:
-    """Makes a folder, and those above it; where the block fails, those that it made and that are empty are removed."""
+    """Makes a folder and its parents. If the block fails, removes those that it made and that are still empty."""
     missing, path = [], os.path.abspath(folder)
     while not os.path.lexists(path):
         missing.append(path)
@@ -45,7 +45,9 @@ def made_folder(folder: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def atomic_path(path: str) -> Iterator[str]:
-    """A temporary name beside `path`; it becomes `path` when the block ends well and is removed when it does not."""
+    """Yields a temporary name in the folder of `path`. It is renamed to `path` if the block succeeds, and removed
+    otherwise.
+    """
     with made_folder(os.path.dirname(path) or "."), _atomic_path(path) as temporary:
         yield temporary
 
@@ -68,7 +70,7 @@ def _atomic_path(path: str) -> Iterator[str]:
 
 @contextlib.contextmanager
 def atomic_folder(path: str) -> Iterator[str]:
-    """As `atomic_path`, a folder; `path` must not exist. What a killed process left of an earlier try is removed."""
+    """Like `atomic_path`, for a folder; `path` must not exist. Removes what a killed process left of an earlier try."""
     parent, prefix = os.path.dirname(os.path.abspath(path)), "." + os.path.basename(path) + "."
     os.makedirs(parent, exist_ok=True)
     _sweep(parent, prefix)
@@ -76,7 +78,7 @@ def atomic_folder(path: str) -> Iterator[str]:
     try:
         with open(os.path.join(temporary, LOCK), "wb") as lock:
             _locked(lock)
-            made = os.path.join(temporary, "made")  # with the usual rights; mkdtemp's are its owner's only
+            made = os.path.join(temporary, "made")  # with the usual permissions; mkdtemp's allow the owner only
             os.mkdir(made)
             yield made
             os.rename(made, path)
@@ -85,20 +87,20 @@ def atomic_folder(path: str) -> Iterator[str]:
 
 
 def _locked(file: BinaryIO) -> bool:
-    """Takes a file's lock, which its process has until it ends, however it does; False where another has it."""
+    """Locks a file until the process ends. Returns False if another process holds the lock."""
     if fcntl is None:
         return False
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return True
-    except OSError:  # held, or a file system without locks
+    except OSError:  # the lock is held, or the file system has no locks
         return False
 
 
 def _sweep(parent: str, prefix: str) -> None:
-    """Removes what `atomic_folder` made and no process holds any more."""
+    """Removes folders that `atomic_folder` made and that no process holds any more."""
     names = []
-    with contextlib.suppress(OSError):  # a folder that can be written to and not read
+    with contextlib.suppress(OSError):  # the folder may be writable but not readable
         names = os.listdir(parent)
     for name in names:
         left = os.path.join(parent, name)
@@ -112,7 +114,7 @@ def _sweep(parent: str, prefix: str) -> None:
 
 
 def split_paths(text: str) -> List[str]:
-    """Paths with commas between them; a folder or file that is there and has commas in its name is one of them."""
+    """Splits comma-separated paths. An existing file or folder whose name contains commas is one path."""
     parts, paths = text.split(","), []
     while parts:
         names = (",".join(parts[:n]) for n in range(len(parts), 1, -1))
@@ -123,30 +125,30 @@ def split_paths(text: str) -> List[str]:
 
 
 def write_text(path: str, text: str) -> None:
-    """Writes `text` in UTF-8, whole or not at all."""
+    """Writes `text` in UTF-8, atomically."""
     with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as f:
         f.write(text)
 
 
 def write_json(path: str, value) -> None:
-    """Writes strict JSON (no NaN, no Infinity), whole or not at all."""
+    """Writes strict JSON (no NaN, no Infinity), atomically."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def open_regular(path: str) -> BinaryIO:
-    """Opens a file for reading; a pipe or a device, which may never end, is an OSError."""
+    """Opens a file for reading. A pipe or a device, which may never end, is an OSError."""
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise OSError(errno.EINVAL, "Is no regular file", path)
     return open(path, "rb")
 
 
 def parts(f: BinaryIO) -> Iterator[bytes]:
-    """The rest of a file in parts of CHUNK bytes."""
+    """Yields the rest of a file in parts of CHUNK bytes."""
     return iter(lambda: f.read(CHUNK), b"")
 
 
 def size_and_hash(path: str) -> Tuple[int, str]:
-    """The bytes of a regular file: how many, and their SHA-256 in hexadecimal."""
+    """The size of a regular file in bytes, and its SHA-256 in hexadecimal."""
     digest, size = hashlib.sha256(), 0
     with open_regular(path) as f:
         for chunk in parts(f):
@@ -156,11 +158,11 @@ def size_and_hash(path: str) -> Tuple[int, str]:
 
 
 def read_text(path: str, most: int = MAX_JSON) -> str:
-    """A file of text in UTF-8.
+    """Reads a text file in UTF-8.
 
     Raises:
-      OSError: it can't be read.
-      ValueError: it is not UTF-8, or larger than `most` bytes.
+      OSError: the file cannot be read.
+      ValueError: the file is not UTF-8, or larger than `most` bytes.
     """
     with open_regular(path) as f:
         content = f.read(most + 1)
@@ -170,10 +172,10 @@ def read_text(path: str, most: int = MAX_JSON) -> str:
 
 
 def parse_json(text: str) -> Any:
-    """JSON, strict: no NaN, no Infinity. Whatever is wrong with it is a ValueError."""
+    """Parses strict JSON without NaN and Infinity. Every problem is a ValueError."""
 
     def refuse(name):
-        raise ValueError(f"{name} is no number in JSON")
+        raise ValueError(f"{name} is not valid JSON")
 
     try:
         return json.loads(text, parse_constant=refuse)
@@ -182,20 +184,21 @@ def parse_json(text: str) -> Any:
 
 
 def read_json(path: str) -> Any:
-    """What a JSON file holds.
+    """Reads a JSON file.
 
     Raises:
-      OSError: it can't be read.
-      ValueError: it is not JSON.
+      OSError: the file cannot be read.
+      ValueError: the file is not JSON.
     """
     return parse_json(read_text(path))
 
 
 def content_error(path: str, spec: FileSpec) -> str:
-    """Why the content of `path` is not that of `spec`; empty when it is. Reads little more than `spec.most` bytes.
+    """Describes how the content of `path` differs from `spec`; empty if it does not. Reads at most about `spec.most`
+    bytes.
 
     Raises:
-      OSError: the file system refused; nothing is known of the content.
+      OSError: the file cannot be read.
     """
     digest, size = hashlib.sha256(), 0
     try:
@@ -215,10 +218,10 @@ def content_error(path: str, spec: FileSpec) -> str:
 
 
 def unpacked(f: BinaryIO) -> Iterator[bytes]:
-    """The content of a gzip file in parts of at most CHUNK bytes.
+    """Yields the content of a gzip file in parts of at most CHUNK bytes.
 
     Raises:
-      zlib.error: it is damaged, or has a second member: TensorFlow 1.15 reads the first one alone, without a word.
+      zlib.error: the file is damaged, or has a second member, which TensorFlow 1.15 would silently ignore.
     """
     unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
     while not unpacker.eof:
@@ -231,7 +234,7 @@ def unpacked(f: BinaryIO) -> Iterator[bytes]:
 
 
 def read_remembered(path: str) -> dict:
-    """The JSON object in a file of the cache; {} where it was lost or damaged."""
+    """Reads a JSON object from the cache; {} if it is missing or damaged."""
     try:
         known = read_json(path)
     except (OSError, ValueError):
@@ -240,14 +243,16 @@ def read_remembered(path: str) -> dict:
 
 
 class ChecksumCache:
-    """Remembers in `cache_dir` which files were good, by path, size and time of change; losing it costs time only."""
+    """A record in `cache_dir` of the files that were valid, by path, size and modification time. Losing it costs only
+    time.
+    """
 
     def __init__(self, cache_dir: str):
         self._path = os.path.join(cache_dir, "checksums.json")
         self._known = read_remembered(self._path)
 
     def error(self, path: str, spec: FileSpec) -> str:
-        """As `content_error`, without reading a file that was found good before and has not changed."""
+        """Like `content_error`, without reading a file that was valid before and has not changed."""
         found = os.stat(path)
         key, mark = os.path.realpath(path), [found.st_size, found.st_mtime_ns, spec.sha256]
         if self._known.get(key) == mark:
@@ -261,9 +266,9 @@ class ChecksumCache:
 
 
 def set_aside(path: str) -> str:
-    """Renames a damaged file to `<path>.damaged`, so that it is never taken for the good one; returns the new name.
+    """Renames a damaged file to `<path>.damaged`, so that it is not used again. Returns the new name.
 
-    Where that name is taken, another is: nothing is overwritten.
+    If that name exists, another one is chosen: nothing is overwritten.
     """
     taken = itertools.takewhile(os.path.lexists, (f"{path}.damaged{i or ''}" for i in itertools.count()))
     damaged = f"{path}.damaged{sum(1 for _ in taken) or ''}"

@@ -1,12 +1,12 @@
-"""A folder of a user's own images or sounds: its files, their classes, and the split of each. Nothing is decoded here.
+"""Lists a folder of a user's own images or sounds: its files, their classes and their splits. Decodes nothing.
 
     FOLDER/*.jpg                         no classes
-    FOLDER/<class>/**/*.jpg              a class for each folder, numbered in the order of their names
-    FOLDER/train|validation|test/...     the splits, by the names of `data/splits.py`; inside as above
+    FOLDER/<class>/**/*.jpg              one class per folder, numbered in the order of their names
+    FOLDER/train|validation|test/...     splits, named as in `data/splits.py`; each arranged as above
 
-A folder that holds all others is descended into. Without folders of splits a hash of a file's path decides its split,
-so that it stays where it is when others are added. A split whose folder is missing is taken from `train` in the same
-way. Of sounds the class is a speaker. What suffixes files have is in `data/formats.py`.
+A single folder that contains everything is skipped. Without folders for the splits, a hash of a file's path decides its
+split, so that a file stays in its split when others are added. A split whose folder is missing is taken from `train` in
+the same way. For sounds, classes are speakers. `data/formats.py` has the suffixes of files.
 """
 
 import hashlib
@@ -27,17 +27,17 @@ log = logging.getLogger("vq_estimator")
 SPLITS = ("train", "validation", "test")
 NOW = DataConfig(rules=RULES)
 RULES_1_FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
-MAX_NAMES = 5  # in a message
-SHARE = 0.05  # of the files for validation, and as many for test, where the folder does not say
+MAX_NAMES = 5  # most names in a message
+SHARE = 0.05  # fraction of the files for validation, and for test, without split folders
 
 
 class Kind(NamedTuple):
-    """What is looked for.
+    """A kind of files.
 
     Attributes:
-      formats: of the files.
-      group: what a folder at the top is, in words.
-      ungrouped: the class of a file that lies in no such folder; None: it is left out where others do.
+      formats: formats of the files.
+      group: the word for a top folder in messages.
+      ungrouped: class of a file that is in no top folder; None skips such a file if others are in folders.
     """
 
     formats: Formats
@@ -53,7 +53,7 @@ class Kind(NamedTuple):
         return find_files(folder, self.formats.suffixes(rules), self.formats.names(rules))
 
     def arrange(self, found: Found, by: str, rules: int = RULES) -> splits_lib.Tree:
-        """The splits of some files, by `DataConfig.splits`; see `splits.arrange`."""
+        """The splits of files, following `DataConfig.splits`; see `splits.arrange`."""
         stores = None if self.ungrouped is None else self.formats.suffixes(rules)
         return splits_lib.arrange(list(found), by, self.group, stores)
 
@@ -66,11 +66,11 @@ class File(NamedTuple):
     """One file.
 
     Attributes:
-      path: below the folder, with "/" between its parts.
-      size, changed: bytes, and the time of the last change in nanoseconds.
+      path: path below the folder, with "/" between its parts.
+      size, changed: bytes, and modification time in nanoseconds.
       split: "train", "validation" or "test".
-      label: the number of its class; 0 where there are no classes.
-      key: what identifies it in its data set, whatever folders hold all of that; empty: its path.
+      label: index of its class; 0 without classes.
+      key: identifier in its data set, independent of folders that contain everything; if empty, the path is.
     """
 
     path: str
@@ -94,17 +94,17 @@ class Listing(NamedTuple):
 
 
 def encoded(path: str) -> bytes:
-    """A path as the file system has it, whatever its letters."""
+    """Decodes a path as the file system stores it, whatever its characters."""
     return os.fsencode(path)
 
 
 def pack_names(paths: Sequence[str]) -> bytes:
-    """Paths with a zero byte behind each, which none of them can hold, whatever else does."""
+    """Joins paths with a zero byte after each; no path can contain one."""
     return b"".join(encoded(path) + b"\0" for path in paths)
 
 
 def unpack_names(content: bytes) -> Tuple[str, ...]:
-    """The paths of `pack_names`."""
+    """Splits the result of `pack_names`."""
     return tuple(os.fsdecode(name) for name in content.split(b"\0")[:-1])
 
 
@@ -113,7 +113,7 @@ def path_hash(path: str) -> bytes:
 
 
 def drawn_split(path: str, missing: Sequence[str]) -> str:
-    """The split of a path by its hash: SHARE for each of the `missing` ones, "train" for the rest."""
+    """The split of a path by its hash: each of the `missing` splits gets SHARE, and "train" gets the rest."""
     place = int.from_bytes(path_hash(path)[:8], "big") / 2.0**64
     for i, split in enumerate(sorted(missing)):
         if place < (i + 1) * SHARE:
@@ -124,16 +124,15 @@ def drawn_split(path: str, missing: Sequence[str]) -> str:
 def read(folder: str, kind: Kind = IMAGES, data: DataConfig = NOW) -> Listing:
     """Lists the files of one kind in a folder, with their splits and classes.
 
-    Hidden files and folders are left out, and so is what does not end in the kind's suffixes, in small or capital
-    letters.
+    Skips hidden files and folders, and files without one of the kind's suffixes in upper or lower case.
 
     Args:
-      folder: where they lie.
-      kind: what is looked for.
-      data: the rules, and what the user says of splits and speakers.
+      folder: the folder.
+      kind: the kind of files.
+      data: the rules, and the user's settings for splits and speakers.
 
     Raises:
-      VQError: there is no such folder, or it has no such file, or it can't be read, or its splits are not clear.
+      VQError: the folder does not exist, contains no such file, cannot be read, or its splits are ambiguous.
     """
     if not os.path.isdir(folder):
         names = kind.formats.names(data.rules)
@@ -152,16 +151,18 @@ def read(folder: str, kind: Kind = IMAGES, data: DataConfig = NOW) -> Listing:
 
 
 def paths(folder: str, kind: Kind = IMAGES) -> List[str]:
-    """The paths below a folder of all its files of one kind, whatever class or split they are of, in order.
+    """The sorted paths of all files of one kind below a folder, of any class and split.
 
     Raises:
-      VQError: there is none, or the folder can't be read.
+      VQError: no such file exists, or the folder cannot be read.
     """
     return sorted(kind.find(folder))
 
 
 def named_by(path: str, names: Sequence[str]) -> Optional[int]:
-    """The number of the name that the nearest folder in a path, with "/" between its parts, has; None: none has one."""
+    """The index in `names` of the nearest folder of a path, with "/" between its parts, that has one of these names, or
+    None.
+    """
     return next((names.index(part) for part in reversed(path.split("/")[:-1]) if part in names), None)
 
 
@@ -186,10 +187,10 @@ def _listing(found: Found, kind: Kind, tree: splits_lib.Tree, level: int, warn=l
 
 
 def _group(path: str, part: Sequence[str], kind: Kind, level: int) -> Optional[str]:
-    """The class or speaker of a file; None where it has no class.
+    """The class or speaker of a file, or None.
 
     Raises:
-      VQError: it lies in fewer folders than a speaker's is deep.
+      VQError: the file is in fewer folders than `speaker_level`.
     """
     folders = part[:-1]
     if kind.ungrouped is None:
@@ -202,7 +203,7 @@ def _group(path: str, part: Sequence[str], kind: Kind, level: int) -> Optional[s
 
 
 def _summary(listing: Listing, kind: Kind, tree: splits_lib.Tree) -> str:
-    """The splits, their sizes, and the classes or speakers, in one line."""
+    """Describes the splits, their sizes, and the classes or speakers, in one line."""
     number = {split: sum(file.split == split for file in listing.files) for split in SPLITS}
     sizes = ", ".join(f"{n:,} for {split}" for split, n in number.items())
     by = [f"{split} {', '.join(tree.folders[split])}" for split in SPLITS if split in tree.folders]
@@ -219,7 +220,7 @@ def _lies_in_no(paths: Sequence[str], group: str) -> str:
 
 
 def _listing_1(found: Found, kind: Kind) -> Listing:
-    """As version 0.1.0 listed files: the runs that it made see the same data again."""
+    """Lists files as version 0.1.0 did, so that its runs see the same data again."""
     tops = {path.split("/")[0] for path in found if "/" in path}
     splits = RULES_1_FOLDERS if "train" in tops and tops <= set(RULES_1_FOLDERS) else {}
     parts = {path: path.split("/")[1 if splits else 0 :] for path in found}  # without the split's folder
@@ -248,7 +249,7 @@ def _drop(paths: List[str], parts: Dict[str, List[str]], group: str) -> None:
 
 
 def _compare_rules(listing: Listing, found: Found, kind: Kind) -> None:
-    """Warns where the current rules would split or name the files of a run of version 0.1.0 in another way."""
+    """Warns if the current rules would split or name the files of a 0.1.0 run differently."""
 
     def meaning(listing):
         return {file.path: (file.split, file.label) for file in listing.files}, listing.class_names
@@ -264,7 +265,7 @@ def _compare_rules(listing: Listing, found: Found, kind: Kind) -> None:
 
 
 def counts(files: Sequence[File], splits: Sequence[str]) -> Dict[str, int]:
-    """Files of each split.
+    """The files of each split.
 
     Raises:
       VQError: a split would be empty.

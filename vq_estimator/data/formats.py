@@ -1,6 +1,6 @@
-"""The formats of image and sound files that are read: their names, their suffixes, and how their files begin.
+"""The supported formats of image and sound files: their names, suffixes and first bytes.
 
-This is the one place that lists them. Messages, help texts and what a folder holds follow from it.
+This is the only list. Messages, help texts and the scan of folders are derived from it.
 """
 
 import re
@@ -8,18 +8,19 @@ from typing import NamedTuple, Optional, Pattern, Tuple
 
 from vq_estimator.config.data import RULES
 
-BEGINNING = 64  # bytes that tell a format
+BEGINNING = 64  # bytes that identify a format
 
 
 class Format(NamedTuple):
-    """A format, or some suffixes of it.
+    """A format, or some of its suffixes.
 
     Attributes:
-      name: in messages.
-      suffixes: of its files, in lower case, with the dot.
+      name: name in messages.
+      suffixes: suffixes of its files, in lower case, with the dot.
       beginning: matches the first bytes of its files.
-      library: the name that Pillow or libsndfile has for it.
-      since: the first `DataConfig.rules` that read it; a run of older rules sees the same files again without it.
+      library: name of the format in Pillow or libsndfile.
+      since: the first `DataConfig.rules` with this format; runs with older rules ignore it, so they see the same files
+        again.
     """
 
     name: str
@@ -35,11 +36,11 @@ class Formats(NamedTuple):
     rows: Tuple[Format, ...]
 
     def known(self, rules: int = RULES) -> Tuple[Format, ...]:
-        """The rows that a version of the rules reads."""
+        """The formats that a version of the rules reads."""
         return tuple(row for row in self.rows if row.since <= rules)
 
     def suffixes(self, rules: int = RULES) -> Tuple[str, ...]:
-        """The suffixes of all files that are read."""
+        """The suffixes of all supported files."""
         return tuple(suffix for row in self.known(rules) for suffix in row.suffixes)
 
     def names(self, rules: int = RULES) -> str:
@@ -48,7 +49,7 @@ class Formats(NamedTuple):
         return f"{', '.join(others)} or {last}" if others else last
 
     def identify(self, content: bytes, rules: int = RULES) -> Optional[Format]:
-        """The format of a file by its first bytes, whatever its suffix is; None where it is none that is read."""
+        """The format of a file by its first bytes, whatever its suffix is; None if it is not supported."""
         return next((row for row in self.known(rules) if row.beginning.match(content)), None)
 
 

@@ -1,7 +1,7 @@
-"""What is known of the Free Spoken Digit Dataset (Zohar Jackson et al., CC BY-SA 4.0) before a byte of it is read.
+"""The files, speakers and splits of the Free Spoken Digit Dataset (Zohar Jackson et al., CC BY-SA 4.0).
 
-Six speakers say each digit 50 times; a recording is `{digit}_{speaker}_{index}.wav`, at 8 kHz. Indices 0 to 4 are its
-test split. Its sounds, and what is made of them, are under its licence: a share-alike one.
+Six speakers say each digit 50 times. A recording is `{digit}_{speaker}_{index}.wav`, at 8 kHz. Indices 0 to 4 are the
+test split. The recordings, and works derived from them, are under the same share-alike licence.
 """
 
 import os
@@ -15,17 +15,17 @@ LICENCE = "CC BY-SA 4.0"
 DIGITS = tuple(str(d) for d in range(10))
 SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
 INDICES = {NAME: 50, HALF: 25}
-FOLDER = "fsdd/recordings"  # below data_dir
+FOLDER = "fsdd/recordings"  # folder below data_dir
 COMMIT = "26eb9aaf76e81b692f806f9140c2d2777410d7a1"
 ARCHIVES = (
     f"https://codeload.github.com/Jakobovski/free-spoken-digit-dataset/tar.gz/{COMMIT}",
     f"https://github.com/Jakobovski/free-spoken-digit-dataset/archive/{COMMIT}.tar.gz",
 )
-SUMS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fsdd.sha256")  # 32 bytes each, by the names in order
+SUMS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fsdd.sha256")  # 32 bytes each, in order of the names
 
 
 class Recording(NamedTuple):
-    """One file, by the numbers of its digit, speaker and index."""
+    """One file, by digit, speaker and index."""
 
     digit: int
     speaker: int
@@ -46,13 +46,13 @@ class Recording(NamedTuple):
 
 
 def recordings(name: str = NAME) -> List[Recording]:
-    """Those of NAME or HALF, in the order of index, digit, speaker: any stretch of them is of all speakers."""
+    """The files of NAME or HALF, in the order of index, digit, speaker, so that any stretch has all speakers."""
     numbers = range(INDICES[name]), range(len(DIGITS)), range(len(SPEAKERS))
     return [Recording(d, s, i) for i in numbers[0] for d in numbers[1] for s in numbers[2]]
 
 
 def specs(chosen: List[Recording]) -> List[FileSpec]:
-    """Path and SHA-256 of each; their sizes are not known."""
+    """Path and SHA-256 of each file; their sizes are not known."""
     with open(SUMS, "rb") as f:
         sums = f.read()
     place = {name: i for i, name in enumerate(sorted(r.name for r in recordings()))}

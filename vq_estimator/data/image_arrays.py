@@ -1,4 +1,4 @@
-"""Arrays of images in NumPy files: their size, and their pixels a few at a time. This needs no TensorFlow."""
+"""Reads arrays of images in NumPy files: their size, and their pixels a few at a time. Needs no TensorFlow."""
 
 import os
 from typing import Any, Dict, Tuple
@@ -11,12 +11,12 @@ from vq_estimator.data.image_headers import MAX_PIXELS
 from vq_estimator.data.numpy_files import ArrayReader, load_array
 from vq_estimator.errors import VQError
 
-MAX_BYTES = 1 << 34  # of an array that a .npz has
+MAX_BYTES = 1 << 34  # largest array in a .npz
 WANT = "uint8 or uint16 [N, H, W, C], or [N, H, W] of one channel"
 
 
 class ImageReader:
-    """The images of a `.npy` or `.npz`, in order; a context, which closes the file.
+    """The images of a `.npy` or `.npz`, in order. Use it as a context manager, which closes the file.
 
     Args:
       path: the file.
@@ -26,10 +26,10 @@ class ImageReader:
     Attributes:
       dtype: uint8 or uint16.
       shape: [N, H, W, C].
-      names: of all arrays in a `.npz`; () for a `.npy`.
+      names: names of all arrays in a `.npz`; () for a `.npy`.
 
     Raises:
-      VQError: the file can't be read, or has no such array of images.
+      VQError: the file cannot be read, or has no such array of images.
     """
 
     def __init__(self, path: str, array: str = DataConfig.array, field: str = "data_dir"):
@@ -76,10 +76,10 @@ class ImageReader:
         self._reader.close()
 
     def read(self, number: int) -> np.ndarray:
-        """The next images [n, H, W, C], `number` of them or those that are left.
+        """The next `number` images [n, H, W, C], or those that remain.
 
         Raises:
-          VQError: the file can't be read.
+          VQError: the file cannot be read.
         """
         try:
             return self._reader.read(number).reshape(-1, *self.shape[1:])
@@ -88,22 +88,22 @@ class ImageReader:
 
 
 def load(path: str, array: str, channels: int) -> np.ndarray:
-    """The images of a `.npy` or `.npz`, for a model of so many channels.
+    """Loads the images of a `.npy` or `.npz` for a model with `channels` channels.
 
     Args:
       path: the file.
       array: the name of the images in a `.npz`.
-      channels: of the model; where it is 1, an array [N, H, W] becomes [N, H, W, 1].
+      channels: channels of the model; if 1, an array [N, H, W] becomes [N, H, W, 1].
 
     Raises:
-      OSError, ValueError: the file can't be read, see `numpy_files.load_array`.
+      OSError, ValueError: the file cannot be read, see `numpy_files.load_array`.
     """
     images = load_array(path, array, MAX_BYTES)
     return images[..., np.newaxis] if images.ndim == 3 and channels == 1 else images
 
 
 def own_size(path: str, array: str = DataConfig.array) -> Dict[str, Any]:
-    """Returns the settings `image_size` and `channels` that the images of a file have.
+    """The settings `image_size` and `channels` of the images in a file.
 
     Raises:
       VQError: the file has no images.

@@ -1,4 +1,4 @@
-"""Image files as a model sees them, decoded on all processors; what can't be decoded is a reason of its own."""
+"""Decodes image files to a model's input, in parallel. A file that cannot be decoded gives a reason instead."""
 
 import contextlib
 import hashlib
@@ -13,17 +13,17 @@ from vq_estimator.data import image_files
 from vq_estimator.data.image_files import DepthUse, ImageFile
 from vq_estimator.data.model_view import View, Viewer
 
-FILES_AT_ONCE = 64  # which are decoded before the first of the next ones is begun
+FILES_AT_ONCE = 64  # files that are decoded before the next ones are started
 
 
 class Decoded(NamedTuple):
-    """A file.
+    """A decoded file.
 
     Attributes:
-      image: uint8 [H, W, C], as the model sees it.
-      enlarged: whether it was smaller.
-      sha256: of the file's bytes.
-      shifted: whether rules 1 cut out another square than the current rules, one pixel beside it.
+      image: uint8 [H, W, C], the model's input.
+      enlarged: whether the file's image was smaller.
+      sha256: SHA-256 of the file's bytes.
+      shifted: whether rules 1 crop another square than the current rules, one pixel off.
     """
 
     image: np.ndarray
@@ -35,16 +35,16 @@ class Decoded(NamedTuple):
 def decode_files(
     paths: Sequence[bytes], view: View, rules: int = RULES, hint: str = ""
 ) -> Iterator[Union[Decoded, str]]:
-    """Each file in turn: a Decoded, or in one line why it can't be.
+    """Yields a Decoded for each file, or one line with the reason why it cannot be decoded.
 
-    Logs a warning at the end where 16-bit files became few levels.
+    Logs a warning at the end if 16-bit files use few levels.
 
     Args:
-      paths: of the files.
-      view: what the model sees.
-      rules: `DataConfig.rules`, which say what formats are read; under rules 1 the square was cut out before the image
-        was turned upright.
-      hint: the end of that warning, see `DepthUse.warn`.
+      paths: the files.
+      view: the model's input.
+      rules: `DataConfig.rules`, which decide the supported formats. Rules 1 crop the square before the image is
+        rotated.
+      hint: end of that warning, see `DepthUse.warn`.
     """
     viewer, depth = Viewer(view), DepthUse(view.value_range)
 
@@ -55,7 +55,7 @@ def decode_files(
             return str(e)
         depth.add(file.pixels)
         sha256 = hashlib.sha256(file.content).digest()
-        if rules == 1:  # whose images are square
+        if rules == 1:  # rules 1 had square images only
             image = image_files.upright(viewer(file.pixels[np.newaxis])[0], file.orientation)
             return Decoded(image, view.enlarges(file.pixels.shape[:2]), sha256, _shifted(file))
         pixels = image_files.upright(file.pixels, file.orientation)
@@ -65,13 +65,13 @@ def decode_files(
     with contextlib.closing(viewer), ThreadPool(os.cpu_count() or 1) as pool:
         for start in range(0, len(paths), FILES_AT_ONCE):
             for number, decoded in enumerate(pool.imap(decode, paths[start : start + FILES_AT_ONCE]), start + 1):
-                if number == len(paths):  # before the last one: who has it does not come back for the end
+                if number == len(paths):  # before the last yield, because the caller need not resume after it
                     depth.warn(hint)
                 yield decoded
 
 
 def _shifted(file: ImageFile) -> bool:
-    """Whether the middle of an image is another one before it is turned than after: an odd rest, on a mirrored axis."""
+    """Whether cropping before and after rotation differ: an odd remainder on a mirrored axis."""
     height, width = file.pixels.shape[:2]
     mirrored = (3, 4, 6, 7) if height > width else (2, 3, 7, 8)
     return (height - width) % 2 == 1 and file.orientation in mirrored

@@ -1,6 +1,6 @@
-"""Image files to arrays, by Pillow: the one place where the bytes of an image file are decoded.
+"""Decodes image files to arrays with Pillow. No other module decodes image files.
 
-What a few bytes can make a decoder do without end is refused first (`image_headers`).
+`image_headers` first rejects files with which a few bytes could keep a decoder busy for very long.
 """
 
 import contextlib
@@ -32,15 +32,15 @@ from vq_estimator.errors import one_line
 
 log = logging.getLogger("vq_estimator")
 
-# Registered by their import. Pillow would do it when it opens a file, which is not safe in threads.
+# The import registers them. Pillow would do it when it opens a file, which is not thread-safe.
 PLUGINS = (BmpImagePlugin, JpegImagePlugin, PngImagePlugin, PpmImagePlugin, TiffImagePlugin, WebPImagePlugin)
 ORIENTATION = 0x0112  # the EXIF tag
 BITS_PER_SAMPLE, PHOTOMETRIC = 258, 262  # tags of a TIFF
-MAX_BYTES = 1 << 29  # of a file
+MAX_BYTES = 1 << 29  # largest file in bytes
 WANT_LEVELS = "uint8: multiply values from 0 to 1 by 255 and round them"  # instead of floating-point numbers
 WHITE = (255, 255, 255, 255)
 MULTI_PICTURE_PHOTO = "MPO"  # a JPEG followed by previews of itself, as phones write it
-_WARNINGS = threading.Lock()  # warnings.catch_warnings is not safe in threads
+_WARNINGS = threading.Lock()  # warnings.catch_warnings is not thread-safe
 
 
 class ImageFile(NamedTuple):
@@ -48,9 +48,8 @@ class ImageFile(NamedTuple):
 
     Attributes:
       content: its bytes.
-      pixels: as they lie in the file: uint8 [H, W, 3], or uint16 [H, W, 1] where the file has 16 bits of grey.
-        Transparency is put on white.
-      orientation: EXIF's number of how the pixels are to be turned, 1 (upright) to 8; see `upright`.
+      pixels: the pixels as stored: uint8 [H, W, 3], or uint16 [H, W, 1] for 16-bit grey. Transparency is put on white.
+      orientation: EXIF orientation, 1 (upright) to 8; see `upright`.
     """
 
     content: bytes
@@ -63,9 +62,9 @@ class OpenFile(NamedTuple):
 
     Attributes:
       content: its bytes.
-      image: Pillow's image; of a PGM of 16 bits the samples as they are in the file.
+      image: Pillow's image; for a 16-bit PGM with the samples as stored.
       orientation: see `ImageFile`.
-      bits: of a sample; fewer than 8 count as 8.
+      bits: bits per sample; fewer than 8 count as 8.
     """
 
     content: bytes
@@ -79,12 +78,12 @@ def load(path: str, value_range: Optional[Tuple[int, ...]] = None, rules: int = 
 
     Args:
       path: the file.
-      value_range: the samples of 16-bit images that will become 0 and 255; None: the format's black and white.
-      rules: `DataConfig.rules`, which say what formats are read.
+      value_range: the samples of 16-bit images that become 0 and 255; None for the format's black and white.
+      rules: `DataConfig.rules`, which decide the supported formats.
 
     Raises:
-      ValueError: why it can't be decoded, in one line; or why `value_range` can't be applied (Pillow keeps only the
-        upper 8 bits of 16-bit colour).
+      ValueError: the reason, in one line, why the file cannot be decoded or `value_range` cannot be applied. (Pillow
+        keeps only the upper 8 bits of 16-bit colour.)
     """
     with open_file(path, rules) as file:
         pixels = to_array(file.image)
@@ -98,15 +97,15 @@ def load(path: str, value_range: Optional[Tuple[int, ...]] = None, rules: int = 
 
 @contextlib.contextmanager
 def open_file(path: str, rules: int = RULES, previews: bool = True) -> Iterator[OpenFile]:
-    """An image file as Pillow decodes it. Whatever goes wrong until the block ends is a ValueError in one line.
+    """Opens and decodes an image file with Pillow. Any error until the block ends is a ValueError in one line.
 
     Args:
       path: the file.
-      rules: `DataConfig.rules`, which say what formats are read.
-      previews: whether a photograph that is followed by previews of itself counts as one image.
+      rules: `DataConfig.rules`, which decide the supported formats.
+      previews: whether a photograph followed by previews of itself counts as one image.
 
     Raises:
-      ValueError: why it can't be decoded.
+      ValueError: the file cannot be decoded.
     """
     content = _read(path)
     library = image_headers.identify(content, rules).library
@@ -117,7 +116,7 @@ def open_file(path: str, rules: int = RULES, previews: bool = True) -> Iterator[
         if library == "TIFF":
             _check_tiff(image, path)
         bits = _sample_bits(image, content)  # before the tags of a TIFF change
-        image.load()  # before the EXIF of a PNG is looked for, which may stand behind its pixels
+        image.load()  # before the EXIF of a PNG is read, which may follow its pixels
         yield OpenFile(content, image, orientation(image, path), bits)
 
 
@@ -139,7 +138,7 @@ def _open(content: bytes, library: str, name: str) -> Image.Image:
 
 @contextlib.contextmanager
 def _explained_errors() -> Iterator[None]:
-    """Whatever goes wrong within is a ValueError in one line."""
+    """Turns any error within the block into a ValueError in one line."""
     try:
         yield
     except Refused:
@@ -149,7 +148,7 @@ def _explained_errors() -> Iterator[None]:
     except (
         OSError,
         ValueError,
-    ) as e:  # "image file is truncated", or no image at all, which Pillow says with an address
+    ) as e:  # "image file is truncated", or no image at all, whose message has an address
         known = "" if isinstance(e, Image.UnidentifiedImageError) else one_line(str(e))[:120]
         raise Refused("it can't be decoded" + (f" ({known})" if known else "")) from None
     except Exception as e:  # SyntaxError, struct.error, EOFError and more
@@ -157,7 +156,7 @@ def _explained_errors() -> Iterator[None]:
 
 
 def _check_one_frame(image: Image.Image, previews: bool) -> None:
-    if image.format == "TIFF":  # whose pages are a list with links, as long as a file likes
+    if image.format == "TIFF":  # whose pages are a linked list of any length
         if getattr(image, "is_animated", False):
             raise Refused("it has several pages, expected 1")
         return
@@ -168,7 +167,7 @@ def _check_one_frame(image: Image.Image, previews: bool) -> None:
 
 def _check_tiff(image: Image.Image, name: str) -> None:
     _silence_libtiff()
-    with _warnings_of(name):  # of its EXIF, which Pillow reads, and keeps, when it decodes the pixels
+    with _warnings_of(name):  # from the EXIF, which Pillow reads when it decodes the pixels
         exif = image.getexif()
         for tag in TiffTags.TAGS_V2_GROUPS:
             if tag in exif:
@@ -179,8 +178,8 @@ def _check_tiff(image: Image.Image, name: str) -> None:
 
 @functools.lru_cache()
 def _silence_libtiff() -> None:
-    """Keeps libtiff from writing to stderr about a damaged file: the error that it returns says enough."""
-    with contextlib.suppress(OSError, AttributeError):  # where Pillow's library does not give it away
+    """Keeps libtiff from printing to stderr about a damaged file; the error is enough."""
+    with contextlib.suppress(OSError, AttributeError):  # if Pillow's library does not export the function
         ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler(None)
 
 
@@ -196,7 +195,7 @@ def _sample_bits(image: Image.Image, content: bytes) -> int:
 
 @contextlib.contextmanager
 def _warnings_of(name: str) -> Iterator[None]:
-    """Logs Pillow's warnings with the file's name, without the path of the installation that they come from."""
+    """Logs Pillow's warnings with the file's name and without the path of the installation."""
     with _WARNINGS:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -207,21 +206,21 @@ def _warnings_of(name: str) -> Iterator[None]:
 
 
 def orientation(image: Image.Image, name: str) -> int:
-    """EXIF's number of how an image is to be turned, 1 (upright) to 8; `name` stands in a warning about its EXIF."""
-    if image.format == "TIFF":  # which Pillow turns when it decodes it
+    """EXIF's orientation, 1 (upright) to 8. `name` appears in a warning about a damaged EXIF block."""
+    if image.format == "TIFF":  # which Pillow rotates when it decodes it
         return 1
     found = 1
     with _warnings_of(name):
-        with contextlib.suppress(Exception):  # whatever is wrong with its EXIF, the pixels may still be good
+        with contextlib.suppress(Exception):  # the pixels may be valid even if the EXIF block is not
             found = image.getexif().get(ORIENTATION, 1)
     return found if found in range(1, 9) else 1
 
 
 def to_array(image: Image.Image) -> np.ndarray:
-    """The pixels of a Pillow image: uint8 [H, W, 3], or uint16 [H, W, 1] of 16 bits of grey; transparency on white.
+    """The pixels of a Pillow image: uint8 [H, W, 3], or uint16 [H, W, 1] for 16-bit grey, with transparency on white.
 
     Raises:
-      ValueError: its pixels are no numbers of 8 or 16 bits.
+      ValueError: the samples are not integers of 8 or 16 bits.
     """
     if image.mode.startswith("I"):
         return _deep_grey(image)
@@ -243,7 +242,7 @@ def _deep_grey(image: Image.Image) -> np.ndarray:
 
 
 def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """[H, W, C] turned and mirrored as EXIF's number says."""
+    """Rotates and mirrors [H, W, C] as the EXIF orientation says."""
     if orientation >= 5:
         pixels = pixels.transpose(1, 0, 2)
     if orientation in (2, 3, 6, 7):
@@ -252,7 +251,7 @@ def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
 
 
 class DepthUse:
-    """Which of the 256 levels the samples of 16-bit images become, to warn where few of them are left."""
+    """Counts which of the 256 levels 16-bit images use, to warn if few of them are used."""
 
     FEW = 64
 
@@ -261,7 +260,7 @@ class DepthUse:
         self._used, self._low, self._high = np.zeros(256, bool), 65536, -1
 
     def add(self, pixels: np.ndarray) -> None:
-        """Counts the samples of one image; 8-bit ones have nothing to lose."""
+        """Counts the samples of one image. 8-bit images lose nothing and are skipped."""
         if pixels.dtype != np.uint16 or not pixels.size:
             return
         levels = np.unique(np.rint(to_levels(pixels, self._range)).astype(np.uint8))
@@ -270,10 +269,11 @@ class DepthUse:
             self._used[levels] = True
 
     def warn(self, hint: str = "") -> None:
-        """Logs one warning where fewer than FEW levels are used, although the samples have more values.
+        """Logs one warning if fewer than FEW levels are used although the samples have more values.
 
-        `hint`: what would keep more, with {low} and {high} for the smallest and the largest sample; "": a run that was
-        trained with that range.
+        Args:
+          hint: advice, with {low} and {high} for the smallest and the largest sample; "" advises to train with that
+            range.
         """
         hint = hint or "a run that was trained with --value_range={low},{high} would keep more"
         used = int(self._used.sum())
@@ -283,7 +283,7 @@ class DepthUse:
 
 
 def to_levels(pixels: np.ndarray, value_range: Optional[Tuple[int, ...]] = None) -> np.ndarray:
-    """Samples as levels 0 to 255: uint8 as they are; of uint16 the upper 8 bits, or `value_range` as float32."""
+    """Converts samples to levels 0 to 255: uint16 by its upper 8 bits, or by `value_range` as float32."""
     if pixels.dtype == np.uint8:
         return pixels
     if value_range is None:

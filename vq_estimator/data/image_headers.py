@@ -1,7 +1,6 @@
-"""What the first bytes of an image file say, and what would make a decoder work without end: nothing is decoded here.
+"""Checks the headers of image files before they are decoded, and rejects files that would exhaust a decoder.
 
-A decoder's memory goes by the size in the header, and its time by the passes over the image that a progressive JPEG
-asks for.
+A decoder's memory depends on the size in the header, and its time on the number of passes over a progressive JPEG.
 """
 
 import re
@@ -14,16 +13,16 @@ from vq_estimator.config.data import RULES
 from vq_estimator.data.formats import IMAGES, Format
 
 MAX_PIXELS = 1 << 26
-MAX_SCANS = 100  # of a JPEG; the same bytes may occur in what is not a scan, about once in 64 KiB
-SCAN = b"\xff\xda"  # in a JPEG
-MAX_NETPBM_HEADER = 1 << 16  # bytes, most of them comments
+MAX_SCANS = 100  # scans of a JPEG; their two bytes also occur elsewhere, about once in 64 KiB
+SCAN = b"\xff\xda"  # marker of a scan in a JPEG
+MAX_NETPBM_HEADER = 1 << 16  # bytes of a PGM header, most of them comments
 _SPACE = rb"(?:\s|#[^\r\n]*[\r\n])+"
 _NETPBM = re.compile(rb"P([1-6])" + rb"(?:%s(\d{1,9}))" % _SPACE * 2)
 _MAXVAL = re.compile(rb"%s(\d{1,9})" % _SPACE)
 
 
 class Refused(ValueError):
-    """Why an image is not read, in one line."""
+    """The reason, in one line, why an image is not read."""
 
 
 class Netpbm(NamedTuple):
@@ -31,9 +30,9 @@ class Netpbm(NamedTuple):
 
     Attributes:
       kind: 1 to 3 in plain text, 4 to 6 in bytes: bits, grey, colour.
-      width, height: in pixels.
-      maxval: the sample that is white, 1 to 65535; of bits 1.
-      start: where the samples begin.
+      width, height: size in pixels.
+      maxval: the sample that is white, 1 to 65535; 1 for bits.
+      start: position of the first sample in bytes.
     """
 
     kind: int
@@ -44,21 +43,21 @@ class Netpbm(NamedTuple):
 
     @property
     def sample_type(self) -> np.dtype:
-        """The type of a sample in bytes."""
+        """The dtype of a sample in bytes."""
         return np.dtype(">u2" if self.maxval > 255 else np.uint8)
 
     @property
     def end(self) -> int:
-        """Where the samples end, of a file in bytes."""
+        """The position after the last sample of a binary file."""
         row = (self.width + 7) // 8 if self.kind == 4 else self.width * (3 if self.kind == 6 else 1)
         return self.start + row * self.height * self.sample_type.itemsize
 
 
 def identify(content: bytes, rules: int = RULES) -> Format:
-    """The format of a file that is safe to decode.
+    """Returns the format of a file if it is safe to decode.
 
     Raises:
-      Refused: it is of no format that the rules know, or is not safe.
+      Refused: the rules do not know the format, or the file is not safe.
     """
     found = IMAGES.identify(content, rules)
     if found is None:
@@ -77,13 +76,13 @@ def identify(content: bytes, rules: int = RULES) -> Format:
 
 
 def check_size(width: int, height: int) -> None:
-    """Raises Refused where an image has more than MAX_PIXELS."""
+    """Raises Refused if an image has more than MAX_PIXELS."""
     if width * height > MAX_PIXELS:
         raise Refused(f"it has {width} x {height} pixels, expected at most {MAX_PIXELS:,}")
 
 
 def _webp_size(content: bytes) -> Tuple[int, int]:
-    """Width and height of the canvas, for which libwebp takes memory as soon as it opens the file."""
+    """Width and height of the canvas, for which libwebp allocates memory as soon as it opens the file."""
     chunk, head = content[12:16], content[20:30].ljust(10, b"\0")
     if chunk == b"VP8X":
         return int.from_bytes(head[4:7], "little") + 1, int.from_bytes(head[7:10], "little") + 1
@@ -95,10 +94,10 @@ def _webp_size(content: bytes) -> Tuple[int, int]:
 
 
 def read_netpbm(content: bytes) -> Netpbm:
-    """The header of a PGM, PPM or PBM file.
+    """Reads the header of a PGM, PPM or PBM file.
 
     Raises:
-      Refused: it has none.
+      Refused: the header is invalid.
     """
     header = content[:MAX_NETPBM_HEADER]
     found = _NETPBM.match(header)
@@ -116,7 +115,7 @@ def read_netpbm(content: bytes) -> Netpbm:
 
 
 def with_raw_samples(content: bytes) -> bytes:
-    """A PGM of 16 bits whose maxval is 65535, so that a decoder does not scale its samples; others as they are."""
+    """Changes the header of a 16-bit PGM to maxval 65535, so that the decoder does not scale its samples."""
     header = read_netpbm(content)
     if header.kind not in (2, 5) or header.maxval in (*range(256), 65535):
         return content

@@ -1,7 +1,7 @@
-"""A folder of a user's own images as a data set: each file is decoded once, to records in the cache folder.
+"""A folder of a user's own images as a data set. Each file is decoded once, to records in the cache folder.
 
-The records are of one size of image and belong to files of certain sizes and times of change; for anything else others
-are made. What identifies the data is the content of the files (`dataset_source`), so a copy of the folder is the same.
+Records are valid for one image size and for the sizes and modification times of the files; otherwise new ones are made.
+`dataset_source` identifies the data by the content of the files, so a copy of the folder is the same data.
 """
 
 import contextlib
@@ -30,11 +30,11 @@ CACHES = ("auto", "memory", "tfrecord")
 
 
 class Wanted(NamedTuple):
-    """What is made of the files.
+    """Which images a model needs.
 
     Attributes:
       shape: [H, W, C] of the images.
-      max_bad_files: how many files may be unreadable.
+      max_bad_files: number of files that may be unreadable.
       data: how the files are read.
     """
 
@@ -44,18 +44,18 @@ class Wanted(NamedTuple):
 
 
 def locate(data_dir: str, cache_dir: str, want: Wanted, cache: str = "auto", source: Optional[str] = None) -> Source:
-    """The images below `data_dir`.
+    """Finds the images below `data_dir`, and decodes those that are not in the cache.
 
     Args:
-      data_dir: the folder (see `data/folder.py`), or one or more folders of shards, with commas between them.
+      data_dir: the folder (see `data/folder.py`), or one or more comma-separated folders of shards.
       cache_dir: the user's cache folder; the records are in `images/` there.
-      want: what is made of the files.
-      cache: of CACHES: where training has the images, in memory or in their file.
-      source: the `dataset_source` that an existing run used; anything else is refused.
+      want: the images that the model needs.
+      cache: one of CACHES: whether training keeps the images in memory or reads them from their file.
+      source: the `dataset_source` of an existing run; other data is an error.
 
     Raises:
-      VQError: the folder is none, or empty, or has too few images or too many unreadable files, or other images.
-      OSError: the records can't be written.
+      VQError: the folder does not exist or is empty, has too few images, too many unreadable files, or other images.
+      OSError: the records cannot be written.
     """
     if want.max_bad_files < 0:
         raise VQError(f"max_bad_files: got {want.max_bad_files}, expected 0 or more")
@@ -87,7 +87,7 @@ def locate(data_dir: str, cache_dir: str, want: Wanted, cache: str = "auto", sou
 
 
 def _check_manifest(made: Dict[str, Any]) -> None:
-    """Raises ValueError, KeyError or TypeError where its entries are not of the kind that `_fill` returns."""
+    """Raises ValueError, KeyError or TypeError unless the entries are of the form that `_fill` returns."""
     texts = [text for path, why in made["unreadable"] for text in (path, why)]
     good = isinstance(made["unreadable"], list) and all(isinstance(t, str) for t in texts)
     if not good or type(made["shifted"]) is not int or made["shifted"] < 0:
@@ -125,7 +125,7 @@ def _fill(folder: str, add: Add, data_dir: str, listing: Listing, want: Wanted) 
             "%d of %d images are smaller than %s and were enlarged", small, len(good), SIZE.text(want.shape[:2])
         )
     folder_lib.counts(good, SPLITS)
-    for split in SPLITS:  # which file each record is of
+    for split in SPLITS:  # the file of each record
         with open(os.path.join(folder, split + ".names"), "wb") as f:
             f.write(folder_lib.pack_names([file.path for file in good if file.split == split]))
     return {

@@ -1,4 +1,4 @@
-"""Image files at their own size, uint8 [H, W, C] as they are decoded. What would lose something is refused."""
+"""Reads image files at their own size, uint8 [H, W, C]. A file that cannot be kept without loss is an error."""
 
 import numpy as np
 from PIL import Image
@@ -6,14 +6,15 @@ from PIL import Image
 from vq_estimator.data import image_files
 from vq_estimator.data.image_headers import Refused
 
-GREY, COLOUR = ("1", "L"), ("1", "L", "P", "RGB")  # Pillow's modes that are without loss 1 or 3 channels
+GREY, COLOUR = ("1", "L"), ("1", "L", "P", "RGB")  # Pillow modes with 1 or 3 channels, without loss
 
 
 def read(path: str, channels: int) -> np.ndarray:
-    """An image uint8 [H, W, channels], turned as its EXIF says. Grey ones have 3 equal channels if 3 are asked for.
+    """Reads an image uint8 [H, W, channels], rotated as its EXIF says. A grey image gets 3 equal channels if 3 are
+    requested.
 
     Raises:
-      ValueError: it can't be read, or not without loss.
+      ValueError: the file cannot be read, or not without loss.
     """
     with image_files.open_file(path, previews=False) as file:
         if file.bits > 8:

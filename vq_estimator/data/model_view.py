@@ -1,9 +1,9 @@
-"""What a model sees of an image of any size: the one way from pixels to the model's input.
+"""Converts images of any size to a model's input. This is the only code for it.
 
-An image of the model's size is taken as it is. One of the size of the published data set that the model is for is
-resized as that data set is in training (bilinear, as tf-vqvae). Of any other the middle is cut out, as large as the
-model's ratio of height and width allows, and brought to the model's size by a triangle filter, which averages when it
-shrinks and is bilinear when it enlarges. Nothing is stretched by more than a pixel of the cut.
+An image of the model's size is not changed. An image of the size of the model's published data set is resized as in
+training (bilinear, as in tf-vqvae). From any other image the largest centred rectangle with the model's ratio of height
+and width is cropped and resized with a triangle filter, which averages when it shrinks and is bilinear when it
+enlarges. Nothing is stretched by more than a pixel of the crop.
 """
 
 from typing import Any, NamedTuple, Optional, Sequence, Tuple, cast
@@ -17,19 +17,19 @@ from vq_estimator.data import pipeline
 from vq_estimator.data.image_files import to_array, to_levels
 from vq_estimator.errors import VQError
 
-GREY_OR_COLOUR = (1, 3)  # numbers of channels that become each other
+GREY_OR_COLOUR = (1, 3)  # numbers of channels that are converted into each other
 GREY = (0.299, 0.587, 0.114)  # weights of red, green and blue (ITU-R BT.601)
 
 
 class View(NamedTuple):
-    """What the model's input is.
+    """A model's input.
 
     Attributes:
       size: height and width of the model's images.
-      channels: of the model's images.
+      channels: channels of the model's images.
       published_size: (height, width) of the images of the model's published data set, or None.
-      binarize: levels from 128 on become 255 and the others 0.
-      value_range: samples of 16-bit images that become 0 and 255; None: the upper 8 bits are taken.
+      binarize: whether levels from 128 on become 255 and the others 0.
+      value_range: samples of 16-bit images that become 0 and 255; None uses the upper 8 bits.
     """
 
     size: Tuple[int, int]
@@ -40,12 +40,12 @@ class View(NamedTuple):
 
     @classmethod
     def of(cls, config: Config) -> "View":
-        """The view of a run's model."""
+        """The input of a run's model."""
         m, spec = cast(ModelConfig, config.model), catalogue.DATASETS.get(config.dataset)
         return cls(m.size, m.channels, spec and spec.shape[:2], m.binarize, config.data.value_range)
 
     def cut(self, height: int, width: int) -> Tuple[int, int]:
-        """Height and width of what is cut out of an image; of a square model the shorter side, twice."""
+        """Height and width of the crop of an image; for a square model twice the shorter side."""
         own_height, own_width = self.size
         nearest = (max(1, round(width * own_height / own_width)), max(1, round(height * own_width / own_height)))
         return min(height, nearest[0]), min(width, nearest[1])
@@ -57,11 +57,11 @@ class View(NamedTuple):
 
 
 class Viewer:
-    """Makes images what a model sees, by its `view`; several threads may call it. `close()` frees its session."""
+    """Converts images to a model's input, following its `view`. Thread-safe. `close()` frees its session."""
 
     def __init__(self, view: View):
         self.view, size, channels = view, view.size, view.channels
-        self._given = 3 if channels in GREY_OR_COLOUR else channels  # a grey image is resized as one of three channels
+        self._given = 3 if channels in GREY_OR_COLOUR else channels  # a grey image is resized as three channels
         with tf.Graph().as_default() as graph:
             kinds = (tf.uint8, tf.float32)
             self._cuts = {dtype: tf.placeholder(dtype, [None, None, None, self._given]) for dtype in kinds}
@@ -76,11 +76,11 @@ class Viewer:
         self._session.close()
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Upright images of one size as the model sees them.
+        """Converts upright images of one size to the model's input.
 
         Args:
-          images: uint8 or uint16 [N, H, W, c]: c is 1 (grey) or 3 (colour) where the model's images are either;
-            otherwise the model's number of channels.
+          images: uint8 or uint16 [N, H, W, c]. c is 1 (grey) or 3 (colour) if the model's images are either; otherwise
+            the model's number of channels.
 
         Returns:
           uint8 [N, *size, channels].
@@ -98,7 +98,7 @@ class Viewer:
         return np.where(seen >= 128, np.uint8(255), np.uint8(0)) if view.binarize else seen
 
     def check_channels(self, channels: int) -> None:
-        """Raises VQError where images of so many channels can't become the model's."""
+        """Raises a VQError if images with `channels` channels cannot be converted to the model's."""
         own = self.view.channels
         good = GREY_OR_COLOUR if own in GREY_OR_COLOUR else (own,)
         if channels not in good:
@@ -118,7 +118,7 @@ def _middle(images: np.ndarray, size: Tuple[int, int]) -> np.ndarray:
 
 
 def _as_channels(levels: np.ndarray, channels: int) -> np.ndarray:
-    """Levels as uint8 of as many channels."""
+    """Converts uint8 levels to the model's number of channels."""
     if levels.shape[-1] == 3 and channels == 1:
         levels = (levels @ np.array(GREY, np.float32))[..., np.newaxis]
     levels = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
@@ -126,7 +126,7 @@ def _as_channels(levels: np.ndarray, channels: int) -> np.ndarray:
 
 
 def _resize(images: tf.Tensor, size: Tuple[int, int], channels: int) -> tf.Tensor:
-    """Images [N, h, w, c] of about the model's ratio of sides at the model's size, uint8 [N, *size, channels]."""
+    """Resizes images [N, h, w, c] of about the model's ratio of sides to uint8 [N, *size, channels]."""
     fitted = tf.raw_ops.ScaleAndTranslate(
         images=images,
         size=list(size),
@@ -142,15 +142,15 @@ def _resize(images: tf.Tensor, size: Tuple[int, int], channels: int) -> tf.Tenso
 
 
 def known_channels(channels: int) -> Tuple[int, ...]:
-    """Returns the numbers of channels that arrays for a model of `channels` may have; 4 are colour and opacity."""
+    """The numbers of channels of arrays that a model of `channels` accepts; 4 are colour and opacity."""
     return (*GREY_OR_COLOUR, 4) if channels in GREY_OR_COLOUR else (channels,)
 
 
 def on_white(array: np.ndarray, channels: int) -> np.ndarray:
-    """Puts images [N, H, W, 4] for a grey or colour model on white, by their opacity; returns other arrays as they are.
+    """Puts images [N, H, W, 4] for a grey or colour model on white, by their opacity; returns other arrays unchanged.
 
     Raises:
-      VQError: they are uint16.
+      VQError: the images are uint16.
     """
     if array.shape[-1] != 4 or channels not in GREY_OR_COLOUR:
         return array

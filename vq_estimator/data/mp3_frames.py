@@ -1,24 +1,24 @@
-"""The frames of an MP3, from which its length follows: libsndfile guesses that of a file without a header for it."""
+"""Counts the frames of an MP3 to find its length. libsndfile guesses the length of a file without a header for it."""
 
 from typing import BinaryIO, List, NamedTuple, Optional
 
 from vq_estimator.data.spliced_file import Part, SplicedFile
 
-# Kilobits per second by the index in a frame's header, of layer III.
+# Kilobits per second by the index in a frame's header, for layer III.
 _MPEG_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _MPEG_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
-_RATES = (44100, 48000, 32000)  # of MPEG-1; half of them of MPEG-2, a quarter of MPEG-2.5
-_TAGS = (b"TAG", b"APETAGEX", b"LYRICSBEGIN", b"ID3")  # which may stand behind the last frame
-_LENGTHS = (b"Xing", b"Info", b"VBRI")  # begin the header in the first frame that has the number of frames
+_RATES = (44100, 48000, 32000)  # rates of MPEG-1; MPEG-2 has half of them, MPEG-2.5 a quarter
+_TAGS = (b"TAG", b"APETAGEX", b"LYRICSBEGIN", b"ID3")  # tags that may follow the last frame
+_LENGTHS = (b"Xing", b"Info", b"VBRI")  # tags of the header with the number of frames, in the first frame
 
 
 class _Frame(NamedTuple):
     """The header of a frame.
 
     Attributes:
-      kind: what all frames of a file have in common: version, sample rate, and whether it is mono.
-      size: bytes, with the header.
-      samples: of each channel.
+      kind: properties that all frames of a file share: version, sample rate, and whether it is mono.
+      size: bytes, including the header.
+      samples: samples per channel.
       rate: samples per second.
     """
 
@@ -29,14 +29,14 @@ class _Frame(NamedTuple):
 
 
 def check(f: BinaryIO, max_seconds: int) -> Optional[SplicedFile]:
-    """Walks through the frames of an MP3.
+    """Reads all frames of an MP3.
 
     Returns:
-      What a decoder must see in the file's place: the frames without tags, behind a header that says how many they are.
-      None for a FLAC file that begins with the tag of an MP3, which is read as it is.
+      A file object for the decoder: the frames without tags, after a header with their number. None for a FLAC file
+        that begins with the tag of an MP3, which needs no change.
 
     Raises:
-      ValueError: it was cut off, holds something else than frames, or is longer than `max_seconds`.
+      ValueError: the file is truncated, contains other data than frames, or is longer than `max_seconds`.
     """
     there = f.seek(0, 2)
     at = begin = _after_tag(f)
@@ -66,13 +66,13 @@ def check(f: BinaryIO, max_seconds: int) -> Optional[SplicedFile]:
     said = _number_of_frames(start[: first.size])
     if said is None:
         parts.insert(0, _with_number(start[:4], first, count))
-    elif abs(count - 1 - said) > 1:  # whether the frame that says it counts itself is not agreed on
+    elif abs(count - 1 - said) > 1:  # some encoders count the frame with the header, others do not
         raise ValueError(f"it has {count - 1:,} frames, expected {said:,} as its header says")
     return SplicedFile(f, parts)
 
 
 def _after_tag(f: BinaryIO) -> int:
-    """Where the first frame is: behind ID3 tags and zeros."""
+    """The position of the first frame, after ID3 tags and zeros."""
     at = 0
     while True:
         f.seek(at)
@@ -89,11 +89,11 @@ def _after_tag(f: BinaryIO) -> int:
 
 
 def _read_frame(head: bytes) -> Optional[_Frame]:
-    """The header of a frame of layer III; None where there is none."""
+    """The header of a frame of layer III, or None."""
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2:
         return None
     version, bitrate, rate = head[1] >> 3 & 3, head[2] >> 4, head[2] >> 2 & 3
-    if version == 1 or bitrate in (0, 15) or rate == 3:  # 0 is free: no length follows from it
+    if version == 1 or bitrate in (0, 15) or rate == 3:  # 0 means free format, in which the length is unknown
         return None
     is_mpeg_1, mono = version == 3, head[3] >> 6 == 3
     kilobits, hertz = (_MPEG_1 if is_mpeg_1 else _MPEG_2)[bitrate], _RATES[rate] >> {3: 0, 2: 1, 0: 2}[version]
@@ -102,13 +102,13 @@ def _read_frame(head: bytes) -> Optional[_Frame]:
 
 
 def _information(head: bytes) -> int:
-    """Where a frame's information for the decoder ends and the header with the number of frames would begin."""
+    """The position after a frame's side information, where the header with the number of frames would begin."""
     mono = head[3] >> 6 == 3
     return 4 + ((17 if mono else 32) if head[1] & 8 else (9 if mono else 17))
 
 
 def _number_of_frames(frame: bytes) -> Optional[int]:
-    """The number of frames that the first one says; None where it says none."""
+    """The number of frames according to the first frame, or None."""
     for at, where in ((_information(frame), 8), (36, 14)):  # Xing and Info, VBRI
         header = frame[at : at + 18]
         if not header.startswith(_LENGTHS) or len(header) < 18:
@@ -119,8 +119,8 @@ def _number_of_frames(frame: bytes) -> Optional[int]:
 
 
 def _with_number(head: bytes, frame: _Frame, count: int) -> bytes:
-    """A silent frame like another that says how many frames follow it."""
-    largest = bytes([head[0], head[1] | 1, head[2] & 0x0D | 0xE0, head[3]])  # of the highest bitrate, no checksum
+    """A silent frame of the same kind with the number of frames that follow it."""
+    largest = bytes([head[0], head[1] | 1, head[2] & 0x0D | 0xE0, head[3]])  # the highest bitrate, without checksum
     made = _read_frame(largest)
     assert made is not None
     body = largest + bytes(_information(largest) - 4) + b"Xing" + (1).to_bytes(4, "big") + count.to_bytes(4, "big")

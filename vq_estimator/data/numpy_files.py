@@ -1,6 +1,6 @@
-"""NumPy's files of plain arrays, from anywhere: no pickle, and no more memory than the file has bytes for.
+"""Reads plain arrays from untrusted NumPy files: no pickle, and no more memory than the file has bytes.
 
-np.load believes the header: it allocates what that asks for before it reads, and unpacks a .npz of any size. Here an
+np.load trusts the header: it allocates the size in the header before it reads, and unpacks a .npz of any size. Here an
 array's dtype is a number, a bool or text, and its bytes are counted before any is read.
 """
 
@@ -19,13 +19,18 @@ from vq_estimator.data.files import open_regular
 if TYPE_CHECKING:  # Python 3.7 has no Literal
     from typing import Literal
 
-MAX_HEADER = 10000  # bytes, as in NumPy
-NESTING, MAX_NESTING = (b"(", b"[", b"{", b"-", b"+", b"~"), 100  # so that Python's parser of literals stays shallow
-PLAIN = {"b": (1,), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "f": (2, 4, 8)}  # bytes of a number; text has any
+MAX_HEADER = 10000  # largest header in bytes, as in NumPy
+NESTING, MAX_NESTING = (b"(", b"[", b"{", b"-", b"+", b"~"), 100  # bounds the recursion of Python's parser
+PLAIN = {
+    "b": (1,),
+    "i": (1, 2, 4, 8),
+    "u": (1, 2, 4, 8),
+    "f": (2, 4, 8),
+}  # kind of dtype: sizes in bytes; text may have any size
 
 
 class _Header(NamedTuple):
-    """What an array is, and the place of its first byte."""
+    """The header of an array, and the position of its first byte."""
 
     dtype: np.dtype
     fortran: bool
@@ -41,7 +46,7 @@ class _Header(NamedTuple):
 
 
 def _read_header(f: IO[bytes]) -> _Header:
-    """Reads a header with NumPy's own functions, from a buffer that is bounded before they see it.
+    """Reads a header with NumPy's own functions, from a buffer of bounded size.
 
     Raises:
       ValueError: no plain array begins here.
@@ -57,11 +62,11 @@ def _read_header(f: IO[bytes]) -> _Header:
         raise ValueError("its header can't be read")
     if len(text) != length:
         raise ValueError(f"its header of {length} bytes is cut off, or longer than {MAX_HEADER}")
-    # Version 3 differs from 2 by the encoding of names of fields, which no plain array has.
+    # Version 3 differs from 2 in the encoding of field names, which no plain array has.
     read = np_format.read_array_header_1_0 if magic[6] == 1 else np_format.read_array_header_2_0
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a header of Python 2 is read, and nobody can save it anew
+            warnings.simplefilter("ignore")  # headers of Python 2 are read, because nobody can save them again
             shape, fortran, dtype = read(io.BytesIO(size + text))
     except Exception:  # a hostile literal: RecursionError, MemoryError, TokenError and more
         raise ValueError("its header can't be read") from None
@@ -74,11 +79,11 @@ def _read_header(f: IO[bytes]) -> _Header:
 
 
 def load_npy(path: str) -> np.ndarray:
-    """The array of a `.npy`, read from the file as it is used.
+    """The array of a `.npy`, as a memory map.
 
     Raises:
-      OSError: it can't be read.
-      ValueError: it is no plain array, or shorter than its header says.
+      OSError: the file cannot be read.
+      ValueError: the file is not a plain array, or shorter than its header says.
     """
     with open_regular(path) as f:
         header = _read_npy_header(f)
@@ -92,7 +97,7 @@ def _read_npy_header(f: IO[bytes]) -> _Header:
     """Reads the header of a `.npy` and leaves the file at the array's first byte.
 
     Raises:
-      ValueError: it is no plain array, or shorter than its header says.
+      ValueError: the file is not a plain array, or shorter than its header says.
     """
     header = _read_header(f)
     there = f.seek(0, 2) - header.start
@@ -103,11 +108,11 @@ def _read_npy_header(f: IO[bytes]) -> _Header:
 
 
 def load_array(path: str, name: str, most: int) -> np.ndarray:
-    """The array of a `.npy`, read from the file as it is used; or in memory that of a `.npz` under a name.
+    """The array of a `.npy` as a memory map, or a named array of a `.npz` in memory.
 
     Raises:
-      OSError: the file can't be read.
-      ValueError: it has no such array, or no plain one, or one of a `.npz` that is larger than `most` bytes.
+      OSError: the file cannot be read.
+      ValueError: the array does not exist, is not plain, or in a `.npz` is larger than `most` bytes.
     """
     if not _is_zipped(path):
         return load_npy(path)
@@ -125,19 +130,19 @@ def _is_zipped(path: str) -> bool:
 
 
 class ArrayReader:
-    """An array of a `.npy` or `.npz` whose rows are read in order, a few at a time; a context, which closes the file.
+    """An array of a `.npy` or `.npz` whose rows are read in order, a few at a time. Use it as a context manager.
 
     Args:
-      path: the file; its first bytes tell which of the two it is.
-      name: the array's name in a `.npz`; a `.npy` has one array, without a name.
+      path: the file; its first bytes decide between `.npy` and `.npz`.
+      name: the array's name in a `.npz`; a `.npy` has one array without a name.
 
     Attributes:
-      dtype, shape, bytes: the array's; the rows are in this machine's byte order.
+      dtype, shape, bytes: properties of the array; rows have native byte order.
       names: the names of all arrays in a `.npz`; () for a `.npy`.
 
     Raises:
-      OSError: the file can't be read.
-      ValueError: a `.npz` has no array of that name, or it is no plain array, or in Fortran order, or shorter than
+      OSError: the file cannot be read.
+      ValueError: a `.npz` has no array of that name, or the array is not plain, is in Fortran order, or is shorter than
         its header says.
     """
 
@@ -172,11 +177,11 @@ class ArrayReader:
         self._stack.close()
 
     def read(self, number: int) -> np.ndarray:
-        """The next rows, `number` of them or those that are left.
+        """The next `number` rows, or those that remain.
 
         Raises:
-          OSError: the file can't be read.
-          ValueError: it is damaged, or has become shorter.
+          OSError: the file cannot be read.
+          ValueError: the file is damaged or has become shorter.
         """
         number = min(number, self._left)
         shape = (number, *self.shape[1:])
@@ -191,7 +196,7 @@ class ArrayReader:
 
 @contextlib.contextmanager
 def _zip_errors() -> Iterator[None]:
-    """Whatever zipfile raises for a damaged archive as ValueError; an OSError of the file stays one."""
+    """Turns any error of zipfile for a damaged archive into a ValueError; an OSError stays one."""
     try:
         yield
     except (ValueError, OSError):
@@ -203,16 +208,16 @@ def _zip_errors() -> Iterator[None]:
 
 
 def load_npz(path: str, names: Sequence[str], most: int) -> Dict[str, np.ndarray]:
-    """Those of the arrays `names` that a `.npz` has.
+    """Loads those of the arrays `names` that a `.npz` has.
 
     Args:
       path: the file.
-      names: of the arrays; others are not looked at.
-      most: bytes of all of them, unpacked.
+      names: names of the arrays; others are not read.
+      most: largest size of all of them in bytes, unpacked.
 
     Raises:
-      OSError: it can't be read.
-      ValueError: it is no .npz, or damaged, or one of the arrays is no plain one, or they are larger than `most`.
+      OSError: the file cannot be read.
+      ValueError: the file is not a .npz or is damaged, an array is not plain, or they are larger than `most`.
     """
     arrays = {}
     with _zip_errors(), open_regular(path) as raw, zipfile.ZipFile(raw) as archive:
@@ -225,9 +230,12 @@ def load_npz(path: str, names: Sequence[str], most: int) -> Dict[str, np.ndarray
 
 
 def _open_member(archive: zipfile.ZipFile, name: str) -> Tuple[IO[bytes], _Header]:
-    """An array of a `.npz` and its header; the file stands at the array's first byte."""
+    """An array of a `.npz` with its header; the file is at the array's first byte."""
     info = archive.getinfo(name)
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others unpack without a bound
+    if info.compress_type not in (
+        zipfile.ZIP_STORED,
+        zipfile.ZIP_DEFLATED,
+    ):  # other compressions unpack without a bound
         raise ValueError(f"{name} is packed in a way that NumPy does not use")
     f = archive.open(info)
     try:
@@ -245,7 +253,7 @@ def _read_member(archive: zipfile.ZipFile, name: str, most: int) -> np.ndarray:
     with f:
         if header.bytes > most:
             raise ValueError(f"{name} has {header.bytes} bytes, expected at most {most}")
-        content = f.read(header.bytes)  # to its end, where its checksum is compared
+        content = f.read(header.bytes)  # reads to the end, where zipfile compares the checksum
     if len(content) != header.bytes:
         raise ValueError(f"{name} ends too early")
     return np.frombuffer(content, header.dtype).reshape(header.shape, order="F" if header.fortran else "C")

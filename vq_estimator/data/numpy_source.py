@@ -1,7 +1,7 @@
 """A user's own images in a NumPy file as a data set: read once, in order, to records in the cache folder.
 
-A `.npy` holds images alone. A `.npz` holds them under a name, and may hold `labels`, integers [N], and `class_names`.
-The splits that have no file of their own are the end of the training file (`record_cache.divide`).
+A `.npy` holds images only. A `.npz` holds them under a name, and may hold `labels`, integers [N], and `class_names`.
+Splits without a file of their own are the end of the training file (`record_cache.divide`).
 """
 
 import logging
@@ -22,18 +22,18 @@ from vq_estimator.errors import VQError, one_line
 
 log = logging.getLogger("vq_estimator")
 
-LABELS, CLASS_NAMES = "labels", "class_names"  # of further arrays in a .npz
+LABELS, CLASS_NAMES = "labels", "class_names"  # names of further arrays in a .npz
 MAX_CLASSES = 1 << 16
-MAX_SMALL = 1 << 30  # bytes of labels and names
+MAX_SMALL = 1 << 30  # largest size of labels and names in bytes
 
 
 class Wanted(NamedTuple):
-    """What becomes of the images.
+    """Which images a model needs.
 
     Attributes:
-      shape: [H, W, C] of a model's images.
+      shape: [H, W, C] of the model's images.
       data: how the file is read.
-      validation, test: the files of these splits; None: they are the end of the training file.
+      validation, test: the files of these splits; None uses the end of the training file.
     """
 
     shape: Tuple[int, int, int]
@@ -43,7 +43,7 @@ class Wanted(NamedTuple):
 
 
 class _File(NamedTuple):
-    """A file whose header is good.
+    """A file with a valid header.
 
     Attributes:
       field: the flag that names it.
@@ -61,18 +61,18 @@ class _File(NamedTuple):
 
 
 def locate(data_dir: str, cache_dir: str, want: Wanted, cache: str = "auto", source: Optional[str] = None) -> Source:
-    """The images of a NumPy file.
+    """Reads the images of a NumPy file.
 
     Args:
-      data_dir: the `.npy` or `.npz` of the images for training, uint8 or uint16 [N, H, W, C] or [N, H, W].
+      data_dir: the `.npy` or `.npz` of the training images, uint8 or uint16 [N, H, W, C] or [N, H, W].
       cache_dir: the user's cache folder; the records are in `images/` there.
-      want: what becomes of the images, and the files of other splits.
-      cache: of `images.CACHES`: where training has the images, in memory or in their file.
-      source: the `dataset_source` that an existing run used; anything else is refused.
+      want: the images that the model needs, and the files of other splits.
+      cache: one of `images.CACHES`: whether training keeps the images in memory or reads them from their file.
+      source: the `dataset_source` of an existing run; other data is an error.
 
     Raises:
-      VQError: a file can't be read, or holds other arrays, or too few or other images.
-      OSError: the records can't be written.
+      VQError: a file cannot be read, or has other arrays, or too few or other images.
+      OSError: the records cannot be written.
     """
     paths = {"train": data_dir, "validation": want.validation, "test": want.test}
     given = {split: path for split, path in paths.items() if path is not None}
@@ -99,10 +99,10 @@ def locate(data_dir: str, cache_dir: str, want: Wanted, cache: str = "auto", sou
 
 
 def _inspect(field: str, path: str, want: Wanted) -> _File:
-    """Reads all of a file but its images.
+    """Reads a file except for its images.
 
     Raises:
-      VQError: it can't be read, or is not as it has to be.
+      VQError: the file cannot be read or is not valid.
     """
     with ImageReader(path, want.data.array, field) as reader:
         shape, dtype, names = reader.shape, reader.dtype, reader.names
@@ -129,7 +129,7 @@ def _inspect(field: str, path: str, want: Wanted) -> _File:
 
 
 def _count_classes(files: Dict[str, _File]) -> int:
-    """Returns the number of classes, 0 where there are no labels.
+    """The number of classes; 0 without labels.
 
     Raises:
       VQError: only some of the files have labels, or there are too few class names.
@@ -171,7 +171,7 @@ def _fill(files: Dict[str, _File], want: Wanted, add: Add) -> Dict[str, Any]:
 
 
 def _batches(file: _File, array: str) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
-    """Images [n, H, W, C] and labels [n], 0 where there are none."""
+    """Yields images [n, H, W, C] and labels [n], 0 without labels."""
     row = int(np.prod(file.shape[1:])) * file.dtype.itemsize
     at_once = max(1, min(record_cache.AT_ONCE, record_cache.BYTES_AT_ONCE // row))
     no_labels = np.zeros(at_once, np.int64)
@@ -182,7 +182,7 @@ def _batches(file: _File, array: str) -> Iterator[Tuple[np.ndarray, np.ndarray]]
 
 
 def _warn_of_sorted(train: _File, divided: Sequence[Tuple[str, int]]) -> None:
-    """Warns where the images are sorted by class, so that the end of the file has other classes than the rest."""
+    """Warns if the images are sorted by class, so that the end of the file has other classes than the rest."""
     labels = train.labels
     if len(divided) > 1 and labels is not None and labels[0] < labels[-1] and (np.diff(labels) >= 0).all():
         splits = " and ".join(split for split, _ in divided[1:])

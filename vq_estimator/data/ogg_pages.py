@@ -1,16 +1,16 @@
-"""Whether an Ogg file is whole and safe to decode.
+"""Checks that an Ogg file is complete and safe to decode.
 
-libsndfile leaves out pages that are damaged or missing without a word, and a few bytes of a Vorbis header can ask for
-codebooks that exhaust libvorbis's memory or its stack.
+libsndfile silently skips pages that are damaged or missing, and a few bytes of a Vorbis header can request codebooks
+that exhaust libvorbis's memory or its stack.
 """
 
 import zlib
 from typing import BinaryIO, NamedTuple
 
 VORBIS, OPUS = b"\x01vorbis", b"OpusHead"  # how the first packet begins
-HEADER_PACKETS = 3  # of Vorbis, the last of which has the codebooks
-MAX_HEADERS = 1 << 24  # bytes, pictures among the tags included
-MAX_ENTRIES = 1 << 16  # of all codebooks; libvorbis's own encoder makes up to some 12,000
+HEADER_PACKETS = 3  # header packets of Vorbis; the last one has the codebooks
+MAX_HEADERS = 1 << 24  # bytes of all headers, including pictures in the tags
+MAX_ENTRIES = 1 << 16  # entries of all codebooks; libvorbis's own encoder makes up to about 12,000
 CODEBOOK = b"BCV"  # begins a codebook, at any bit
 HEAD = 27  # bytes of a page before its list of segments
 FIRST, LAST = 2, 4  # flags of a page
@@ -29,11 +29,11 @@ def check(f: BinaryIO) -> None:
     """Reads all pages of an Ogg file.
 
     Raises:
-      ValueError: it was cut off, a page is damaged or missing, it is not one stream of Vorbis or Opus, or its headers
-        ask for too much.
+      ValueError: the file is truncated, a page is damaged or missing, it is not one stream of Vorbis or Opus, or its
+        headers request too much.
     """
     page = first = _read_page(f)
-    packets, size = [b""], 0  # the first ones, the last of them not yet complete
+    packets, size = [b""], 0  # the header packets; the last one may be incomplete
     while True:
         at = 0
         for length in page.segments:
@@ -63,7 +63,9 @@ def check(f: BinaryIO) -> None:
 def _read_page(f: BinaryIO) -> _Page:
     head = f.read(HEAD)
     if len(head) < HEAD or not head.startswith(b"OggS"):
-        raise ValueError("it ends before its last page" if len(head) < HEAD else "it holds what is no page of Ogg")
+        raise ValueError(
+            "it ends before its last page" if len(head) < HEAD else "it holds data that is not an Ogg page"
+        )
     segments = f.read(head[26])
     body = f.read(sum(segments))
     if len(segments) < head[26] or len(body) < sum(segments):
@@ -75,20 +77,20 @@ def _read_page(f: BinaryIO) -> _Page:
 
 
 def page_checksum(page: bytes) -> int:
-    """Ogg's CRC: zlib's polynomial on bits in the other order, from 0 and without its final inversion."""
+    """Ogg's CRC: zlib's polynomial with reversed bit order, starting from 0, without the final inversion."""
     reflected = zlib.crc32(page.translate(_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return int.from_bytes(reflected.to_bytes(4, "little").translate(_REVERSED), "big")
 
 
 def _check_codebooks(packet: bytes) -> None:
-    """Raises ValueError where the codebooks of a Vorbis header have too many entries, wherever they begin."""
+    """Raises a ValueError if the codebooks of a Vorbis header have too many entries, wherever they begin."""
     bits, entries = int.from_bytes(packet, "little"), 0
     for shift in range(8):
         aligned = (bits >> shift).to_bytes(len(packet), "little")
         at = aligned.find(CODEBOOK)
         while at >= 0:
             dimensions, count = (int.from_bytes(aligned[at + i : at + j], "little") for i, j in ((3, 5), (5, 8)))
-            if dimensions.bit_length() + count.bit_length() <= 24:  # libvorbis refuses others
+            if dimensions.bit_length() + count.bit_length() <= 24:  # libvorbis rejects others
                 entries += count
             at = aligned.find(CODEBOOK, at + 1)
     if entries > MAX_ENTRIES:

@@ -1,4 +1,4 @@
-"""The suffix of an output's name decides what is written: one rule for all commands, and no surprise for the others."""
+"""Decides by the suffix of an output's name what is written. All commands share this rule."""
 
 import os
 from typing import Sequence
@@ -15,7 +15,7 @@ WORDS = {
     COMPRESSED: "NAME.vqz (a compressed file)",
     FOLDER: "the name of a folder to make",
 }
-# Kinds of file that people ask for and nothing here writes. A folder or file of such a name would mislead.
+# Suffixes of file kinds that nothing here writes. A folder or file with such a name would mislead.
 _NAMES = (
     "apng avif bmp dcm eps exr gif heic heif ico jfif jp2 jpe jpeg jpg jxl pbm pdf pgm pnm ppm ps psd qoi svg tga "
     "tif tiff webp aac ac3 aif aifc aiff amr au caf flac m4a mka mp2 mp3 oga ogg opus rf64 sph w64 wma avi m4v "
@@ -27,16 +27,16 @@ FOREIGN = frozenset("." + name for name in _NAMES.split())
 
 
 def output_kind(field: str, name: str, kinds: Sequence[str], otherwise: str = "") -> str:
-    """What a command writes to `name`: one of `kinds`, by the suffix, in upper or lower case.
+    """The kind of output that a command writes to `name`: one of `kinds`, by the suffix, in upper or lower case.
 
     Args:
       field: the flag or argument, for the message.
       name: the path of the output.
-      kinds: what the command can write.
-      otherwise: the kind, of `kinds`, of a name without a suffix or with one of no known kind of file; "": refuse it.
+      kinds: the kinds that the command can write.
+      otherwise: the kind for a name without a known suffix, one of `kinds`; "" makes it an error.
 
     Raises:
-      VQError: the suffix is of another kind of file, or the name of a file is a folder's.
+      VQError: the suffix is that of another kind of file, or a folder has the name of the file.
     """
     suffix = os.path.splitext("x" + os.path.basename(name))[1].lower()
     kind = SUFFIXES.get(suffix, "" if suffix in FOREIGN else otherwise)

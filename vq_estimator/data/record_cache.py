@@ -1,6 +1,6 @@
-"""The examples of a data set as records in the cache folder: written once, then checked and read.
+"""Stores the examples of a data set as records in the cache folder: written once, then checked and read.
 
-A data set is a folder there: a file of records for each split (`records.py`) and a manifest. The folder's name has a
+A data set is a folder with one file of records per split (`records.py`) and a manifest. The folder's name contains a
 key, by which the data set finds it again, and the shape of the images.
 """
 
@@ -26,11 +26,11 @@ from vq_estimator.errors import VQError, one_line
 
 log = logging.getLogger("vq_estimator")
 
-FORMAT = 2  # of the records; another makes them anew
-MAX_IN_MEMORY = 1 << 30  # bytes of training images up to which "auto" keeps them there
+FORMAT = 2  # version of the records; another version makes new ones
+MAX_IN_MEMORY = 1 << 30  # bytes of training images up to which "auto" keeps them in memory
 MANIFEST = "images.json"
-SHARE = 10  # a split that a data set lacks is one example in so many of the training data
-AT_ONCE, BYTES_AT_ONCE = 100, 1 << 24  # images that are read at once, and bytes of them
+SHARE = 10  # a missing split gets one of SHARE training examples
+AT_ONCE, BYTES_AT_ONCE = 100, 1 << 24  # images per read, and their bytes
 
 Add = Callable[[str, np.ndarray, int], None]  # (split, image uint8 [H, W, C], label)
 Fill = Callable[[str, Add], Dict[str, Any]]  # (folder, add) -> the manifest's entries
@@ -41,13 +41,13 @@ class RecordCache:
 
     Args:
       cache_dir: the user's cache folder; the records are in `images/` there.
-      key: what identifies the data, such as its files with their times of change.
+      key: identifies the data, such as its files with their modification times.
       shape: [H, W, C] of the images.
-      check: raises ValueError, KeyError or TypeError where the entries of a manifest are not those that `fill` returns.
+      check: raises ValueError, KeyError or TypeError unless a manifest has the entries that `fill` returns.
 
     Attributes:
-      folder: of the records.
-      manifest: the path of the manifest.
+      folder: folder of the records.
+      manifest: path of the manifest.
     """
 
     def __init__(self, cache_dir: str, key: str, shape: Tuple[int, int, int], check: Callable[[Dict[str, Any]], None]):
@@ -56,7 +56,7 @@ class RecordCache:
         self.manifest = os.path.join(self.folder, MANIFEST)
 
     def load(self) -> Optional[Dict[str, Any]]:
-        """Returns the manifest; None where there are no records. Damaged records are removed."""
+        """The manifest, or None if there are no records. Damaged records are removed."""
         if not os.path.isdir(self.folder):
             return None
         checksums = ChecksumCache(self._cache_dir)
@@ -74,20 +74,20 @@ class RecordCache:
                     raise ValueError(f"{path} {problem}")
             return made
         except (FileNotFoundError, ValueError, KeyError, TypeError) as e:
-            log.warning("the cached images are damaged (%s) and made anew", one_line(str(e)))
+            log.warning("the cached images are damaged (%s) and are made again", one_line(str(e)))
             shutil.rmtree(self.folder)
             return None
 
     def make(self, number: int, fill: Fill) -> Dict[str, Any]:
-        """Writes the records and returns the manifest; the folder is whole or not there.
+        """Writes the records and returns the manifest. The folder is written atomically.
 
         Args:
-          number: how many examples there are at most.
-          fill: adds the examples, and returns `source`, `class_names` and further entries of the manifest.
+          number: upper bound of the number of examples.
+          fill: adds the examples; returns `source`, `class_names` and further entries of the manifest.
 
         Raises:
-          VQError: there is no space for them.
-          OSError: they can't be written.
+          VQError: there is not enough space.
+          OSError: the records cannot be written.
         """
         parent, needed = os.path.dirname(self.folder), number * records.record_bytes(self._shape)
         os.makedirs(parent, exist_ok=True)
@@ -99,7 +99,7 @@ class RecordCache:
         try:
             with atomic_folder(self.folder) as folder:
                 counts = self._write(folder, fill)
-        except OSError as e:  # another process was faster: its records are as good
+        except OSError as e:  # another process was faster; its records are as good
             if e.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
         size = SIZE.text(self._shape[:2])
@@ -125,7 +125,7 @@ class RecordCache:
         return counts
 
     def source(self, made: Dict[str, Any], cache: str) -> Source:
-        """Returns the data set of a manifest; `cache` says where training has the images, see `images.locate`."""
+        """The data set of a manifest. `cache` says where training keeps the images, see `images.locate`."""
         return source_of(made, self._shape, [(self._path(split),) for split in SPLITS], cache)
 
     def _path(self, split: str) -> str:
@@ -135,9 +135,11 @@ class RecordCache:
 def source_of(
     made: Dict[str, Any], shape: Tuple[int, int, int], paths: Sequence[Tuple[str, ...]], cache: str = "auto"
 ) -> Source:
-    """Returns the data set whose manifest is `made` and whose records, of images of `shape`, are in `paths`.
+    """The data set with the manifest `made` and the record files `paths` of images of `shape`.
 
-    `paths` has the files of each of `SPLITS`. `cache` says where training has the images, see `images.locate`.
+    Args:
+      paths: the files of each of `SPLITS`.
+      cache: where training keeps the images, see `images.locate`.
     """
     n, names = made["counts"], tuple(made["class_names"])
     spec = DatasetSpec(
@@ -158,7 +160,7 @@ def source_of(
 
 
 def _check_manifest(made: Dict[str, Any]) -> None:
-    """Raises ValueError, KeyError or TypeError where it is not of the kind that `make` writes."""
+    """Raises ValueError, KeyError or TypeError unless the manifest is of the form that `make` writes."""
     counts, classes = [made["counts"][split] for split in SPLITS], made.get("classes", 0)
     texts = [made["source"], *made["class_names"]]
     good = isinstance(made["class_names"], list) and all(isinstance(t, str) for t in texts)
@@ -167,11 +169,11 @@ def _check_manifest(made: Dict[str, Any]) -> None:
 
 
 class Examples(NamedTuple):
-    """Some of a data set's examples, in order.
+    """A part of a data set's examples, in order.
 
     Attributes:
-      splits: how many of the first ones belong to a split, how many of the next ones to another, and so on.
-      batches: of images uint8 or uint16 [n, h, w, c], of any size, and labels integers [n].
+      splits: (split, number) of consecutive examples: the first `number` belong to the first split, and so on.
+      batches: pairs of images uint8 or uint16 [n, h, w, c], of any size, and integer labels [n].
     """
 
     splits: Sequence[Tuple[str, int]]
@@ -179,14 +181,14 @@ class Examples(NamedTuple):
 
 
 def divide(n: int, missing: Sequence[str]) -> Sequence[Tuple[str, int]]:
-    """Divides n training examples: the last ones are for the splits that a data set lacks, 1 in SHARE for each.
+    """Divides n training examples: the last ones are for the missing splits, 1 in SHARE for each.
 
     Args:
       n: the number of examples.
-      missing: the splits that the data set lacks: some of "validation", which is last, and "test", before it.
+      missing: the missing splits: "validation", which comes last, or "test", before it, or both.
 
     Raises:
-      VQError: there would be none for training.
+      VQError: none would be left for training.
     """
     parts = [(split, max(1, n // SHARE)) for split in ("test", "validation") if split in missing]
     train = n - sum(count for _, count in parts)
@@ -197,12 +199,12 @@ def divide(n: int, missing: Sequence[str]) -> Sequence[Tuple[str, int]]:
 
 
 def summary(divided: Sequence[Tuple[str, int]], counts: Dict[str, int], classes: int) -> str:
-    """Returns the splits with their sizes, and the number of classes, in one line.
+    """Describes the splits with their sizes, and the number of classes, in one line.
 
     Args:
-      divided: what `divide` gave.
-      counts: of all splits.
-      classes: the number of classes; 0: there are none.
+      divided: the result of `divide`.
+      counts: sizes of all splits.
+      classes: the number of classes, or 0.
     """
     ends = [split for split, _ in reversed(divided) if split != "train"]
     where = dict(zip(ends, ("the last training images", "the training images before these")))
@@ -211,19 +213,19 @@ def summary(divided: Sequence[Tuple[str, int]], counts: Dict[str, int], classes:
 
 
 def check_summary(made: Dict[str, Any]) -> None:
-    """Raises ValueError or KeyError where a manifest has no `summary`."""
+    """Raises ValueError or KeyError unless a manifest has a `summary`."""
     if not isinstance(made["summary"], str):
-        raise ValueError("its summary is no text")
+        raise ValueError("its summary is not text")
 
 
 def write_examples(parts: Sequence[Examples], view: View, add: Add) -> str:
-    """Adds examples as a model sees them.
+    """Adds examples as a model's input.
 
     Returns:
-      SHA-256, in hexadecimal, over the images as they were read, their labels and their splits.
+      SHA-256, in hexadecimal, over the images as read, their labels and their splits.
 
     Raises:
-      VQError: the images have other channels than the model's, or there are more or fewer of them.
+      VQError: the number of channels or of images differs from the expected one.
     """
     content, count, small = hashlib.sha256(), 0, 0
     total = sum(number for part in parts for _, number in part.splits)
@@ -242,7 +244,7 @@ def write_examples(parts: Sequence[Examples], view: View, add: Add) -> str:
                 count += len(images)
                 bar.update(len(images))
             if next(splits, None) is not None or count > total:
-                raise VQError(f"data_dir: got {count:,} images, expected {total:,}: the data set is not whole")
+                raise VQError(f"data_dir: got {count:,} images, expected {total:,}: the data set is incomplete")
     depth.warn("--value_range={low},{high} keeps more")
     if small:
         log.warning("%d of %d images are smaller than %s and were enlarged", small, count, SIZE.text(view.size))

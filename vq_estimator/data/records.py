@@ -1,8 +1,8 @@
-"""Images of one size and their labels in TFRecord files whose records all have the same length.
+"""Reads and writes images of one size and their labels in TFRecord files whose records have one length.
 
-A record's content is its label (4 bytes, little end first) and its pixels (S * S * C bytes). Any TFRecord reader reads
-the file from its beginning; since the place of record n is known, it can be read in any order too. So training sees the
-same order whether the images lie in memory or in the file.
+A record contains the label (4 bytes, little-endian) and the pixels (H * W * C bytes). Any TFRecord reader can read the
+file in order. Since the position of record n is known, records can also be read in any order, so training sees the same
+order whether the images are in memory or in the file.
 """
 
 import contextlib
@@ -15,10 +15,10 @@ import tensorflow.compat.v1 as tf
 
 from vq_estimator.errors import VQError
 
-BEFORE, AFTER = 12, 4  # bytes of a TFRecord around a content: its length and a checksum of that; a checksum of it
+BEFORE, AFTER = 12, 4  # bytes before and after a TFRecord's content: length and checksums
 LABEL = 4
 BATCH = 100
-MAX_OPEN = 256  # files at once
+MAX_OPEN = 256  # files that are open at once
 
 
 def record_bytes(shape: Tuple[int, int, int]) -> int:
@@ -28,10 +28,10 @@ def record_bytes(shape: Tuple[int, int, int]) -> int:
 
 @contextlib.contextmanager
 def writer(path: str) -> Iterator:
-    """A function (image uint8 [H, W, C], label) that adds a record to `path`.
+    """Yields a function (image uint8 [H, W, C], label) that adds a record to `path`.
 
     Raises:
-      OSError: the disk refused.
+      OSError: the file cannot be written.
     """
     try:
         with tf.python_io.TFRecordWriter(path) as out:
@@ -41,19 +41,19 @@ def writer(path: str) -> Iterator:
 
 
 def count(path: str, shape: Tuple[int, int, int]) -> int:
-    """Records of images of `shape` in a file, by its length.
+    """The number of records of images of `shape` in a file, from its length.
 
     Raises:
-      VQError: it has another length than records of them have.
+      VQError: the length is not a multiple of a record's.
     """
     size, length = os.path.getsize(path), record_bytes(shape)
     if size % length:
-        raise VQError(f"data_dir: {path!r} has {size} bytes, expected a multiple of {length}, one record's")
+        raise VQError(f"data_dir: {path!r} has {size} bytes, expected a multiple of {length}, the length of a record")
     return size // length
 
 
 def in_order(paths: Sequence[str], shape: Tuple[int, int, int]) -> tf.data.Dataset:
-    """Batches of (image uint8 [B, H, W, C], label int32 [B]), from the first record of the first file to the last."""
+    """Batches of (image uint8 [B, H, W, C], label int32 [B]), in the order of the files and their records."""
 
     @tf.autograph.experimental.do_not_convert
     def parse(records):
@@ -72,7 +72,7 @@ def _read(file: int, size: int, place: int) -> bytes:
 
 
 class RandomAccess:
-    """Records of some files by their numbers, counted from file to file; nothing but the batch is in memory."""
+    """Random access to records by index, counted across all files. Only the batch is in memory."""
 
     def __init__(self, paths: Sequence[str], shape: Tuple[int, int, int]):
         self._paths, self._shape = paths, shape
@@ -106,7 +106,7 @@ class RandomAccess:
         return self._files[shard].fileno()
 
     def tensors(self, numbers: tf.Tensor) -> Tuple[tf.Tensor, tf.Tensor]:
-        """The same in a graph: numbers int [A, B], both known, to images [A, B, H, W, C] and labels [A, B]."""
+        """The same in a graph: indices int [A, B], both known, to images [A, B, H, W, C] and labels [A, B]."""
         shape = numbers.shape.as_list()
         images, labels = tf.numpy_function(self.rows, [tf.reshape(numbers, [-1])], [tf.uint8, tf.int32])
         return tf.reshape(images, [*shape, *self._shape]), tf.reshape(labels, shape)

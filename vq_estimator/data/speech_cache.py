@@ -1,8 +1,8 @@
-"""The levels of recordings in the cache folder, read as they are used: a corpus may be larger than memory.
+"""Stores the levels of recordings in the cache folder and reads them when needed: a corpus may exceed memory.
 
-Each file is decoded, resampled, trimmed and brought to levels once; one of more than MAX_SECONDS is several clips. The
-levels are of one sample rate and belong to files of certain sizes and times of change; others are made for anything
-else.
+Each file is decoded, resampled, trimmed and converted to levels once. A file of more than MAX_SECONDS becomes several
+clips. The levels are valid for one sample rate and for the sizes and modification times of the files; otherwise new
+ones are made.
 """
 
 import contextlib
@@ -38,15 +38,15 @@ from vq_estimator.errors import VQError, one_line
 
 log = logging.getLogger("vq_estimator")
 
-FORMAT = 2  # of the cache; another makes it anew
+FORMAT = 2  # version of the cache; another version makes a new one
 MANIFEST = "speech.json"
-MAX_SECONDS = 30  # of a clip; a longer recording is several, so that memory is bounded
+MAX_SECONDS = 30  # longest clip; a longer recording becomes several clips, which bounds the memory
 THREADS = 4
 AT_ONCE = 64  # files whose levels are in memory while the cache is made
 
 
 class Recording(NamedTuple):
-    """A file to read: what the folder says of it, who speaks, and the number of its class."""
+    """A file to read: its entry in the folder, its speaker, and the index of its class."""
 
     file: File
     speaker: str
@@ -54,10 +54,10 @@ class Recording(NamedTuple):
 
 
 class Cache:
-    """The levels of some recordings, in a folder that is whole or not there.
+    """The levels of recordings, in a folder that is written atomically.
 
-    For each split `<split>.levels` holds the levels, `<split>.clips.npy` int64 [N, 3] of the end, speaker and label of
-    each clip, and `<split>.names` the files' names with a zero byte behind each.
+    For each split, `<split>.levels` has the levels, `<split>.clips.npy` int64 [N, 3] the end, speaker and label of each
+    clip, and `<split>.names` the names of the files with a zero byte after each.
     """
 
     def __init__(
@@ -70,7 +70,9 @@ class Cache:
         name: Optional[str],
         data: DataConfig = folder_lib.NOW,
     ):
-        """`name` of the data set, or None where the content of the files gives it; `data` says how they were found."""
+        """`name` is the name of the data set, or None if the content of the files gives it; `data` says how they were
+        read.
+        """
         self._data_dir, self._rate, self._recordings = data_dir, sample_rate, recordings
         self._class_names, self._name, self._rules = class_names, name, data.rules
         key = folder_lib.fingerprint([FORMAT, sample_rate, name, data, class_names, *recordings], 16)
@@ -78,7 +80,7 @@ class Cache:
         self._checksums = ChecksumCache(cache_dir)
 
     def load(self, max_bad_files: int) -> Optional[SpeechSource]:
-        """What `make` wrote; None where nothing is. What is damaged is removed."""
+        """Loads what `make` wrote, or None. Damaged data is removed."""
         if not os.path.isdir(self._target):
             return None
         try:
@@ -88,7 +90,7 @@ class Cache:
             if not all(isinstance(text, str) for texts in bad for text in texts):
                 raise ValueError(f"{MANIFEST} holds something else")
         except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as e:
-            log.warning("the cached recordings are damaged (%s) and made anew", one_line(str(e)))
+            log.warning("the cached recordings are damaged (%s) and are made again", one_line(str(e)))
             shutil.rmtree(self._target)
             return None
         if bad:
@@ -98,7 +100,7 @@ class Cache:
         return source
 
     def _source(self, made: Dict[str, Any]) -> SpeechSource:
-        """What `_write` wrote; anything else is one of the errors that `load` expects."""
+        """Loads what `_write` wrote. Anything else raises one of the errors that `load` handles."""
         if made.pop("sha256") != _checksum(made):
             raise ValueError(f"{MANIFEST} was changed")
         texts = [made["source"], *made["speakers"]]
@@ -121,13 +123,13 @@ class Cache:
         """Reads every file and writes the folder.
 
         Raises:
-          VQError: more than `max_bad_files` can't be read, or a split is left without any.
+          VQError: more than `max_bad_files` are unreadable, or a split is empty.
         """
         os.makedirs(os.path.dirname(self._target), exist_ok=True)
         try:
             with atomic_folder(self._target) as folder:
                 self._write(folder, max_bad_files)
-        except OSError as e:  # another process was faster: its levels are as good
+        except OSError as e:  # another process was faster; its levels are as good
             if e.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
         source = self.load(max_bad_files)
@@ -159,7 +161,7 @@ class Cache:
                 lengths = [min(most, len(found.levels) - i) for i in range(0, len(found.levels), most)]
                 good += [(recording, length) for length in lengths]
         folder_lib.counts([recording.file for recording, _ in good], SPLITS)
-        # Of those that can be read: another number for a speaker would be another model.
+        # Based on the readable files: another index of a speaker would be another model.
         speakers = sorted({recording.speaker for recording, _ in good})
         for split in SPLITS:
             _write_clips(_paths(folder, split), [g for g in good if g[0].file.split == split], speakers)
@@ -175,26 +177,26 @@ class Cache:
         write_json(os.path.join(folder, MANIFEST), dict(made, sha256=_checksum(made)))
 
     def _read_all(self) -> Iterator[Tuple[Recording, Union["_Found", str]]]:
-        """Each recording, with its levels or why it has none."""
+        """Yields each recording with its levels, or with the reason why it has none."""
 
         def read(recording: Recording) -> Union[_Found, str]:
             return _read(os.path.join(self._data_dir, *recording.file.path.split("/")), self._rate, self._rules)
 
-        with ThreadPool(THREADS) as pool:  # decoding and resampling leave Python's lock
+        with ThreadPool(THREADS) as pool:  # decoding and resampling release Python's lock
             for i in range(0, len(self._recordings), AT_ONCE):
                 some = self._recordings[i : i + AT_ONCE]
                 yield from zip(some, pool.imap(read, some))
 
 
 class _Found(NamedTuple):
-    """What a file holds: levels uint8 [T], and the SHA-256 of its bytes."""
+    """The content of a file: levels uint8 [T], and the SHA-256 of its bytes."""
 
     levels: np.ndarray
     sha256: bytes
 
 
 def _read(path: str, sample_rate: int, rules: int) -> Union[_Found, str]:
-    """The content of a file, or in one line why it can't be read."""
+    """The content of a file, or one line with the reason why it cannot be read."""
     try:
         x = audio.trim(audio.read(path, sample_rate, rules), sample_rate)
         _, sha256 = size_and_hash(path)
@@ -213,7 +215,7 @@ def _check_bad(bad: Sequence[Sequence[str]], most: int) -> None:
 
 
 def _paths(folder: str, split: str) -> Tuple[str, str, str]:
-    """The files of a split: levels, numbers of the clips, names."""
+    """The files of a split: levels, ends with speakers and labels, and names."""
     levels, clips, names = (os.path.join(folder, split + end) for end in (".levels", ".clips.npy", ".names"))
     return levels, clips, names
 
@@ -232,10 +234,10 @@ def _checksum(made: Dict[str, Any]) -> str:
 
 
 def _load(paths: Tuple[str, str, str], speakers: int, labels: int) -> Clips:
-    """The clips of a split.
+    """Loads the clips of a split.
 
     Raises:
-      ValueError: the files don't fit each other.
+      ValueError: the files do not match.
     """
     rows = load_npy(paths[1])  # [N, 3]
     if rows.dtype != np.int64 or rows.ndim != 2 or rows.shape[1] != 3 or not len(rows):
@@ -246,6 +248,6 @@ def _load(paths: Tuple[str, str, str], speakers: int, labels: int) -> Clips:
     fits = len(names) == len(ends) and ends[-1] == os.path.getsize(paths[0]) and (np.diff(ends, prepend=0) > 0).all()
     known = speaker.min() >= 0 and speaker.max() < speakers and label.min() >= 0 and label.max() < labels
     if not fits or not known:
-        raise ValueError(f"{paths[1]} does not fit what is beside it")
+        raise ValueError(f"{paths[1]} does not match the other files")
     levels = np.memmap(paths[0], np.uint8, "r")
     return Clips(levels, np.ascontiguousarray(ends), speaker.astype(np.int32), label.astype(np.int32), names)

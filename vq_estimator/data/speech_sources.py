@@ -1,4 +1,4 @@
-"""Where the recordings of a data set of speech come from."""
+"""Finds the recordings of a speech data set."""
 
 import logging
 import os
@@ -18,7 +18,7 @@ from vq_estimator.errors import VQError
 log = logging.getLogger("vq_estimator")
 
 HALF = fsdd.HALF
-MAX_NAMES = 5  # of files in a message
+MAX_NAMES = 5  # most names of files in a message
 
 
 def locate(
@@ -31,25 +31,25 @@ def locate(
     fetcher: Fetch = fetch,
     data: DataConfig = folder_lib.NOW,
 ) -> SpeechSource:
-    """The recordings of `dataset`.
+    """Finds the recordings of `dataset`.
 
-    "fsdd" are those below `data_dir` that are whole, the others are downloaded there; where they can't be had, and
-    exactly the half of them is there, that half is taken, with a warning. "wav" are all sound files below
-    `data_dir`; a folder names the speaker, splits are as in `data/folder.py`.
+    "fsdd": valid recordings below `data_dir` are used, and the others are downloaded. If that fails and exactly half of
+    the recordings are present, that half is used, with a warning. "wav": all sound files below `data_dir`; a folder
+    names the speaker, and splits are as in `data/folder.py`.
 
     Args:
-      dataset: of SPEECH_DATASETS.
-      data_dir: the folder that holds the data sets' folders; of "wav" that of the files.
+      dataset: one of SPEECH_DATASETS.
+      data_dir: the folder that contains the data sets' folders; for "wav" the folder of the files.
       cache_dir: the user's cache folder; levels are in `speech/` there.
-      sample_rate: to which recordings are brought, samples a second.
-      max_bad_files: how many of the "wav" may be unreadable.
-      wanted: the `dataset_source` of an existing run; anything else is refused.
+      sample_rate: sample rate to convert to, in samples per second.
+      max_bad_files: number of "wav" files that may be unreadable.
+      wanted: the `dataset_source` of an existing run; other data is an error.
       fetcher: downloads a url to a path; raises OSError.
       data: how the files of "wav" are read.
 
     Raises:
-      VQError: they can't be had, or are others than `wanted`, or too few, or too many are unreadable.
-      OSError: the levels can't be written.
+      VQError: the recordings are not available, differ from `wanted`, are too few, or too many are unreadable.
+      OSError: the levels cannot be written.
     """
     if dataset not in SPEECH_DATASETS:
         raise VQError(f"dataset: got {dataset!r}, expected one of {', '.join(SPEECH_DATASETS)}")
@@ -96,7 +96,7 @@ def _locate_fsdd(
 
 
 def _is_exactly_half(data_dir: str) -> bool:
-    """Whether the recordings of the half are there and none of the others: more of them are a data set with a gap."""
+    """Whether exactly the recordings of the half are present. With more of them, the data set is incomplete."""
     half = set(fsdd.recordings(fsdd.HALF))
     others = [r for r in fsdd.recordings() if r not in half]
     return not _absent(fsdd.specs(list(half)), data_dir) and len(_absent(fsdd.specs(others), data_dir)) == len(others)
@@ -108,7 +108,7 @@ def _names(specs: Sequence[FileSpec]) -> str:
 
 
 class _Missing(Exception):
-    """Which recordings are not there, and why they can't be had."""
+    """The missing recordings, and why they cannot be downloaded."""
 
     def __init__(self, specs: Sequence[FileSpec], why: str):
         super().__init__(why)
@@ -124,7 +124,7 @@ def _absent(specs: Sequence[FileSpec], data_dir: str) -> List[FileSpec]:
 
 
 def _bring(specs: Sequence[FileSpec], data_dir: str, fetcher: Fetch, downloaded: DownloadRecord) -> None:
-    """Downloads some recordings; raises _Missing."""
+    """Downloads recordings; raises _Missing."""
     if not specs:
         return
     try:
@@ -143,7 +143,7 @@ def _fsdd(
     _bring(_absent(specs, data_dir), data_dir, fetcher, downloaded)
     cache = _fsdd_cache(name, chosen, data_dir, cache_dir, sample_rate)
     source = cache.load(0)
-    if source is not None:  # of the same sizes and times of change: not read again
+    if source is not None:  # same sizes and modification times: not read again
         return source
     damaged = _damaged(specs, data_dir, downloaded)
     if damaged:
@@ -153,10 +153,10 @@ def _fsdd(
 
 
 def _damaged(specs: Sequence[FileSpec], data_dir: str, downloaded: DownloadRecord) -> List[FileSpec]:
-    """The recordings that were downloaded and are damaged, which are set aside.
+    """The downloaded recordings that are damaged, which are renamed.
 
     Raises:
-      VQError: others hold something else: they are the user's, and left as they are.
+      VQError: other files have wrong content; they are the user's and are left unchanged.
     """
     bad = []
     for spec in specs:

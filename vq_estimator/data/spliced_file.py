@@ -1,18 +1,18 @@
-"""What is presented to a decoder in the place of a file."""
+"""A file object in which bytes replace parts of another file, for libsndfile."""
 
 import io
 from typing import BinaryIO, List, Sequence, Tuple, Union
 
-Part = Union[bytes, Tuple[int, int]]  # bytes, or from where to where of the file
+Part = Union[bytes, Tuple[int, int]]  # bytes, or (start, end) in the file
 
 
 class SplicedFile(io.RawIOBase):
-    """A file to read, made of bytes and of stretches of another file, one part behind the other."""
+    """A readable file that concatenates bytes and stretches of another file."""
 
     def __init__(self, f: BinaryIO, parts: Sequence[Part]):
         super().__init__()
         self._file, self._at = f, 0
-        self._parts: List[Tuple[int, int, Part]] = []  # where each begins and ends
+        self._parts: List[Tuple[int, int, Part]] = []  # start and end of each part
         self._size = 0
         for part in parts:
             length = len(part) if isinstance(part, bytes) else part[1] - part[0]
@@ -26,7 +26,7 @@ class SplicedFile(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        # A decoder that asks for what lies before the beginning gets that: an exception would end in its callback.
+        # A seek before the start goes to the start, because an exception would end in the decoder's callback.
         self._at = max(offset + (0, self._at, self._size)[whence], 0)
         return self._at
 

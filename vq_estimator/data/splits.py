@@ -1,8 +1,8 @@
-"""Which folders of a tree are splits: `train`, `Validation_Set`, `test-clean` and others that are named like one.
+"""Decides which folders of a tree are splits: `train`, `Validation_Set`, `test-clean` and similar names.
 
-Folders that hold everything, as an archive leaves one, are descended into. Below them the folders at the top are splits
-or classes (speakers). Where their names leave that open, the user is asked to say it: an image for testing that becomes
-one for training makes every figure of a run too good, and nothing shows it.
+Folders that contain everything, as archives leave them, are skipped. Below them the top folders are splits or classes
+(speakers). If their names are ambiguous, the user must decide: a test image that is used for training makes every
+figure of a run too good, and nothing would show it.
 """
 
 import functools
@@ -28,19 +28,19 @@ WORDS = {
 }
 _WORD = "|".join(sorted(WORDS, key=len, reverse=True))
 _TOKEN = re.compile(f"((?:{_WORD})+)(?:sets?|data|datasets?|images?|imgs?|files?|folders?|splits?)?")
-# Folders in which speakers' folders lie, and that are none themselves; others are called like a suffix of the files.
+# Folders that contain speakers' folders and are not speakers themselves; others are called like a suffix of the files.
 _STORES = "({}clip|recording|sound)s?|audio|data(set)?|archive|corpus|speech|raw"
-Stores = Optional[Pattern[str]]  # None: folders are classes, so that the only one there is has no meaning
-MAX_NAMES = 5  # of folders in a message
-Parts = Tuple[str, ...]  # of a path
+Stores = Optional[Pattern[str]]  # None: folders are classes, so a single one has no meaning
+MAX_NAMES = 5  # most folders in a message
+Parts = Tuple[str, ...]  # the parts of a path
 
 
 class Name(NamedTuple):
-    """What a folder's name says.
+    """The meaning of a folder's name.
 
     Attributes:
-      splits: the splits whose words are in it.
-      begins: whether the first word is one of them, as in `test-clean`, and not in `bullet_train`.
+      splits: the splits whose words occur in it.
+      begins: whether the first word is one of them, as in `test-clean` but not in `bullet_train`.
     """
 
     splits: FrozenSet[str]
@@ -54,7 +54,7 @@ class Name(NamedTuple):
 
 @functools.lru_cache(maxsize=1 << 16)
 def parse(name: str) -> Name:
-    """What a folder's name says of splits; words are apart from each other by anything but letters, or as inTest."""
+    """Parses a folder's name. Words are separated by anything but letters, or by capitals as in inTest."""
     splits, begins = set(), False
     for text in (name, re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)):
         for i, token in enumerate(re.findall(r"[^\W\d_]+", text.lower())):
@@ -66,14 +66,14 @@ def parse(name: str) -> Name:
 
 
 class Tree(NamedTuple):
-    """What the folders of a tree mean.
+    """The meaning of the folders of a tree.
 
     Attributes:
-      below: path: its parts below the folders that hold everything, and below that of its split.
-      splits: path: its split; nothing where folders don't say it.
-      folders: the folders of each split that has some.
+      below: path to its parts below the folders that contain everything and below its split.
+      splits: path to its split; empty if folders do not decide it.
+      folders: the folders of each split that has any.
       left_out: paths that belong to no split.
-      warning: what a user should know of it; empty as a rule.
+      warning: a remark for the user; usually empty.
     """
 
     below: Dict[str, Parts]
@@ -87,14 +87,14 @@ def arrange(paths: Sequence[str], by: str, group: str, suffixes: Optional[Sequen
     """Finds the splits of a tree.
 
     Args:
-      paths: of the files, "/" between their parts.
-      by: "folders", "hash" or "auto", as `DataConfig.splits`.
-      group: what the other folders are, in words.
-      suffixes: of recordings, where a folder names a speaker, so that the only one there is has a meaning; None: of
+      paths: the files, with "/" between their parts.
+      by: "folders", "hash" or "auto", as in `DataConfig.splits`.
+      group: the word for other folders in messages.
+      suffixes: suffixes of recordings, whose folders name speakers, so that a single folder has a meaning; None for
         other files.
 
     Raises:
-      VQError: folders are named like splits and may mean something else; it says how to say what is meant.
+      VQError: folders are named like splits and may mean something else; the message lists the choices.
     """
     parts = {path: tuple(path.split("/")) for path in paths}
     stores: Stores = None
@@ -127,13 +127,13 @@ def arrange(paths: Sequence[str], by: str, group: str, suffixes: Optional[Sequen
 
 
 def _sole(parts: Sequence[Parts], depth: int = 0) -> Optional[str]:
-    """The folder that holds everything below the first `depth` ones; None where there is none."""
+    """The folder that contains everything below the first `depth` ones, or None."""
     tops = {part[depth] if len(part) > depth + 1 else None for part in parts}
     return tops.pop() if len(tops) == 1 else None
 
 
 def common_folders(parts: Sequence[Parts]) -> int:
-    """How many folders, one in the other, hold everything."""
+    """The number of nested folders that contain everything."""
     depth = 0
     while _sole(parts, depth) is not None:
         depth += 1
@@ -141,7 +141,7 @@ def common_folders(parts: Sequence[Parts]) -> int:
 
 
 def _descend(parts: Sequence[Parts], by: str, stores: Stores, depth: int = 0) -> int:
-    """How many folders, one in the other, hold everything and are no split."""
+    """The number of nested folders that contain everything and are not splits."""
     while True:
         top = _sole(parts, depth)
         if top is None:
@@ -157,14 +157,14 @@ def _descend(parts: Sequence[Parts], by: str, stores: Stores, depth: int = 0) ->
 
 
 def _are_clear(parts: Sequence[Parts], depth: int) -> bool:
-    """Whether all that lies at a depth are folders of splits, several of them."""
+    """Whether all entries at a depth are folders of splits, and there are several."""
     tops = {part[depth] if len(part) > depth + 1 else "" for part in parts}
     splits = {parse(top).split for top in tops}
     return len(tops) > 1 and None not in splits and "train" in splits
 
 
 def _holds_speakers(parts: Sequence[Parts], depth: int, stores: Pattern[str], within_split: bool = False) -> bool:
-    """Whether the only folder at a depth holds those of speakers; otherwise it is one."""
+    """Whether the only folder at a depth contains speakers' folders; otherwise it is a speaker."""
     folders = {part[depth:-1] for part in parts}
     if not any(len(folder) > 1 for folder in folders):
         return False
@@ -172,7 +172,7 @@ def _holds_speakers(parts: Sequence[Parts], depth: int, stores: Pattern[str], wi
         return all(stores.fullmatch(folder[0]) for folder in folders)
     if len(folders) > 1:
         return True
-    only = folders.pop()  # all files lie in it: nothing but names tells which of its parts is the speaker's
+    only = folders.pop()  # all files are in it: only its name tells which part of the paths is the speaker
     return any(stores.fullmatch(part) for part in only[:-1]) or any(parse(part).splits for part in only)
 
 
@@ -181,7 +181,7 @@ def _is_validation(top: Optional[str]) -> bool:
 
 
 def _one_of_validation(below: Dict[str, Parts], group: str, stores: Stores) -> Tree:
-    """Such as dev-clean of LibriSpeech alone: nothing else is there to be trained on."""
+    """A single split such as LibriSpeech's dev-clean, which then has to be used for training."""
     first = top = _sole(list(below.values()))
     while _is_validation(top) or (
         stores and top is not None and _holds_speakers(list(below.values()), 0, stores, True)
@@ -199,29 +199,29 @@ def _one_of_validation(below: Dict[str, Parts], group: str, stores: Stores) -> T
 
 
 def _are_splits(parts: Collection[Parts], names: Dict[str, Name], group: str) -> bool:
-    """Whether the folders at the top are splits, as their names say.
+    """Whether the top folders are splits, according to their names.
 
     Raises:
-      VQError: that is open.
+      VQError: the names are ambiguous.
     """
     like = {top: name for top, name in names.items() if name.splits}
     if all(name.splits == {"train"} and not name.begins for name in like.values()):
-        return False  # none at all, or classes such as bullet_train
+        return False  # no splits, or classes such as bullet_train
     unclear = [top for top, name in like.items() if not name.split]
     others = sorted(set(names) - set(like))
     loose = sorted(part[0] for part in parts if len(part) == 1)
     if unclear:
         _refuse(f"the folder {min(unclear)!r}, which names several splits", group)
     if others or loose:
-        beside = f"{_quoted(others)}" if others else f"the file {loose[0]!r}" + _more(len(loose) - 1)
-        _refuse(f"{_quoted(like)}, named like a split, beside {beside}", group)
+        neighbours = f"{_quoted(others)}" if others else f"the file {loose[0]!r}" + _more(len(loose) - 1)
+        _refuse(f"{_quoted(like)}, named like a split, next to {neighbours}", group)
     if "train" not in {name.split for name in like.values()}:
         _refuse(f"{_quoted(like)} and no folder train", group, "a folder train")
     return True
 
 
 def _check_deeper(below: Dict[str, Parts], names: Dict[str, Name], group: str) -> None:
-    """Raises VQError where a folder deeper in the tree is named like a split that its files don't belong to."""
+    """Raises a VQError if a folder deeper in the tree is named like another split than that of its files."""
     known: Dict[str, FrozenSet[Optional[str]]] = {}
     for part in below.values():
         own = {"train", names[part[0]].split} if names else {"train"}
@@ -234,7 +234,7 @@ def _check_deeper(below: Dict[str, Parts], names: Dict[str, Name], group: str) -
 
 
 def _without_splits(below: Dict[str, Parts], names: Dict[str, Name], stores: Stores) -> Dict[str, Parts]:
-    """Without the splits' folders, and the one below each that holds everything (`train/wav`, `test/wav`)."""
+    """Removes the splits' folders, and a single folder below each that contains all (`train/wav`, `test/wav`)."""
     tops = {path: part[0] for path, part in below.items()}
     rest = {path: part[1:] for path, part in below.items()}
     while rest:

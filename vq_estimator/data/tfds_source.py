@@ -1,7 +1,7 @@
-"""A data set of TensorFlow Datasets (https://www.tensorflow.org/datasets): read once to records in the cache folder.
+"""A data set of TensorFlow Datasets (https://www.tensorflow.org/datasets), read once to records in the cache folder.
 
-TensorFlow Datasets (TFDS) downloads and prepares the data itself. Its builder's info says which feature is the image
-and which the label. The splits `train`, `validation` and `test` are the builder's; one that it lacks is the end of
+TensorFlow Datasets (TFDS) downloads and prepares the data itself. The builder's info tells which feature is the image
+and which is the label. The splits `train`, `validation` and `test` are the builder's; a missing one is the end of
 `train` (`record_cache.divide`).
 """
 
@@ -27,11 +27,11 @@ from vq_estimator.errors import VQError, one_line
 log = logging.getLogger("vq_estimator")
 
 EXTRA = "pip install vq_estimator[tfds], with TensorFlow 2 on Python 3.10 or later"
-MAX_REASON = 200  # letters of an error of TFDS
+MAX_REASON = 200  # longest error of TFDS in a message
 
 
 class Wanted(NamedTuple):
-    """What becomes of the images: the `shape` [H, W, C] of a model's, and how they are read."""
+    """Which images a model needs: their `shape` [H, W, C], and how they are read."""
 
     shape: Tuple[int, int, int]
     data: DataConfig = folder_lib.NOW
@@ -41,9 +41,9 @@ class _Features(NamedTuple):
     """The image and the label among a builder's features.
 
     Attributes:
-      image, label: their names; `label` None: there is none.
-      shape: [h, w, c] of the images; None in it: the images differ.
-      class_names: of all classes, () without a label.
+      image, label: their names; `label` is None without labels.
+      shape: [h, w, c] of the images; None where images differ.
+      class_names: names of all classes, () without labels.
     """
 
     image: str
@@ -53,7 +53,7 @@ class _Features(NamedTuple):
 
 
 def own_size(dataset: str, data_dir: Optional[str]) -> Dict[str, Any]:
-    """Returns the settings `image_size` and `channels` that all images of a data set have; nothing where they differ.
+    """The settings `image_size` and `channels` that all images of a data set share; those that differ are left out.
 
     Raises:
       VQError: TFDS is not installed, or has no such data set of images.
@@ -71,19 +71,19 @@ def locate(
     cache: str = "auto",
     source: Optional[str] = None,
 ) -> Source:
-    """The images of a data set, which TFDS downloads where they are not there.
+    """Reads the images of a data set, which TFDS downloads if necessary.
 
     Args:
-      dataset: `tfds:NAME`, also with TFDS's configuration and version: `tfds:NAME/CONFIG:VERSION`.
-      data_dir: the folder of TFDS's data sets; None: its own default.
+      dataset: `tfds:NAME`, or with TFDS's configuration and version `tfds:NAME/CONFIG:VERSION`.
+      data_dir: TFDS's folder of data sets; None for its default.
       cache_dir: the user's cache folder; the records are in `images/` there.
-      want: what becomes of the images.
-      cache: of `images.CACHES`: where training has the images, in memory or in their file.
-      source: the `dataset_source` that an existing run used; anything else is refused.
+      want: the images that the model needs.
+      cache: one of `images.CACHES`: whether training keeps the images in memory or reads them from their file.
+      source: the `dataset_source` of an existing run; other data is an error.
 
     Raises:
-      VQError: TFDS is not installed, or does not have the data set, or its images are others.
-      OSError: the records can't be written.
+      VQError: TFDS is not installed, does not have the data set, or its images differ.
+      OSError: the records cannot be written.
     """
     builder = _builder(dataset, data_dir)
     features = _features(dataset, builder)
@@ -116,7 +116,7 @@ def locate(
 
 @contextlib.contextmanager
 def _errors_of_tfds(dataset: str, what: str) -> Iterator[None]:
-    """Errors of TFDS, which are of many types and often of many lines, as a VQError."""
+    """Turns TFDS's errors, which are of many types and often of many lines, into a VQError."""
     try:
         yield
     except VQError:
@@ -127,12 +127,12 @@ def _errors_of_tfds(dataset: str, what: str) -> Iterator[None]:
 
 
 def _builder(dataset: str, data_dir: Optional[str]) -> Any:
-    """TFDS's builder; it downloads nothing yet."""
+    """TFDS's builder. It downloads nothing yet."""
     try:
         import tensorflow_datasets as tfds
 
         find = tfds.builder  # imports the rest of the package
-    except Exception as e:  # a missing package is an ImportError; what a wrong TensorFlow or protobuf raises varies
+    except Exception as e:  # a missing package is an ImportError; a wrong TensorFlow or protobuf raises other errors
         reason = (str(e).strip() or type(e).__name__).splitlines()[0]
         raise VQError(f"dataset: got {dataset} without TensorFlow Datasets ({reason}), expected {EXTRA}") from None
     where = f"in {data_dir!r}" if data_dir else "in its folder (--data_dir is another)"
@@ -144,7 +144,7 @@ def _features(dataset: str, builder: Any) -> _Features:
     """The image and the label of a data set.
 
     Raises:
-      VQError: no feature is an image, or several are, or it has other numbers than uint8 and uint16.
+      VQError: there is not exactly one image feature, or its dtype is neither uint8 nor uint16.
     """
     import tensorflow_datasets as tfds
 
@@ -167,7 +167,7 @@ def _features(dataset: str, builder: Any) -> _Features:
 
 
 def _choose(features: Dict[str, Any], kind: Any, keys: Sequence[Any]) -> Optional[str]:
-    """The name of the feature of a kind: the only one, or of several the one that supervised learning uses."""
+    """The name of the feature of a class: the only one, or the one of several that supervised learning uses."""
     names = [name for name, feature in features.items() if type(feature) is kind]
     chosen = names if len(names) == 1 else [name for name in names if name in keys]
     return chosen[0] if len(chosen) == 1 else None
@@ -193,12 +193,12 @@ def _fill(
 
 
 def _batches(dataset: str, builder: Any, features: _Features, split: str) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
-    """Images [n, h, w, c] and labels [n], 0 where there are none, in the order of TFDS's files."""
+    """Yields images [n, h, w, c] and labels [n] (0 without labels), in the order of TFDS's files."""
     import tensorflow_datasets as tfds
 
     with _errors_of_tfds(dataset, "can't be read"):
         with tf.Graph().as_default() as graph:
-            tf.set_random_seed(0)  # nothing is drawn, but a deterministic process wants one
+            tf.set_random_seed(0)  # nothing is drawn, but deterministic mode requires a seed
             given = tfds.ReadConfig(try_autocache=False)
             examples = builder.as_dataset(split=split, shuffle_files=False, read_config=given)
             examples = examples.map(
@@ -222,7 +222,7 @@ def _batches(dataset: str, builder: Any, features: _Features, split: str) -> Ite
 
 
 def _at_once(features: _Features) -> int:
-    """How many images are read at once: 1 where they differ in size."""
+    """The number of images per read: 1 if they differ in size."""
     if None in features.shape:
         return 1
     size = 2 * int(np.prod([n or 1 for n in features.shape]))

@@ -1,4 +1,4 @@
-"""The files below a folder: links are followed, a folder is entered once, what can't be entered is left out."""
+"""Lists the files below a folder: follows links, enters each folder once, and skips unreadable folders."""
 
 import collections
 import logging
@@ -9,18 +9,18 @@ from vq_estimator.errors import VQError, one_line
 
 log = logging.getLogger("vq_estimator")
 
-MAX_SUFFIXES = 10  # in a message
-Found = Dict[str, Tuple[int, int]]  # path below a folder, "/" between its parts: bytes, time of change in nanoseconds
+MAX_SUFFIXES = 10  # most names in a message
+Found = Dict[str, Tuple[int, int]]  # path, "/" between its parts: bytes, modification time in nanoseconds
 
 
 def find_files(folder: str, suffixes: Tuple[str, ...], name: str) -> Found:
-    """The files below a folder whose names end in one of `suffixes`, in small or capital letters.
+    """The files below a folder whose names end in one of `suffixes`, in upper or lower case.
 
-    Hidden files and folders are left out. Files of other kinds are counted in the log, and a folder that can't be read
-    is left out with a warning.
+    Skips hidden files and folders. Files with other suffixes are counted in the log. An unreadable folder is skipped
+    with a warning.
 
     Raises:
-      VQError: there is no such file (of the kind that `name` says), or the folder itself can't be read.
+      VQError: there is no such file (`name` is the word for them), or the folder itself cannot be read.
     """
     found, others = _walk(folder, suffixes)
     if others:
@@ -34,7 +34,7 @@ def find_files(folder: str, suffixes: Tuple[str, ...], name: str) -> Found:
 
 
 def _walk(folder: str, suffixes: Tuple[str, ...]) -> Tuple[Found, Counter[str]]:
-    """The files of the suffixes, and how many others there are of each suffix."""
+    """The files with the suffixes, and the number of other files by suffix."""
     found: Found = {}
     others: Counter[str] = collections.Counter()
     entered = {os.path.realpath(folder)}

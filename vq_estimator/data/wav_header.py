@@ -1,7 +1,7 @@
-"""The header of a WAV as far as it says where the samples are, and what is presented to libsndfile in its place.
+"""Reads the header of a WAV to find its samples, and repairs it for libsndfile.
 
-libsndfile reads a WAV that was cut off without a word, no sample of one whose recorder was killed before it wrote a
-length, and no BW64.
+libsndfile silently reads a truncated WAV, reads no samples of one whose recorder was killed before it wrote a length,
+and does not read BW64.
 """
 
 from typing import TYPE_CHECKING, BinaryIO, List, NamedTuple, Optional, Tuple
@@ -11,21 +11,22 @@ from vq_estimator.data.spliced_file import Part, SplicedFile
 if TYPE_CHECKING:  # Python 3.7 has no Literal
     from typing import Literal
 
-MAX_CHUNKS = 1000  # before the samples
-UNKNOWN = 2**31 - 2**16  # from here on a length of 32 bits is one that nobody knew yet, as in a WAV written to a pipe
-IN_DS64 = 2**32 - 1  # the length of 32 bits of one that the chunk ds64 has
-Patch = Tuple[int, bytes]  # where, and what
+MAX_CHUNKS = 1000  # chunks before the samples
+UNKNOWN = 2**31 - 2**16  # lengths of 32 bits from here on are unknown, as in a WAV written to a pipe
+IN_DS64 = 2**32 - 1  # the 32-bit length if the chunk ds64 has the length
+Patch = Tuple[int, bytes]  # position, and replacement
 
 
 class _Header(NamedTuple):
-    """Attributes:
+    """Header of a WAV.
 
-    kind: RIFF, RIFX, RF64 or BW64.
-    order: of the bytes in a number.
-    end: where the file ends, as the header says.
-    data: where the samples begin.
-    size: bytes of the samples, as the header says; None where it doesn't.
-    ds64: where the chunk of 64-bit lengths begins.
+    Attributes:
+      kind: RIFF, RIFX, RF64 or BW64.
+      order: byte order.
+      end: end of the file, according to the header.
+      data: position of the first sample.
+      size: bytes of the samples, according to the header; None if it is unknown.
+      ds64: position of the chunk of 64-bit lengths.
     """
 
     kind: bytes
@@ -40,10 +41,10 @@ def check(f: BinaryIO) -> Optional[SplicedFile]:
     """Reads the header of a WAV.
 
     Returns:
-      What a decoder must see in the file's place, so that it reads all samples; None: the file itself.
+      A file object with a repaired header that libsndfile can read, or None if the file needs no repair.
 
     Raises:
-      ValueError: it has no samples, or was cut off.
+      ValueError: the file has no samples or is truncated.
     """
     begin = f.read(12)
     header = _read(f, begin)
@@ -54,7 +55,7 @@ def check(f: BinaryIO) -> Optional[SplicedFile]:
     elif size is not None and header.data + size > there:
         if header.end > there:
             raise ValueError(f"it ends {header.data + size - there} bytes before the end of its samples")
-        size = None  # the file is whole by its header's first length, which leaves the samples' one wrong
+        size = None  # the file is complete according to the first length in its header, so the samples' length is wrong
     if size == header.size and header.kind in (b"RIFF", b"RIFX"):
         return None
     parts: List[Part] = []
@@ -92,7 +93,7 @@ def _read(f: BinaryIO, begin: bytes) -> _Header:
 
 
 def _are_chunks(f: BinaryIO, header: _Header, there: int) -> bool:
-    """Whether what follows samples of length 0 are further chunks, and no samples."""
+    """Whether samples of length 0 are followed by further chunks, and not by samples."""
     at = header.data
     for _ in range(MAX_CHUNKS):
         f.seek(at)
@@ -108,7 +109,7 @@ def _are_chunks(f: BinaryIO, header: _Header, there: int) -> bool:
 
 
 def _patches(header: _Header, size: int, there: int) -> List[Patch]:
-    """A header that says `size` bytes of samples: with lengths of 32 bits, where these do."""
+    """A header with `size` bytes of samples, with 32-bit lengths if they are enough."""
     if size < UNKNOWN:
         kind = b"RIFX" if header.kind == b"RIFX" else b"RIFF"
         lengths = [(4, min(there - 8, IN_DS64)), (header.data - 4, size)]

@@ -1,1 +1,1 @@
-"""Work on trained runs: evaluation, export."""
+"""Evaluation, sampling, exploration, export and compression with trained runs."""

@@ -1,7 +1,7 @@
-"""What a likelihood needs and training did not learn: the scale of the pixels and the frequencies of the codes.
+"""Calibration: the scale of the pixels under the likelihood "mse", and the frequencies of the codes.
 
-Both are fitted on the training split, once per checkpoint, and kept in the run folder; never on the split under
-evaluation.
+Both are fitted on the training split, once per checkpoint, and stored in the run directory. They are never fitted on
+the split under evaluation.
 """
 
 import math
@@ -20,26 +20,28 @@ from vq_estimator.inference import results
 from vq_estimator.inference.examples import Examples
 from vq_estimator.inference.session import OpenRun
 
-BINS_PER_LEVEL = 8  # of the reconstruction, in the histogram that the scale is fitted to
-MIN_SCALE = 0.05  # in levels; below it a Gaussian has all its mass in one level anyway
+BINS_PER_LEVEL = 8  # bins per level of the reconstruction, in the histogram to which the scale is fitted
+MIN_SCALE = 0.05  # smallest scale in levels; below it a Gaussian has all its mass in one level anyway
 
 
 class Calibration(NamedTuple):
-    """Attributes:
-    scale: standard deviation, in levels of 0..255, of the discretised Gaussian around a reconstruction; None where the
-      likelihood has learnt its own.
-    counts: int64 [L, K], how often each code occurs in the training split.
+    """A calibration.
+
+    Attributes:
+      scale: standard deviation, in levels of 0..255, of the discretised Gaussian around a reconstruction; None if the
+        likelihood has learned its own.
+      counts: int64 [L, K], the number of occurrences of each code in the training split.
     """
 
     scale: Optional[float]
     counts: np.ndarray
 
     def usage(self) -> np.ndarray:
-        """[L, K], the share of each entry among the codes of its codebook."""
+        """[L, K], the fraction of each entry among the codes of its codebook."""
         return self.counts / np.maximum(self.counts.sum(-1, keepdims=True), 1)
 
     def code_probabilities(self) -> np.ndarray:
-        """[L, K] float64, each row normalised; half a count is added to each code, so that none is impossible."""
+        """[L, K] float64, each row normalised. Half a count is added to each code, so that none has probability 0."""
         smooth = self.counts + 0.5
         return smooth / smooth.sum(-1, keepdims=True)
 
@@ -59,7 +61,7 @@ def histogram_bits(histogram: np.ndarray, scale: float) -> float:
 
 
 def fit_scale(histogram: np.ndarray) -> float:
-    """The scale that makes the pixels of the histogram likeliest."""
+    """The maximum-likelihood scale for the pixels of the histogram."""
     low, high = math.log(MIN_SCALE), math.log(256.0)
     found = optimize.minimize_scalar(
         lambda s: histogram_bits(histogram, math.exp(s)), bounds=(low, high), method="bounded"
@@ -68,15 +70,15 @@ def fit_scale(histogram: np.ndarray) -> float:
 
 
 def kept_path(run: OpenRun) -> str:
-    """The file of a checkpoint's calibration in the run directory."""
+    """The path of a checkpoint's calibration in the run directory."""
     return os.path.join(run.model_dir, "calibration", run.fingerprint[:16] + ".json")
 
 
 def kept(run: OpenRun, dataset_source: Optional[str] = None) -> Optional[Calibration]:
-    """The calibration in the run directory, if there is one of this checkpoint and of the run's own data.
+    """Loads the calibration from the run directory if it is of this checkpoint and of the run's own data.
 
-    Of a run that has no data of its own, such as an imported one, it must be of `dataset_source`, where that is given.
-    None where it is damaged, as where there is none: it can be fitted anew.
+    For a run without data of its own, such as an imported one, it must be of `dataset_source`, unless that is None.
+    Returns None if it is missing or damaged, since it can be fitted again.
     """
     m, wanted = run.config.model, run.config.dataset_source or dataset_source
     try:
@@ -98,21 +100,23 @@ def kept(run: OpenRun, dataset_source: Optional[str] = None) -> Optional[Calibra
 
 
 def calibrate(run: OpenRun, source: AnySource) -> Calibration:
-    """The calibration of a checkpoint, from the run directory's `calibration/` or fitted now on the split "train"."""
+    """The calibration of a checkpoint, loaded from `calibration/` in the run directory or fitted now on the split
+    "train".
+    """
     found = kept(run, source.name)
     return fit(run, run.examples(source, "train"), source.name) if found is None else found
 
 
 def fit(run: OpenRun, examples: Examples, dataset_source: Optional[str]) -> Calibration:
-    """Fits a calibration and keeps it in the run directory, where that can be written to.
+    """Fits a calibration and stores it in the run directory if that is writable.
 
     Args:
       run: the run.
-      examples: of the training split; never of the data under evaluation.
-      dataset_source: what that data set is called.
+      examples: examples of the training split, never of the data under evaluation.
+      dataset_source: the name of that data set.
 
     Raises:
-      VQError: the model gives reconstructions that are no numbers.
+      VQError: the model's reconstructions are not finite.
     """
     keep = run.keeps_results and results.can_write(run.model_dir, "calibration")
     fitted = _fit(run, examples)
@@ -143,7 +147,7 @@ def _fit(run: OpenRun, examples: Examples) -> Calibration:
         if scaled:
             bins = values["bins"]
             if bins.min() < 0 or bins.max() >= width:
-                raise VQError(f"checkpoint: {run.checkpoint.path!r} gives reconstructions that are no numbers (NaN)")
+                raise VQError(f"checkpoint: {run.checkpoint.path!r} gives reconstructions that are not finite (NaN)")
             cells = batch.images.astype(np.int64) * width + bins
             histogram += np.bincount(cells.ravel(), minlength=len(histogram))
     scale = fit_scale(histogram.reshape(256, width)) if scaled else None

@@ -1,4 +1,4 @@
-"""What codes cost in nats: under the uniform, the unigram and the trained prior."""
+"""The bits of codes, in nats, under the uniform, the unigram and the trained prior."""
 
 import math
 from typing import NamedTuple, Optional, Tuple
@@ -12,11 +12,11 @@ from vq_estimator.inference.session import OpenRun
 
 
 class CodeCost(NamedTuple):
-    """The cost of each example's codes under the trained prior, in nats.
+    """The nats of each example's codes under the trained prior.
 
     Attributes:
-      nats: [N], -ln p(z). Of a class-conditional prior p(z) is the mean of p(z | class) over the classes.
-      given_class: [N], -ln p(z | its own class), or None where the prior has no classes or the labels are unknown.
+      nats: [N], -ln p(z). With a class-conditional prior, p(z) is the mean of p(z | class) over the classes.
+      given_class: [N], -ln p(z | its own class), or None if the prior has no classes or the labels are unknown.
     """
 
     nats: np.ndarray
@@ -24,13 +24,13 @@ class CodeCost(NamedTuple):
 
 
 def uniform_cost(config: Config, positions: np.ndarray) -> np.ndarray:
-    """Nats [N] under the uniform prior, of examples with codes at so many `positions` [N]."""
+    """Nats [N] under the uniform prior, for examples with `positions` [N] positions each."""
     q = config.model.quantizer
     return positions * (q.L * math.log(q.K))
 
 
 def unigram_cost(codes: np.ndarray, calibration: Calibration) -> np.ndarray:
-    """Nats [N] of codes [N, h, w, L] under the frequencies that they have in the training split."""
+    """Nats [N] of codes [N, h, w, L] under their frequencies in the training split."""
     log_p = np.log(calibration.code_probabilities())  # [L, K]
     return -log_p[np.arange(codes.shape[-1]), codes].sum((1, 2, 3))
 

@@ -1,7 +1,7 @@
-"""Images of any origin to a file of codes, and such a file back to images.
+"""Encodes images from any source to a file of codes, and decodes such a file.
 
-A file of codes is an `.npz` with `codes` [N, h, w, L] and `origin` (JSON: what it was made of, and by which weights);
-of a data set there are `labels` [N] beside them, of a folder `files` [N], the paths below it.
+A file of codes is an `.npz` with `codes` [N, h, w, L] and `origin` (JSON: the source of the codes, and the fingerprint
+of the weights). Codes of a data set come with `labels` [N], those of a folder with `files` [N], the paths below it.
 """
 
 import collections
@@ -24,18 +24,18 @@ from vq_estimator.inference.image_model import ImageModel
 from vq_estimator.inference.trained_model import TrainedModel
 
 BATCH = 500
-COLUMNS = 10  # of the picture that `.png` is
+COLUMNS = 10  # columns of a `.png` picture
 MAX_IN_PICTURE = 10000  # images
-MAX_CODES = 1 << 31  # bytes that a file of codes may unpack to
+MAX_CODES = 1 << 31  # largest size of an unpacked file of codes in bytes
 
-Codes = TypeVar("Codes")  # what a file of codes holds
+Codes = TypeVar("Codes")  # the content of a file of codes
 
 
 def encode(model: ImageModel, examples: Examples, out: str) -> int:
-    """Writes the codes of all images to the file `out`, whole or not at all; returns how many.
+    """Writes the codes of all images to the file `out`, atomically; returns the number of images.
 
     Raises:
-      VQError: none of the images could be read.
+      VQError: no image could be read.
     """
     parts = []
     with tqdm(total=examples.total, unit="image", desc="encode") as bar:
@@ -52,7 +52,7 @@ def encode(model: ImageModel, examples: Examples, out: str) -> int:
 
 
 def save(model: TrainedModel, origin: str, out: str, arrays: Dict[str, np.ndarray]) -> None:
-    """Writes a file of codes; `arrays` are `codes` and what is known of them, `origin` what they were made of."""
+    """Writes a file of codes. `arrays` are `codes` and what is known about them; `origin` is their source."""
     K = model.config.model.quantizer.K
     about = {"input": origin, "K": K, "fingerprint": model.fingerprint}
     arrays = dict(arrays, codes=arrays["codes"].astype(np.uint16 if K <= 2**16 else np.int32))
@@ -61,17 +61,17 @@ def save(model: TrainedModel, origin: str, out: str, arrays: Dict[str, np.ndarra
 
 
 class CodesFile(NamedTuple):
-    """What a file of codes holds: codes [N, h, w, L], and the names of the images to make where they were files."""
+    """The content of a file of codes: codes [N, h, w, L], and the names of the images to write if they have any."""
 
     codes: np.ndarray
     names: Optional[List[str]]
 
 
 def load(model: ImageModel, path: str) -> CodesFile:
-    """Reads a file of `encode`, or a `.npy` or `.npz` of codes that others made.
+    """Reads a file of `encode`, or another `.npy` or `.npz` of codes.
 
     Raises:
-      VQError: it can't be read, holds no codes, or was made by other weights than the model's.
+      VQError: the file cannot be read, has no codes, or its codes are from other weights than the model's.
     """
 
     def unpack(found):
@@ -87,14 +87,14 @@ def load(model: ImageModel, path: str) -> CodesFile:
         codes = None if zipped else CodesFile(load_npy(path), None)
     if codes is None:
         codes = load_archive(model, path, ("codes", "files"), unpack)
-    if codes.codes.ndim != 4:  # codes that do not fit the model `decode` refuses
+    if codes.codes.ndim != 4:  # `decode` rejects codes that do not fit the model
         raise VQError(f"codes: got {codes.codes.dtype} {list(codes.codes.shape)}, expected integers [N, h, w, L]")
     return codes
 
 
 @contextlib.contextmanager
 def refusing_unreadable(path: str) -> Iterator[None]:
-    """Errors of reading a file of codes as VQError."""
+    """Turns errors from reading a file of codes into a VQError."""
     try:
         yield
     except (OSError, ValueError, TypeError) as e:
@@ -104,10 +104,10 @@ def refusing_unreadable(path: str) -> Iterator[None]:
 def load_archive(
     model: TrainedModel, path: str, names: Sequence[str], unpack: Callable[[Dict[str, np.ndarray]], Codes]
 ) -> Codes:
-    """What `unpack` makes of the arrays `names` of an `.npz` that `save` wrote; it raises ValueError where it can't.
+    """Applies `unpack` to the arrays `names` of an `.npz` that `save` wrote; `unpack` may raise a ValueError.
 
     Raises:
-      VQError: the file can't be read, or was made by other weights than the model's.
+      VQError: the file cannot be read, or is from other weights than the model's.
     """
     with refusing_unreadable(path):
         found = load_npz(path, (*names, "origin"), MAX_CODES)
@@ -123,17 +123,17 @@ def load_archive(
 
 
 def file_names(files: np.ndarray, n: int, suffix: str = ".png") -> List[str]:
-    """`renamed` of an array; a ValueError too where there is not one for each of `n`."""
+    """The result of `renamed` for an array of file names; a ValueError unless there is one for each of `n`."""
     if files.shape != (n,) or files.dtype.kind != "U":
         raise ValueError(f"its files are {files.dtype} {list(files.shape)}, expected a path for each of {n}")
     return renamed([str(path) for path in files], suffix)
 
 
 def renamed(paths: Sequence[str], suffix: str = ".png") -> List[str]:
-    """The names of the files that are made of others: theirs, with another suffix.
+    """The names of the output files: those of the input files with another suffix.
 
     Raises:
-      ValueError: one leads out of the folder, or occurs twice.
+      ValueError: a name leads out of the folder or occurs twice.
     """
     stems = [os.path.splitext(path)[0] for path in paths]
     once = {stem for stem, count in collections.Counter(stems).items() if count == 1}
@@ -141,21 +141,21 @@ def renamed(paths: Sequence[str], suffix: str = ".png") -> List[str]:
     for path in paths:
         if any(part in ("", ".", "..") for part in path.split("/")) or "\\" in path or "\0" in path:
             raise ValueError(f"it has a file {path!r}, expected paths below a folder")
-        folder_lib.encoded(path)  # a ValueError where no file system has such a name
+        folder_lib.encoded(path)  # a ValueError if no file system allows such a name
     if len(set(names)) < len(paths):
         raise ValueError("it has a file twice")
     return names
 
 
 def decode(model: ImageModel, codes: CodesFile, out: str, seed: int = 0) -> int:
-    """Writes the images of codes to `out`, whole or not at all; returns how many.
+    """Writes the images of codes to `out`, atomically; returns the number of images.
 
-    `out` ending in `.npy` is an array uint8 [N, H, W, C], in `.png` one picture; otherwise it is a folder, which must
-    not exist, of a PNG each (a .npy where a PNG can't have so many channels): named as the file that the codes are of,
-    or by number.
+    If `out` ends in `.npy`, it is an array uint8 [N, H, W, C]; in `.png`, one picture. Otherwise it is a new folder
+    with a PNG for each image (or a .npy if a PNG cannot have that number of channels), named like the encoded file, or
+    by index.
 
     Raises:
-      VQError: the codes are none of the model's, or the folder exists, or the suffix is of another kind of file.
+      VQError: the codes are not valid for the model, the folder exists, or the suffix is that of another kind of file.
     """
     n, kind = len(codes.codes), output_kind("out", out, (PICTURE, ARRAY, FOLDER), FOLDER)
     if kind == PICTURE and n > MAX_IN_PICTURE:
@@ -171,7 +171,7 @@ def decode(model: ImageModel, codes: CodesFile, out: str, seed: int = 0) -> int:
                 bar.update(len(batch))
 
     if kind != FOLDER:
-        whole = np.concatenate(list(images()) or [model.decode(codes.codes)])  # which refuses what is empty
+        whole = np.concatenate(list(images()) or [model.decode(codes.codes)])  # an empty array is an error in `decode`
         if kind == PICTURE:
             drawing.save_png(out, drawing.grid(whole, min(COLUMNS, n)))
             return n
@@ -179,7 +179,7 @@ def decode(model: ImageModel, codes: CodesFile, out: str, seed: int = 0) -> int:
             np.save(f, whole)
         return n
     suffix = drawing.image_suffix(model.config.model.channels)
-    model.decode(codes.codes[:1], seed)  # refuses codes that are none before anything is made
+    model.decode(codes.codes[:1], seed)  # rejects invalid codes before the first image is decoded
     with atomic_folder(out) as folder:
         numbers = iter(range(n))
         for batch in images():

@@ -1,4 +1,4 @@
-"""Runs beside each other, by what evaluation wrote in their folders."""
+"""Compares runs by the evaluations in their directories."""
 
 import glob
 import os
@@ -11,7 +11,7 @@ from vq_estimator.training import run_folder
 
 
 class Row(NamedTuple):
-    """A run: the last part of its folder's path, its configuration, and `eval/<split>.json`."""
+    """A run: the last part of its path, its configuration, and `eval/<split>.json`."""
 
     name: str
     config: Config
@@ -19,10 +19,10 @@ class Row(NamedTuple):
 
 
 def load(patterns: Sequence[str], split: str = "test") -> List[Row]:
-    """The runs in the folders that the patterns match, the lowest total of bits first.
+    """The runs in the directories that match the patterns, ordered by total bits, lowest first.
 
     Raises:
-      VQError: a pattern that matches nothing, a folder that is no run, or one that was not evaluated on the split.
+      VQError: a pattern matches nothing, a directory is not a run, or a run was not evaluated on the split.
     """
     rows = []
     for pattern in patterns:
@@ -59,10 +59,10 @@ def total(result: dict) -> float:
 
 
 def source(rows: Sequence[Row]) -> str:
-    """The data that all runs were evaluated on.
+    """The data on which all runs were evaluated.
 
     Raises:
-      VQError: they differ.
+      VQError: the runs differ.
     """
     sources = {row.result["dataset_source"]: row.name for row in rows}
     if len(sources) > 1:
@@ -73,7 +73,7 @@ def source(rows: Sequence[Row]) -> str:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """One line a run: distortion, rate under each prior, the total under the uniform one, the share of codes used."""
+    """One line per run: distortion, rate under each prior, total under the uniform prior, fraction of used codes."""
     unit = f"bits/{rows[0].config.model.unit}"
     head = "{:<24}{:<44}{:>10}{:>12}{:>9}{:>9}{:>9}{:>9}{:>8}"
     titles = ("run", "model", "steps", "distortion", "uniform", "unigram", "prior", "total", "used")

@@ -1,7 +1,7 @@
-"""Looking at what the codes mean: arrays of images and codes, for pictures, notebooks and questions of one's own.
+"""Explores what codes mean. The results are arrays of images and codes, for pictures and notebooks.
 
-Code maps are int32 [h, w, L] and images uint8 [N, H, W, C]. Under an autoregressive decoder an image is a draw, and all
-those of one call are drawn with the same noise: what differs between them is due to the codes.
+Code maps are int32 [h, w, L] and images uint8 [N, H, W, C]. With an autoregressive decoder an image is a draw. All
+images of a call are drawn with the same random numbers, so that their differences are due to the codes.
 """
 
 import contextlib
@@ -16,9 +16,9 @@ from vq_estimator.inference.calibration import Calibration
 from vq_estimator.inference.image_model import ImageModel
 from vq_estimator.inference.session import OpenRun
 
-BLOCK = 1024  # entries at a time whose neighbours are looked for
-AROUND = 4  # positions of a crop's side
-MOST = 512  # entries of a codebook whose distances are shown
+BLOCK = 1024  # entries per chunk of the neighbour search
+AROUND = 4  # positions per side of a crop
+MOST = 512  # largest number of entries of a codebook in the plot of distances
 
 
 class Encoded(NamedTuple):
@@ -43,17 +43,17 @@ def reconstructions(model: ImageModel, source: Source, split: str = "test", rows
 
 
 def evenly(n: int, most: int) -> np.ndarray:
-    """At most `most` numbers of 0..n-1, the first and the last among them, evenly spread."""
+    """At most `most` evenly spread indices of 0..n-1, including the first and the last."""
     return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
 
 
 class SingleCode(NamedTuple):
-    """Code maps that differ from one in a single code.
+    """Code maps that differ from a given one in a single code.
 
     Attributes:
       codes: int32 [P, V, h, w, L].
-      positions: [P, 3], row, column and codebook of the code that is changed.
-      values: [V], what it is changed to.
+      positions: [P, 3], row, column and codebook of the changed code.
+      values: [V], the new values.
     """
 
     codes: np.ndarray
@@ -62,7 +62,7 @@ class SingleCode(NamedTuple):
 
 
 def single_code(code_map: np.ndarray, K: int, most_positions: int = 64, most_values: int = 32) -> SingleCode:
-    """Each code of one map [h, w, L] set to every value in turn; of many positions or values some, evenly spread.
+    """Sets each code of a map [h, w, L] to each value; if there are many, only evenly spread positions and values.
 
     >>> import numpy as np
     >>> import vq_estimator as vq
@@ -78,9 +78,9 @@ def single_code(code_map: np.ndarray, K: int, most_positions: int = 64, most_val
 
 
 def crops(changed: SingleCode, images: np.ndarray, positions: int = AROUND) -> np.ndarray:
-    """Of images [P, V, H, W, C] of `single_code` a square around the changed position, some positions wide.
+    """Crops images [P, V, H, W, C] of `single_code` to a square around the changed position.
 
-    A code of a fine grid changes a small part of its image. Returns uint8 [P, V, s, s, C].
+    On a fine grid a code changes only a small part of its image. Returns uint8 [P, V, s, s, C].
     """
     size, grid = images.shape[2:4], changed.codes.shape[2:4]
     side = min(*size, -(-positions * max(size) // max(grid)))
@@ -94,19 +94,19 @@ def crops(changed: SingleCode, images: np.ndarray, positions: int = AROUND) -> n
 
 
 def position_names(changed: SingleCode) -> List[str]:
-    """What a picture calls the positions: "row,column", and the codebook too where there are several."""
+    """Labels of the positions: "row,column", and the codebook if there are several."""
     several = changed.codes.shape[-1] > 1
     return [f"{i},{j}" + (f" [{level}]" if several else "") for i, j, level in changed.positions]
 
 
 def unchanged(changed: SingleCode, code_map: np.ndarray) -> List[Tuple[int, int]]:
-    """Row and column of those maps of `changed` that equal the one they were made from."""
+    """Row and column of the maps of `changed` that equal the original map."""
     same = (changed.codes == code_map).all((2, 3, 4))
     return [(int(p), int(v)) for p, v in np.argwhere(same)]
 
 
 def distances(some: np.ndarray, entries: np.ndarray) -> np.ndarray:
-    """From some entries of each codebook [L, M, D] to others [L, K, D]: [L, M, K]."""
+    """Distances from entries [L, M, D] to entries [L, K, D] of the same codebook: [L, M, K]."""
     some, entries = some.astype(np.float64), entries.astype(np.float64)
     inner = np.matmul(some, entries.transpose(0, 2, 1))
     squares = np.square(some).sum(-1)[:, :, np.newaxis] + np.square(entries).sum(-1)[:, np.newaxis]
@@ -114,7 +114,7 @@ def distances(some: np.ndarray, entries: np.ndarray) -> np.ndarray:
 
 
 def neighbours(entries: np.ndarray, number: int = 4) -> np.ndarray:
-    """The nearest other entries of each: entries [L, K, D] -> numbers int32 [L, K, at most `number`], nearest first.
+    """The nearest other entries of each entry: [L, K, D] -> indices int32 [L, K, at most `number`], nearest first.
 
     >>> import numpy as np
     >>> import vq_estimator as vq
@@ -134,7 +134,7 @@ def neighbours(entries: np.ndarray, number: int = 4) -> np.ndarray:
 def random_walk(
     code_map: np.ndarray, steps: int, K: int, seed: int = 0, near: Optional[np.ndarray] = None
 ) -> np.ndarray:
-    """Code maps [steps, h, w, L] from `code_map` on, each with one code changed, at a random place.
+    """Code maps [steps, h, w, L] that start with `code_map`; each changes one code at a random position.
 
         >>> import numpy as np
         >>> import vq_estimator as vq
@@ -170,11 +170,11 @@ def random_walk(
 
 
 class Interpolation(NamedTuple):
-    """Between two images, from the first to the second; each uint8 [N, H, W, C].
+    """Images between two images, each uint8 [N, H, W, C].
 
     Attributes:
-      continuous: decoded from z_e itself, which no code stands for.
-      quantized: decoded from the entries nearest to it.
+      continuous: decoded from interpolated z_e, without quantization.
+      quantized: decoded from the nearest entries.
     """
 
     continuous: np.ndarray
@@ -207,13 +207,13 @@ def interpolate(
 
 
 class CodebookView(NamedTuple):
-    """The codebooks and how they are used.
+    """The codebooks and their usage.
 
     Attributes:
       entries: float32 [L, K, D].
-      usage: [L, K], the share of each entry among the codes of its codebook, in the training split.
+      usage: [L, K], the fraction of each entry among the codes of its codebook, in the training split.
       distances: [L, M, M], between the entries, or between MOST of them, evenly spread.
-      plane: [L, K, 2], the entries on their two principal axes.
+      plane: [L, K, 2], the entries projected to their two principal axes.
     """
 
     entries: np.ndarray
@@ -242,7 +242,7 @@ def codebook(run: OpenRun, calibration: Calibration) -> CodebookView:
 
 
 def principal_plane(vectors: np.ndarray) -> np.ndarray:
-    """Vectors [N, D] on their first two principal axes, [N, 2]."""
+    """Projects vectors [N, D] to their first two principal axes, [N, 2]."""
     centred = vectors - vectors.mean(0)
     axes = np.linalg.svd(centred, full_matrices=False)[2][:2]
     plane = centred @ axes.T
@@ -250,7 +250,7 @@ def principal_plane(vectors: np.ndarray) -> np.ndarray:
 
 
 def distinct_maps(codes: np.ndarray) -> int:
-    """How many different code maps there are among codes [N, h, w, L].
+    """The number of different code maps in codes [N, h, w, L].
 
     >>> import numpy as np
     >>> import vq_estimator as vq
@@ -261,6 +261,6 @@ def distinct_maps(codes: np.ndarray) -> int:
 
 
 def single_code_images(model: ImageModel, changed: SingleCode, seed: int = 0) -> np.ndarray:
-    """The images of `single_code`, [P, V, H, W, C]."""
+    """Decodes the maps of `single_code` to images [P, V, H, W, C]."""
     flat = model.decode(changed.codes.reshape((-1,) + changed.codes.shape[2:]), seed, shared=True)
     return flat.reshape(changed.codes.shape[:2] + flat.shape[1:])

@@ -1,4 +1,4 @@
-"""The codes of splits by a trained VQ-VAE, which are computed once per checkpoint."""
+"""Extracts the codes of whole splits with a trained VQ-VAE, once per checkpoint."""
 
 from typing import Dict
 
@@ -13,19 +13,19 @@ from vq_estimator.inference.session import OpenRun
 
 
 def condition_labels(codes: Codes, condition: str, classes: int) -> Codes:
-    """Codes of speech with what their prior is conditional on as labels.
+    """Sets the labels of recordings' codes to the condition of their prior.
 
     Args:
-      codes: with labels of "both".
-      condition: of `config.CONDITIONS`.
-      classes: of the data, at least 1.
+      codes: codes with labels for "both".
+      condition: one of `config.CONDITIONS`.
+      classes: number of classes in the data, at least 1.
     """
     labels = {"class": codes.labels % classes, "speaker": codes.labels // classes, "both": codes.labels}
     return codes._replace(labels=labels[condition])
 
 
 def origin(run: OpenRun, source: AnySource) -> dict:
-    """What codes are of: the files, the grid, K and the checkpoint."""
+    """The origin of codes: the files, the grid, K and the checkpoint."""
     return {
         "dataset_source": source.name,
         "grid": list(run.config.model.prior_grid),
@@ -36,10 +36,10 @@ def origin(run: OpenRun, source: AnySource) -> dict:
 
 
 def codes_config(run: OpenRun, source: AnySource, class_conditional: bool, condition: str = "class") -> CodesConfig:
-    """What a prior of a run's codes is of.
+    """The configuration of codes for a prior of a run.
 
     Raises:
-      VQError: it should be conditional on classes that the data does not have.
+      VQError: the prior is to be conditional on classes that the data does not have.
     """
     known = {"class": source.classes, "speaker": len(source.speakers)}
     known["both"] = known["class"] * known["speaker"]
@@ -55,10 +55,10 @@ def codes_config(run: OpenRun, source: AnySource, class_conditional: bool, condi
 
 
 def extract(run: OpenRun, source: AnySource, splits=pipeline.SPLITS) -> Dict[str, Codes]:
-    """The codes of each split, from `codes/<split>.npz` in the run directory or made now and kept there.
+    """The codes of each split, loaded from `codes/<split>.npz` in the run directory, or extracted and stored there.
 
-    A file that is damaged, or of another checkpoint or data, is replaced. The codes of recordings are those of windows
-    of the grid's width, and their labels include the speaker (`condition_labels`).
+    A file that is damaged, or from another checkpoint or data, is written again. For recordings these are the codes of
+    windows of the grid's width, and the labels include the speaker (`condition_labels`).
     """
     of, m, found = origin(run, source), run.config.model, {}
     of_kind = part(m, "codes")

@@ -1,4 +1,4 @@
-"""Images of any origin as a model sees them: splits of data sets, folders, files and arrays."""
+"""Reads images from any source as a model's input: splits of data sets, folders, files and arrays."""
 
 import contextlib
 import logging
@@ -27,7 +27,7 @@ def of_split(run: OpenRun, source: Source, split: str) -> Examples:
     """A split of a data set.
 
     Raises:
-      VQError: its images have other channels than the model's.
+      VQError: its images have a different number of channels.
     """
     m, channels = run.config.model, source.spec.shape[-1]
     if channels != m.channels:
@@ -41,7 +41,7 @@ def of_array(run: OpenRun, path: str) -> Examples:
     """A `.npy` or `.npz` of images, uint8 or uint16 [N, H, W, C], of any size (see `ImageModel.prepare`).
 
     Raises:
-      VQError: it can't be read, or is no such array.
+      VQError: the file cannot be read, or has no such array.
     """
     try:
         images = image_arrays.load(path, run.config.data.array, run.config.model.channels)
@@ -55,10 +55,10 @@ def of_array(run: OpenRun, path: str) -> Examples:
 
 
 def of_images(run: OpenRun, images: Union[np.ndarray, Sequence[AnyImage]], origin: str = "images") -> Examples:
-    """Images as `ImageModel.prepare` takes them.
+    """Images in any form that `ImageModel.prepare` accepts.
 
     Raises:
-      VQError: an array that is none of images, or no list.
+      VQError: the value is neither an array of images nor a list.
     """
     if isinstance(images, np.ndarray):
         preparation.check_array(images, run.config.model.channels)
@@ -80,10 +80,10 @@ def of_folder(run: OpenRun, folder: str, max_bad_files: int = 100) -> Examples:
 
 
 def of_files(run: OpenRun, folder: str, names: Sequence[str], max_bad_files: int = 0) -> Examples:
-    """Image files; `names` are their paths below `folder`. Unreadable ones are named and left out.
+    """Image files, named by their paths below `folder`. Unreadable files are skipped with a warning.
 
     Raises:
-      VQError: more than `max_bad_files` can't be read.
+      VQError: more than `max_bad_files` cannot be read.
     """
     view, size = View.of(run.config), batching.evaluation_batch(run.config.model.dims)
     paths = [folder_lib.encoded(os.path.join(folder, *name.split("/"))) for name in names]
@@ -125,12 +125,12 @@ def of_path(run: OpenRun, path: str, max_bad_files: int = 100) -> Examples:
 
 
 def with_labels(run: OpenRun, examples: Examples, labels: Optional[np.ndarray] = None) -> Examples:
-    """The same examples, with labels where they are of the run's classes, and without them elsewhere.
+    """Adds labels to examples if they belong to the run's classes.
 
     Args:
-      run: its class names, or numbers where it has none, are those of folders.
-      examples: a split has labels of its own; of a file it is the nearest folder that is named like a class.
-      labels: int32 [N], in place of these.
+      run: the run, whose class names, or indices without names, are names of folders.
+      examples: a split has its own labels; for a file, the nearest folder that is named like a class decides.
+      labels: int32 [N] to use instead.
     """
     if labels is not None:
         if len(labels) != examples.total:
@@ -158,7 +158,7 @@ def _relabelled(examples: Examples, labels_of: Callable[[Batch, int], Optional[n
 
 
 def _class_names(run: OpenRun) -> Sequence[str]:
-    """The folders' names that mean classes: the run's class names, or numbers where these are unknown."""
+    """The folder names that stand for classes: the run's class names, or indices if these are unknown."""
     classes = run.prior.config.codes.classes if run.prior is not None else 0
     return run_folder.class_names(run.model_dir, run.config) or [str(k) for k in range(classes)]
 

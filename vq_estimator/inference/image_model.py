@@ -1,4 +1,4 @@
-"""A trained run in a Python program: images to codes and back, samples, and what images cost in bits."""
+"""A trained image model in a Python program: encode, decode, sample and evaluate."""
 
 import math
 import os
@@ -19,11 +19,11 @@ from vq_estimator.inference.trained_model import TrainedModel
 from vq_estimator.models.vqvae import OURS, Networks
 
 BATCH = 100
-MAX_FIRST = 10**9  # place of an image among those that are decoded in parts
+MAX_FIRST = 10**9  # largest position of an image in a set that is decoded in parts
 
 
 class Bits(NamedTuple):
-    """What each image costs, in bits per dimension; float64 [N]. `rate_prior` is None without a trained prior."""
+    """The bits of each image, per dimension; float64 [N]. `rate_prior` is None without a trained prior."""
 
     distortion: np.ndarray
     rate_uniform: np.ndarray
@@ -32,11 +32,10 @@ class Bits(NamedTuple):
 
 
 class ImageModel(TrainedModel):
-    """A trained VQ-VAE, and its prior where it has one, in a graph and a session of their own.
+    """A trained VQ-VAE, with its prior if it has one, in a graph and session of its own.
 
-    It works beside eager TensorFlow 2 as it does in graph mode. Images are uint8 [N, H, W, C], codes int32
-    [N, h, w, L]; `close()`, or a `with` block, frees the session.
-    Its attributes are those of `TrainedModel`.
+    It works in graph mode and next to eager TensorFlow 2. Images are uint8 [N, H, W, C] and codes int32 [N, h, w, L].
+    `close()` or a `with` block frees the session. The attributes are those of `TrainedModel`.
     """
 
     kind = "images"
@@ -44,13 +43,14 @@ class ImageModel(TrainedModel):
     def __init__(self, model_dir: str, which: str = "latest", networks: Networks = OURS):
         """Opens the run in `model_dir`, at the checkpoint `which`: "latest", "best" or a path.
 
-        `networks`: the caller's, of a run that has some.
+        Args:
+          networks: your networks, if the run was trained with some.
 
         Raises:
-          VQError: there is no such run or checkpoint, or it is no run of images.
+          VQError: there is no such run or checkpoint, or it is not an image run.
         """
         super().__init__(model_dir, which, networks=networks)
-        self._size = min(BATCH, batching.evaluation_batch(self.config.model.dims))  # images at once
+        self._size = min(BATCH, batching.evaluation_batch(self.config.model.dims))  # images per batch
         self._view, self._viewer = View.of(self.config), None  # type: View, Optional[Viewer]
 
     def close(self) -> None:
@@ -60,19 +60,20 @@ class ImageModel(TrainedModel):
             self._viewer.close()
 
     def prepare(self, images: Union[np.ndarray, Sequence[AnyImage]]) -> np.ndarray:
-        """Images of any size as the model sees them, by the same steps as `vq-encode` (see `data.model_view`).
+        """Crops and resizes images of any size to the model's input, with the same steps as `vq-encode` (see
+        `data.model_view`).
 
         Args:
-          images: an array uint8 or uint16 [N, H, W, C]; or a list of arrays [H, W, C] or [H, W], of Pillow images, or
-            of names of image files. For a model of 1 or 3 channels C is 1 (grey), 3 (colour) or 4 (colour and opacity),
-            otherwise the model's number. Files and Pillow images are turned as their EXIF says, and transparency is put
-            on white.
+          images: an array uint8 or uint16 [N, H, W, C]; or a list of arrays [H, W, C] or [H, W], Pillow images, or
+            names of image files. For a model of 1 or 3 channels C is 1 (grey), 3 (colour) or 4 (colour and opacity),
+            otherwise the model's number. Files and Pillow images are rotated as their EXIF says, and transparency is
+            put on white.
 
         Returns:
           uint8 [N, *shape] for `encode`.
 
         Raises:
-          VQError: one of them is no such image.
+          VQError: a value is not such an image.
         """
         self.check_open()
         if self._viewer is None:
@@ -85,13 +86,13 @@ class ImageModel(TrainedModel):
         return self._batches(t.codes, {t.images: self._checked(images)}, size=self._size)
 
     def decode(self, codes: np.ndarray, seed: int = 0, shared: bool = False, first: int = 0) -> np.ndarray:
-        """Codes to images.
+        """Decodes codes to images uint8 [N, H, W, C].
 
         Args:
           codes: int32 [N, h, w, L].
-          seed: decides the draws where the decoder is autoregressive, with each image's place; unused elsewhere.
-          shared: draw all images with the same noise, so that what differs between them is due to the codes.
-          first: the place of the first image, a multiple of 100, where the codes are a part of more.
+          seed: random seed of an autoregressive decoder, together with each image's position; other decoders ignore it.
+          shared: draw all images with the same random numbers, so that their differences are due to the codes.
+          first: position of the first image, a multiple of 100, if the codes are part of a larger set.
         """
         seed, shared = check_seed(seed), arguments.boolean("shared", shared)
         first = arguments.integer("first", first, 0, MAX_FIRST, f"a multiple of {BATCH}, from 0 to {MAX_FIRST:,}")
@@ -104,14 +105,14 @@ class ImageModel(TrainedModel):
             return given, draw, self.vqvae.decode(given, draw, shared)
 
         given, draw, images = self.op(("decode", shared), build)
-        # What is drawn depends on the place in a batch, so that those of an autoregressive decoder have one size.
+        # A draw depends on the position in a batch, so batches of an autoregressive decoder have one size.
         size = BATCH if self.config.model.is_stochastic_decoder else self._size
         starts = range(first, first + len(codes), size)
         seeds = [seed if shared else sampling.part_seed(seed, start // BATCH) for start in starts]
         return self._batches(images, {given: codes}, {draw: seeds}, size)
 
     def reconstruct(self, images: np.ndarray, seed: int = 0) -> np.ndarray:
-        """Images to what their codes decode to."""
+        """Encodes images and decodes their codes."""
         return self.decode(self.encode(images), seed)
 
     def sample(
@@ -122,18 +123,18 @@ class ImageModel(TrainedModel):
         top_k: int = 0,
         seed: int = 0,
     ) -> Samples:
-        """New images: codes drawn from the prior, decoded.
+        """Draws new images: codes from the prior, decoded.
 
         Args:
-          num: how many.
-          labels: the classes to sample, in equal numbers, where the prior is class-conditional; each by its number or
-            its name, see `arguments.class_number`; None: all.
-          temperature: above 0; below 1 the codes drawn are more probable ones.
-          top_k: draw each code among this many of the most probable ones; 0 draws among all.
-          seed: of the draws.
+          num: number of images.
+          labels: for a class-conditional prior, the classes to sample in equal numbers, by index or name, see
+            `arguments.class_number`; None for all.
+          temperature: sampling temperature, above 0; below 1 gives more probable codes.
+          top_k: draw each code from this many most probable ones; 0 for all.
+          seed: random seed.
 
         Raises:
-          VQError: the run has no prior, or a value that can't be.
+          VQError: the run has no prior, or an argument is invalid.
         """
         self.check_open()
         if self.prior is None:
@@ -142,16 +143,16 @@ class ImageModel(TrainedModel):
         return sampling.sample(self, num, each, temperature, top_k, seed)
 
     def bits_per_dim(self, images: np.ndarray, codes: Optional[np.ndarray] = None) -> Bits:
-        """What images cost: -log2 p(x | z_q), and their codes under each prior, over the dimensions.
+        """The bits per dimension of images: -log2 p(x | z_q), and the rate of their codes under each prior.
 
-        The sum of the distortion and a rate bounds -log2 p(x) / dims from above.
+        Distortion plus a rate is an upper bound of -log2 p(x) / dims.
 
         Args:
           images: uint8 [N, H, W, C].
-          codes: int32 [N, h, w, L], which each image is decoded from; None: its own.
+          codes: int32 [N, h, w, L] to decode each image from; None for its own.
 
         Raises:
-          VQError: the run has not been evaluated (there is no calibration of this checkpoint in its folder).
+          VQError: the run has no calibration of this checkpoint; evaluate it first.
         """
         calibration = self.calibrated()
         scale = calibration.scale
@@ -184,23 +185,23 @@ class ImageModel(TrainedModel):
         save_reconstructions: bool = False,
         max_bad_files: int = 100,
     ) -> dict:
-        """Evaluates images that the run need not have seen, with the figures that `vq-evaluate --split` has.
+        """Evaluates any images, with the results that `vq-evaluate --split` gives.
 
-        The results are written to `eval/<name>-<hash>.json` and `.npz` in the run directory
-        (`evaluation.evaluate_examples` says what they hold), but not to the folder of a provided model.
+        The results are written to `eval/<name>-<hash>.json` and `.npz` in the run directory (see
+        `evaluation.evaluate_examples`), but not to the folder of a provided model.
 
         Args:
-          images: the path of a folder, of a PNG or JPEG file or of a `.npy`; what `prepare` takes; or Examples.
-          labels: int [N], the classes by their numbers; None: those of class folders, where the run has such classes.
-          codes: "own", or "another": each image is decoded from the codes of the one before it.
+          images: the path of a folder, of an image file or of a `.npy`; any value that `prepare` accepts; or Examples.
+          labels: int [N], indices of the classes; None uses class folders if they match the run's classes.
+          codes: "own", or "another" to decode each image from the codes of the one before it.
           save_reconstructions: write the images and their reconstructions to the `.npz`, too.
-          max_bad_files: unreadable files of a folder that are left out; more are an error.
+          max_bad_files: number of unreadable files to skip in a folder; more are an error.
 
         Returns:
-          What the `.json` holds.
+          The content of the `.json`.
 
         Raises:
-          VQError: the run has not been evaluated on its own data, or a value that can't be.
+          VQError: the run has not been evaluated on its own data, or an argument is invalid.
         """
         self.check_open()
         codes = arguments.one_of("codes", codes, (measurement.OWN, measurement.ANOTHER))
@@ -225,7 +226,7 @@ class ImageModel(TrainedModel):
     def _batches(
         self, fetch: tf.Tensor, arrays: Dict[Any, np.ndarray], each: Optional[Dict[Any, Any]] = None, size: int = BATCH
     ) -> np.ndarray:
-        """`fetch` of arrays by batches of `size`; `each`: for a placeholder a value for each batch."""
+        """Runs `fetch` on arrays in batches of `size`. `each` maps a placeholder to a value for each batch."""
         each = each or {}
         parts, compute = [], self.compiled(fetch, (*arrays, *each))
         for number, start in enumerate(range(0, len(next(iter(arrays.values()))), size)):
@@ -237,7 +238,7 @@ class ImageModel(TrainedModel):
         images = arguments.array("images", images, "uint8", ("N", *self.config.model.shape), _hint(images))
         if self.config.model.binarize and not ((images == 0) | (images == 255)).all():
             raise VQError(
-                "images: got levels between 0 and 255, expected those two alone; prepare(images) makes them so"
+                "images: got levels between 0 and 255, expected only these two; prepare(images) makes them so"
             )
         return images
 
@@ -246,7 +247,7 @@ class ImageModel(TrainedModel):
 
 
 def _hint(images: Any) -> str:
-    """Of a message: what to do with images that are refused."""
+    """The end of an error message: how to fix images that have another shape or dtype."""
     kind = getattr(getattr(images, "dtype", None), "kind", "")
     if kind == "f":
         return ", levels 0 to 255: multiply floats of 0 to 1 by 255 and round them"

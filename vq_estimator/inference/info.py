@@ -1,4 +1,4 @@
-"""What a run directory, a file of codes or a compressed file is, in lines for people."""
+"""Describes a run directory, a file of codes or a compressed file in lines of text."""
 
 import os
 from typing import Any, List, Mapping, Tuple
@@ -19,14 +19,14 @@ Lines = List[Tuple[str, str]]
 
 
 def describe(path: str, known: Mapping[str, str]) -> Lines:
-    """What a path is, as (label, text) lines.
+    """Describes a path as (label, text) lines.
 
     Args:
       path: a run directory, a file of codes (`.npz`, which `vq-encode` wrote) or a compressed file (`.vqz`).
       known: names of weights by their fingerprints (`pretrained.by_fingerprint`).
 
     Raises:
-      VQError: it is none of these, or can't be read.
+      VQError: the path is another kind of file, or cannot be read.
     """
     if os.path.isdir(path):
         return describe_run(path, known)
@@ -43,7 +43,7 @@ def describe(path: str, known: Mapping[str, str]) -> Lines:
 
 
 def describe_run(model_dir: str, known: Mapping[str, str]) -> Lines:
-    """The model, the training, the data and what has been computed of a run."""
+    """Model, training, data and computed results of a run."""
     config = run_folder.load_config(model_dir)
     m, train = config.model, config.train
     lines = [
@@ -94,7 +94,7 @@ def _evaluated(model_dir: str, split: str, unit: str) -> str:
 
 
 def describe_codes(path: str, known: Mapping[str, str]) -> Lines:
-    """The shape of the codes in a file, what they are of, and the weights that it needs."""
+    """Shape and source of the codes in a file, and the weights that they need."""
     try:
         found = load_npz(path, ("codes", "lengths", "files", "labels", "origin"), MAX_CODES)
         codes, origin = found["codes"], parse_json(str(found["origin"])) if "origin" in found else {}
@@ -113,7 +113,7 @@ def describe_codes(path: str, known: Mapping[str, str]) -> Lines:
 
 
 def describe_compressed(path: str, known: Mapping[str, str]) -> Lines:
-    """The content of a `.vqz` file, how it was coded, and the weights that it needs."""
+    """Content of a `.vqz` file, how it was coded, and the weights that it needs."""
     file = container.read(path)
     h = file.header
     content = h.content + (f" at {h.sample_rate:,} Hz" if h.sample_rate else "")
@@ -134,6 +134,6 @@ def _needed(weights: str, known: Mapping[str, str]) -> str:
 
 
 def _name(weights: str, known: Mapping[str, str]) -> str:
-    """The provided model of these weights, in words, or ""."""
+    """Text for the provided model with these weights, or ""."""
     names = [name for ours, name in known.items() if ours[:FINGERPRINT] == weights[:FINGERPRINT]]
     return f" (the provided model {names[0]})" if names else ""

@@ -1,4 +1,4 @@
-"""Whatever holds images in a Python program, as arrays that a model sees."""
+"""Converts images of any form in a Python program to a model's input."""
 
 import os
 from typing import Sequence, Union
@@ -44,10 +44,10 @@ def prepare(images: Union[np.ndarray, Sequence[AnyImage]], viewer: Viewer) -> np
 
 
 def check_array(array: np.ndarray, channels: int) -> np.ndarray:
-    """An array that `prepare` takes for a model of so many channels, in this machine's byte order.
+    """Checks an array that `prepare` accepts for a model with `channels` channels; returns it in native byte order.
 
     Raises:
-      VQError: it is none.
+      VQError: the array is not valid.
     """
     fits = array.ndim == 4 and array.size and array.shape[-1] in known_channels(channels)
     if array.dtype.kind == "f" and fits:

@@ -1,10 +1,9 @@
-"""The codebook in TensorBoard's projector: its vectors, how they are used, and what each of them looks like.
+"""Writes the codebook for TensorBoard's projector: its vectors, their usage, and an image of each.
 
-The projector wants a matrix, and a codebook is [L, K, D]; finite scalar quantisation has no variable at all. So the
-vectors are written as text, one row an entry, beside the run's checkpoints rather than read from them. The files are
-those of one checkpoint, whose step is part of the tensor's name (TensorBoard also keeps a tensor of the same name in
-memory for as long as it runs). TensorBoard does not list a matrix of one row or column (K=1, one level); its files are
-written all the same.
+The projector needs a matrix, but a codebook is [L, K, D], and finite scalar quantization has no variable at all. So the
+vectors are written as text, one entry per row, instead of being read from the checkpoints. The files belong to one
+checkpoint, whose step is part of the tensor's name, because TensorBoard keeps a tensor of the same name in memory.
+TensorBoard does not list a matrix of one row or column (K=1, one level); its files are written nevertheless.
 """
 
 import io
@@ -27,17 +26,17 @@ log = logging.getLogger("vq_estimator")
 
 CONFIG, FOLDER = "projector_config.pbtxt", "projector"
 VECTORS, METADATA, SPRITE = "vectors.tsv", "entries.tsv", "sprite.png"
-MAX_ENTRIES = 50000  # of all codebooks; of more, so many are shown, evenly spread
-MAX_IMAGES = 8192  # decoded for the sprite, which is left out where there are more entries
-MAX_NUMBERS = 1 << 28  # in all of them
-MAX_PIXELS = 4096  # the side of the sprite; TensorBoard takes up to 8192, which is 256 MB in a browser
+MAX_ENTRIES = 50000  # rows for all codebooks; a larger codebook is reduced to evenly spread entries
+MAX_IMAGES = 8192  # entries with an image in the sprite, which is left out if there are more
+MAX_NUMBERS = 1 << 28  # pixels in all of them
+MAX_PIXELS = 4096  # side of the sprite; TensorBoard accepts up to 8192, which takes 256 MB in a browser
 
 
 def write(model: TrainedModel, calibration: Calibration) -> Optional[str]:
-    """Writes `projector_config.pbtxt` and the folder `projector/` to the run folder; returns the first one's path.
+    """Writes `projector_config.pbtxt` and the folder `projector/` to the run directory; returns the first path.
 
-    Rows are the entries of codebook 0, then of codebook 1, and so on: `codes[..., codebook] == entry`.
-    Returns None, after a warning, where the run folder can't be written to.
+    Rows are the entries of codebook 0, then of codebook 1, and so on: `codes[..., codebook] == entry`. Returns None,
+    after a warning, if the run directory is not writable.
     """
     model_dir = model.model_dir
     if not results.can_write(model_dir) or not results.can_write(model_dir, FOLDER):
@@ -53,11 +52,11 @@ def write(model: TrainedModel, calibration: Calibration) -> Optional[str]:
         picture, one = drawing.sprite(images, MAX_PIXELS)
         drawing.save_png(path[SPRITE], picture)
     elif os.path.exists(path[SPRITE]):
-        os.remove(path[SPRITE])  # of another checkpoint
+        os.remove(path[SPRITE])  # files of another checkpoint
     name, shape = f"codebook, step {model.checkpoint.step}", (len(rows), D)
-    # The evaluations' events are a run of their own to TensorBoard, with the checkpoint of the folder above. A run that
-    # has a checkpoint and no matrix makes it read the files of all runs anew at each request, and two requests at once
-    # can fail ("dictionary changed size during iteration").
+    # TensorBoard takes the evaluations' events as a run with the parent folder's checkpoint. If it has a checkpoint
+    # but no matrix, TensorBoard reads the files of all runs again at each request, and simultaneous requests can fail
+    # ("dictionary changed size during iteration").
     evaluations = os.path.join(model_dir, "eval_" + EVAL_NAME)
     if os.path.isdir(evaluations):
         write_text(os.path.join(evaluations, CONFIG), projector_config(name, shape, one, "../" + FOLDER))
@@ -67,14 +66,14 @@ def write(model: TrainedModel, calibration: Calibration) -> Optional[str]:
 
 
 def vectors_tsv(vectors: np.ndarray) -> str:
-    """[N, D] as text, one row a vector; float32 is read back as it was."""
+    """[N, D] as text, one vector per row; reading gives exactly the same float32 values."""
     text = io.StringIO()
     np.savetxt(text, vectors, fmt="%.9g", delimiter="\t")
     return text.getvalue()
 
 
 def metadata_tsv(calibration: Calibration, rows: np.ndarray) -> str:
-    """What is known of the entries `rows` of all codebooks in turn; the first column is their label."""
+    """Metadata of the entries `rows` of all codebooks; the first column is the label."""
     K, usage = calibration.counts.shape[1], calibration.usage()
     lines = ["entry\tcodebook\tcount\tshare"]
     for codebook, entry in zip(rows // K, rows % K):
@@ -84,10 +83,10 @@ def metadata_tsv(calibration: Calibration, rows: np.ndarray) -> str:
 
 
 def sprite_images(model: TrainedModel, calibration: Calibration, rows: np.ndarray) -> Optional[np.ndarray]:
-    """An image for each entry, uint8 [N, H, W, C]: decoded from the map that has it everywhere.
+    """An image of each entry, uint8 [N, H, W, C]: decoded from a map that has the entry at every position.
 
-    The other codebooks are at their most used entries. None where there are too many entries, and under an
-    autoregressive decoder, whose images are draws: what differs between them would be the noise as much as the entry.
+    The other codebooks are set to their most used entries. Returns None if there are too many entries, and for an
+    autoregressive decoder, because differences between its draws would be due to noise as much as to the entry.
     """
     m = model.config.model
     most = min(MAX_IMAGES, MAX_NUMBERS // m.dims)
@@ -104,9 +103,10 @@ def sprite_images(model: TrainedModel, calibration: Calibration, rows: np.ndarra
 
 
 def projector_config(name: str, shape: Sequence[int], sprite: Optional[Tuple[int, int]], folder: str) -> str:
-    """A `ProjectorConfig` in protobuf's text format; `folder` is relative to it, so that a run folder may be moved.
+    """A `ProjectorConfig` in protobuf's text format. `folder` is a relative path, so that a run directory may be moved.
 
-    `sprite`: width and height of an image in the sprite; None: there is none.
+    Args:
+      sprite: width and height of an image in the sprite; None for no sprite.
     """
     lines = [
         "embeddings {",

@@ -1,6 +1,6 @@
-"""What an evaluation leaves in the run folder, where that can be written to.
+"""Writes the results of an evaluation to the run directory if it is writable.
 
-A run may lie on a read-only disk, or belong to another user.
+A run may be on a read-only disk, or belong to another user.
 """
 
 import contextlib
@@ -11,14 +11,14 @@ from typing import Iterator, Set
 
 log = logging.getLogger("vq_estimator")
 
-_WARNED: Set[str] = set()  # run folders
+_WARNED: Set[str] = set()  # run directories that are not writable
 
 
 def can_write(model_dir: str, folder: str = "") -> bool:
-    """Whether results can be written below `model_dir` in `folder`; ask it before the work.
+    """Whether results can be written to `folder` in `model_dir`. Call it before the work.
 
-    It is tried, since permissions alone don't tell (a read-only file system, the superuser, a full disk). Where it is
-    not so there is one warning for each run folder and process.
+    It writes a file to find out, because permissions are not enough (a read-only file system, the superuser, a full
+    disk). If it is not writable, one warning is logged per run directory and process.
     """
     path = os.path.abspath(os.path.join(model_dir, folder))
     try:
@@ -33,7 +33,7 @@ def can_write(model_dir: str, folder: str = "") -> bool:
 
 @contextlib.contextmanager
 def tolerated(model_dir: str) -> Iterator[None]:
-    """Writes of results in the block that fail are a warning: the figures are worth more than their copy."""
+    """Turns a failure to write results into a warning, because the figures are worth more than their copy."""
     try:
         yield
     except OSError as e:
@@ -44,6 +44,4 @@ def _warn(model_dir: str, error: OSError) -> None:
     key = os.path.abspath(model_dir)
     if key not in _WARNED:
         _WARNED.add(key)
-        log.warning(
-            "model_dir: can't write %r (%s): the results are not kept there", model_dir, error.strerror or error
-        )
+        log.warning("model_dir: can't write %r (%s): the results are not stored", model_dir, error.strerror or error)

@@ -1,4 +1,4 @@
-"""New images: codes drawn from the prior, decoded."""
+"""Draws new images: codes from the prior, decoded."""
 
 from typing import Any, List, NamedTuple, Optional, Sequence, Union
 
@@ -13,11 +13,11 @@ from vq_estimator.inference.interruption import interruptible
 from vq_estimator.inference.session import OpenRun
 from vq_estimator.nn.code_prior import Sampling
 
-Label = Union[int, str]  # a class, by its number or its name
-BATCH = 100  # always drawn whole, so that the first images do not depend on how many are asked for
-MAX_SAMPLES = 10**6  # of one call
+Label = Union[int, str]  # a class, by index or name
+BATCH = 100  # a batch is always complete, so that the first images do not depend on the number of images
+MAX_SAMPLES = 10**6  # largest number of samples per call
 MAX_GUIDANCE = 100
-MAX_DRAWS = 1000  # of one recording, of which the best is taken
+MAX_DRAWS = 1000  # largest number of draws per recording
 
 
 class Samples(NamedTuple):
@@ -31,17 +31,18 @@ class Samples(NamedTuple):
 def labels_for(
     classes: int, num: int, asked: Optional[Sequence[Label]] = None, names: Sequence[str] = (), field: str = "labels"
 ) -> Optional[np.ndarray]:
-    """The label of each of `num` samples, in equal runs of the classes asked for (None: all); None without classes.
+    """The label of each of `num` samples, in equal numbers of the requested classes (all if None); None without
+    classes.
 
     Args:
-      classes: how many there are.
-      num: how many samples.
-      asked: numbers or names of classes, see `arguments.class_number`.
-      names: of the classes, where they are known.
-      field: what a message calls `asked`.
+      classes: number of classes.
+      num: number of samples.
+      asked: indices or names of classes, see `arguments.class_number`.
+      names: names of the classes, if they are known.
+      field: name of `asked` in a message.
 
     Raises:
-      VQError: a class is asked for that there is not, or twice, or `num` is no multiple of their number.
+      VQError: a class does not exist or occurs twice, or `num` is not a multiple of the number of classes.
     """
     num = check_num(num)
     if not classes:
@@ -59,45 +60,45 @@ def labels_for(
 
 
 def shown_classes(classes: int, most: int = 10) -> Optional[List[int]]:
-    """The classes that a picture shows where nobody says which: all, or the first `most`; None without classes."""
+    """The default classes of a picture: all, or the first `most`; None without classes."""
     return list(range(min(classes, most))) if classes else None
 
 
 def check_num(num: Any) -> int:
-    """A number of samples, as a plain integer; VQError where it is none."""
+    """Returns a number of samples as an int; VQError if it is invalid."""
     num = arguments.integer("num", num, 1, 2**62, "1 or more")
     return arguments.integer("num", num, 1, MAX_SAMPLES, f"at most {MAX_SAMPLES:,} samples in one call")
 
 
 def check_seed(seed: Any) -> int:
-    """A seed as a plain integer; VQError where it is none."""
+    """Returns a seed as an int; VQError if it is invalid."""
     return arguments.integer("seed", seed, 0, 2**31 - 1, "an integer from 0 to 2147483647")
 
 
 def check_part_seed(seed: Any) -> int:
-    """A seed, or one that `part_seed` or `speech_sampling.draw_seed` made of one; VQError where it is neither."""
+    """Returns a seed, or a seed derived by `part_seed` or `speech_sampling.draw_seed`; VQError if it is neither."""
     number = arguments.integer("seed", seed, 0, 2**63 - 1, "an integer from 0 to 2147483647")
     check_seed(number % 2**32)
     return number
 
 
 def check_temperature(temperature: Any) -> float:
-    """A temperature as a plain float; VQError where it is none. A float32 divides by it, so it has bounds."""
+    """Returns a temperature as a float; VQError if it is invalid. It has bounds because a float32 is divided by it."""
     return arguments.real("temperature", temperature, 1e-6, 1e6, "a number above 0, from 0.000001 to 1,000,000")
 
 
 def check_guidance(guidance: Any) -> float:
-    """A guidance as a plain float; VQError where it is none."""
+    """Returns a guidance scale as a float; VQError if it is invalid."""
     return arguments.real("guidance", guidance, 0, MAX_GUIDANCE, f"a number from 0 to {MAX_GUIDANCE}")
 
 
 def check_draws(draws: Any) -> int:
-    """A number of draws as a plain integer; VQError where it is none."""
+    """Returns a number of draws as an int; VQError if it is invalid."""
     return arguments.integer("draws", draws, 1, MAX_DRAWS, f"1 to {MAX_DRAWS}")
 
 
 def check_top_k(top_k: Any, K: int) -> int:
-    """A number of codes, of K, as a plain integer; VQError where it is none."""
+    """Returns top_k, at most K, as an int; VQError if it is invalid."""
     return arguments.integer("top_k", top_k, 0, K, f"0 (all) to {K}")
 
 
@@ -109,16 +110,16 @@ def sample(
     top_k: int = 0,
     seed: int = 0,
 ) -> Samples:
-    """Draws `num` code maps from the run's prior and decodes them; the same arguments give the same samples.
+    """Draws `num` code maps from the run's prior and decodes them. The same arguments give the same samples.
 
     Args:
-      run: a run of images with a prior.
-      num: how many.
-      labels: int32 [num] where the prior has classes.
+      run: an image run with a prior.
+      num: number of samples.
+      labels: int32 [num] for a class-conditional prior.
       temperature, top_k, seed: see `nn.code_prior.Sampling`.
 
     Raises:
-      VQError: a value that can't be.
+      VQError: an argument is invalid.
     """
     classes, top_k = run.prior.config.codes.classes, check_top_k(top_k, run.prior.config.codes.K)
     num, temperature, seed = check_num(num), check_temperature(temperature), check_seed(seed)
@@ -149,15 +150,15 @@ def sample(
 
 
 def picture(samples: Samples, columns: int = 10) -> np.ndarray:
-    """The images as one, uint8 [H, W, C]; with classes each begins a row."""
+    """The images as one picture, uint8 [H, W, C]; each class starts a new row."""
     if samples.labels is None:
         return drawing.grid(samples.images, columns)
-    n = len(samples.images) // len(dict.fromkeys(samples.labels.tolist()))  # images of each class
+    n = len(samples.images) // len(dict.fromkeys(samples.labels.tolist()))  # images per class
     return drawing.grid(samples.images, columns if n % columns == 0 else n)
 
 
 def write_summary(folder: str, step: int, image: np.ndarray) -> None:
-    """Adds the picture to TensorBoard's events in `folder`."""
+    """Writes the picture to TensorBoard's events in `folder`."""
     with tf.Graph().as_default(), tf.Session() as session:
         summary = session.run(tf.summary.image("samples", tf.constant(image[np.newaxis])))
     writer = tf.summary.FileWriterCache.get(folder)

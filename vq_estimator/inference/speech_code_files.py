@@ -1,8 +1,8 @@
-"""Recordings of any origin to a file of codes, and such a file back to recordings.
+"""Encodes recordings from any source to a file of codes, and decodes such a file.
 
-A file of codes is an `.npz` with `codes` [M, L], one recording behind the other, `lengths` [N], the codes of each,
-`files` [N], their paths below the folder, and `origin` (JSON: what it was made of, and by which weights).
-Of a split of the run's own data `speakers` and `labels` [N] are beside them.
+A file of codes is an `.npz` with `codes` [M, L] of all recordings, concatenated; `lengths` [N], the number of codes of
+each; `files` [N], their paths below the folder; and `origin` (JSON: the source of the codes, and the fingerprint of the
+weights). For a split of the run's own data there are also `speakers` and `labels` [N].
 """
 
 import os
@@ -25,10 +25,10 @@ AT_ONCE = 64  # recordings that are decoded before they are written
 
 
 def encode(model: SpeechModel, recordings: Examples, out: str) -> int:
-    """Writes the codes of all recordings to the file `out`, whole or not at all; returns how many.
+    """Writes the codes of all recordings to the file `out`, atomically; returns the number of recordings.
 
     Raises:
-      VQError: none of the recordings could be read.
+      VQError: no recording could be read.
     """
     codes, known = [], {"files": [], "speakers": [], "labels": []}  # type: List[np.ndarray], Dict[str, list]
     with tqdm(total=recordings.total, unit="clip", desc="encode") as bar:
@@ -46,17 +46,17 @@ def encode(model: SpeechModel, recordings: Examples, out: str) -> int:
 
 
 class CodesFile(NamedTuple):
-    """What a file of codes holds: of each recording codes [n, L], and the names of the WAVs to make."""
+    """The content of a file of codes: codes [n, L] of each recording, and the names of the WAVs to write."""
 
     codes: List[np.ndarray]
     names: List[str]
 
 
 def load(model: SpeechModel, path: str) -> CodesFile:
-    """Reads a file of `encode`, or an `.npz` of `codes` [M, L] and `lengths` [N] that others made.
+    """Reads a file of `encode`, or another `.npz` of `codes` [M, L] and `lengths` [N].
 
     Raises:
-      VQError: it can't be read, holds no such codes, or was made by other weights than the model's.
+      VQError: the file cannot be read, has no such codes, or is from other weights than the model's.
     """
 
     def unpack(found):
@@ -77,13 +77,12 @@ def load(model: SpeechModel, path: str) -> CodesFile:
 def decode(
     model: SpeechModel, codes: CodesFile, out: str, speaker: Optional[str], seed: int = 0, guidance: float = 1.0
 ) -> int:
-    """Writes the recordings of codes, in the voice of `speaker`, as WAVs in the folder `out`; returns how many.
+    """Decodes codes for a speaker and writes WAVs to the folder `out`; returns the number of recordings.
 
-    The folder is made, whole or not at all. A recording is as long as its codes reach. `guidance`: see
-    `SpeechModel.decode`.
+    The folder is made atomically. A recording is as long as its codes. `guidance`: see `SpeechModel.decode`.
 
     Raises:
-      VQError: the codes are none of the model's, or there is no such voice, or the folder exists.
+      VQError: the codes are not valid for the model, the speaker does not exist, or the folder exists.
     """
     if speaker is None:
         raise VQError("speaker: got none, expected one of " + ", ".join(model.config.model.speakers))

@@ -1,7 +1,7 @@
-"""Looking at what the codes of speech mean: recordings in every voice, and what each code goes with, as arrays.
+"""Explores what the codes of a speech model mean: conversions, and the digits and speakers of each code, as arrays.
 
-Recordings are uint8 [T], mu-law levels, and their codes int32 [n, L]. A recording in another voice is a draw; those of
-one call are drawn with the same noise, so that what differs between them is due to the codes and the voice.
+Recordings are uint8 [T], mu-law levels, and their codes int32 [n, L]. A conversion is a draw. All recordings of a call
+are drawn with the same random numbers, so that their differences are due to the codes and the speaker.
 """
 
 import math
@@ -15,22 +15,22 @@ from vq_estimator.inference.exploration import evenly
 from vq_estimator.inference.session import OpenRun
 from vq_estimator.inference.speech_model import SpeechModel
 
-FRAME_SECONDS = 0.032  # of a spectrogram's window
-HOPS = 8  # of a window
-FLOOR_DB = -70.0  # below the loudest: nothing
-SHUFFLES = 10  # of the recordings, for what mutual information is by chance
+FRAME_SECONDS = 0.032  # length of a spectrogram's window
+HOPS = 8  # hops per window
+FLOOR_DB = -70.0  # dB below the loudest value at which a spectrogram ends
+SHUFFLES = 10  # shuffles of the recordings, for the mutual information by chance
 
 
 class Heard(NamedTuple):
-    """A recording, and what its codes are in some voices.
+    """A recording and its conversions.
 
     Attributes:
-      name: of its file.
-      speaker, label: who speaks, and the number of its class.
+      name: name of its file.
+      speaker, label: indices of its speaker and its class.
       levels: uint8 [T].
       codes: int32 [n, L].
-      voices: int32 [V], numbers of speakers; the first is its own.
-      versions: V recordings uint8 [T], its codes decoded in each voice: first the reconstruction, then the conversions.
+      voices: int32 [V], indices of speakers; the first is its own.
+      versions: V recordings uint8 [T], decoded for each of `voices`: first the reconstruction, then the conversions.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Heard(NamedTuple):
 
 
 def some_numbers(first: int, count: int, most: int) -> List[int]:
-    """`first` and at most `most - 1` other numbers below `count`, evenly spread from there on, around the end."""
+    """`first` and at most `most - 1` other indices below `count`, evenly spread, wrapping around the end."""
     num = min(most, count)
     return [(first + i * count // num) % count for i in range(num)]
 
@@ -58,16 +58,16 @@ def listen(
     seed: int = 0,
     guidance: float = 1.0,
 ) -> List[Heard]:
-    """Some recordings of a split, each in its own voice and in the others.
+    """Reconstructs and converts recordings of a split.
 
     Args:
-      model: a run.
+      model: a speech model.
       source: its recordings.
       split: one of SPLITS.
-      numbers: which recordings.
-      most_voices: of more, so many, evenly spread; its own is always there.
+      numbers: indices of the recordings.
+      most_voices: largest number of speakers; of more, evenly spread ones, always including its own.
       most_seconds: a longer recording is cut.
-      seed, guidance: of the draws, see `SpeechModel.decode`.
+      seed, guidance: see `SpeechModel.decode`.
     """
     clips, speakers = source.splits[split], len(model.config.model.speakers)
     most = max(round(most_seconds * model.sample_rate), 1)
@@ -115,8 +115,8 @@ class EncodedClips(NamedTuple):
     """The codes of a whole split.
 
     Attributes:
-      codes: int32 [M, L], one recording behind the other.
-      lengths: int64 [N], codes of each.
+      codes: int32 [M, L], the codes of all recordings, concatenated.
+      lengths: int64 [N], number of codes of each recording.
       speakers, labels: int32 [N].
     """
 
@@ -126,12 +126,12 @@ class EncodedClips(NamedTuple):
     labels: np.ndarray
 
     def each(self, numbers: np.ndarray) -> np.ndarray:
-        """Of N numbers of recordings those of the codes, [M]."""
+        """Repeats values of N recordings for each of their codes, [M]."""
         return np.repeat(numbers, self.lengths)
 
 
 def encode_clips(run: OpenRun, source: SpeechSource, split: str) -> EncodedClips:
-    """The codes of all recordings of a split, each of them whole."""
+    """Encodes all recordings of a split, each as a whole."""
     parts = [codes[0, 0] for _, codes in run.batches(run.examples(source, split), run.connect().codes, "encode")]
     clips = source.splits[split]
     lengths = np.array([len(part) for part in parts], np.int64)
@@ -139,13 +139,13 @@ def encode_clips(run: OpenRun, source: SpeechSource, split: str) -> EncodedClips
 
 
 class Meaning(NamedTuple):
-    """What the codes of a split go with, one kind of thing (a class, or a speaker).
+    """How the codes of a split relate to one property of recordings (class or speaker).
 
     Attributes:
-      counts: int64 [L, K, C], how often each code was seen in recordings of each.
-      bits: [L], mutual information of a code and the kind, in bits.
-      chance: [L], the mean of it where the recordings' kinds are shuffled: few recordings give some by chance alone.
-      entropy: bits of the kind itself, over the codes; more can't be known.
+      counts: int64 [L, K, C], occurrences of each code in recordings with each value of the property.
+      bits: [L], mutual information of a code and the property, in bits.
+      chance: [L], its mean after shuffling the recordings, because few recordings have some by chance.
+      entropy: entropy of the property over the codes, in bits; an upper bound of `bits`.
     """
 
     counts: np.ndarray
@@ -155,14 +155,14 @@ class Meaning(NamedTuple):
 
 
 def meaning(encoded: EncodedClips, K: int, kinds: np.ndarray, number: int, seed: int = 0) -> Meaning:
-    """What each code goes with.
+    """Relates the codes to a property of recordings.
 
     Args:
       encoded: the codes of a split.
-      K: values of a code.
-      kinds: int [N], of each recording, such as `encoded.labels`.
-      number: C, how many kinds there are.
-      seed: of the shuffles.
+      K: number of values of a code.
+      kinds: int [N], the property of each recording, such as `encoded.labels`.
+      number: C, number of values of the property.
+      seed: seed of the shuffles.
     """
     counts = joint_counts(encoded, K, kinds, number)
     rng = np.random.RandomState(seed)
@@ -172,14 +172,14 @@ def meaning(encoded: EncodedClips, K: int, kinds: np.ndarray, number: int, seed:
 
 
 def joint_counts(encoded: EncodedClips, K: int, kinds: np.ndarray, number: int) -> np.ndarray:
-    """How often each code stands in recordings of each kind, int64 [L, K, C]."""
+    """Occurrences of each code in recordings of each kind, int64 [L, K, C]."""
     of = encoded.each(kinds)
     counts = [np.bincount(level.astype(np.int64) * number + of, minlength=K * number) for level in encoded.codes.T]
     return np.stack(counts).reshape(-1, K, number)
 
 
 def mutual_information(counts: np.ndarray) -> np.ndarray:
-    """Bits that the two axes of counts [..., K, C] tell of each other: H(code) + H(kind) - H(code, kind).
+    """Mutual information of the two axes of counts [..., K, C] in bits: H(code) + H(kind) - H(code, kind).
 
     >>> import numpy as np
     >>> import vq_estimator as vq
@@ -191,20 +191,22 @@ def mutual_information(counts: np.ndarray) -> np.ndarray:
 
 
 def _entropy(counts: np.ndarray) -> np.ndarray:
-    """Bits of the frequencies along the last axis."""
+    """Entropy in bits of the frequencies along the last axis."""
     p = counts / np.maximum(counts.sum(-1, keepdims=True), 1)
     return (p * -np.log2(np.where(p > 0, p, 1.0))).sum(-1) + 0.0  # not -0.0
 
 
 def shares(counts: np.ndarray) -> np.ndarray:
-    """[K, C] counts to the share of each kind in a code's occurrences, float64; a code that never occurs has zeros."""
+    """Normalises counts [K, C] to the fraction of each kind among a code's occurrences, float64; zeros for unused
+    codes.
+    """
     return counts / np.maximum(counts.sum(-1, keepdims=True), 1)
 
 
 def order(counts: np.ndarray) -> np.ndarray:
-    """The codes that occur, [at most K]: by the kind that each goes with most, the surest first.
+    """Orders the codes that occur, [at most K]: by their main kind, and within it by how strongly they belong to it.
 
-    "Most" is against how often the kind is seen at all, so that long words don't have all codes.
+    The main kind is relative to how often a kind occurs at all, so that long words do not get all codes.
 
     Args:
       counts: [K, C].

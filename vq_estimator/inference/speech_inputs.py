@@ -1,4 +1,4 @@
-"""Recordings of any origin as a model hears them: splits of data sets, folders and files."""
+"""Reads recordings from any source as a model's input: splits of data sets, folders and files."""
 
 import collections
 import logging
@@ -20,20 +20,20 @@ log = logging.getLogger("vq_estimator")
 
 
 def speaker_number(model: SpeechConfig, name: Label) -> int:
-    """The number of a voice; see `SpeechModel.speaker`."""
+    """The index of a speaker; see `SpeechModel.speaker`."""
     return arguments.class_number("speaker", name, len(model.speakers), model.speakers)
 
 
 def voices_of(m: SpeechConfig, speakers: Sequence[str]) -> List[Optional[int]]:
-    """The number of the voice that each of some speakers is to the model, None for another one."""
+    """The model's index of each speaker in a list of names, or None for one that it does not have."""
     return [m.speakers.index(name) if name in m.speakers else None for name in speakers]
 
 
 def read(run: OpenRun, path: str) -> np.ndarray:
-    """A sound file as mu-law levels uint8 [T] at the run's sample rate.
+    """Reads a sound file as mu-law levels uint8 [T] at the run's sample rate.
 
     Raises:
-      VQError: it can't be read.
+      VQError: the file cannot be read.
     """
     try:
         return audio.mu_law(audio.read(path, run.config.model.sample_rate))
@@ -42,7 +42,7 @@ def read(run: OpenRun, path: str) -> np.ndarray:
 
 
 def of_split(run: OpenRun, source: SpeechSource, split: str) -> Examples:
-    """A split of a data set. Its speakers are those of the run that have their names."""
+    """A split of a data set. Speakers are matched by name with the run's."""
     clips, voices = source.splits[split], voices_of(run.config.model, source.speakers)
     names = make_unique(clips.names)
 
@@ -54,13 +54,13 @@ def of_split(run: OpenRun, source: SpeechSource, split: str) -> Examples:
 
 
 def make_unique(names: Sequence[str]) -> List[str]:
-    """Names of clips; those of a long recording, several of one name, get a number each."""
+    """Names of clips. Several clips of one recording get a number each."""
     several, seen, found = {name for name, n in collections.Counter(names).items() if n > 1}, collections.Counter(), []
     taken = set(names)
     for name in names:
         stem, suffix = os.path.splitext(name)
         part = name
-        while name in several and part in taken:  # a file may be called like the part of another
+        while name in several and part in taken:  # a file may have the same name as a clip of another file
             part, stem = f"{stem}-part{seen[name]}{suffix}", stem + "-"
         taken.add(part)
         found.append(part)
@@ -69,10 +69,10 @@ def make_unique(names: Sequence[str]) -> List[str]:
 
 
 def of_file(run: OpenRun, path: str) -> Examples:
-    """One sound file, whole: nothing is trimmed.
+    """One whole sound file, without trimming.
 
     Raises:
-      VQError: it can't be read.
+      VQError: the file cannot be read.
     """
     name = os.path.basename(path)
     batch = _as_batch(read(run, path), name)
@@ -80,12 +80,12 @@ def of_file(run: OpenRun, path: str) -> Examples:
 
 
 def of_folder(run: OpenRun, folder: str, max_bad_files: int = 100) -> Examples:
-    """Sound files below a folder, in the order of their paths, each of them whole.
+    """The sound files below a folder, in the order of their paths, as a whole.
 
-    Unreadable ones are named and left out.
+    Unreadable files are skipped with a warning.
 
     Raises:
-      VQError: there is no recording, or more than `max_bad_files` can't be read.
+      VQError: there is no recording, or more than `max_bad_files` cannot be read.
     """
     names = folder_lib.paths(folder, folder_lib.SOUNDS)
 
@@ -113,21 +113,21 @@ def of_path(run: OpenRun, path: str, max_bad_files: int = 100) -> Examples:
     """A folder of sound files, or one such file.
 
     Raises:
-      VQError: it can't be read.
+      VQError: the file cannot be read.
     """
     return of_folder(run, path, max_bad_files) if os.path.isdir(path) else of_file(run, path)
 
 
 def speaker_of(m: SpeechConfig, folder: str, name: str) -> Optional[int]:
-    """The number of the voice whose name the nearest folder of a file has; `name` is its path below `folder`."""
+    """The index of the speaker whose name the nearest folder of a file has; `name` is its path below `folder`."""
     return folder_lib.named_by(os.path.basename(os.path.abspath(folder)) + "/" + name, m.speakers)
 
 
 def with_speakers(run: OpenRun, examples: Examples, speaker: Optional[str] = None) -> Examples:
-    """The same recordings, with the speakers that are known: all `speaker`, or those that their folders are named by.
+    """Adds speakers to recordings: `speaker` for all, or those whose names their folders have.
 
     Raises:
-      VQError: there is no such voice.
+      VQError: there is no such speaker.
     """
     m = run.config.model
     everyone = None if speaker is None else speaker_number(m, speaker)

@@ -1,4 +1,4 @@
-"""Bits per dimension as streaming metrics of an Estimator's evaluation: one pass, example by example."""
+"""Bits per dimension as streaming metrics of an Estimator's evaluation, in one pass."""
 
 import math
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
@@ -15,10 +15,10 @@ from vq_estimator.training import averaging
 
 
 class BitsPerDim(NamedTuple):
-    """What an evaluation knows beside the model, as the function "metrics" of `model_fns.vqvae_model_fn`.
+    """What an evaluation needs besides the model, as the function "metrics" of `model_fns.vqvae_model_fn`.
 
     Attributes:
-      calibration: of the checkpoint; None: there is none, and what needs it is left out.
+      calibration: calibration of the checkpoint; None leaves out the metrics that need it.
       prior: the trained prior of the checkpoint's codes, or None.
     """
 
@@ -26,10 +26,10 @@ class BitsPerDim(NamedTuple):
     prior: Optional[TrainedPrior]
 
     def __call__(self, model: Any, x: tf.Tensor, out: Any, speakers: Any) -> Tuple[Dict[str, Any], List[Any]]:
-        """`bits_per_dim/distortion`, and per prior the rate and the total, with the hooks that they need.
+        """`bits_per_dim/distortion`, and the rate and the total for each prior, with the hooks that they need.
 
-        Of a class-conditional prior the rate is that of the mixture over the classes. Under the likelihood "mse" there
-        are only rates where there is no calibration, since its scale is fitted.
+        A class-conditional prior contributes the mixture over the classes. With the likelihood "mse" and without a
+        calibration there are rates only, because the scale is missing.
         """
         codes, hooks = out.quantized.codes, []
         dims = tf.cast(model.config.fixed_dims or tf.shape(x)[2], tf.float32)
@@ -51,7 +51,7 @@ class BitsPerDim(NamedTuple):
         if "distortion" in nats:
             for rate in [name for name in nats if name.startswith("rate_")]:
                 nats[rate.replace("rate_", "total_")] = nats["distortion"] + nats[rate]
-        # Recordings differ in length: a mean per dimension weighs each by its dimensions.
+        # Recordings differ in length: a mean per dimension weights each by its dimensions.
         weights = None if model.config.fixed_dims else tf.fill(tf.shape(x)[:1], dims)
         return {"bits_per_dim/" + k: tf.metrics.mean(v * to_bits, weights) for k, v in nats.items()}, hooks
 
@@ -59,7 +59,7 @@ class BitsPerDim(NamedTuple):
 def _prior_cost(prior: TrainedPrior, codes: tf.Tensor) -> Tuple[tf.Tensor, tf.train.SessionRunHook]:
     """Nats [B] of codes under a prior, and the hook that loads its weights.
 
-    Its variables are local ones, so that they are no part of the evaluated model's checkpoint.
+    Its variables are local ones, so that they are not part of the evaluated model's checkpoint.
     """
     variables: List[tf.Variable] = []
 
@@ -83,7 +83,7 @@ def _prior_cost(prior: TrainedPrior, codes: tf.Tensor) -> Tuple[tf.Tensor, tf.tr
 
 
 class _Load(tf.train.SessionRunHook):
-    """Loads variables from a checkpoint once the session is there; its ops are made before the graph is finished."""
+    """Loads variables from a checkpoint once the session exists. Its ops are made before the graph is finalized."""
 
     def __init__(self, path: str, variables: Dict[str, tf.Variable]):
         self._path, self._variables = path, variables

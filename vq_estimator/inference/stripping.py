@@ -1,4 +1,4 @@
-"""What inference needs of a run, as a small run folder: no optimizer, no graph, weights in float32 or float16."""
+"""Copies what inference needs from a run: no optimizer, no graph, and weights in float32 or float16."""
 
 import dataclasses
 import os
@@ -20,17 +20,17 @@ from vq_estimator.nn.quantizers.codebooks import EMA_SUM
 from vq_estimator.training import checkpoints, prior_trainer, run_folder
 from vq_estimator.training.checkpoints import Checkpoint, fingerprint
 
-KEPT = ("codebook",)  # in the names of variables that stay float32: a code is decided by small differences
+KEPT = ("codebook",)  # substrings of variables that stay float32, because small differences decide a code
 
 
 def strip(
     config: Config, checkpoint: Checkpoint, target: str, prior: Optional[TrainedPrior] = None, half: bool = False
 ) -> str:
-    """Writes the run folder `target`, whole or not at all; every command here accepts it.
+    """Writes the run directory `target`, atomically; every command accepts it.
 
-    The model works in float32 whatever it was trained in, so that any machine runs it. With `half` the weights are
-    stored as float16; codes and bits of the result may differ in the last digits, so evaluate what was written. The
-    sums of EMA codebooks, which follow from the rest, are left out (`training.stored`).
+    The model computes in float32 whatever it was trained in, so that it runs on any machine. With `half` the weights
+    are stored as float16. Codes and bits may then differ in the last digits, so evaluate the result. The sums of EMA
+    codebooks are left out, because they follow from the rest (`training.checkpoint_reader`).
 
     Raises:
       VQError: `target` exists.
@@ -64,7 +64,7 @@ def strip(
 
 
 def _names(config: Config, checkpoint: Checkpoint, prior: Optional[TrainedPrior]):
-    """The names in their checkpoints of the variables that the model and the prior restore."""
+    """The checkpoint names of the variables that the model and the prior restore."""
     with OpenRun(config, checkpoint, prior=prior) as run:
         run.connect()
         if prior is not None:
@@ -74,7 +74,7 @@ def _names(config: Config, checkpoint: Checkpoint, prior: Optional[TrainedPrior]
 
 
 def _copy(checkpoint: Checkpoint, names, folder: str, half: bool) -> str:
-    """Saves the named tensors, and the step, as a checkpoint in `folder`; returns its path."""
+    """Saves the named tensors and the step as a checkpoint in `folder`; returns its path."""
     reader = tf.train.load_checkpoint(checkpoint.path)
     kept = [name for name in names if not name.endswith("/" + EMA_SUM)]
     values: Dict[str, np.ndarray] = {name: reader.get_tensor(name) for name in kept}

@@ -1,9 +1,9 @@
-"""Checkpoints of tf-vqvae as run folders of ours.
+"""Imports checkpoints of tf-vqvae as run directories.
 
-Its variables lie under `train/params/`: `enc/conv2d_<n>/{w,b}`, `dec/tconv2d_<n>/{w,b}`, for CIFAR-10 and ImageNet
-residual blocks `enc/res_<n>_{3,1}` and `dec/res_<n>_{3,1}` (the 3x3 and the 1x1 convolution; n is counted from 1 for
-CIFAR-10 and from 0 for ImageNet), and `embed/embed` [K, D]. Those of its PixelCNN lie under `pixelcnn/`, in a
-checkpoint of their own.
+Its variables are under `train/params/`: `enc/conv2d_<n>/{w,b}`, `dec/tconv2d_<n>/{w,b}`, for CIFAR-10 and ImageNet
+residual blocks `enc/res_<n>_{3,1}` and `dec/res_<n>_{3,1}` (the 3x3 and the 1x1 convolution; n counts from 1 for
+CIFAR-10 and from 0 for ImageNet), and `embed/embed` [K, D]. Those of its PixelCNN are under `pixelcnn/`, in a separate
+checkpoint.
 """
 
 import dataclasses
@@ -36,7 +36,7 @@ from vq_estimator.training.model_fns import vqvae_model_fn
 PREFIX = "train/params/"
 CODEBOOK = PREFIX + "embed/embed"
 PIXELCNN = "pixelcnn/"
-# part of a variable's name here: what stands in its place there
+# part of our name of a variable: the corresponding part of tf-vqvae's
 _NAMES = (
     (r"^encoder/conv_(\d+)/", r"enc/conv2d_\1/"),
     (r"^decoder/conv_transpose_(\d+)/", r"dec/tconv2d_\1/"),
@@ -48,7 +48,7 @@ _RESIDUAL = re.compile(r"^(enc|dec)oder/residual_(\d+)/conv_(\d)x\d/(.*)$")
 
 
 def their_name(ours: str, dataset: str) -> str:
-    """tf-vqvae's name of one of our variables, in its set-up for `dataset`."""
+    """tf-vqvae's name of one of our variables, in its layout for `dataset`."""
     residual = _RESIDUAL.match(ours)
     if residual:
         side, number, kernel, rest = residual.groups()
@@ -68,15 +68,17 @@ def _stored_prior(checkpoint: str) -> CheckpointReader:
 
 
 def configuration(checkpoint: str, dataset: str, dataset_source: Optional[str]) -> Config:
-    """The configuration that a checkpoint's shapes mean, for the layout of `dataset`.
+    """Derives the configuration from the shapes in a checkpoint, for the layout of `dataset`.
 
     Raises:
-      VQError: it can't be read, or holds no codebook.
+      VQError: the checkpoint cannot be read, or has no codebook.
     """
     shape = _stored(checkpoint).shapes.get(CODEBOOK)
     if shape is None or len(shape) != 2:
         got = f"no {CODEBOOK}" if shape is None else f"{CODEBOOK} of shape {shape}"
-        raise VQError(f"checkpoint: {checkpoint!r} is none of tf-vqvae: got {got}, expected it with shape [K, D]")
+        raise VQError(
+            f"checkpoint: {checkpoint!r} is not a checkpoint of tf-vqvae: got {got}, expected it with shape [K, D]"
+        )
     config = make_config(dataset, "original", K=int(shape[0]), D=int(shape[1]))
     return dataclasses.replace(config, dataset_source=dataset_source)
 
@@ -84,21 +86,23 @@ def configuration(checkpoint: str, dataset: str, dataset_source: Optional[str]) 
 def import_checkpoint(
     checkpoint: str, dataset: str, dataset_source: Optional[str], model_dir: str, prior_checkpoint: Optional[str] = None
 ) -> Config:
-    """Makes a run folder, at step 0, of a tf-vqvae checkpoint; whole or not at all.
+    """Makes a run directory, at step 0, from a tf-vqvae checkpoint, atomically.
 
     Args:
       checkpoint: the path without the suffix of its files, such as `models/mnist/last.ckpt`.
-      dataset: one of `config.DATASETS`, whose layout it has.
-      dataset_source: the name of the data that the run is evaluated on; None: any (of a folder of images).
-      model_dir: the folder to make.
-      prior_checkpoint: of the PixelCNN over its codes, such as `models/mnist/last-pixelcnn.ckpt`, as the run's prior.
+      dataset: one of `config.DATASETS`, whose layout the checkpoint has.
+      dataset_source: name of the data to evaluate on; None for any folder of images.
+      model_dir: the run directory to make.
+      prior_checkpoint: checkpoint of the PixelCNN, such as `models/mnist/last-pixelcnn.ckpt`, for the run's prior.
 
     Raises:
-      VQError: the folder exists, or a checkpoint does not fit the layout: the first variable that does not is named.
+      VQError: the directory exists, or a checkpoint does not fit the layout; the message names the first such variable.
     """
     if os.path.exists(model_dir):
         raise VQError(f"model_dir: {model_dir!r} exists; give the name of a folder to make")
-    of_prior = _stored_prior(prior_checkpoint) if prior_checkpoint else None  # before the work: it may be unreadable
+    of_prior = (
+        _stored_prior(prior_checkpoint) if prior_checkpoint else None
+    )  # before the work, because the checkpoint may be unreadable
     config = configuration(checkpoint, dataset, dataset_source)
     with atomic_folder(model_dir) as target:
         _convert(checkpoint, config, target)
@@ -110,7 +114,7 @@ def import_checkpoint(
 
 
 def _convert(checkpoint: str, config: Config, target: str) -> None:
-    """Saves what training would have saved at step 0, had it started from these weights."""
+    """Saves what training would have saved at step 0 if it had started from these weights."""
     stored, m = _stored(checkpoint), config.model
     with tf.Graph().as_default():
         images = tf.zeros([1, *m.shape], tf.uint8)
@@ -120,7 +124,7 @@ def _convert(checkpoint: str, config: Config, target: str) -> None:
         values = {}
         for name, variable in sorted(ours.items()):
             want = static_shape(variable)
-            theirs = want[1:] if name == CODEBOOK else want  # L is 1 there
+            theirs = want[1:] if name == CODEBOOK else want  # L is 1 in tf-vqvae
             values[name] = np.reshape(stored.fitting(name, theirs, variable.dtype.base_dtype), want)
         unknown = sorted(name for name in stored.shapes if name.startswith(PREFIX) and name not in ours)
         if unknown:
@@ -148,7 +152,7 @@ def _prior_configuration(stored: CheckpointReader, config: Config, codes_of: str
     source = config.dataset_source or ""
     codes = CodesConfig(config.model.grid, q.K, int(of_class[0]), source, 0, fingerprint(codes_of))
     network = PriorNetworkConfig(layers, int(of_class[1]), q.D, 0.0, kind="tf_vqvae")
-    return PriorConfig(codes, network, OptimizerConfig())  # whose weights are no averages
+    return PriorConfig(codes, network, OptimizerConfig())  # its weights are not averages
 
 
 def _convert_prior(stored: CheckpointReader, of_model: CheckpointReader, config: PriorConfig, target: str) -> None:

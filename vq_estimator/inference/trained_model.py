@@ -1,4 +1,4 @@
-"""What an opened run is, whatever its data."""
+"""The base class of opened runs."""
 
 from typing import ClassVar, List, Optional, Sequence, Tuple
 
@@ -18,17 +18,17 @@ from vq_estimator.training import checkpoints, run_folder
 
 
 class TrainedModel(OpenRun):
-    """Base of `ImageModel` and `SpeechModel`: a trained VQ-VAE, and its prior where it has one.
+    """Base of `ImageModel` and `SpeechModel`: a trained VQ-VAE, with its prior if it has one.
 
     Attributes:
       config: the run's configuration.
       checkpoint: its checkpoint.
       prior: its trained prior, or None.
-      calibration: what was fitted when it was evaluated, or None.
-      class_names: of the data's classes by their numbers; () where they are not known.
+      calibration: the calibration of its evaluation, or None.
+      class_names: names of the classes, by index; () if they are not known.
     """
 
-    kind: ClassVar[str] = ""  # what it is a model of
+    kind: ClassVar[str] = ""  # the kind of data
 
     def __init__(
         self,
@@ -39,7 +39,9 @@ class TrainedModel(OpenRun):
     ):
         """Opens the run in `model_dir`, at the checkpoint `which`: "latest", "best" or a path.
 
-        `prior`: another than the run's best one; `networks`: the caller's, of a run that has some.
+        Args:
+          prior: a prior to use instead of the run's best one.
+          networks: your networks, if the run was trained with some.
 
         Raises:
           VQError: there is no such run or checkpoint, or it is of another kind of data.
@@ -54,7 +56,7 @@ class TrainedModel(OpenRun):
         super().__init__(config, checkpoint, model_dir, prior, networks=networks)
         self.class_names: Tuple[str, ...] = run_folder.class_names(model_dir, config)
         self.calibration: Optional[Calibration] = calibration_lib.kept(self)
-        self.connect()  # weights that do not fit are refused now
+        self.connect()  # fails now if the weights do not fit
 
     def export(
         self,
@@ -90,7 +92,7 @@ class TrainedModel(OpenRun):
         """The calibration.
 
         Raises:
-          VQError: there is none: the run has not been evaluated at this checkpoint.
+          VQError: the run has not been evaluated at this checkpoint.
         """
         if self.calibration is None:
             raise VQError("calibration: the run has none of this checkpoint; evaluate it with vq-evaluate first")

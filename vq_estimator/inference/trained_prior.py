@@ -20,10 +20,10 @@ class TrainedPrior(NamedTuple):
 
 
 def find(model_dir: str, checkpoint: Checkpoint) -> Optional[TrainedPrior]:
-    """The best checkpoint, by validation, of the prior of a run, or None where there is none.
+    """The best checkpoint, by validation, of a run's prior, or None.
 
     Raises:
-      VQError: the prior is of the codes of another checkpoint than `checkpoint`.
+      VQError: the prior belongs to codes of another checkpoint than `checkpoint`.
     """
     folder = prior_trainer.folder(model_dir)
     if not os.path.isfile(os.path.join(folder, run_folder.CONFIG)) or checkpoints.load_best(folder) is None:
@@ -31,21 +31,21 @@ def find(model_dir: str, checkpoint: Checkpoint) -> Optional[TrainedPrior]:
     config = run_folder.load_config(folder, PriorConfig)
     if config.codes.fingerprint != fingerprint(checkpoint.path):
         raise VQError(
-            f"prior: that of {model_dir} is of the codes of another checkpoint (step {config.codes.global_step}), "
+            f"prior: the one in {model_dir} is for the codes of another checkpoint (step {config.codes.global_step}), "
             f"expected one of step {checkpoint.step}'s; run vq-train-prior --overwrite, or name its --checkpoint"
         )
     of, m = config.codes, run_folder.load_config(model_dir).model
     fits = all(wanted in (None, got) for wanted, got in zip(m.codes_shape, of.grid)) and of.K == m.quantizer.K
     if not fits:
         got = f"codes {list(of.grid)} of {of.K}"
-        raise VQError(f"prior: that of {model_dir} is of {got}, expected {list(m.grid)} of {m.quantizer.K}")
+        raise VQError(f"prior: the one in {model_dir} is for {got}, expected {list(m.grid)} of {m.quantizer.K}")
     return TrainedPrior(config, checkpoints.find_checkpoint(folder, checkpoints.BEST))
 
 
 def find_or_warn(model_dir: str, checkpoint: Checkpoint) -> Optional[TrainedPrior]:
-    """The same, but a prior of another checkpoint is a warning, and as good as none."""
+    """Like `of_run`, but a prior of another checkpoint is a warning and counts as none."""
     try:
         return find(model_dir, checkpoint)
     except VQError as e:
-        log.warning("going on without the trained prior: %s", e)
+        log.warning("continuing without the trained prior: %s", e)
         return None

@@ -1,4 +1,4 @@
-"""What all quantizer layers share: checks, shapes, the loss and the update."""
+"""The base class of the quantizer layers: checks, shapes, the loss and the update."""
 
 from typing import Any, Callable, List, NamedTuple, Optional, Union
 
@@ -91,7 +91,7 @@ class QuantizerLayer(Module):
           A `QuantizerOutput`.
 
         Raises:
-          VQError: inputs of another dtype, rank or last dimension; another graph than that of the calls before; a call
+          VQError: inputs of another dtype, rank or last dimension; another graph than in earlier calls; a call
             in training, with an update, inside of `tf.cond`, `tf.while_loop` or a function.
         """
         D = self._config.D
@@ -199,10 +199,10 @@ class QuantizerLayer(Module):
             return
         self._graph = self._graph or graph
         if graph is not self._graph:
-            raise VQError(f"{self.name}: got another graph than before, expected one layer for each graph")
+            raise VQError(f"{self.name}: got another graph than before, expected one layer per graph")
 
     def _check_update(self, is_training) -> None:
-        """Raises VQError where the update of a training call could not be run, or only beside another one."""
+        """Raises a VQError if the update of a training call could not run, or would run together with another one."""
         graph, given = tf.get_default_graph(), "True" if is_training is True else "a tensor"
         if graph.building_function or graph._get_control_flow_context() is not None:
             where = "inside of tf.cond, tf.while_loop or a function"

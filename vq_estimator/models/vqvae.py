@@ -1,8 +1,8 @@
-"""The VQ-VAE: x -> z_e -> z_q -> p(x | z_q), of images and of speech.
+"""The VQ-VAE: x -> z_e -> z_q -> p(x | z_q), for images and for speech.
 
-x is uint8 [B, H, W, C]. A recording is an image of one row: uint8 [B, 1, T, 1], mu-law levels; its T need be no
-multiple of what a code stands for, since the encoder appends silence. What the decoder is told of who speaks is
-`speakers`, int32 [B]; images have none.
+x is uint8 [B, H, W, C]. A recording is an image of one row: uint8 [B, 1, T, 1], mu-law levels. T need not be a multiple
+of the downsampling factor, because the encoder appends silence. `speakers` int32 [B] condition the decoder; images have
+none.
 """
 
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
@@ -37,13 +37,13 @@ class VQVAEOutput(NamedTuple):
 
 
 class Networks(NamedTuple):
-    """Networks of the caller's in the place of the package's; None: the package's.
+    """Your networks instead of the package's; None for the package's.
 
     Attributes:
-      encoder_fn: (images float32 [B, H, W, C] in 0..1, features, training) -> z_e [B, h, w, features], on the grid
-        [h, w] of the configuration.
-      decoder_fn: (z_q float32 [B, h, w, features], outputs, training) -> the likelihood's parameters
-        [B, H, W, outputs]; of factorised decoders.
+      encoder_fn: (images float32 [B, H, W, C] in 0..1, features, training) -> z_e [B, h, w, features], on the grid [h,
+        w] of the configuration.
+      decoder_fn: (z_q float32 [B, h, w, features], outputs, training) -> the likelihood's parameters [B, H, W,
+        outputs]; for factorised decoders.
     """
 
     encoder_fn: Optional[Callable] = None
@@ -54,15 +54,15 @@ OURS = Networks()
 
 
 class VQVAE:
-    """Encoder, quantizer and decoder of a `ModelConfig`. Makes no op until it is connected; shares its variables after.
+    """Encoder, quantizer and decoder of a `ModelConfig`. Constructing it adds no op; all calls share its variables.
 
     Args:
-      config: sizes, networks, quantizer and precision. The quantizer and the likelihood are float32 whatever it says.
-      seed: of what training draws: the quantizer's entries, the conditions that are dropped.
-      networks: the caller's networks, where the configuration says that it has some.
+      config: sizes, networks, quantizer and precision. The quantizer and the likelihood always use float32.
+      seed: seed of random numbers in training: k-means starts, resets of entries, conditioning dropout.
+      networks: your networks, if the configuration has custom ones.
 
     Raises:
-      VQError: a network that the configuration calls custom is missing, or one is given that it does not.
+      VQError: a custom network of the configuration is missing, or one is passed that the configuration does not have.
     """
 
     def __init__(self, config: Any, seed: int = 0, networks: Networks = OURS):
@@ -80,7 +80,7 @@ class VQVAE:
     def __call__(
         self, images: tf.Tensor, training: bool = False, step=None, speakers: Optional[tf.Tensor] = None
     ) -> VQVAEOutput:
-        """images: uint8 [B, H, W, C]; under the factorised decoder also float32 in 0..1."""
+        """images: uint8 [B, H, W, C]; with the factorised decoder also float32 in 0..1."""
         z_e = self.encode_continuous(images, training)
         with tf.name_scope("quantizer"):
             quantized = self.quantizer(z_e, training, step)
@@ -89,7 +89,7 @@ class VQVAE:
         return VQVAEOutput(z_e, quantized, likelihood)
 
     def _training_arguments(self, step) -> Dict[str, Any]:
-        """What the decoder's likelihood is told in training."""
+        """The further inputs of the decoder's likelihood in training."""
         return {"training": True, **self._training_seed(step)}
 
     def _training_seed(self, step) -> Dict[str, Any]:
@@ -100,45 +100,45 @@ class VQVAE:
         return {"training_seed": seed}
 
     def unpack_features(self, features: Any) -> Tuple[tf.Tensor, Optional[tf.Tensor]]:
-        """x uint8 [B, H, W, C] and the speakers int32 [B], None for images, of a batch as an input function gives it.
+        """Unpacks a batch of an input function: x uint8 [B, H, W, C], and the speakers int32 [B] (None for images).
 
-        A batch is {"image": x}, with whatever else, or x alone.
+        A batch is a dictionary with {"image": x}, or x itself.
 
         Raises:
-          VQError: it is of another type, rank, size or number of channels.
+          VQError: it has another type, rank, size or number of channels.
         """
         images = _feature(features, "image")
         check_images("image", images, self.config.shape)
         return images, None
 
     def encode_continuous(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Images to z_e [B, h, w, P, D], before quantisation."""
+        """Encodes images to z_e [B, h, w, P, D], before quantization."""
         q, (height, width, _) = self.config.quantizer, self.config.grid
         supplied = () if self._networks.encoder_fn is None else (training,)
         z_e = self.encoder(to_unit(images), *supplied)
         return tf.reshape(z_e, [-1, height, width, q.vectors_per_position, q.D])
 
     def encode(self, images: tf.Tensor) -> tf.Tensor:
-        """Images to codes, int32 [B, h, w, L]."""
+        """Encodes images to codes, int32 [B, h, w, L]."""
         return self.quantizer(self.encode_continuous(images), False).codes
 
     def likelihood(self, codes: tf.Tensor, images: tf.Tensor, speakers: Optional[tf.Tensor] = None) -> Likelihood:
-        """p(x | z_q) of codes int32 [B, h, w, L]; `images` uint8 give an autoregressive decoder the pixels before."""
+        """p(x | z_q) of codes int32 [B, h, w, L]. An autoregressive decoder gets earlier pixels from `images` uint8."""
         return self.likelihood_of_vectors(self.quantizer.lookup(codes), images, speakers)
 
     def likelihood_of_vectors(
         self, z_q: tf.Tensor, images: tf.Tensor, speakers: Optional[tf.Tensor] = None, **of_speech
     ) -> Likelihood:
-        """The same from z_q float32 [B, h, w, P, D]; `of_speech`: see `decoders.Waveform.likelihood`."""
+        """The same from z_q float32 [B, h, w, P, D]. `of_speech`: see `decoders.Waveform.likelihood`."""
         return self.decoder.likelihood(self._flat(z_q), images, speakers, **of_speech)
 
     def decode(
         self, codes: tf.Tensor, seed=0, shared: bool = False, speakers: Optional[tf.Tensor] = None, **of_speech
     ) -> tf.Tensor:
-        """Codes int32 [B, h, w, L] to images uint8 [B, H, W, C], or to sound uint8 [B, 1, T, 1].
+        """Decodes codes int32 [B, h, w, L] to images uint8 [B, H, W, C], or to sound uint8 [B, 1, T, 1].
 
-        Of a factorised decoder the mean; of an autoregressive one a draw, which `seed` (an int) decides; `shared`: all
-        examples are drawn with the same noise; `of_speech`: see `decoders.Waveform.image`.
+        A factorised decoder returns the mean. An autoregressive decoder returns a draw with the integer `seed`;
+        `shared` draws all examples with the same random numbers. `of_speech`: see `decoders.Waveform.image`.
         """
         return self.decode_vectors(self.quantizer.lookup(codes), seed, shared, speakers, **of_speech)
 
@@ -149,11 +149,11 @@ class VQVAE:
         return self.decoder.image(self._flat(z_q), seed, shared, speakers, **of_speech)
 
     def parameters(self, codes: tf.Tensor) -> tf.Tensor:
-        """What the likelihoods of all pixels are made of, float32 [B, H, W, outputs]; of a factorised decoder."""
+        """The likelihood parameters of every pixel, float32 [B, H, W, outputs], of a factorised decoder."""
         return self.decoder.parameters(self._flat(self.quantizer.lookup(codes)))
 
     def scan(self, codes: tf.Tensor, choose: Callable) -> tf.Tensor:
-        """Images pixel by pixel, by `decoders.Autoregressive.scan`; of an autoregressive decoder."""
+        """Visits an image pixel by pixel with `decoders.Autoregressive.scan`, for an autoregressive decoder."""
         return self.decoder.scan(self._flat(self.quantizer.lookup(codes)), choose)
 
     def step_functions(self, codes: tf.Tensor) -> List[Traced]:
@@ -161,7 +161,7 @@ class VQVAE:
         return self.decoder.step_functions(codes, self._flat(self.quantizer.lookup(codes)))
 
     def condition(self, codes: tf.Tensor, speakers: tf.Tensor) -> tf.Tensor:
-        """What `decoders.Waveform.scan` knows of codes int32 [B, 1, n, L] and of who speaks; of speech."""
+        """The inputs of `decoders.Waveform.scan` for codes int32 [B, 1, n, L] and speakers, for speech models."""
         return self.decoder.condition(self._flat(self.quantizer.lookup(codes)), speakers)
 
     def _flat(self, z_q: tf.Tensor) -> tf.Tensor:
@@ -191,7 +191,9 @@ class SpeechVQVAE(VQVAE):
         return {"training_seed": seed}
 
     def encode_continuous(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Recordings to z_e [B, 1, n, P, D]; silence is appended where T is no multiple of the downsampling factor."""
+        """Encodes recordings to z_e [B, 1, n, P, D]. Silence is appended if T is not a multiple of the downsampling
+        factor.
+        """
         del training
         q = self.config.quantizer
         stride = self.config.network.stride
@@ -209,12 +211,12 @@ class SpeechVQVAE(VQVAE):
 
 
 def make(config: Any, seed: int = 0, networks: Networks = OURS) -> VQVAE:
-    """The model that a configuration means; see `VQVAE`."""
+    """Makes the model of a configuration; see `VQVAE`."""
     return implementation(config)(config, seed, networks)
 
 
 def _check_networks(config: Any, networks: Networks) -> None:
-    """Raises VQError where the caller's networks are not those that a configuration says it has."""
+    """Raises a VQError if the passed networks are not those that the configuration has."""
     for name, function in (("encoder", networks.encoder_fn), ("decoder", networks.decoder_fn)):
         label = getattr(config, "custom_" + name, None)
         if label is not None and function is None:
@@ -225,7 +227,7 @@ def _check_networks(config: Any, networks: Networks) -> None:
 
 
 def _feature(features: Any, name: str, needed: bool = False) -> tf.Tensor:
-    """The tensor of a name among the features of a batch, or where it is not needed the tensor that they are."""
+    """The tensor of a name among the features of a batch, or the features themselves if they are a tensor."""
     if isinstance(features, dict):
         if name not in features:
             raise VQError(f"features: got {', '.join(map(str, features)) or 'none'}, expected {name!r} among them")
@@ -236,7 +238,7 @@ def _feature(features: Any, name: str, needed: bool = False) -> tf.Tensor:
 
 
 def describe_tensor(x: tf.Tensor) -> str:
-    """Type and shape of a tensor, for a message."""
+    """Dtype and shape of a tensor, for a message."""
     known = x.shape.ndims is not None
     return x.dtype.name + (
         " [" + ", ".join("?" if n is None else str(n) for n in static_shape(x)) + "]" if known else ""
@@ -244,7 +246,7 @@ def describe_tensor(x: tf.Tensor) -> str:
 
 
 def check_images(field: str, images: tf.Tensor, shape: Tuple[int, int, int]) -> None:
-    """Raises VQError where a tensor is none of images uint8 [B, *shape], as far as its shape is known."""
+    """Raises a VQError unless a tensor is images uint8 [B, *shape], as far as its shape is known."""
     fits = images.dtype == tf.uint8 and images.shape.ndims in (None, 4)
     if fits and images.shape.ndims == 4:
         fits = all(got in (None, want) for got, want in zip(static_shape(images)[1:], shape))

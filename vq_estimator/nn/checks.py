@@ -21,17 +21,17 @@ def describe(tensor: tf.Tensor) -> str:
 
 
 def tensor(field: str, value: Any, dtypes: Tuple[tf.DType, ...], shape: Sequence[Any], want: str) -> tf.Tensor:
-    """The tensor of a value, with one of some dtypes and a known rank.
+    """Converts a value to a tensor of known rank with one of several dtypes.
 
     Args:
       field: its name in a message.
       value: a tensor, a variable or an array.
-      dtypes: the dtypes that it may have.
-      shape: its static shape; None is a dimension of any size, known or not, and a leading `...` any dimensions.
-      want: what a message expects.
+      dtypes: accepted dtypes.
+      shape: static shape; None is a dimension of any size, known or not, and a leading `...` any dimensions.
+      want: the expected value, for a message.
 
     Raises:
-      VQError: it is something else.
+      VQError: the value has another dtype or shape.
     """
     try:
         found = tf.convert_to_tensor(value)

@@ -1,4 +1,4 @@
-"""One training through an Estimator: evaluation at fixed steps, the best checkpoint kept, early and asked-for stops."""
+"""Runs one training through an Estimator: evaluation at fixed steps, the best checkpoint, early stopping, signals."""
 
 import contextlib
 import logging
@@ -21,26 +21,26 @@ KEEP = 5
 
 
 class TrainResult(NamedTuple):
-    """How training ended: the step of the last checkpoint, and the signal that stopped it, if one did."""
+    """The end of a training: the step of the last checkpoint, and the signal that stopped it, or None."""
 
     step: int
     stopped_by: Optional[int]
 
 
 class Job(NamedTuple):
-    """What is trained.
+    """A training.
 
     Attributes:
-      config: dataclass whose `train` is a TrainConfig; kept as `config.json`.
-      model_dir: the folder; checkpoints directly in it.
-      model_fn: gets params {"config": config}, and `params`; registers with `hooks` what is checked and shown.
+      config: dataclass whose `train` is a TrainConfig; stored as `config.json`.
+      model_dir: run directory, with the checkpoints directly in it.
+      model_fn: gets params {"config": config} and `params`; registers checks and progress figures with `hooks`.
       train_input: (start step, Part) -> Dataset.
       validation_input: () -> Dataset, one pass.
-      metric: the evaluation's metric that the best checkpoint has the lowest of; a mean over examples.
-      describe: metrics of an evaluation -> what the log says of it.
-      patience: evaluations without a better metric after which training stops; 0: never.
+      metric: metric of the evaluation whose lowest value selects the best checkpoint; a mean over examples.
+      describe: metrics of an evaluation -> a text for the log.
+      patience: evaluations without a better metric after which training stops; 0 disables this.
       evaluated: called with the checkpoint after each evaluation.
-      params: more for the model_fn.
+      params: further params of the model_fn.
     """
 
     config: Any
@@ -58,10 +58,10 @@ class Job(NamedTuple):
 def make_run_config(
     train: config_lib.TrainConfig, model_dir: Optional[str], shared: Optional[distribution.Distribution] = None
 ) -> tf_estimator.RunConfig:
-    """The RunConfig of a training: its seed and intervals, checkpoints directly in its folder, the newest five kept."""
+    """The RunConfig of a training: its seed and intervals, and the newest five checkpoints in its directory."""
     shared = shared or distribution.make()
-    # Grappler's remapper says at each start that it failed ("missing node residual_1/add"), which is harmless, and that
-    # it is off changes neither the weights nor the time of a step.
+    # Grappler's remapper logs a harmless failure at each start ("missing node residual_1/add"). Without it the weights
+    # and the time of a step are the same.
     shared.session.graph_options.rewrite_options.remapping = rewriter_config_pb2.RewriterConfig.OFF
     return tf_estimator.RunConfig(
         model_dir=model_dir,
@@ -72,7 +72,7 @@ def make_run_config(
         log_step_count_steps=train.save_summary_steps,
         session_config=shared.session,
         train_distribute=shared.strategy,
-        experimental_max_worker_delay_secs=0,  # workers would begin 5 seconds after each other
+        experimental_max_worker_delay_secs=0,  # by default, workers would start 5 seconds apart
     )
 
 
@@ -84,7 +84,7 @@ def make_estimator(job: Job, shared: Optional[distribution.Distribution] = None)
 
 
 class EvaluateAtSteps(tf.train.CheckpointSaverListener):
-    """Evaluates the whole validation split when a checkpoint is saved at a step that is due, and keeps the best one."""
+    """Evaluates the whole validation split when a checkpoint is saved at a due step, and keeps the best one."""
 
     def __init__(self, job: Job, estimator: tf_estimator.Estimator):
         self._job, self._estimator, self._every = job, estimator, job.config.train.eval_steps
@@ -105,7 +105,7 @@ class EvaluateAtSteps(tf.train.CheckpointSaverListener):
 
 
 def evaluate_and_keep_best(job: Job, estimator: tf_estimator.Estimator) -> None:
-    """One evaluation of the newest checkpoint; its metrics are means over examples (the Estimator's `loss` is not)."""
+    """Evaluates the newest checkpoint. The metrics are means over examples, unlike the Estimator's `loss`."""
     path = estimator.latest_checkpoint()
     metrics = estimator.evaluate(job.validation_input, steps=None, checkpoint_path=path, name=run_folder.EVAL_NAME)
     _keep(job, path, metrics)
@@ -121,14 +121,16 @@ def _keep(job: Job, path: str, metrics: dict) -> None:
 
 
 def out_of_patience(job: Job, step: int) -> bool:
-    """Whether the best checkpoint is `patience` evaluations old; the folder alone tells, so resuming knows it too."""
+    """Whether the best checkpoint is `patience` evaluations old. It reads the directory only, so a resumed run knows it
+    too.
+    """
     train, best = job.config.train, checkpoints.load_best(job.model_dir)
     if not job.patience or not best:
         return False
     since, every = 0, train.save_checkpoints_steps
     due = next_due(best["global_step"], train.eval_steps)
     for at in range(best["global_step"] // every * every + every, step + 1, every):
-        if at >= due:  # evaluations happen at checkpoints alone
+        if at >= due:  # evaluations happen at checkpoints only
             since, due = since + 1, next_due(at, train.eval_steps)
     return since >= job.patience
 
@@ -139,7 +141,7 @@ def next_due(step: int, every: int) -> int:
 
 
 class KeepEvaluated(tf_estimator.Exporter):
-    """What the evaluator of a cluster does with each evaluation."""
+    """Handles the results of the evaluator of a cluster."""
 
     name = run_folder.EVAL_NAME
 
@@ -151,23 +153,23 @@ class KeepEvaluated(tf_estimator.Exporter):
 
 
 def run(job: Job, overwrite: bool = False, hooks=(), shared: Optional[distribution.Distribution] = None) -> TrainResult:
-    """Trains to `config.train.max_steps`, from the newest checkpoint where there is one.
+    """Trains to `config.train.max_steps`, from the newest checkpoint if there is one.
 
     Args:
-      job: what.
-      overwrite: remove a run that is in the folder.
-      hooks: more session hooks for training; where not each has a true attribute `of_rounds` they see every step, and
-        otherwise some of them (see `TrainingLoopHook`).
-      shared: by which devices or processes; this one by default. In a cluster each process calls this function; a
-        parameter server never comes back from it.
+      job: the training.
+      overwrite: replace an existing run in the directory.
+      hooks: further session hooks for training. They run in every step, unless all of them have a true attribute
+        `of_rounds` (see `TrainingLoopHook`).
+      shared: the devices or processes; by default this process. In a cluster each process calls this function; in a
+        parameter server it never returns.
 
     Raises:
-      VQError: the folder holds another run or can't be written, or the loss is no number.
+      VQError: the directory has another run or is not writable, or the loss is not finite.
     """
     shared = shared or distribution.make()
     run_folder.check_name(job.model_dir)
     try:
-        # In an eager process, such as a notebook's, the writer of summaries wants a graph.
+        # In an eager process, such as a notebook's, the summary writer requires a graph.
         with tf.Graph().as_default(), disk.translate_disk_errors(job.model_dir), lock.training(
             job.model_dir, shared.name
         ):
@@ -179,13 +181,13 @@ def run(job: Job, overwrite: bool = False, hooks=(), shared: Optional[distributi
                 return _run(job, start, hooks, shared, begun)
     except OSError as e:
         last = checkpoints.latest_checkpoint(job.model_dir)
-        kept = f"the checkpoint of step {last.step} is whole" if last else "there is no checkpoint yet"
+        kept = f"the checkpoint of step {last.step} is complete" if last else "there is no checkpoint yet"
         raise VQError(f"model_dir: can't write {job.model_dir!r}: {e.strerror or e}; {kept}") from None
 
 
 @contextlib.contextmanager
 def _closing_writers() -> Iterator[None]:
-    """After an error the summaries' writers are closed, which would go on with files that are removed."""
+    """Closes the summary writers after an error. They would otherwise continue to write to removed files."""
     try:
         yield
     except BaseException:
@@ -194,13 +196,13 @@ def _closing_writers() -> Iterator[None]:
 
 
 def _run(job: Job, start: int, hooks, shared: distribution.Distribution, begun: beginning.Beginning) -> TrainResult:
-    """The training of a process that is alone, or a cluster's chief."""
+    """Trains in a single process, or in a cluster's chief."""
     schedule, model_dir = job.config.train, job.model_dir
     estimator, stop = make_estimator(job, shared), StopRequest(begun.commit)
     if start >= schedule.max_steps:
         log.info("%s is at step %d of %d already", model_dir, start, schedule.max_steps)
     elif out_of_patience(job, start):
-        log.info("%s was stopped at step %d, since its validation was no longer getting better", model_dir, start)
+        log.info("%s was stopped at step %d, because validation no longer improved", model_dir, start)
     else:
         if start:
             log.info("resuming %s at step %d", model_dir, start)
@@ -219,7 +221,7 @@ def _run(job: Job, start: int, hooks, shared: distribution.Distribution, begun: 
 
 
 def _follow(job: Job, hooks, shared: distribution.Distribution) -> TrainResult:
-    """The part of a process of a cluster that is not its chief."""
+    """Trains in a process of a cluster that is not its chief."""
     start = _step(job.model_dir)
     with beginning.Beginning(job.model_dir, type(job.config), worker=shared.index) as begun:
         estimator, stop = make_estimator(job, shared), StopRequest(begun.commit)

@@ -1,4 +1,4 @@
-"""The model_fns: the one place where graphs depend on the Estimator's mode."""
+"""The model_fns. Only here graphs depend on the Estimator's mode."""
 
 import math
 import os
@@ -16,7 +16,7 @@ _DEFAULT_SIGNATURE = tf.saved_model.signature_constants.DEFAULT_SERVING_SIGNATUR
 
 
 def _restored(optimizer: OptimizerConfig) -> tf.train.Scaffold:
-    """Has the Estimator restore averaged weights where training keeps them."""
+    """Makes the Estimator restore averaged weights if training keeps them."""
     names = averaging.restore_map(tf.global_variables(), tf.trainable_variables(), optimizer.average_decay)
     return tf.train.Scaffold(saver=tf.train.Saver(names))
 
@@ -28,11 +28,11 @@ def vqvae_model_fn(features, labels, mode, params, config):
         >>> import vq_estimator as vq
         >>> estimator = tf.estimator.Estimator(vq.model_fn, "run", params={"config": vq.make_config("mnist")})
 
-    Predictions are `codes` int32 [B, h, w, L] and `images` uint8 [B, H, W, C], the reconstructions (of speech `audios`
+    Predictions are `codes` int32 [B, h, w, L] and `images` uint8 [B, H, W, C], the reconstructions (for speech `audios`
     uint8 [B, 1, T, 1]).
 
     Args:
-      features: {"image": uint8 [B, H, W, C]} or that tensor, of speech {"audio": uint8 [B, T], "speaker": int32 [B]}.
+      features: {"image": uint8 [B, H, W, C]} or that tensor; for speech {"audio": uint8 [B, T], "speaker": int32 [B]}.
       labels: not used.
       mode: an Estimator's mode.
       params: {"config": Config}; what the package adds: "warm_start", the Checkpoint to begin with; "networks", the
