@@ -41,39 +41,41 @@ def main() -> None:
         raise VQError("export_dir: got none, expected --export_dir=FOLDER, a folder to make")
     outputs.output_kind("export_dir", FLAGS.export_dir, (outputs.FOLDER,), outputs.FOLDER)
     common.check_writable("export_dir")
+    common.check_max_bad_files()
     formats.check_format(FLAGS.format, FLAGS.float16)
     if os.path.exists(FLAGS.export_dir):
         raise VQError(f"export_dir: {FLAGS.export_dir!r} exists; give the name of a folder to make")
-    commands = kinds.of(common.open_run())
-    with commands.open() as model:
-        examples = None if FLAGS.format == SAVED_MODEL else _examples(commands, model)
-        differences = model.export(FLAGS.export_dir, FLAGS.format, FLAGS.float16, examples)
-        done = f"step {model.checkpoint.step} exported to {FLAGS.export_dir}"
+    with common.open_run() as opened:
+        examples = None if FLAGS.format == SAVED_MODEL else _examples(opened)
+        trained = opened.config, opened.checkpoint, opened.prior, opened.networks
+        job = formats.Job(*trained, examples, FLAGS.float16)
+        differences = formats.export_job(job, FLAGS.export_dir, FLAGS.format)
+        done = f"step {job.checkpoint.step} exported to {FLAGS.export_dir}"
         if FLAGS.format == SAVED_MODEL:
-            print(f"{done}, signatures {', '.join(signatures(model.config, model.prior))}")
+            print(f"{done}, signatures {', '.join(signatures(job.config, job.prior))}")
             return
         print(verification.table(differences))
         print(f"{done}, files {', '.join(sorted(os.listdir(FLAGS.export_dir)))}")
 
 
-def _examples(commands, model):
+def _examples(opened):
     """The first examples of --input; None where it is the default and the run's data are not there."""
     from vq_estimator.config import type_name
 
-    asked, dataset = FLAGS["input"].present, model.config.dataset
-    if not (asked or FLAGS["data_dir"].present or os.path.isdir(os.path.join(FLAGS.data_dir, dataset))):
+    asked, config = FLAGS["input"].present, opened.config
+    if not (asked or FLAGS["data_dir"].present or os.path.isdir(os.path.join(FLAGS.data_dir, config.dataset))):
         log.info("export: no data set below %r, comparing on draws of the model", FLAGS.data_dir)
         return None
     try:
-        batches = commands.examples(model).batches()
+        batches = kinds.of(opened).examples(opened).batches()
         images = itertools.chain.from_iterable(batch.images for batch in batches)
-        found = list(itertools.islice(images, MAX_EXAMPLES[type_name(model.config.model)]))
+        found = list(itertools.islice(images, MAX_EXAMPLES[type_name(config.model)]))
     except VQError as e:
         if asked:
             raise
         log.warning("export: comparing on draws of the model, because its data is not available: %s", e)
         return None
-    return found if model.config.model.fixed_dims is not None else [one[0, :, 0] for one in found]
+    return found if config.model.fixed_dims is not None else [one[0, :, 0] for one in found]
 
 
 def run() -> None:
