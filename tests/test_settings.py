@@ -85,7 +85,7 @@ def test_an_old_name_is_refused_with_the_new_one(forked):
     assert done.status == 2 and "--hidden_channels" in done.one_line("train")
     done = forked.script("train_prior", "--maps=8")
     assert done.status == 2 and "--channels" in done.one_line("train_prior")
-    with pytest.raises(VQError, match="^preset: got 'paper', expected categorical, which it is called now"):
+    with pytest.raises(VQError, match="^preset: got 'paper', expected categorical, its new name"):
         c.make_config("cifar10", "paper")
     done = forked.script("train", "--dataset=cifar10", "--preset=paper")
     assert done.status == 2 and "expected categorical" in done.one_line("train")

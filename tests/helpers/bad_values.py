@@ -271,6 +271,11 @@ TABLE = {
             ("export_dir", "empty", "export_dir: 'empty' exists; give the name of a folder to make"),
             ("export_dir", "model.PB", "export_dir: got 'model.PB', expected the name of a folder to make"),
             ("export_dir", NOWHERE, f"export_dir: got '{NOWHERE}', expected a path that can be written to"),
+            (["--format=tflite"], "input", "/no/images", "input: got '/no/images', expected a split"),
+            *(
+                (["--format=tflite", "--input=validation", *(row[0] if len(row) == 4 else [])], *row[-3:])
+                for row in DATA
+            ),
         ],
     ),
     "import_checkpoint": (
