@@ -3,7 +3,6 @@
 import os
 from typing import Tuple
 
-from vq_estimator.config import arguments
 from vq_estimator.config.checks import check
 from vq_estimator.errors import VQError
 
@@ -32,6 +31,8 @@ def locate_run(name: str, field: str = "run") -> str:
     Raises:
       VQError: neither exists, or both do.
     """
+    from vq_estimator.config import arguments  # imports NumPy, which `import vq_estimator` does not need
+
     want = "a run directory, or one of the provided models " + ", ".join(names())
     name = arguments.path(field, name, want)
     known, exists = name in names(), os.path.isdir(name)
