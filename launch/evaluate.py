@@ -21,29 +21,26 @@ EVALUATION.enum("split", "test", ("train", "validation", "test"), "split of the 
 EVALUATION.path(
     "input",
     None,
-    "data to evaluate in place of --split: <data set>:<split>, such as fashion_mnist:test; a folder of PNG or JPEG "
-    "files, or one such file; a .npy of uint8 or uint16 [N, H, W, C]; of speech a folder of WAV or FLAC files, or one",
+    "data to evaluate instead of --split: DATASET:SPLIT, such as fashion_mnist:test, a folder of image or sound files, "
+    "one such file, or a .npy of uint8 or uint16 [N, H, W, C]",
 )
 EVALUATION.path(
     "calibrate",
     None,
-    "training data, as for --input, on which to fit the scale and the code frequencies anew; for runs of a Python "
-    "program, whose data the commands don't know",
+    "training data, as for --input, to fit the scale and the code frequencies on; for runs whose data the commands "
+    "don't know",
 )
 EVALUATION.enum(
     "codes",
     "own",
     ("own", "another"),
-    "whose codes an image is decoded from; another: those of the image before it, to see what codes are worth; "
-    "written to eval/<split>-another.json",
+    "codes that an image is decoded from: its own, or those of the image before it (in eval/<split>-another.json)",
 )
-EVALUATION.bool(
-    "save_reconstructions", False, "write the images and their reconstructions to the .npz, too; images alone"
-)
+EVALUATION.bool("save_reconstructions", False, "write images and their reconstructions to the .npz; image models only")
 EVALUATION.string(
     "speaker",
     None,
-    "speech with --input: who speaks in all recordings [whom their folders name, or the likeliest voice]",
+    "speaker of all recordings of --input; default: the name of a recording's folder, or the likeliest speaker",
 )
 
 

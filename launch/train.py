@@ -31,12 +31,12 @@ RUN.enum(
     "preset",
     None,
     config_lib.PRESETS,
-    "named configuration of the data set (docs/settings.md); like: that of --warm_start; default: its first",
+    "named configuration of the data set (docs/settings.md); like: the one of --warm_start",
 )
-RUN.path("config", None, "a config.json to start from in place of --dataset and --preset")
+RUN.path("config", None, "a config.json to start from instead of --dataset and --preset")
 RUN.bool("print_config", False, "print the configuration as JSON and stop")
 RUN.path("model_dir", None, "run directory; default: log/<dataset>-<preset>-[<quantizer>-][L<L>-]K<K>-D<D>")
-RUN.bool("overwrite", False, "remove a run that is in model_dir and start anew")
+RUN.bool("overwrite", False, "remove the run in model_dir and start again")
 RUN.path("checkpoint", "latest", "checkpoint of the final evaluation: latest, best (by validation), or a path")
 common.deterministic_flag(RUN)
 common.data_flags()

@@ -54,6 +54,8 @@ def flags():
         for name in shared:  # the first calls the second, unless told not to
             if f"common.{name}(" in text or (name == "data_flags" and "common.run_flags()" in text):
                 text += shared[name]
+        if "cluster.define_flags()" in text:
+            text += read("launch/cluster.py")
         found[os.path.basename(path)[:-3]] = set(defined.findall(text)) | settings_of(text)
     for name, path in (("speed", "benchmarks/speed/__main__.py"), ("speech", "benchmarks/speech/__main__.py")):
         found["benchmarks." + name] = set(re.findall(r'add_argument\("--(\w+)"', read(path)))
@@ -64,7 +66,7 @@ def test_the_flags_are_found():
     found = flags()
     assert {"dataset", "K", "beta", "data_dir", "log_steps"} <= found["train"]
     assert {"quick", "only"} <= found["benchmarks.speed"] and {"quick", "without"} <= found["benchmarks.speech"]
-    assert found["export"] >= {"model_dir", "checkpoint", "export_dir"} and not {"K", "data_dir"} & found["export"]
+    assert found["export"] >= {"model_dir", "checkpoint", "export_dir"} and not {"K", "out"} & found["export"]
     assert "data_dir" in found["evaluate"] and {"formats", "data_dir"} <= found["codec"]
 
 

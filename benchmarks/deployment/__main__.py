@@ -1,4 +1,4 @@
-"""Latency, size and exactness of the exported formats beside the SavedModel and PyTorch, on this machine.
+"""Measures latency, size and exactness of the exported formats, with the SavedModel and PyTorch for comparison.
 
   python -m benchmarks.deployment [--quick] [--only=exactness,latency] [--data_dir=DIR]
 

@@ -235,7 +235,7 @@ TABLE = {
             ("num", "1000000000", "num: got 1000000000, expected at most 10000"),
             ("out", "samples.jpg", "out: got 'samples.jpg', expected NAME.png"),
             ("label", "10", "label: got '10', expected one of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9$"),
-            (["--labels=1,2"], "label", "1", "label: got --labels beside it, expected one of the two"),
+            (["--labels=1,2"], "label", "1", "label: got both --label and --labels, expected one of the two"),
             ("labels", "1,x", "labels: got 'x', expected one of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9$"),
             ("labels", "1,1", "labels: got 1 twice, expected each class once"),
             ("temperature", "0", "temperature: got 0.0, expected a number above 0"),

@@ -88,7 +88,7 @@ class LocalDecoder(Settings):
 
 DECODERS = Registry(
     "decoder",
-    "what a pixel depends on besides z_q: factorised: nothing; autoregressive: earlier pixels; local: near ones",
+    "pixels that a pixel depends on: factorised: none; autoregressive: all earlier ones; local: near ones",
     DECODER,
     {
         "factorised": Row(FactorisedDecoder, "vq_estimator.nn.decoders:Factorised"),

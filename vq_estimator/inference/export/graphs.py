@@ -26,10 +26,10 @@ class Signature(NamedTuple):
 
 
 class ImageExport:
-    """The graph of a model of images, and its signatures.
+    """The graph of an image model, and its signatures.
 
-    Where an image is a draw, those that give images take a seed. It is 0 where a session does not feed it; who calls a
-    signature as a function (TensorFlow 2) has to give every input of it, so the default one has none but the images.
+    If images are draws, the signatures that return images take a seed, which is 0 if a session does not feed it. A
+    signature that is called as a function (TensorFlow 2) needs all its inputs, so the default one has only the images.
     """
 
     def __init__(self, config: Config, prior: Optional[TrainedPrior] = None):
@@ -55,7 +55,7 @@ class ImageExport:
         given = images
         if m.binarize:
             binary = tf.reduce_all(tf.equal(images, 0) | tf.equal(images, 255))
-            told = ["images: got levels between 0 and 255, expected those two alone"]
+            told = ["images: got levels between 0 and 255, expected only these two"]
             with tf.control_dependencies([tf.debugging.Assert(binary, told)]):
                 given = tf.identity(images)
         encoded = tf.identity(model.encode(given), "encode")
@@ -76,7 +76,7 @@ class ImageExport:
 
 
 class SpeechExport:
-    """The graph of a model of speech, and its signatures; its prior is left out."""
+    """The graph of a speech model, and its signatures, without the prior."""
 
     def __init__(self, config: Config, prior: Optional[TrainedPrior] = None):
         del prior

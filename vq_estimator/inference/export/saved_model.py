@@ -33,8 +33,8 @@ def export(
     Signatures, for any batch size: `encode` (images uint8 [B, H, W, C] -> codes int32 [B, h, w, L]), `decode`
     (codes -> images uint8), `reconstruct` (images -> images), and `serving_default`, which is `reconstruct`. Under an
     autoregressive decoder the images are draws, and `decode` and `reconstruct` take a `seed` too (int64 scalar).
-    With a prior there is `sample` (`num`, or `labels` int32 [B] of a class-conditional one; `temperature` float32,
-    default 1, and `seed` -> images). Of speech there are `encode` (audio float32 [B, T] in -1..1, at its rate ->
+    With a prior there is `sample` (`num`, or `labels` int32 [B] if it is class-conditional; `temperature` float32,
+    default 1, and `seed` -> images). Speech models have `encode` (audio float32 [B, T] in -1..1, at its rate ->
     codes int32 [B, n, L]), which is `serving_default` too, `decode` (codes, speaker int32 [B], seed -> audio) and
     `convert` (audio, speaker, seed -> audio).
 
