@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from helpers.codec_runs import write_run
 from vq_estimator import config as c
 from vq_estimator.errors import VQError
+from vq_estimator.inference.image_model import ImageModel
 from vq_estimator.models.vqvae import VQVAE
 from vq_estimator.nn.likelihoods.pixels import uniform
 
@@ -94,3 +96,14 @@ def test_evaluation_uses_all_pixels():
 def test_the_stride_of_training_divides_the_image():
     with pytest.raises(VQError, match="decoder_training_stride: got 3, expected a divisor of the image's height"):
         vqvae(decoder=c.LocalDecoder(training_stride=3))
+
+
+def test_a_model_decodes_compiled_and_refuses_it_for_other_decoders(tmp_path):
+    settings = dict(decoder="local", decoder_layers=1, decoder_channels=8, likelihood="logistic_mixture")
+    given = np.zeros([2, 1, 1, 1], np.int32)
+    with ImageModel(write_run(tmp_path / "local", objective="elbo", **settings)) as model:
+        plain, compiled = (model.decode(given, 5, compiled=which) for which in (False, True))
+    assert plain.shape == compiled.shape == (2, 8, 8, 1) and (plain != compiled).mean() < 0.02
+    with ImageModel(write_run(tmp_path / "other")) as model:
+        with pytest.raises(VQError, match="compiled: got True, expected False: .* factorised"):
+            model.decode(given, compiled=True)
