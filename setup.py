@@ -62,7 +62,7 @@ REQUIRED = [
 
 setup(
     name="vq_estimator",
-    version=re.search(r'__version__ = "(.+)"', read("vq_estimator", "__init__.py")).group(1),
+    version=re.search(r'__version__ = "(.+)"', read("vq_estimator", "version.py")).group(1),
     description="VQ-VAE on tf.estimator, in graph mode, with normalised likelihoods",
     long_description=read("README.md"),
     long_description_content_type="text/markdown",

@@ -17,6 +17,7 @@ from helpers.small_runs import small_config
 from vq_estimator.data import pipeline
 from vq_estimator.errors import VQError
 from vq_estimator.inference import evaluation, export
+from vq_estimator.inference.export import saved_model
 from vq_estimator.inference.image_model import ImageModel
 from vq_estimator.inference.session import open_run
 from vq_estimator.training import run_folder, trainer
@@ -210,10 +211,10 @@ def test_a_failed_export_leaves_nothing(small_run, tmp_path, monkeypatch):
     config, model_dir = small_run
 
     def full(frozen, parts, target):
-        os.makedirs(target)
+        open(os.path.join(target, "saved_model.pb"), "w").close()
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(export, "_write", full)
+    monkeypatch.setattr(saved_model, "_write", full)
     with pytest.raises(VQError, match="No space left on device"):
         export.export(config, run_folder.find_checkpoint(model_dir), str(tmp_path / "out"))
     assert os.listdir(str(tmp_path)) == []

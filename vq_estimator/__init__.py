@@ -25,7 +25,7 @@ The public names are imported when they are first used: importing this package i
 import importlib
 from typing import TYPE_CHECKING, Any, List
 
-__version__ = "0.1.0"
+from vq_estimator.version import __version__
 
 if TYPE_CHECKING:
     from vq_estimator import explore as explore

@@ -35,7 +35,8 @@ MODELS = Registry(
             parts={
                 "coding": _INFERENCE + "codec.coding:ImageCoding",
                 "codec_input": _INFERENCE + "codec.images",
-                "export": _INFERENCE + "export:ImageExport",
+                "export": _INFERENCE + "export.graphs:ImageExport",
+                "functions": _INFERENCE + "export.functions:trace_images",
                 "summaries": "vq_estimator.training.summaries:pictures",
             },
         ),
@@ -46,7 +47,8 @@ MODELS = Registry(
             parts={
                 "coding": _INFERENCE + "codec.coding:SpeechCoding",
                 "codec_input": _INFERENCE + "codec.recordings",
-                "export": _INFERENCE + "export:SpeechExport",
+                "export": _INFERENCE + "export.graphs:SpeechExport",
+                "functions": _INFERENCE + "export.functions:trace_speech",
                 "summaries": "vq_estimator.training.summaries:sounds",
             },
         ),

@@ -183,10 +183,13 @@ class SpeechVQVAE(VQVAE):
         """Recordings to z_e [B, 1, n, P, D]; silence is appended where T is no multiple of the downsampling factor."""
         del training
         q = self.config.quantizer
-        missing = -tf.shape(images)[2] % self.config.network.stride
-        whole = tf.pad(images, [[0, 0], [0, 0], [0, missing], [0, 0]], constant_values=SILENCE)
+        stride = self.config.network.stride
+        # tf2onnx 1.17.0 converts neither the modulus of a negative number nor tf.pad of uint8 correctly.
+        missing = (stride - tf.shape(images)[2] % stride) % stride
+        silence = tf.fill(tf.stack([tf.shape(images)[0], 1, missing, 1]), tf.constant(SILENCE, images.dtype))
+        whole = tf.concat([images, silence], 2)
         known = static_shape(images)[2]
-        whole.set_shape([None, 1, None if known is None else known + -known % self.config.network.stride, 1])
+        whole.set_shape([None, 1, None if known is None else known + -known % stride, 1])
         z = self.encoder(2.0 * to_unit(whole) - 1.0)
         n = static_shape(z)[2]
         z_e = tf.reshape(z, tf.stack([tf.shape(z)[0], 1, tf.shape(z)[2], q.vectors_per_position, q.D]))

@@ -1,5 +1,8 @@
 """Nearest entries, assignment statistics and k-means for L codebooks at once, with sums in float32."""
 
+import contextlib
+from typing import Iterator
+
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.nn.module import classic_loops, static_shape
@@ -7,6 +10,17 @@ from vq_estimator.nn.module import classic_loops, static_shape
 LLOYD_ITERATIONS = 10
 # A codebook of LARGE or more entries is compared with parts of the vectors: AT_ONCE caps the size of the distances.
 LARGE, AT_ONCE = 1024, 2**22
+_IN_PARTS = [True]
+
+
+@contextlib.contextmanager
+def without_parts() -> Iterator[None]:
+    """Makes `nearest` compare all vectors at once: a graph without a loop, which ONNX and TFLite can represent."""
+    before, _IN_PARTS[0] = _IN_PARTS[0], False
+    try:
+        yield
+    finally:
+        _IN_PARTS[0] = before
 
 
 def nearest(vectors: tf.Tensor, codebook: tf.Tensor) -> tf.Tensor:
@@ -30,7 +44,7 @@ def nearest(vectors: tf.Tensor, codebook: tf.Tensor) -> tf.Tensor:
         closeness = [tf.nn.bias_add(tf.matmul(z, e, transpose_b=True), b) for z, e, b in books]  # each [n, K]
         return tf.stack([tf.argmax(c, -1, output_type=tf.int32) for c in closeness])
 
-    if K < LARGE:
+    if K < LARGE or not _IN_PARTS[0]:
         return codes_of(vectors)
     rows = max(1, AT_ONCE // (L * K))
     parts = -(-tf.shape(vectors)[1] // rows)

@@ -1,26 +1,16 @@
-"""SavedModel export: signatures with different inputs, loadable without this package and by TensorFlow 1.15.
+"""The graph of a model for export, with its weights as constants, and the signatures that it has."""
 
-The variables are frozen to constants, attributes at their defaults are stripped, and no op is used that TensorFlow 1.15
-lacks: a SavedModel with resource variables written by 2.15 does not load in 1.15, and one unknown op makes every
-signature of it unloadable.
-"""
-
-import os
-import shutil
-import tempfile
 from typing import Dict, NamedTuple, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 from tensorflow.core.framework import graph_pb2
 
 from vq_estimator.config import Config, part
-from vq_estimator.errors import VQError
 from vq_estimator.inference.session import OpenRun
 from vq_estimator.inference.trained_prior import TrainedPrior
 from vq_estimator.models.vqvae import OURS, VQVAE, Networks
 from vq_estimator.nn import mu_law
 from vq_estimator.nn.code_prior import Sampling
-from vq_estimator.training import disk
 from vq_estimator.training.run_folder import Checkpoint
 
 SEED = "seed"
@@ -127,66 +117,3 @@ def freeze(
         run.op("export", lambda: of.build(run.vqvae, *([run.code_prior] if of.prior else [])))
         outputs = sorted({s.tensor for s in of.signatures().values()})
         return tf.graph_util.convert_variables_to_constants(run.session, run.session.graph_def, outputs)
-
-
-def export(
-    config: Config,
-    checkpoint: Checkpoint,
-    export_dir: str,
-    prior: Optional[TrainedPrior] = None,
-    networks: Networks = OURS,
-) -> str:
-    """Writes the SavedModel to `export_dir`, whole or not at all; returns the folder.
-
-    Signatures, for any batch size: `encode` (images uint8 [B, H, W, C] -> codes int32 [B, h, w, L]), `decode`
-    (codes -> images uint8), `reconstruct` (images -> images), and `serving_default`, which is `reconstruct`. Under an
-    autoregressive decoder the images are draws, and `decode` and `reconstruct` take a `seed` too (int64 scalar).
-    With a prior there is `sample` (`num`, or `labels` int32 [B] of a class-conditional one; `temperature` float32,
-    default 1, and `seed` -> images). Of speech there are `encode` (audio float32 [B, T] in -1..1, at its rate ->
-    codes int32 [B, n, L]), which is `serving_default` too, `decode` (codes, speaker int32 [B], seed -> audio) and
-    `convert` (audio, speaker, seed -> audio).
-
-    Raises:
-      VQError: the folder exists, or can't be written.
-    """
-    if os.path.exists(export_dir):
-        raise VQError(f"export_dir: {export_dir!r} exists; give the name of a folder to make")
-    frozen = freeze(config, checkpoint, prior, networks)
-    parent = os.path.dirname(os.path.abspath(export_dir))
-    try:
-        os.makedirs(parent, exist_ok=True)
-        temporary = tempfile.mkdtemp(dir=parent, prefix=".export.")
-    except OSError as e:
-        raise VQError(f"export_dir: can't write {export_dir!r}: {e.strerror or e}") from None
-    try:
-        target = os.path.join(temporary, "model")
-        with disk.translate_disk_errors(temporary):
-            _write(frozen, signatures(config, prior), target)
-        os.rename(target, export_dir)
-    except OSError as e:
-        raise VQError(f"export_dir: can't write {export_dir!r}: {e.strerror or e}") from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return export_dir
-
-
-def _write(frozen: graph_pb2.GraphDef, parts: Dict[str, Signature], target: str) -> None:
-    with tf.Graph().as_default() as graph:
-        tf.import_graph_def(frozen, name="")
-
-        def info(name):
-            return tf.saved_model.utils.build_tensor_info(graph.get_tensor_by_name(name + ":0"))
-
-        built = {}
-        for name, part in parts.items():
-            built[name] = tf.saved_model.signature_def_utils.build_signature_def(
-                {i: info(i) for i in part.inputs},
-                {part.output: info(part.tensor)},
-                tf.saved_model.signature_constants.PREDICT_METHOD_NAME,
-            )
-        with tf.Session(graph=graph) as session:
-            builder = tf.saved_model.Builder(target)
-            builder.add_meta_graph_and_variables(
-                session, [tf.saved_model.tag_constants.SERVING], signature_def_map=built, strip_default_attrs=True
-            )
-            builder.save()

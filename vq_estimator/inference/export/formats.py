@@ -1,0 +1,113 @@
+"""The formats that a trained run is exported to: one row each, and the one function that writes any of them."""
+
+import importlib.util
+import os
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from vq_estimator.config import Config
+from vq_estimator.config.fields import load_object
+from vq_estimator.data.files import atomic_folder
+from vq_estimator.errors import VQError
+from vq_estimator.inference.export import verification
+from vq_estimator.inference.export.verification import Difference
+from vq_estimator.inference.trained_prior import TrainedPrior
+from vq_estimator.models.vqvae import OURS, Networks
+from vq_estimator.training import disk
+from vq_estimator.training.run_folder import Checkpoint
+
+SAVED_MODEL = "saved_model"
+
+
+class Job(NamedTuple):
+    """What is exported.
+
+    Attributes:
+      config, checkpoint, prior, networks: the trained run.
+      examples: for images uint8 [N, H, W, C] and for speech mu-law levels uint8 [N, T], which the files are verified
+        with; None: draws of the model.
+      float16: store the weights as float16.
+    """
+
+    config: Config
+    checkpoint: Checkpoint
+    prior: Optional[TrainedPrior] = None
+    networks: Networks = OURS
+    examples: Optional[np.ndarray] = None
+    float16: bool = False
+
+
+class Format(NamedTuple):
+    """A format.
+
+    Attributes:
+      write: "module:function" of the function (job, folder) -> differences, which writes to an empty folder.
+      modules: modules that it imports and this package does not need otherwise.
+      extra: the extra that installs them.
+      tensorflow_2: whether it needs TensorFlow 2.
+      float16: whether it can store weights as float16.
+    """
+
+    write: str
+    modules: Tuple[str, ...] = ()
+    extra: str = ""
+    tensorflow_2: bool = True
+    float16: bool = False
+
+
+_EXPORT = "vq_estimator.inference.export."
+FORMATS: Dict[str, Format] = {
+    SAVED_MODEL: Format(_EXPORT + "saved_model:write", tensorflow_2=False),
+    "onnx": Format(_EXPORT + "onnx_format:write", ("tf2onnx", "onnx", "onnxruntime"), "onnx"),
+    "tflite": Format(_EXPORT + "tflite_format:write", float16=True),
+}
+
+
+def check_format(name: Any, float16: bool = False) -> Format:
+    """Returns the row of a format.
+
+    Raises:
+      VQError: there is no such format, or it can't be written here.
+    """
+    if name not in FORMATS:
+        raise VQError(f"format: got {name!r}, expected one of {', '.join(FORMATS)}")
+    row = FORMATS[name]
+    if row.tensorflow_2 and tf.__version__.startswith("1."):
+        raise VQError(f"format: got {name!r} with TensorFlow {tf.__version__}, expected saved_model or TensorFlow 2")
+    missing = [module for module in row.modules if importlib.util.find_spec(module) is None]
+    if missing:
+        want = f"the extra {row.extra!r}: pip install 'vq_estimator[{row.extra}]'"
+        raise VQError(f"format: got {name!r} without {', '.join(missing)}, expected {want}")
+    if float16 and not row.float16:
+        able = ", ".join(key for key, other in FORMATS.items() if other.float16)
+        raise VQError(f"float16: got it with the format {name}, expected {able}")
+    return row
+
+
+def export_job(job: Job, export_dir: str, name: str = SAVED_MODEL) -> List[Difference]:
+    """Writes a trained run to the folder `export_dir`, whole or not at all.
+
+    Args:
+      job: the run.
+      export_dir: a folder that does not exist.
+      name: the format, a key of FORMATS.
+
+    Returns:
+      How far the files are from the checkpoint; nothing for a format that does not compute anew.
+
+    Raises:
+      VQError: the folder exists or can't be written, the format can't be had, or a file is too far from the checkpoint.
+    """
+    row = check_format(name, job.float16)
+    if os.path.exists(export_dir):
+        raise VQError(f"export_dir: {export_dir!r} exists; give the name of a folder to make")
+    write = load_object(row.write)
+    try:
+        with atomic_folder(export_dir) as temporary, disk.translate_disk_errors(temporary):
+            differences = write(job, temporary)
+            verification.check(differences)
+    except OSError as e:
+        raise VQError(f"export_dir: can't write {export_dir!r}: {e.strerror or e}") from None
+    return differences

@@ -1,0 +1,73 @@
+"""ONNX files: one per function, converted by tf2onnx."""
+
+import contextlib
+import logging
+from typing import Any, Iterator, List
+
+import onnx
+import onnxruntime
+import tensorflow.compat.v1 as tf
+import tf2onnx
+
+from vq_estimator.inference.export.files import write_functions
+from vq_estimator.inference.export.formats import Job
+from vq_estimator.inference.export.functions import Function, as_text
+from vq_estimator.inference.export.verification import Compute, Difference
+
+OPSET = 17  # of 2022: read by onnxruntime 1.12 and later, and by onnxruntime-web
+SUFFIX = ".onnx"
+
+
+def convert(function: Function) -> onnx.ModelProto:
+    """Converts a function to ONNX; the names of inputs and outputs and the metadata are in the model."""
+    # tf2onnx wants tensors and final names that differ.
+    renamed, prefix = tf.Graph(), "model"
+    with renamed.as_default():
+        tf.import_graph_def(function.graph, name=prefix)
+    tensors = {f"{prefix}/{t}": name for t, name in ((t, n) for p in function[2:4] for n, t in p.items())}
+    with _quiet():
+        model, _ = tf2onnx.convert.from_graph_def(
+            renamed.as_graph_def(),
+            name=function.name,
+            input_names=[f"{prefix}/{t}" for t in function.inputs.values()],
+            output_names=[f"{prefix}/{t}" for t in function.outputs.values()],
+            opset=OPSET,
+            tensors_to_rename=tensors,
+        )
+    _name_the_batch(model)
+    onnx.helper.set_model_props(model, as_text(function.metadata))
+    model.producer_name, model.producer_version = "vq_estimator", function.metadata["vq_estimator"]
+    onnx.checker.check_model(model)
+    return model
+
+
+def load(content: bytes) -> Compute:
+    """Opens the content of a file in onnxruntime."""
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return lambda **inputs: dict(zip(names, session.run(names, inputs)))
+
+
+def write(job: Job, folder: str) -> List[Difference]:
+    """Writes NAME.onnx for each function; see `files.write_functions`."""
+    return write_functions(job, folder, SUFFIX, lambda function: convert(function).SerializeToString(), load)
+
+
+def _name_the_batch(model: onnx.ModelProto) -> None:
+    """Calls the first unknown dimension of inputs and outputs `batch`."""
+    for value in [*model.graph.input, *model.graph.output]:
+        dims = value.type.tensor_type.shape.dim
+        if dims and not dims[0].HasField("dim_value"):
+            dims[0].dim_param = "batch"
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[Any]:
+    """Hides the progress reports of tf2onnx."""
+    logger = logging.getLogger("tf2onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
