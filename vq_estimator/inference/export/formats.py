@@ -11,6 +11,7 @@ from vq_estimator.config import Config
 from vq_estimator.config.fields import load_object
 from vq_estimator.data.files import atomic_folder
 from vq_estimator.errors import VQError
+from vq_estimator.inference.calibration import Calibration
 from vq_estimator.inference.export import verification
 from vq_estimator.inference.export.verification import Difference
 from vq_estimator.inference.trained_prior import TrainedPrior
@@ -21,6 +22,24 @@ from vq_estimator.training.run_folder import Checkpoint
 SAVED_MODEL = "saved_model"
 
 
+class Page(NamedTuple):
+    """What the format `web` needs beside the run.
+
+    Attributes:
+      title: of the page.
+      cache_dir: the cache folder, for the page's runtime.
+      calibration: the run's, or None.
+      class_names: of the classes by their numbers; () where they are not known.
+      labels: the classes of the job's examples, int [N], or None.
+    """
+
+    title: str
+    cache_dir: str
+    calibration: Optional[Calibration] = None
+    class_names: Tuple[str, ...] = ()
+    labels: Optional[np.ndarray] = None
+
+
 class Job(NamedTuple):
     """What is exported.
 
@@ -29,6 +48,7 @@ class Job(NamedTuple):
       examples: for images uint8 [N, H, W, C] and for speech mu-law levels uint8 [N, T], which the files are verified
         with; None: draws of the model.
       float16: store the weights as float16.
+      page: what the format `web` needs beside.
     """
 
     config: Config
@@ -37,6 +57,7 @@ class Job(NamedTuple):
     networks: Networks = OURS
     examples: Optional[np.ndarray] = None
     float16: bool = False
+    page: Optional[Page] = None
 
 
 class Format(NamedTuple):
@@ -44,6 +65,7 @@ class Format(NamedTuple):
 
     Attributes:
       write: "module:function" of the function (job, folder) -> differences, which writes to an empty folder.
+      prepare: "module:function" of a function (job) that is called before anything is written, or "".
       modules: modules that it imports and this package does not need otherwise.
       extra: the extra that installs them.
       tensorflow_2: whether it needs TensorFlow 2.
@@ -55,12 +77,19 @@ class Format(NamedTuple):
     extra: str = ""
     tensorflow_2: bool = True
     float16: bool = False
+    prepare: str = ""
 
 
 _EXPORT = "vq_estimator.inference.export."
 FORMATS: Dict[str, Format] = {
     SAVED_MODEL: Format(_EXPORT + "saved_model:write", tensorflow_2=False),
     "onnx": Format(_EXPORT + "onnx_format:write", ("tf2onnx", "onnx", "onnxruntime"), "onnx"),
+    "web": Format(
+        _EXPORT + "web.folder:write",
+        ("tf2onnx", "onnx", "onnxruntime"),
+        "onnx",
+        prepare=_EXPORT + "web.folder:prepare",
+    ),
     "tflite": Format(_EXPORT + "tflite_format:write", float16=True),
 }
 
@@ -104,6 +133,8 @@ def export_job(job: Job, export_dir: str, name: str = SAVED_MODEL) -> List[Diffe
     if os.path.exists(export_dir):
         raise VQError(f"export_dir: {export_dir!r} exists; give the name of a folder to make")
     write = load_object(row.write)
+    if row.prepare:
+        load_object(row.prepare)(job)
     try:
         with atomic_folder(export_dir) as temporary, disk.translate_disk_errors(temporary):
             differences = write(job, temporary)

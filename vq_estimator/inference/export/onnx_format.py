@@ -9,6 +9,7 @@ import onnxruntime
 import tensorflow.compat.v1 as tf
 import tf2onnx
 
+from vq_estimator.inference.export import onnx_ops
 from vq_estimator.inference.export.files import write_functions
 from vq_estimator.inference.export.formats import Job
 from vq_estimator.inference.export.functions import Function, as_text
@@ -33,6 +34,7 @@ def convert(function: Function) -> onnx.ModelProto:
             output_names=[f"{prefix}/{t}" for t in function.outputs.values()],
             opset=OPSET,
             tensors_to_rename=tensors,
+            custom_op_handlers=onnx_ops.HANDLERS,
         )
     _name_the_batch(model)
     onnx.helper.set_model_props(model, as_text(function.metadata))

@@ -6,11 +6,11 @@ import { modelView, pixelsOf } from "./view.js";
 /** A strip of the examples as a radio group; `choose(example, i)`. */
 export function exampleStrip(container, model, choose) {
   model.examples.forEach((example, i) => {
-    const name = model.className(example.label);
+    const name = model.exampleName(example, i);
     container.append(
       element(
         "button",
-        { type: "button", role: "radio", value: i, title: name, "aria-label": `Example ${i + 1}: ${name}` },
+        { type: "button", role: "radio", value: i, title: name, "aria-label": name },
         picture(example.pixels, model.shape),
       ),
     );

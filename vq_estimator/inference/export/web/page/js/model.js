@@ -31,7 +31,11 @@ export class Model {
   }
 
   className(label) {
-    return this.class_names[label] ?? (label === null ? "no class" : String(label));
+    return this.class_names[label] ?? String(label);
+  }
+
+  exampleName({ label }, i) {
+    return label === null ? `Example ${i + 1}` : `Example ${i + 1}: ${this.className(label)}`;
   }
 
   /** An image to the encoder's output, float32. */

@@ -34,6 +34,7 @@ class App {
     const codes = `${grid.slice(0, grid[2] > 1 ? 3 : 2).join(" × ")} codes of ${K} values`;
     const named = { trained: "a trained prior", unigram: "the codes' frequencies", uniform: "uniform codes" }[prior];
     byId("facts").textContent = `${shape[0]} × ${shape[1]} pixels as ${codes}, priced by ${named}`;
+    byId("are-draws").hidden = !this.model.are_draws;
     const select = byId("class");
     if (classes) {
       for (let c = 0; c < classes; c++) select.append(element("option", { value: c }, this.model.className(c)));
