@@ -1,31 +1,83 @@
-"""Exports a trained run as a SavedModel with the signatures encode, decode, reconstruct and serving_default.
-
-Where a prior was trained there is `sample` too.
+"""Exports a trained run: a SavedModel, ONNX, TFLite or a web page, which need neither this package nor the checkpoint.
 
 vq-export --model_dir=log/mnist-original-K20-D64 --export_dir=export/mnist/1
+vq-export --pretrained=mnist --format=onnx --export_dir=export/mnist-onnx
+vq-export --pretrained=mnist --format=web --export_dir=export/mnist-page
+
+A SavedModel has the signatures encode, decode, reconstruct and serving_default, and sample where a prior was trained.
+The other formats have a file for each function, which is compared with the checkpoint first (docs/deploy.md).
 """
 
+import itertools
+import logging
+import os
+
+from vq_estimator.config.export import FORMATS, SAVED_MODEL, WEB
 from vq_estimator.errors import VQError
-from vq_estimator_launch import common
+from vq_estimator_launch import common, kinds
 from vq_estimator_launch.common import FLAGS, Group
 
-common.run_flags(data=False)
+MAX_EXAMPLES = {"image": 512, "speech": 16}  # examples that the files are compared on, by the kind of data
+
+common.run_flags()
 EXPORT = Group("Export")
 EXPORT.path("export_dir", None, "the folder to make; TensorFlow Serving wants a number as its last part")
+EXPORT.enum(
+    "format", SAVED_MODEL, tuple(FORMATS), "format; onnx and web need the extra `onnx`, all but the first TensorFlow 2"
+)
+EXPORT.bool("float16", False, "tflite: store the weights as float16, in half the size")
+EXPORT.path(
+    "input",
+    "validation",
+    "what the files of onnx, tflite and web are compared with the checkpoint on, as --input of vq-encode; without "
+    "the data set, draws of the model are used by default",
+)
+log = logging.getLogger("vq_estimator")
 
 
 def main() -> None:
     from vq_estimator.data import outputs
-    from vq_estimator.inference import export
+    from vq_estimator.inference.export import formats, signatures, verification
 
     if not FLAGS.export_dir:
         raise VQError("export_dir: got none, expected --export_dir=FOLDER, a folder to make")
     outputs.output_kind("export_dir", FLAGS.export_dir, (outputs.FOLDER,), outputs.FOLDER)
     common.check_writable("export_dir")
-    run = common.open_run()
-    folder = export.export(run.config, run.checkpoint, FLAGS.export_dir, run.prior)
-    signatures = ", ".join(export.signatures(run.config, run.prior))
-    print(f"step {run.checkpoint.step} exported to {folder}, signatures {signatures}")
+    formats.check_format(FLAGS.format, FLAGS.float16)
+    if os.path.exists(FLAGS.export_dir):
+        raise VQError(f"export_dir: {FLAGS.export_dir!r} exists; give the name of a folder to make")
+    commands = kinds.of(common.open_run())
+    with commands.open() as model:
+        examples = None if FLAGS.format == SAVED_MODEL else _examples(commands, model)
+        differences = model.export(FLAGS.export_dir, FLAGS.format, FLAGS.float16, examples, common.cache_dir())
+        done = f"step {model.checkpoint.step} exported to {FLAGS.export_dir}"
+        if FLAGS.format == SAVED_MODEL:
+            print(f"{done}, signatures {', '.join(signatures(model.config, model.prior))}")
+            return
+        print(verification.table(differences))
+        print(f"{done}, files {', '.join(sorted(os.listdir(FLAGS.export_dir)))}")
+        if FLAGS.format == WEB:
+            print(f"open it with: python -m http.server --directory {FLAGS.export_dir}")
+
+
+def _examples(commands, model):
+    """The first examples of --input; None where it is the default and the run's data are not there."""
+    from vq_estimator.config import type_name
+
+    asked, dataset = FLAGS["input"].present, model.config.dataset
+    if not (asked or FLAGS["data_dir"].present or os.path.isdir(os.path.join(FLAGS.data_dir, dataset))):
+        log.info("export: no data set below %r, comparing on draws of the model", FLAGS.data_dir)
+        return None
+    try:
+        batches = commands.examples(model).batches()
+        images = itertools.chain.from_iterable(batch.images for batch in batches)
+        found = list(itertools.islice(images, MAX_EXAMPLES[type_name(model.config.model)]))
+    except VQError as e:
+        if asked:
+            raise
+        log.warning("export: comparing on draws of the model, since its data can't be had: %s", e)
+        return None
+    return found if model.config.model.fixed_dims is not None else [one[0, :, 0] for one in found]
 
 
 def run() -> None:

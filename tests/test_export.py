@@ -210,11 +210,11 @@ def test_an_existing_folder_is_never_written_to(small_run, tmp_path):
 def test_a_failed_export_leaves_nothing(small_run, tmp_path, monkeypatch):
     config, model_dir = small_run
 
-    def full(frozen, parts, target):
+    def full(frozen, named, target):
         open(os.path.join(target, "saved_model.pb"), "w").close()
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(saved_model, "_write", full)
+    monkeypatch.setattr(saved_model, "write_signatures", full)
     with pytest.raises(VQError, match="No space left on device"):
         export.export(config, run_folder.find_checkpoint(model_dir), str(tmp_path / "out"))
     assert os.listdir(str(tmp_path)) == []

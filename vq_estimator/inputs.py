@@ -15,12 +15,11 @@ import os
 from typing import Any, Callable, List, NamedTuple, Optional, Tuple
 
 import numpy as np
-import pooch
 import tensorflow.compat.v1 as tf
 from tensorflow import estimator as tf_estimator
 
 from vq_estimator.config import FSDD, SPEECH_DATASETS, Config, arguments, catalogue, opener
-from vq_estimator.data import arrays, pipeline, sources, speech_sources
+from vq_estimator.data import arrays, files, pipeline, sources, speech_sources
 from vq_estimator.data import codes as codes_lib
 from vq_estimator.data import images as images_lib
 from vq_estimator.data.arrays import Examples
@@ -193,8 +192,8 @@ def dataset_input_fn(
 
     def find(config: Config) -> Any:
         if dataset in SPEECH_DATASETS:
-            return speech_sources.locate(dataset, data_dir, _cache(cache_dir), config.model.sample_rate, **located)
-        return sources.locate(dataset, data_dir, _cache(cache_dir), **located)
+            return speech_sources.locate(dataset, data_dir, files.user_cache(cache_dir), config.model.sample_rate, **located)
+        return sources.locate(dataset, data_dir, files.user_cache(cache_dir), **located)
 
     return _SourceInputFn(find, split)
 
@@ -221,10 +220,10 @@ def folder_input_fn(
     def find(config: Config) -> Any:
         if config.dataset in SPEECH_DATASETS:
             return speech_sources.locate(
-                "wav", folder, _cache(cache_dir), config.model.sample_rate, max_bad_files, data=config.data
+                "wav", folder, files.user_cache(cache_dir), config.model.sample_rate, max_bad_files, data=config.data
             )
         want = images_lib.Wanted(config.model.shape, max_bad_files, config.data)
-        return images_lib.locate(folder, _cache(cache_dir), want)
+        return images_lib.locate(folder, files.user_cache(cache_dir), want)
 
     return _SourceInputFn(find, split)
 
@@ -327,10 +326,6 @@ def _source_of(input_fn: Any, config: Any, kind: str) -> Any:
     if opener(config.model).kind != kind:
         raise VQError(f"config: got one of {opener(config.model).kind}, expected one of {kind}")
     return input_fn.locate(config)
-
-
-def _cache(cache_dir: Optional[str]) -> str:
-    return str(pooch.os_cache("vq_estimator")) if cache_dir is None else os.fspath(cache_dir)
 
 
 def codes_input_fn(codes: np.ndarray, labels: Optional[np.ndarray] = None) -> InputFn:

@@ -83,6 +83,7 @@ class OpenRun:
 
     Attributes:
       config, checkpoint: the run's configuration and checkpoint.
+      networks: the caller's networks, of a run that has some.
       model_dir: the run directory; "" where the run has none.
       graph, vqvae: the graph, and the model in it.
       keeps_results: whether results are written to `model_dir`.
@@ -106,7 +107,7 @@ class OpenRun:
           settings: the session's.
           networks: the caller's, of a run that has some.
         """
-        self.config, self.checkpoint, self.model_dir = config, checkpoint, model_dir
+        self.config, self.checkpoint, self.model_dir, self.networks = config, checkpoint, model_dir, networks
         self.keeps_results, self.loaded = bool(model_dir), {}  # type: bool, Dict[str, Set[str]]
         self._settings, self._closed, self._open = settings, False, None  # type: Any, bool, Optional[tf.Session]
         self._made: Dict[Hashable, Any] = {} if prior is None else {"prior": prior}

@@ -1,7 +1,7 @@
 """Formats with one file for each function: conversion, verification on examples, and the file."""
 
 import os
-from typing import Callable, List
+from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from vq_estimator.inference.export.formats import Job
 from vq_estimator.inference.export.functions import Arrays, Function, FunctionSet, open_functions
 from vq_estimator.inference.export.verification import Compute, Difference
 
-EXAMPLES = 64  # of the model's own draws
+DRAWS = 64  # examples that the model draws where none are given
 
 
 def write_functions(
@@ -30,33 +30,42 @@ def write_functions(
     """
     differences, limits = [], verification.FLOAT16 if job.float16 else verification.FLOAT32
     with open_functions(job.config, job.checkpoint, job.prior, job.networks) as functions:
-        inputs = Examples(functions, job.examples)
+        inputs = Inputs(functions, job.examples)
         for name in functions.names:
             content = convert(functions.frozen(name))
-            batches = verification.in_batches(inputs.of(name))
-            differences += verification.compare(functions, name, load(content), batches, limits)
+            differences += verification.compare(functions, name, load(content), inputs.of(name), limits)
             with open(os.path.join(folder, name + suffix), "wb") as f:
                 f.write(content)
     return differences
 
 
-class Examples:
-    """Inputs of a run's functions, made from examples: those given, or draws of the model."""
+class Inputs:
+    """Inputs of a run's functions, made from examples: those given, or draws of the model.
 
-    def __init__(self, functions: FunctionSet, examples=None):
+    The first batch holds one example and the next batches hold more, to show that the batch size is free.
+    """
+
+    def __init__(self, functions: FunctionSet, examples: Optional[Sequence[np.ndarray]] = None):
         self._functions = functions
-        self._examples = functions.draws(EXAMPLES) if examples is None else examples
+        examples = functions.draws(DRAWS) if examples is None else examples
+        self._batches: List[Arrays] = []
+        (name,) = functions.inputs("encode")
+        for begin, end in _spans([len(one) for one in examples]):
+            self._batches.append({name: np.stack(examples[begin:end])})
 
-    def of(self, name: str) -> Arrays:
-        """Returns the inputs of a function by name."""
-        wanted = self._functions.inputs(name)
-        if wanted == ("codes",):
-            return {"codes": self._codes()}
-        return {wanted[0]: self._examples}
+    def of(self, name: str) -> List[Arrays]:
+        """Returns the inputs of a function by name, in batches."""
+        if self._functions.inputs(name) == ("codes",):
+            return [self._functions.compute("encode", **batch) for batch in self._batches]
+        return self._batches
 
-    def _codes(self) -> np.ndarray:
-        n = verification.BATCH
-        starts = range(0, len(self._examples), n)
-        (key,) = self._functions.inputs("encode")
-        parts = [self._functions.compute("encode", **{key: self._examples[i : i + n]})["codes"] for i in starts]
-        return np.concatenate(parts)
+
+def _spans(lengths: Sequence[int]) -> Iterator[Tuple[int, int]]:
+    """Splits examples into batches of equal length: one of a single example, then up to verification.BATCH."""
+    begin, size = 0, 1
+    while begin < len(lengths):
+        end = begin + 1
+        while end < min(begin + size, len(lengths)) and lengths[end] == lengths[begin]:
+            end += 1
+        yield begin, end
+        begin, size = end, verification.BATCH

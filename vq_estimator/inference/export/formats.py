@@ -1,13 +1,14 @@
-"""The formats that a trained run is exported to: one row each, and the one function that writes any of them."""
+"""Export of a trained run to any of the formats of `config.export`."""
 
 import importlib.util
 import os
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.config import Config
+from vq_estimator.config.export import FORMATS, SAVED_MODEL, Format
 from vq_estimator.config.fields import load_object
 from vq_estimator.data.files import atomic_folder
 from vq_estimator.errors import VQError
@@ -19,8 +20,6 @@ from vq_estimator.models.vqvae import OURS, Networks
 from vq_estimator.training import disk
 from vq_estimator.training.run_folder import Checkpoint
 
-SAVED_MODEL = "saved_model"
-
 
 class Page(NamedTuple):
     """What the format `web` needs beside the run.
@@ -30,14 +29,12 @@ class Page(NamedTuple):
       cache_dir: the cache folder, for the page's runtime.
       calibration: the run's, or None.
       class_names: of the classes by their numbers; () where they are not known.
-      labels: the classes of the job's examples, int [N], or None.
     """
 
     title: str
     cache_dir: str
     calibration: Optional[Calibration] = None
     class_names: Tuple[str, ...] = ()
-    labels: Optional[np.ndarray] = None
 
 
 class Job(NamedTuple):
@@ -45,53 +42,19 @@ class Job(NamedTuple):
 
     Attributes:
       config, checkpoint, prior, networks: the trained run.
-      examples: for images uint8 [N, H, W, C] and for speech mu-law levels uint8 [N, T], which the files are verified
-        with; None: draws of the model.
+      examples: images uint8 [H, W, C], or recordings, mu-law levels uint8 [T], which the files are verified with; None:
+        draws of the model.
       float16: store the weights as float16.
-      page: what the format `web` needs beside.
+      page: what the format `web` needs beside; None: the format can't be had.
     """
 
     config: Config
     checkpoint: Checkpoint
     prior: Optional[TrainedPrior] = None
     networks: Networks = OURS
-    examples: Optional[np.ndarray] = None
+    examples: Optional[Sequence[np.ndarray]] = None
     float16: bool = False
     page: Optional[Page] = None
-
-
-class Format(NamedTuple):
-    """A format.
-
-    Attributes:
-      write: "module:function" of the function (job, folder) -> differences, which writes to an empty folder.
-      prepare: "module:function" of a function (job) that is called before anything is written, or "".
-      modules: modules that it imports and this package does not need otherwise.
-      extra: the extra that installs them.
-      tensorflow_2: whether it needs TensorFlow 2.
-      float16: whether it can store weights as float16.
-    """
-
-    write: str
-    modules: Tuple[str, ...] = ()
-    extra: str = ""
-    tensorflow_2: bool = True
-    float16: bool = False
-    prepare: str = ""
-
-
-_EXPORT = "vq_estimator.inference.export."
-FORMATS: Dict[str, Format] = {
-    SAVED_MODEL: Format(_EXPORT + "saved_model:write", tensorflow_2=False),
-    "onnx": Format(_EXPORT + "onnx_format:write", ("tf2onnx", "onnx", "onnxruntime"), "onnx"),
-    "web": Format(
-        _EXPORT + "web.folder:write",
-        ("tf2onnx", "onnx", "onnxruntime"),
-        "onnx",
-        prepare=_EXPORT + "web.folder:prepare",
-    ),
-    "tflite": Format(_EXPORT + "tflite_format:write", float16=True),
-}
 
 
 def check_format(name: Any, float16: bool = False) -> Format:

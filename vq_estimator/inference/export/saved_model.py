@@ -5,18 +5,20 @@ lacks: a SavedModel with resource variables written by 2.15 does not load in 1.1
 signature of it unloadable.
 """
 
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 from tensorflow.core.framework import graph_pb2
 
 from vq_estimator.config import Config
 from vq_estimator.inference.export.formats import Job, export_job
-from vq_estimator.inference.export.graphs import Signature, freeze, signatures
+from vq_estimator.inference.export.graphs import freeze, signatures
 from vq_estimator.inference.export.verification import Difference
 from vq_estimator.inference.trained_prior import TrainedPrior
 from vq_estimator.models.vqvae import OURS, Networks
 from vq_estimator.training.run_folder import Checkpoint
+
+Tensors = Dict[str, str]  # names of tensors by the names of inputs or outputs
 
 
 def export(
@@ -46,24 +48,31 @@ def export(
 def write(job: Job, folder: str) -> List[Difference]:
     """Writes the SavedModel to the empty folder `folder`; the graph is the checkpoint's own, so nothing differs."""
     frozen = freeze(job.config, job.checkpoint, job.prior, job.networks)
-    _write(frozen, signatures(job.config, job.prior), folder)
+    named = {}
+    for name, s in signatures(job.config, job.prior).items():
+        named[name] = {i: i + ":0" for i in s.inputs}, {s.output: s.tensor + ":0"}
+    write_signatures(frozen, named, folder)
     return []
 
 
-def _write(frozen: graph_pb2.GraphDef, parts: Dict[str, Signature], target: str) -> None:
+def write_signatures(frozen: graph_pb2.GraphDef, named: Dict[str, Tuple[Tensors, Tensors]], target: str) -> None:
+    """Writes a SavedModel of a frozen graph.
+
+    Args:
+      frozen: the graph.
+      named: for each signature its inputs and its outputs, names of tensors ("images:0") by their names.
+      target: the folder, which is empty or does not exist.
+    """
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(frozen, name="")
 
-        def info(name):
-            return tf.saved_model.utils.build_tensor_info(graph.get_tensor_by_name(name + ":0"))
+        def info(tensors):
+            build = tf.saved_model.utils.build_tensor_info
+            return {key: build(graph.get_tensor_by_name(name)) for key, name in tensors.items()}
 
-        built = {}
-        for name, part in parts.items():
-            built[name] = tf.saved_model.signature_def_utils.build_signature_def(
-                {i: info(i) for i in part.inputs},
-                {part.output: info(part.tensor)},
-                tf.saved_model.signature_constants.PREDICT_METHOD_NAME,
-            )
+        build = tf.saved_model.signature_def_utils.build_signature_def
+        method = tf.saved_model.signature_constants.PREDICT_METHOD_NAME
+        built = {name: build(info(inputs), info(outputs), method) for name, (inputs, outputs) in named.items()}
         with tf.Session(graph=graph) as session:
             builder = tf.saved_model.Builder(target)
             builder.add_meta_graph_and_variables(

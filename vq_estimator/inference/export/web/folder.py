@@ -72,7 +72,7 @@ def write(job: Job, folder: str) -> List[Difference]:
 def _examples(job: Job, run: OpenRun) -> np.ndarray:
     """Images uint8 [N, H, W, C] to begin with: the job's, or otherwise draws of the prior, or of uniform codes."""
     if job.examples is not None:
-        return job.examples[:EXAMPLES]
+        return np.asarray(job.examples[:EXAMPLES])
     m = run.config.model
 
     def build():
@@ -116,7 +116,6 @@ def manifest(job: Job, functions: FunctionSet, examples: int) -> Dict[str, Any]:
     """What the page knows of its model, for model.json."""
     m, q, page = job.config.model, job.config.model.quantizer, _page(job)
     kind, code_bits = _prior(functions.run, page)
-    labels = [None] * examples if page.labels is None else [int(label) for label in page.labels[:examples]]
     return {
         **describe(functions.run),
         "title": page.title,
@@ -129,7 +128,7 @@ def manifest(job: Job, functions: FunctionSet, examples: int) -> Dict[str, Any]:
         "code_bits": code_bits,
         "class_names": list(page.class_names),
         "are_draws": job.examples is None,
-        "labels": labels,
+        "examples": examples,
         "colours": [code_colours(book) for book in exploration.codebook_entries(functions.run)],
         "models": list(functions.names),
     }

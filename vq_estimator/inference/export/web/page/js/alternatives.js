@@ -32,7 +32,7 @@ export class Alternatives {
     byId("limit").hidden = true;
   }
 
-  /** Shows the alternatives of the code n of a state. */
+  /** Shows the alternatives of the code n of a state; returns them. */
   async show({ codes, pixels, pricing }, n, current) {
     const { grid, K } = this.model;
     const [position, level] = [Math.floor(n / grid[2]), n % grid[2]];
@@ -44,13 +44,14 @@ export class Alternatives {
     byId("limit").textContent = `The ${MOST} likeliest of ${K} codes given the codes before, and the current one.`;
     this.list.setAttribute("aria-busy", "true");
     const items = await this.model.alternatives(codes, n, pricing, pixels, MOST);
-    if (!current()) return;
+    if (!current()) return items;
     const part = this.part(row, column);
     this.level = level;
     this.items = items;
     this.list.replaceChildren(...items.map((item) => this.button(item, part)));
     this.mark(codes[n]);
     this.list.removeAttribute("aria-busy");
+    return items;
   }
 
   /** The part of the image that is shown. */

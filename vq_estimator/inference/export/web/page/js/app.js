@@ -28,16 +28,16 @@ class App {
   }
 
   describe() {
-    const { grid, K, shape, title, prior, classes } = this.model;
+    const { grid, K, shape, title, prior, classes, class_names: names } = this.model.manifest;
     document.title = `${title}: its codes`;
     byId("title").textContent = title;
     const codes = `${grid.slice(0, grid[2] > 1 ? 3 : 2).join(" × ")} codes of ${K} values`;
     const named = { trained: "a trained prior", unigram: "the codes' frequencies", uniform: "uniform codes" }[prior];
     byId("facts").textContent = `${shape[0]} × ${shape[1]} pixels as ${codes}, priced by ${named}`;
-    byId("are-draws").hidden = !this.model.are_draws;
+    byId("are-draws").hidden = !this.model.manifest.are_draws;
     const select = byId("class");
     if (classes) {
-      for (let c = 0; c < classes; c++) select.append(element("option", { value: c }, this.model.className(c)));
+      for (let c = 0; c < classes; c++) select.append(element("option", { value: c }, names[c] ?? String(c)));
     } else select.closest("label").hidden = true;
   }
 
@@ -90,22 +90,18 @@ class App {
     return this.request("", async (current) => {
       const state = await this.priced(codes, this.state.pixels);
       if (!current()) return;
-      this.remember();
+      this.history.push(this.state.codes);
       this.show(state, `${name[0].toUpperCase()}${name.slice(1)}`);
       if (keepAlternatives) this.alternatives.mark(codes[this.stage.selected]);
       else if (this.stage.selected !== null) await this.alternatives.show(state, this.stage.selected, current);
     });
   }
 
-  remember() {
-    this.history.push(this.state.codes);
-  }
-
   undo() {
-    const codes = this.history.pop();
     return this.request("", async (current) => {
-      const state = await this.priced(codes, this.state.pixels);
+      const state = await this.priced(this.history.at(-1), this.state.pixels);
       if (!current()) return;
+      this.history.pop();
       this.show(state, "Undone");
       if (this.stage.selected !== null) await this.alternatives.show(state, this.stage.selected, current);
     });
@@ -113,7 +109,10 @@ class App {
 
   select(n) {
     byId("rest").disabled = n + 1 >= this.model.size;
-    return this.request("", (current) => this.alternatives.show(this.state, n, current));
+    return this.request("", async (current) => {
+      const { length } = await this.alternatives.show(this.state, n, current);
+      if (current()) say(`${length} codes that could stand there, those with the fewest bits first.`);
+    });
   }
 
   change(code) {
@@ -131,7 +130,7 @@ class App {
       if (!current()) return;
       const state = await this.priced(codes, this.state.pixels);
       if (!current()) return;
-      this.remember();
+      this.history.push(this.state.codes);
       this.show(state, from ? "The rest is drawn anew" : "All codes are drawn anew");
       if (this.stage.selected !== null) await this.alternatives.show(state, this.stage.selected, current);
     });
@@ -158,8 +157,7 @@ try {
   const app = new App(model);
   document.body.classList.add("ready");
   globalThis.page = app; // for the console, and for tests
-  const [first] = model.examples;
-  await app.open(first.pixels, "example 1");
+  await app.open(model.examples[0], "example 1");
   say("Choose a code in the grid to see what else could stand there.");
 } catch (error) {
   console.error(error);

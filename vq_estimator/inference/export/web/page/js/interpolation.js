@@ -9,8 +9,8 @@ export class Interpolation {
   /** `use(codes, name)` is called when the user chooses a step. */
   constructor(model, use) {
     Object.assign(this, { model, use, from: null, to: null, turn: 0, strip: byId("steps") });
-    this.check = exampleStrip(byId("ends"), model, (example) => {
-      this.to = example.pixels;
+    this.check = exampleStrip(byId("ends"), model, (pixels) => {
+      this.to = pixels;
       this.update();
     });
     radios(this.strip, (button) => {

@@ -24,18 +24,7 @@ export class Model {
     this.dims = height * width * channels;
     this.size = manifest.grid.reduce((a, b) => a * b);
     this.prior = manifest.prior === "trained" ? new TrainedPrior(run, manifest) : new TablePrior(manifest);
-    this.examples = manifest.labels.map((label, i) => ({
-      label,
-      pixels: bytesOf(examples, i, this.dims),
-    }));
-  }
-
-  className(label) {
-    return this.class_names[label] ?? String(label);
-  }
-
-  exampleName({ label }, i) {
-    return label === null ? `Example ${i + 1}` : `Example ${i + 1}: ${this.className(label)}`;
+    this.examples = Array.from({ length: manifest.examples }, (_, i) => bytesOf(examples, i, this.dims));
   }
 
   /** An image to the encoder's output, float32. */

@@ -3,15 +3,14 @@
 import { byId, element, picture, radios } from "./dom.js";
 import { modelView, pixelsOf } from "./view.js";
 
-/** A strip of the examples as a radio group; `choose(example, i)`. */
+/** A strip of the examples as a radio group; `choose(pixels, i)`. */
 export function exampleStrip(container, model, choose) {
-  model.examples.forEach((example, i) => {
-    const name = model.exampleName(example, i);
+  model.examples.forEach((pixels, i) => {
     container.append(
       element(
         "button",
-        { type: "button", role: "radio", value: i, title: name, "aria-label": name },
-        picture(example.pixels, model.shape),
+        { type: "button", role: "radio", value: i, "aria-label": `Example ${i + 1}` },
+        picture(pixels, model.shape),
       ),
     );
   });
@@ -119,7 +118,7 @@ class Pad {
 /** Sets up all sources; `use(pixels, name)` gets what the model sees, `fail(text)` what went wrong. */
 export function setUp(model, use, fail) {
   tabs(byId("sources"));
-  const check = exampleStrip(byId("examples"), model, (example, i) => use(example.pixels, `example ${i + 1}`));
+  const check = exampleStrip(byId("examples"), model, (pixels, i) => use(pixels, `example ${i + 1}`));
   const other = (pixels, name) => {
     check(null);
     use(pixels, name);
