@@ -21,9 +21,11 @@ export class Stage {
       this.shown = button.value;
       this.paint();
     });
-    byId("opacity").addEventListener("input", (event) => {
-      this.grid.style.setProperty("--opacity", event.target.value / 100);
-    });
+    const opacity = byId("opacity");
+    const fade = () => this.grid.style.setProperty("--opacity", opacity.value / 100);
+    opacity.addEventListener("input", fade);
+    if (!this.grid.classList.contains("labelled")) opacity.value = 30; // the image stays visible below many cells
+    fade();
     if (this.levels > 1) this.addLevels();
   }
 
