@@ -89,7 +89,9 @@ def test_colours_differ_and_are_alike_for_entries_that_are_alike():
     colours = folder.code_colours(random.randn(20, 8))
     assert len(set(colours)) == 20
     assert all(re.fullmatch(r"oklch\(\d+% 0\.15 \d+\)", colour) for colour in colours)
-    hues = [int(c.rstrip(")").split()[-1]) for c in folder.code_colours(np.array([[0.0, 1], [0.1, 1], [0, -1], [1, 0]]))]
+    hues = [
+        int(c.rstrip(")").split()[-1]) for c in folder.code_colours(np.array([[0.0, 1], [0.1, 1], [0, -1], [1, 0]]))
+    ]
     assert abs(hues[0] - hues[1]) <= 90
     assert len(folder.code_colours(random.randn(3, 1))) == 3  # one dimension
 

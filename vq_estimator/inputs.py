@@ -11,7 +11,6 @@ an input.
 """
 
 import functools
-import os
 from typing import Any, Callable, List, NamedTuple, Optional, Tuple
 
 import numpy as np
@@ -192,7 +191,9 @@ def dataset_input_fn(
 
     def find(config: Config) -> Any:
         if dataset in SPEECH_DATASETS:
-            return speech_sources.locate(dataset, data_dir, files.user_cache(cache_dir), config.model.sample_rate, **located)
+            return speech_sources.locate(
+                dataset, data_dir, files.user_cache(cache_dir), config.model.sample_rate, **located
+            )
         return sources.locate(dataset, data_dir, files.user_cache(cache_dir), **located)
 
     return _SourceInputFn(find, split)

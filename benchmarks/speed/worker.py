@@ -92,6 +92,33 @@ def saved_model(turns, path, batches, way):
     turns.serve(calls)
 
 
+def exported(turns, path, batches, folder):
+    """Exported files, in onnxruntime or the TFLite interpreter."""
+    from benchmarks.deployment import runtimes
+
+    calls = runtimes.calls(path, batches, folder)
+    turns.ready(calls=sorted(calls))
+    turns.serve(calls)
+
+
+def write_exports(turns, model, path, formats):
+    """Exports a provided model to several formats."""
+    from benchmarks.deployment import runtimes
+    from benchmarks.speed import our_graph
+
+    our_graph.quiet()
+    turns.ready(sizes=runtimes.write(model, path, formats))
+
+
+def exactness(turns, model, path, formats, data):
+    """How the exported files agree with the package on the test split."""
+    from benchmarks.deployment import exactness
+    from benchmarks.speed import our_graph
+
+    our_graph.quiet()
+    turns.ready(**exactness.measure(model, path, formats, data))
+
+
 def torch_model(turns, model, path, batches, mode):
     """The twin's."""
     from benchmarks.speed import torch_twin
@@ -121,6 +148,9 @@ KINDS = (
     quantizer,
     export,
     saved_model,
+    write_exports,
+    exported,
+    exactness,
     torch_model,
 )
 

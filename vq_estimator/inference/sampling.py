@@ -8,6 +8,7 @@ import tensorflow.compat.v1 as tf
 from vq_estimator import drawing
 from vq_estimator.config import arguments
 from vq_estimator.errors import VQError
+from vq_estimator.exported.noise import part_seed
 from vq_estimator.inference.session import OpenRun, interruptible
 from vq_estimator.nn.code_prior import Sampling
 
@@ -77,11 +78,6 @@ def check_part_seed(seed: Any) -> int:
     number = arguments.integer("seed", seed, 0, 2**63 - 1, "an integer from 0 to 2147483647")
     check_seed(number % 2**32)
     return number
-
-
-def part_seed(seed: int, number: int) -> int:
-    """The seed of batch or recording `number` of what is drawn with `seed`; the first one's is `seed` itself."""
-    return seed + (number << 32)
 
 
 def check_temperature(temperature: Any) -> float:

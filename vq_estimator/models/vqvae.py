@@ -5,7 +5,7 @@ multiple of what a code stands for, since the encoder appends silence. What the 
 `speakers`, int32 [B]; images have none.
 """
 
-from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 
@@ -17,6 +17,7 @@ from vq_estimator.nn.likelihoods import Likelihood, to_unit
 from vq_estimator.nn.module import static_shape
 from vq_estimator.nn.networks import Encoder, SuppliedNetwork
 from vq_estimator.nn.quantizers import Quantized
+from vq_estimator.nn.stepwise import Traced
 
 DTYPES = {"float32": tf.float32, "bfloat16": tf.bfloat16}
 
@@ -148,6 +149,10 @@ class VQVAE:
     def scan(self, codes: tf.Tensor, choose: Callable) -> tf.Tensor:
         """Images pixel by pixel, by `decoders.Autoregressive.scan`; of an autoregressive decoder."""
         return self.decoder.scan(self._flat(self.quantizer.lookup(codes)), choose)
+
+    def step_functions(self, codes: tf.Tensor) -> List[Traced]:
+        """The functions that decode codes in another runtime, of a decoder that draws; see `nn.stepwise`."""
+        return self.decoder.step_functions(codes, self._flat(self.quantizer.lookup(codes)))
 
     def condition(self, codes: tf.Tensor, speakers: tf.Tensor) -> tf.Tensor:
         """What `decoders.Waveform.scan` knows of codes int32 [B, 1, n, L] and of who speaks; of speech."""

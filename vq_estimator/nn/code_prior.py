@@ -20,6 +20,7 @@ from vq_estimator.config import CodesConfig, PriorNetworkConfig
 from vq_estimator.nn.likelihoods.pixels import gumbel, uniform
 from vq_estimator.nn.module import Module, classic_loops
 from vq_estimator.nn.pixelcnn import PixelCNN
+from vq_estimator.nn.stepwise import POSITION, SEED, Traced, seed_inputs
 from vq_estimator.nn.wavenet import WaveNet
 
 
@@ -99,14 +100,49 @@ class CodePrior(Module):
         _, columns, L = c.grid
 
         def draw(logits, i, j, level):
-            noise = gumbel(tf.shape(logits), noise_seed(how.seed, (i * columns + j) * L + level))
-            logits /= how.temperature
-            if 0 < how.top_k < c.K:
-                lowest = tf.nn.top_k(logits, how.top_k).values[:, -1:]
-                logits = tf.where(logits < lowest, tf.fill(tf.shape(logits), -1e9), logits)
-            return tf.argmax(logits + noise, -1, output_type=tf.int32)
+            return self._draw(logits, how, (i * columns + j) * L + level)
 
         return self.scan(batch, labels, draw, width)
+
+    def _draw(self, logits, how: Sampling, place):
+        """Draws the code at index `place`, int32 [B], from logits [B, K]."""
+        noise = gumbel(tf.shape(logits), noise_seed(how.seed, place))
+        logits /= how.temperature
+        if 0 < how.top_k < self._codes.K:
+            lowest = tf.nn.top_k(logits, how.top_k).values[:, -1:]
+            logits = tf.where(logits < lowest, tf.fill(tf.shape(logits), -1e9), logits)
+        return tf.argmax(logits + noise, -1, output_type=tf.int32)
+
+    def step_functions(self) -> List[Traced]:
+        """Makes the functions that draw codes position by position in another runtime; see `nn.stepwise`.
+
+        `prior_condition` takes labels int32 [B], which an unconditional prior ignores, and for codes in one row their
+        number `columns`. What is drawn is the codes of a position, int32 [B, L].
+        """
+        return self._template(self._step_functions)
+
+    def _step_functions(self):
+        c, weights = self._codes, self._weights()
+        L, channels = c.grid[-1], c.grid[-1] * self._config.embedding
+        given = {"labels": tf.placeholder(tf.int32, [None])}
+        if self._config.stacks:
+            given["columns"] = tf.placeholder(tf.int32, [])
+        condition = self._condition(
+            weights, tf.shape(given["labels"])[0], given["labels"], given.get("columns", c.grid[1])
+        )
+        seeds, temperature = seed_inputs(), tf.placeholder(tf.float32, [])
+
+        def draw(logits, i, j, level):
+            return self._draw(logits, Sampling(seeds[SEED], temperature), seeds[POSITION] * L + level)
+
+        def choose(features):
+            embedded, codes = self._position(weights, features, draw, 0, 0)
+            return {**seeds, "temperature": temperature}, embedded, codes
+
+        if self._config.stacks:
+            return self._positions.step_functions("prior", condition, given, channels, choose)
+        first = Traced("prior_condition", given, {"condition": condition})
+        return [first, *self._positions.step_functions("prior", condition, channels, choose)]
 
     def scan(
         self, batch: tf.Tensor, labels: Optional[tf.Tensor], choose: Callable, width: Optional[tf.Tensor] = None
@@ -233,31 +269,35 @@ class CodePrior(Module):
         return -tf.nn.sparse_softmax_cross_entropy_with_logits(labels=codes, logits=logits)
 
     def _choose_position(self, codes, labels, row, column, choose):
-        weights = self._weights()
+        weights, all_logits = self._weights(), []
         condition = self._condition(weights, tf.shape(codes)[0], labels, tf.shape(codes)[2])
         features = self._positions(tf.concat(self._embedded(weights, codes), -1), condition)[:, row, column]
-        embedded, chosen, all_logits = [], [], []
+
+        def keep(logits, i, j, level):
+            all_logits.append(logits)
+            return choose(logits, i, j, level)
+
+        _, chosen = self._position(weights, features, keep, row, column)
+        return chosen, tf.stack(all_logits, 1)
+
+    def _position(self, weights, features, choose, i, j, probabilities=False):
+        """Chooses the codes of a position; returns their embeddings [B, C], and the codes or ln p of each, [B, L]."""
+        codes, terms, embedded = [], [], []
         for level in range(self._codes.grid[-1]):
             logits = self._logits(weights, features, embedded)
-            chosen.append(choose(logits, row, column, level))
-            embedded.append(tf.gather(weights[f"embedding_{level}"], chosen[-1]))
-            all_logits.append(logits)
-        return tf.stack(chosen, -1), tf.stack(all_logits, 1)
+            code = choose(logits, i, j, level)
+            if probabilities:
+                terms.append(-tf.nn.sparse_softmax_cross_entropy_with_logits(labels=code, logits=logits))
+            codes.append(code)
+            embedded.append(tf.gather(weights[f"embedding_{level}"], code))
+        return tf.concat(embedded, -1), tf.stack(terms if probabilities else codes, -1)
 
     def _scan(self, batch, labels, choose, probabilities, columns=None):
         """Returns the codes that `choose` chooses, or ln p of each if `probabilities`."""
         L, weights = self._codes.grid[-1], self._weights()
 
         def position(features, i, j):
-            codes, terms, embedded = [], [], []
-            for level in range(L):
-                logits = self._logits(weights, features, embedded)
-                code = choose(logits, i, j, level)
-                if probabilities:
-                    terms.append(-tf.nn.sparse_softmax_cross_entropy_with_logits(labels=code, logits=logits))
-                codes.append(code)
-                embedded.append(tf.gather(weights[f"embedding_{level}"], code))
-            return tf.concat(embedded, -1), tf.stack(terms if probabilities else codes, -1)
+            return self._position(weights, features, choose, i, j, probabilities)
 
         kept = (L, tf.float32 if probabilities else tf.int32)
         columns = self._codes.grid[1] if columns is None else columns
@@ -335,6 +375,10 @@ class TFVQVAEPrior(CodePrior):
             h = tf.nn.relu(plain(gated(horizontal, f"h_stack{i}", passed_on), f"h_stack_1{i}"))
             horizontal = horizontal + h if i else h
         return plain(tf.nn.relu(plain(horizontal, "fc_1")), "fc_2")
+
+    def step_functions(self) -> List[Traced]:
+        """Offers no steps: a code that is drawn takes a full pass."""
+        return []
 
     def _all_logits(self, codes, labels, training_seed=None):
         del training_seed

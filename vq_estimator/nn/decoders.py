@@ -1,6 +1,6 @@
 """Decoders from z_q to p(x | z_q), and to images or sound: the mean of p(x | z_q) or a draw from it."""
 
-from typing import Callable, Optional
+from typing import Callable, List, Optional
 
 import tensorflow.compat.v1 as tf
 
@@ -11,6 +11,7 @@ from vq_estimator.nn.likelihoods.pixels import uniform
 from vq_estimator.nn.module import Module
 from vq_estimator.nn.networks import Decoder, SuppliedNetwork
 from vq_estimator.nn.pixelcnn import PixelCNN
+from vq_estimator.nn.stepwise import POSITION, SEED, Traced, seed_inputs
 from vq_estimator.nn.waveform import Conditioner, Embedding, repeat
 from vq_estimator.nn.wavenet import WaveNet
 
@@ -112,12 +113,26 @@ class Autoregressive(_Decoder):
         del speakers, of_speech
 
         def draw(parameters, i, j):
-            place = tf.cast(i * self._config.size[1] + j, tf.int64) * SEEDS_PER_PIXEL
-            p = self._given(parameters[:, tf.newaxis, tf.newaxis])
-            return p.sample(tf.stack([first, place]), shared)[:, 0, 0]
+            return self._draw(parameters, first, i * self._config.size[1] + j, shared)
 
         first = tf.cast(seed, tf.int64)
         return self.scan(z_q, draw)
+
+    def _draw(self, parameters, seed, position, shared: bool = False) -> tf.Tensor:
+        """Draws a pixel, uint8 [B, C], at index `position` in raster order."""
+        place = tf.cast(position, tf.int64) * SEEDS_PER_PIXEL
+        return self._given(parameters[:, tf.newaxis, tf.newaxis]).sample(tf.stack([seed, place]), shared)[:, 0, 0]
+
+    def step_functions(self, codes: tf.Tensor, z_q: tf.Tensor) -> List[Traced]:
+        """Makes the functions that draw an image pixel by pixel in another runtime; see `nn.stepwise`."""
+        condition, seeds = self._features(z_q), seed_inputs()
+
+        def choose(parameters):
+            pixel = self._draw(parameters, seeds[SEED], seeds[POSITION])
+            return seeds, _centred(pixel), pixel
+
+        first = Traced("decode_condition", {"codes": codes}, {"condition": tf.cast(condition, tf.float32)})
+        return [first, *self._pixels.step_functions("decode", condition, self._config.channels, choose)]
 
     def scan(self, z_q: tf.Tensor, choose: Callable) -> tf.Tensor:
         """Generates images in raster order, each pixel given the pixels before it.
@@ -226,9 +241,7 @@ class Waveform(_Decoder):
             if guidance is not None:
                 given, without = tf.split(logits, 2)
                 logits = without + guidance * (given - without)
-            # Inversion of the cumulative distribution needs one random number per sample.
-            below = tf.cumsum(tf.nn.softmax(logits / temperature), -1) < noise[t][:, tf.newaxis]
-            level = tf.minimum(tf.reduce_sum(tf.cast(below, tf.int32), -1, keepdims=True), LEVELS - 1)  # [B, 1]
+            level = self._draw(logits, temperature, noise[t])
             return level if guidance is None else tf.concat([level, level], 0)
 
         condition = self.condition(z_q, speakers)
@@ -237,6 +250,27 @@ class Waveform(_Decoder):
         # The second half of the batch has no condition and uses the samples of the first half.
         both = self.scan(tf.concat([condition, tf.zeros_like(condition)], 0), draw, compiled)
         return both[: tf.shape(z_q)[0]]
+
+    @staticmethod
+    def _draw(logits: tf.Tensor, temperature, noise: tf.Tensor) -> tf.Tensor:
+        """Draws levels int32 [B, 1] by inversion of the cumulative distribution; `noise` float32 [B] is uniform."""
+        below = tf.cumsum(tf.nn.softmax(logits / temperature), -1) < noise[:, tf.newaxis]
+        return tf.minimum(tf.reduce_sum(tf.cast(below, tf.int32), -1, keepdims=True), LEVELS - 1)
+
+    def step_functions(self, codes: tf.Tensor, z_q: tf.Tensor) -> List[Traced]:
+        """Makes the functions that draw sound sample by sample in another runtime; see `nn.stepwise`.
+
+        The noise of a step is an input, uniform numbers float32 [B].
+        """
+        speakers, embedding = tf.placeholder(tf.int32, [None]), self._embedding()
+        further = {"noise": tf.placeholder(tf.float32, [None]), "temperature": tf.placeholder(tf.float32, [])}
+
+        def choose(logits):
+            level = self._draw(logits, further["temperature"], further["noise"])
+            return further, tf.gather(embedding, level[:, 0]), tf.cast(level, tf.uint8)
+
+        given, channels = {"codes": codes, "speakers": speakers}, self._config.decoder.channels
+        return self._samples.step_functions("decode", self.condition(z_q, speakers), given, channels, choose)
 
     def condition(self, z_q: tf.Tensor, speakers: tf.Tensor) -> tf.Tensor:
         """Computes the condition of `scan`, float32 [B, 1, m, features], one vector per `repeat(stride)` samples."""

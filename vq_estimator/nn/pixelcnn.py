@@ -11,11 +11,12 @@ rows and columns that the next pixel needs.
 van den Oord et al. (2016), Conditional Image Generation with PixelCNN Decoders, arXiv 1606.05328, sections 2.1 to 2.3.
 """
 
-from typing import Callable, Tuple
+from typing import Callable, List, Tuple
 
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.nn.module import Module, classic_loops, static_shape
+from vq_estimator.nn.stepwise import Traced
 
 RELU = 2.0**0.5  # gain of a convolution after a ReLU
 ABOVE = 3  # rows above and columns to the left in the first layer's receptive field
@@ -249,8 +250,98 @@ class PixelCNN(Module):
             h = layer.horizontal(tf.pad(h, [[0, 0], [0, 0], [1, 0], [0, 0]]), h, across)
         return self._head(head, h)
 
+    @staticmethod
+    def _row(parts, above, before, condition):
+        """Computes the vertical stack of one row.
+
+        Args:
+          above: [B, ABOVE, W, C], the rows above.
+          before: each layer's input in the row above, [B, 1, W, maps].
+          condition: [B, 1, W, D].
+
+        Returns:
+          Each layer's input in this row and the last layer's output, and the inputs of the horizontal stack
+          [B, 1, W, m].
+        """
+        first_v, _, layers, _ = parts
+        v = first_v(tf.pad(above, [[0, 0], [0, 0], [ABOVE, ABOVE], [0, 0]]))
+        outputs, across = [v], []
+        for layer, one in zip(layers, before):
+            v, a = layer.vertical(tf.concat([one, v], 1), v, condition)
+            outputs.append(v)
+            across.append(a)
+        return outputs, across
+
+    def _pixel(self, parts, left, before, vertical, across):
+        """Computes the horizontal stack and the head of one pixel.
+
+        Args:
+          left: [B, 1, ABOVE, C], the pixels to the left.
+          before: each layer's input to the left, [B, 1, 1, maps].
+          vertical: the vertical stack's first input here, [B, 1, 1, maps].
+          across: the vertical stack's outputs here, [B, 1, 1, m].
+
+        Returns:
+          The outputs [B, outputs], and each layer's input here.
+        """
+        _, first_h, layers, head = parts
+        h, inputs = vertical + first_h(left), []
+        for layer, one, a in zip(layers, before, across):
+            inputs.append(h)
+            h = layer.horizontal(tf.concat([one, h], 2), h, a)
+        return self._head(head, h)[:, 0, 0], inputs
+
+    def step_functions(self, prefix: str, condition: tf.Tensor, channels: int, choose: Callable) -> List[Traced]:
+        """Makes the functions that a loop like `scan` calls (see `nn.stepwise`).
+
+        Args:
+          prefix: of their names.
+          condition: [B, H, W, D].
+          channels: C, the channels of a pixel.
+          choose: a function (outputs [B, outputs]) -> (further inputs by name, the pixel [B, C] scaled as in the full
+            pass, what is drawn).
+
+        Returns:
+          `row` (above [B, 3, W, C], before [B, layers, W, maps], condition [B, W, D] -> vertical [B, layers, W, maps],
+          which is `before` of the next row, and across [B, layers, W, m]), and `step` (left [B, 3, C], before
+          [B, layers, maps], vertical [B, maps] of the first layer, across [B, layers, m] -> pixel [B, C], inputs, which
+          is `before` of the next pixel, parameters [B, outputs], and drawn).
+        """
+        return self._template(self._step_functions, prefix, condition, channels, choose)
+
+    def _step_functions(self, parts, prefix, condition, channels, choose):
+        _, _, width, depth = static_shape(condition)
+        layers = len(parts[2])
+
+        def given(*shape):
+            return tf.placeholder(tf.float32, (None, *shape))
+
+        row = {
+            "above": given(ABOVE, width, channels),
+            "before": given(layers, width, self._maps),
+            "condition": given(width, depth),
+        }
+        before = [one[:, tf.newaxis] for one in tf.unstack(row["before"], axis=1)]
+        vertical, across = self._row(parts, row["above"], before, row["condition"][:, tf.newaxis])
+        rows = {"vertical": tf.concat(vertical[:layers], 1), "across": tf.concat(across, 1)}
+        step = {
+            "left": given(ABOVE, channels),
+            "before": given(layers, self._maps),
+            "vertical": given(self._maps),
+            "across": given(layers, static_shape(across[0])[-1]),
+        }
+        each = [[one[:, tf.newaxis, tf.newaxis] for one in tf.unstack(step[k], axis=1)] for k in ("before", "across")]
+        here = step["vertical"][:, tf.newaxis, tf.newaxis]
+        outputs, inputs = self._pixel(parts, step["left"][:, tf.newaxis], each[0], here, each[1])
+        further, pixel, drawn = choose(outputs)
+        found = {"pixel": pixel, "inputs": tf.concat([one[:, :, 0] for one in inputs], 1), "parameters": outputs}
+        return [
+            Traced(prefix + "_row", row, rows),
+            Traced(prefix + "_step", {**step, **further}, {**found, "drawn": drawn}, {"loop": "raster"}),
+        ]
+
     def _scan(self, parts, condition, channels, kept, choose):
-        first_v, first_h, layers, head = parts
+        layers = parts[2]
         _, height, width, _ = static_shape(condition)
         batch = tf.shape(condition)[0]
         condition = tf.cast(condition, self._dtype)
@@ -262,20 +353,13 @@ class PixelCNN(Module):
         def row_step(i, above, v_before, rows):
             """`above` [B, ABOVE, W, C] are the rows above; `v_before` is each layer's input in the row above."""
             here = _one(condition, i, 1)
-            v = first_v(tf.pad(above, [[0, 0], [0, 0], [ABOVE, ABOVE], [0, 0]]))
-            v_here, across = [v], []
-            for layer, before in zip(layers, v_before):
-                v, a = layer.vertical(tf.concat([before, v], 1), v, here)
-                v_here.append(v)
-                across.append(a)
+            v_here, across = self._row(parts, above, v_before, here)
 
             def column_step(j, left, h_before, pixels, row):
                 """`left` [B, 1, ABOVE, C] are the pixels to the left; `h_before` is each layer's input to the left."""
-                h, h_here = _one(v_here[0], j, 2) + first_h(left), []
-                for layer, before, a in zip(layers, h_before, across):
-                    h_here.append(h)
-                    h = layer.horizontal(tf.concat([before, h], 2), h, _one(a, j, 2))
-                pixel, keep = choose(self._head(head, h)[:, 0, 0], i, j)
+                here = _one(v_here[0], j, 2), [_one(a, j, 2) for a in across]
+                outputs, h_here = self._pixel(parts, left, h_before, *here)
+                pixel, keep = choose(outputs, i, j)
                 pixel = tf.ensure_shape(pixel, [None, channels])
                 left = tf.concat([left[:, :, 1:], tf.cast(pixel[:, tf.newaxis, tf.newaxis], self._dtype)], 2)
                 return j + 1, left, h_here, pixels.write(j, pixel), row.write(j, keep)

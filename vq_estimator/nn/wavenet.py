@@ -16,6 +16,7 @@ import tensorflow.compat.v1 as tf
 
 from vq_estimator.nn.module import Module, classic_loops, static_shape
 from vq_estimator.nn.pixelcnn import gate
+from vq_estimator.nn.stepwise import Traced
 
 XLA = not tf.__version__.startswith("1.")  # whether `compiled` is supported
 
@@ -173,6 +174,54 @@ class WaveNet(Module):
         found.set_shape([None, 1, None, self._outputs])
         return found
 
+    def _step(self, weights, x, pasts, conditions):
+        """Computes one step: x [B, C] before it, each layer's input a dilation ago and condition, both [B, ...].
+
+        Returns:
+          The outputs [B, outputs], and each layer's input now, [B, maps].
+        """
+        h, inputs, skips = self._dense(weights, "first", x), [], []
+        for number, (past, c) in enumerate(zip(pasts, conditions)):
+            inputs.append(h)
+            h, skip = self._layer(weights, number, past, h, lambda seen, c=c: seen + c)
+            skips.append(skip)
+        return self._head(weights, tf.add_n(skips)), inputs
+
+    def step_functions(self, prefix: str, condition, given: Dict[str, tf.Tensor], channels: int, choose: Callable):
+        """Makes the functions that a loop like `scan` calls (see `nn.stepwise`).
+
+        Args:
+          prefix: of their names.
+          condition: [B, 1, n, D].
+          given: the inputs that `condition` was computed from.
+          channels: C, the channels of a step.
+          choose: a function (outputs [B, outputs]) -> (further inputs by name, the step [B, C], what is drawn).
+
+        Returns:
+          `condition` (given -> condition [B, n, layers * 2 maps], one vector per `repeat` steps), and `step` (x [B, C],
+          0 at first, pasts [B, layers, maps], each layer's input a dilation ago, condition [B, layers * 2 maps] -> next
+          [B, C], inputs [B, layers, maps], parameters [B, outputs], and drawn).
+        """
+        return self._template(self._step_functions, prefix, condition, given, channels, choose)
+
+    def _step_functions(self, prefix, condition, given, channels, choose):
+        weights, layers = self._weights(channels, static_shape(condition)[-1]), len(self._dilations)
+        conditions = self._dense(weights, "condition", condition[:, 0])
+        inputs = {
+            "x": tf.placeholder(tf.float32, (None, channels)),
+            "pasts": tf.placeholder(tf.float32, (None, layers, self._maps)),
+            "condition": tf.placeholder(tf.float32, (None, 2 * self._maps * layers)),
+        }
+        each = tf.unstack(inputs["pasts"], axis=1), tf.split(inputs["condition"], layers, -1)
+        outputs, now = self._step(weights, inputs["x"], *each)
+        further, x, drawn = choose(outputs)
+        found = {"next": x, "inputs": tf.stack(now, 1), "parameters": outputs, "drawn": drawn}
+        loop = {"loop": "sequence", "dilations": self._dilations, "repeat": self._repeat}
+        return [
+            Traced(prefix + "_condition", given, {"conditions": conditions}),
+            Traced(prefix + "_step", {**inputs, **further}, found, loop),
+        ]
+
     def _scan(self, condition, channels, kept, choose, compiled):
         weights = self._weights(channels, static_shape(condition)[-1])
         given = tf.transpose(condition[:, 0], [1, 0, 2])  # [n, B, D]
@@ -200,13 +249,9 @@ class WaveNet(Module):
                 t = i * self._repeat + j
                 places = offsets + t % dilations
                 pasts = tf.unstack(tf.gather(queue, places))
-                h, inputs, skips = self._dense(weights, "first", x), [], []
-                for number, (past, c) in enumerate(zip(pasts, here)):
-                    inputs.append(h)
-                    h, skip = self._layer(weights, number, past, h, lambda seen, c=c: seen + c)
-                    skips.append(skip)
+                outputs, inputs = self._step(weights, x, pasts, here)
                 queue = tf.tensor_scatter_nd_update(queue, places[:, tf.newaxis], tf.stack(inputs))
-                x, keep = choose(self._head(weights, tf.add_n(skips)), 0, t)
+                x, keep = choose(outputs, 0, t)
                 return j + 1, tf.ensure_shape(x, [None, channels]), queue, rows.write(t, keep)
 
             if self._repeat == 1:

@@ -4,11 +4,14 @@ import contextlib
 import logging
 from typing import Any, Iterator, List
 
+import numpy as np
 import onnx
 import onnxruntime
 import tensorflow.compat.v1 as tf
 import tf2onnx
+from tf2onnx.handler import tf_op
 
+from vq_estimator.errors import VQError
 from vq_estimator.inference.export import onnx_ops
 from vq_estimator.inference.export.files import write_functions
 from vq_estimator.inference.export.formats import Job
@@ -26,7 +29,7 @@ def convert(function: Function) -> onnx.ModelProto:
     with renamed.as_default():
         tf.import_graph_def(function.graph, name=prefix)
     tensors = {f"{prefix}/{t}": name for t, name in ((t, n) for p in function[2:4] for n, t in p.items())}
-    with _quiet():
+    with _quiet(), _translate_errors(function.name):
         model, _ = tf2onnx.convert.from_graph_def(
             renamed.as_graph_def(),
             name=function.name,
@@ -36,10 +39,10 @@ def convert(function: Function) -> onnx.ModelProto:
             tensors_to_rename=tensors,
             custom_op_handlers=onnx_ops.HANDLERS,
         )
+        onnx.checker.check_model(model)
     _name_the_batch(model)
     onnx.helper.set_model_props(model, as_text(function.metadata))
     model.producer_name, model.producer_version = "vq_estimator", function.metadata["vq_estimator"]
-    onnx.checker.check_model(model)
     return model
 
 
@@ -63,12 +66,34 @@ def _name_the_batch(model: onnx.ModelProto) -> None:
             dims[0].dim_param = "batch"
 
 
+@tf_op("Log1p")
+class _Log1p:
+    """Converts log(1 + x), which ONNX lacks. Our x is minus a uniform number, for which 1 + x is exact."""
+
+    @classmethod
+    def version_7(cls, ctx, node, **kwargs):
+        del kwargs
+        one = ctx.make_const(node.name + "/one", np.ones([], np.float32))
+        total = ctx.make_node("Add", [node.input[0], one.output[0]])
+        ctx.replace_input(node, node.input[0], total.output[0], 0)
+        node.type = "Log"
+
+
+@contextlib.contextmanager
+def _translate_errors(name: str) -> Iterator[None]:
+    """Turns what the converter raises for an op that it does not know into a VQError."""
+    try:
+        yield
+    except Exception as e:  # tf2onnx raises whatever its parts raise
+        raise VQError(f"{name}: got a graph that tf2onnx can't convert ({e}), expected ops that ONNX has") from None
+
+
 @contextlib.contextmanager
 def _quiet() -> Iterator[Any]:
     """Hides the progress reports of tf2onnx."""
     logger = logging.getLogger("tf2onnx")
     level = logger.level
-    logger.setLevel(logging.ERROR)
+    logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:

@@ -46,8 +46,8 @@ def load(content: bytes) -> Compute:
 
 
 def write(job: Job, folder: str) -> List[Difference]:
-    """Writes NAME.tflite for each function; see `files.write_functions`."""
-    return write_functions(job, folder, SUFFIX, lambda function: convert(function, job.float16), load)
+    """Writes NAME.tflite for encode, decode and reconstruct, as far as the model has them; see `write_functions`."""
+    return write_functions(job, folder, SUFFIX, lambda function: convert(function, job.float16), load, False)
 
 
 def read_metadata(content: bytes) -> dict:

@@ -56,7 +56,9 @@ def write(job: Job, folder: str) -> List[Difference]:
         images = _examples(job, functions.run)
         for name, inputs in _inputs(functions, images).items():
             content = onnx_format.convert(functions.frozen(name)).SerializeToString()
-            differences += verification.compare(functions, name, onnx_format.load(content), inputs, verification.FLOAT32)
+            differences += verification.compare(
+                functions, name, onnx_format.load(content), inputs, verification.FLOAT32
+            )
             with open(os.path.join(folder, "models", f"{name}.onnx"), "wb") as f:
                 f.write(content)
         files.write_json(os.path.join(folder, "model.json"), manifest(job, functions, len(images)))
@@ -81,7 +83,9 @@ def _examples(job: Job, run: OpenRun) -> np.ndarray:
             return run.vqvae.decode(tf.constant(codes, tf.int32))
         classes = run.prior.config.codes.classes
         labels = tf.constant(np.arange(EXAMPLES) % classes, tf.int32) if classes else None
-        return run.vqvae.decode(run.code_prior.sample(tf.constant(EXAMPLES), labels, Sampling(tf.constant(0, tf.int64))))
+        return run.vqvae.decode(
+            run.code_prior.sample(tf.constant(EXAMPLES), labels, Sampling(tf.constant(0, tf.int64)))
+        )
 
     return run.session.run(run.op("web_examples", build))
 

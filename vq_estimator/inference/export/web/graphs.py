@@ -5,8 +5,8 @@ from typing import List, Optional
 
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.inference.export.functions import Traced
 from vq_estimator.inference.session import OpenRun
+from vq_estimator.nn.stepwise import Traced
 
 BITS = 1.0 / math.log(2.0)
 

@@ -1,0 +1,97 @@
+"""ONNX files compute what the package computes, and draw what it draws with the same seed."""
+
+import os
+
+import numpy as np
+import pytest
+
+from helpers.exported_models import autoregressive, factorised, needs_onnx, needs_tensorflow_2, speech
+from vq_estimator import estimators
+from vq_estimator.inference.export import formats, verification
+
+pytestmark = [needs_tensorflow_2, needs_onnx]
+IMAGES = np.random.RandomState(0).randint(0, 256, (5, 8, 8, 1)).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory):
+    """A function name -> (opened run, opened export) for the small runs; each is made once."""
+    from vq_estimator import exported
+
+    made, base = {}, tmp_path_factory.mktemp("exports")
+
+    def find(make):
+        name = make.__name__
+        if name not in made:
+            run = estimators.load(make(base / name))
+            differences = run.export(str(base / (name + "-onnx")), "onnx")
+            assert differences and all(one.passed for one in differences)
+            made[name] = run, exported.load(str(base / (name + "-onnx")), threads=1)
+        return made[name]
+
+    yield find
+    for run, _ in made.values():
+        run.close()
+
+
+def test_a_factorised_model_gives_the_same_codes_and_pixels_for_any_batch(exports):
+    run, found = exports(factorised)
+    for images in (IMAGES[:1], IMAGES):
+        codes = run.encode(images)
+        np.testing.assert_array_equal(found.encode(images), codes)
+        assert np.abs(found.decode(codes).astype(int) - run.decode(codes)).max() <= 1
+        whole = found.run("reconstruct", images=images)["reconstructions"]
+        np.testing.assert_array_equal(whole, found.decode(codes))
+
+
+def test_samples_of_the_prior_are_those_of_the_package(exports):
+    run, found = exports(factorised)
+    want = run.sample(6, [0, 2], temperature=0.8, seed=3)
+    got = found.sample(6, want.labels, temperature=0.8, seed=3)
+    np.testing.assert_array_equal(got.codes, want.codes)
+    assert np.abs(got.images.astype(int) - want.images).max() <= 1
+
+
+def test_a_decoder_of_pixels_draws_those_of_the_package(exports):
+    run, found = exports(autoregressive)
+    codes = run.encode(IMAGES)
+    np.testing.assert_array_equal(found.encode(IMAGES), codes)
+    np.testing.assert_array_equal(found.decode(codes, seed=7), run.decode(codes, seed=7))
+    assert (found.decode(codes, seed=8) != run.decode(codes, seed=7)).any()
+
+
+def test_a_decoder_of_speech_draws_that_of_the_package(exports):
+    run, found = exports(speech)
+    levels = np.random.RandomState(1).randint(0, 256, 101).astype(np.uint8)
+    codes = run.encode(levels)
+    np.testing.assert_array_equal(found.encode(levels[np.newaxis])[0], codes)
+    want = run.decode(codes, 2, seed=5, temperature=0.9)
+    np.testing.assert_array_equal(found.decode(codes[np.newaxis], 5, [2], 0.9)[0], want)
+
+
+def test_the_files_carry_the_facts_of_the_model(exports):
+    import onnx
+
+    run, found = exports(factorised)
+    m, facts = run.config.model, found.facts
+    assert (facts["shape"], facts["codes_shape"]) == (list(m.shape), list(m.grid))
+    assert (facts["K"], facts["D"], facts["L"], facts["classes"]) == (8, 16, 2, 3)
+    assert facts["likelihood"] == "mse" and facts["fingerprint"] == run.fingerprint
+    assert found.functions == ("decode", "encode", "prior_condition", "prior_row", "prior_step", "reconstruct")
+    for value in [one for name in ("encode", "decode") for one in found._sessions[name].get_inputs()]:
+        assert value.shape[0] == "batch"
+    assert onnx.__version__
+
+
+def test_a_file_that_is_too_far_from_the_checkpoint_is_not_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(verification, "FLOAT32", verification.Limits(codes=-1.0, levels=-1.0, real=-1.0))
+    with estimators.load(factorised(tmp_path / "run")) as run:
+        with pytest.raises(formats.VQError, match="encode: got codes .* expected those of the checkpoint"):
+            run.export(str(tmp_path / "out"), "onnx")
+    assert os.listdir(str(tmp_path)) == ["run"]
+
+
+def test_examples_may_be_given(tmp_path):
+    with estimators.load(factorised(tmp_path / "run")) as run:
+        differences = run.export(str(tmp_path / "out"), "onnx", examples=IMAGES)
+    assert {one.examples for one in differences} == {len(IMAGES)}
