@@ -180,7 +180,7 @@ def test_a_drawing_by_pen_and_by_keys(page):
 
 
 def test_a_file_becomes_what_the_package_sees(page, exported, tmp_path):
-    model, images, _ = exported
+    model = exported[0]
     random = np.random.RandomState(0)
     sizes = [(60, 41, 3), (28, 28, 1), (24, 24, 1), (9, 13, 3)]
     for i, shape in enumerate(sizes):

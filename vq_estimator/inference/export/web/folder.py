@@ -95,8 +95,8 @@ def _inputs(functions: FunctionSet, images: np.ndarray) -> Dict[str, List[Arrays
     z = functions.compute("encoder", images=images)["z"]
     codes = functions.compute("quantizer", z=z)["codes"]
     found = {
-        "encoder": verification.in_batches({"images": images}),
-        "quantizer": verification.in_batches({"z": z}),
+        "encoder": _batches({"images": images}),
+        "quantizer": _batches({"z": z}),
         "decoder": [{"codes": codes, "image": image[np.newaxis]} for image in images[:2]],
     }
     prior = functions.run.prior
@@ -105,7 +105,7 @@ def _inputs(functions: FunctionSet, images: np.ndarray) -> Dict[str, List[Arrays
     n, (height, width, L), random = len(codes), codes.shape[1:], np.random.RandomState(0)
     of_class = {"labels": (np.arange(n) % max(prior.config.codes.classes, 1)).astype(np.int32)}
     given = {"codes": codes, **(of_class if prior.config.codes.classes else {})}
-    found["prior"] = verification.in_batches(given)
+    found["prior"] = _batches(given)
     # Maps that agree in the rows before `first`, under one class.
     rows = [(row, np.concatenate([np.repeat(codes[:1, :row], n, 0), codes[:, row:]], 1)) for row in {0, height // 2}]
     alike = {name: np.repeat(value[:1], n) for name, value in given.items() if name == "labels"}
@@ -114,6 +114,11 @@ def _inputs(functions: FunctionSet, images: np.ndarray) -> Dict[str, List[Arrays
     place = {"row": np.array(height // 2, np.int32), "column": np.array(width // 2, np.int32)}
     found["step"] = [{**given, **place, "noise": noise, "temperature": np.array(0.8, np.float32)}]
     return found
+
+
+def _batches(inputs: Arrays) -> List[Arrays]:
+    """A batch of one example, so that the batch size is seen to be free, and one of the others."""
+    return [{name: value[part] for name, value in inputs.items()} for part in (slice(0, 1), slice(1, None))]
 
 
 def manifest(job: Job, functions: FunctionSet, examples: int) -> Dict[str, Any]:
