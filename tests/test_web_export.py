@@ -9,9 +9,8 @@ import pytest
 
 import vq_estimator as vq
 from helpers import browser as browser_lib
-from vq_estimator.config.export import FORMATS
 from vq_estimator.errors import VQError
-from vq_estimator.inference.export import formats
+from vq_estimator.inference.export.web.colours import code_colours
 
 needs_onnx = pytest.mark.skipif("tf2onnx" in browser_lib.missing(), reason="no tf2onnx here")
 TF2 = pytest.mark.skipif("TensorFlow 2" in browser_lib.missing(), reason="TensorFlow 2 alone")
@@ -82,18 +81,14 @@ def test_the_lock_file_names_no_registry():
     assert text.count('"integrity"') == text.count('"node_modules/')
 
 
-@pytest.mark.skipif("web" not in FORMATS, reason="no format")
 def test_colours_differ_and_are_alike_for_entries_that_are_alike():
-    folder = pytest.importorskip("vq_estimator.inference.export.web.folder", exc_type=ImportError)
     random = np.random.RandomState(0)
-    colours = folder.code_colours(random.randn(20, 8))
+    colours = code_colours(random.randn(20, 8))
     assert len(set(colours)) == 20
     assert all(re.fullmatch(r"oklch\(\d+% 0\.15 \d+\)", colour) for colour in colours)
-    hues = [
-        int(c.rstrip(")").split()[-1]) for c in folder.code_colours(np.array([[0.0, 1], [0.1, 1], [0, -1], [1, 0]]))
-    ]
+    hues = [int(c.rstrip(")").split()[-1]) for c in code_colours(np.array([[0.0, 1], [0.1, 1], [0, -1], [1, 0]]))]
     assert abs(hues[0] - hues[1]) <= 90
-    assert len(folder.code_colours(random.randn(3, 1))) == 3  # one dimension
+    assert len(code_colours(random.randn(3, 1))) == 3  # one dimension
 
 
 def luminance(colour):
@@ -125,8 +120,3 @@ def test_contrast(theme):
         assert contrast(colours["control"], colours[ground]) >= 3.0, ground  # outlines of controls
     assert contrast(colours["on-accent"], colours["accent"]) >= 4.5
     assert contrast(colours["rate"], colours["distortion"]) >= 1.3
-
-
-def test_a_page_is_asked_of_an_open_model():
-    job = formats.Job(config=None, checkpoint=None)
-    assert job.page is None

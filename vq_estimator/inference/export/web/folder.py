@@ -18,6 +18,7 @@ from vq_estimator.inference.export.formats import Job, Page
 from vq_estimator.inference.export.functions import Arrays, FunctionSet, describe, open_functions
 from vq_estimator.inference.export.verification import Difference
 from vq_estimator.inference.export.web import graphs, runtime
+from vq_estimator.inference.export.web.colours import code_colours
 from vq_estimator.inference.session import OpenRun
 from vq_estimator.nn.code_prior import Sampling
 
@@ -151,20 +152,3 @@ def _prior(run: OpenRun, page: Page) -> Tuple[str, Any]:
     if page.calibration is None:
         return "uniform", np.full([q.L, q.K], np.log2(q.K)).tolist()
     return "unigram", (-np.log2(page.calibration.code_probabilities())).tolist()
-
-
-def code_colours(entries: np.ndarray) -> List[str]:
-    """A CSS colour for each entry [K, D] of a codebook, alike for entries that are alike.
-
-    The angle in the plane of the first two principal axes gives the hue and the third axis the lightness, both by rank,
-    so that the colours are spread evenly.
-    """
-    centred = entries - entries.mean(0)
-    axes = np.linalg.svd(centred, full_matrices=False)[2][:3]
-    place = np.pad(centred @ axes.T, [(0, 0), (0, 3 - len(axes))])
-
-    def ranks(values):
-        return np.argsort(np.argsort(values, kind="stable")) / len(entries)
-
-    hues, lightness = 360 * ranks(np.arctan2(place[:, 1], place[:, 0])), 62 + 20 * ranks(place[:, 2])
-    return [f"oklch({light:.0f}% 0.15 {hue:.0f})" for hue, light in zip(hues, lightness)]

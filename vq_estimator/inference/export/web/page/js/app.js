@@ -155,15 +155,12 @@ setUpTheme();
 try {
   const model = await Model.load(new URL("..", import.meta.url).href);
   const app = new App(model);
-  document.body.classList.add("ready");
   globalThis.page = app; // for the console, and for tests
   await app.open(model.examples[0], "example 1");
+  document.body.classList.add("ready");
   say("Choose a code in the grid to see what else could stand there.");
 } catch (error) {
   console.error(error);
-  say(
-    location.protocol === "file:"
-      ? "Open this folder through a web server, for example: python -m http.server"
-      : `The model could not be loaded: ${error.message}`,
-  );
+  byId("title").textContent = "The page can’t start";
+  byId("facts").textContent = error.message;
 }
