@@ -5,7 +5,7 @@ import { byId, element } from "./dom.js";
 import { Interpolation } from "./interpolation.js";
 import { showLedger } from "./ledger.js";
 import { Model } from "./model.js";
-import { setUp } from "./sources.js";
+import { setUp, Unreadable } from "./sources.js";
 import { Stage } from "./stage.js";
 
 const say = (text) => (byId("status").textContent = text);
@@ -24,7 +24,7 @@ class App {
     byId("rest").addEventListener("click", () => this.resample(this.stage.selected + 1));
     byId("all").addEventListener("click", () => this.resample(0));
     byId("temperature").addEventListener("input", ({ target }) => (byId("heat").value = Number(target.value).toFixed(2)));
-    setUp(model, (pixels, name) => this.open(pixels, name), say);
+    setUp(model, (pixels, name) => this.open(pixels, name));
   }
 
   describe() {
@@ -50,15 +50,16 @@ class App {
     try {
       await work(current);
     } catch (error) {
-      console.error(error);
-      if (current()) say(`This did not work: ${error.message}`);
+      if (!(error instanceof Unreadable)) console.error(error);
+      if (current()) say(error instanceof Unreadable ? error.message : `This did not work: ${error.message}`);
     }
     if (current()) document.body.removeAttribute("aria-busy");
   }
 
-  /** A new image. */
-  open(pixels, name) {
+  /** A new image; its pixels may be a promise. */
+  open(promised, name) {
     return this.request("", async (current) => {
+      const pixels = await promised;
       const codes = await this.model.encode(pixels);
       const state = await this.priced(codes, pixels);
       if (!current()) return;

@@ -115,8 +115,11 @@ class Pad {
   }
 }
 
-/** Sets up all sources; `use(pixels, name)` gets what the model sees, `fail(text)` what went wrong. */
-export function setUp(model, use, fail) {
+/** What is wrong with a file of the user's. */
+export class Unreadable extends Error {}
+
+/** Sets up all sources; `use(pixels, name)` gets what the model sees, or a promise of it that may be Unreadable. */
+export function setUp(model, use) {
   tabs(byId("sources"));
   const check = exampleStrip(byId("examples"), model, (pixels, i) => use(pixels, `example ${i + 1}`));
   const other = (pixels, name) => {
@@ -124,15 +127,19 @@ export function setUp(model, use, fail) {
     use(pixels, name);
   };
 
-  async function open(file) {
-    try {
-      other(modelView(await pixelsOf(file), model), file.name || "the pasted image");
-    } catch {
-      fail(`${file.name || "the pasted image"}: this browser can't read it; expected an image such as PNG or JPEG`);
-    }
+  async function read(file, name) {
+    const pixels = await pixelsOf(file).catch(() => {
+      throw new Unreadable(`${name}: this browser can't read it; expected an image such as PNG or JPEG`);
+    });
+    return modelView(pixels, model);
   }
 
-  new Pad(model, async (canvas) => other(modelView(await pixelsOf(canvas), model), "your drawing"));
+  function open(file) {
+    const name = file.name || "the pasted image";
+    other(read(file, name), name);
+  }
+
+  new Pad(model, (canvas) => other(read(canvas, "your drawing"), "your drawing"));
   byId("file").addEventListener("change", ({ target }) => target.files[0] && open(target.files[0]));
   addEventListener("paste", ({ clipboardData }) => clipboardData.files[0] && open(clipboardData.files[0]));
   addEventListener("dragover", (event) => {
