@@ -56,7 +56,7 @@ def main() -> None:
         print(verification.table(differences))
         print(f"{done}, files {', '.join(sorted(os.listdir(FLAGS.export_dir)))}")
         if FLAGS.format == WEB:
-            print(f"open it with: python -m http.server --directory {FLAGS.export_dir}")
+            print(f"open it with: python -m http.server -d {FLAGS.export_dir}")
 
 
 def _examples(commands, model):

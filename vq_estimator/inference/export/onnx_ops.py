@@ -1,5 +1,7 @@
 """Conversions to ONNX of TensorFlow ops that tf2onnx does not know: those of the likelihoods."""
 
+from typing import Any, Dict, List, Tuple
+
 import numpy as np
 import tf2onnx
 
@@ -23,7 +25,7 @@ class _Builder:
 
     def __init__(self, ctx, node):
         self._ctx, self.x = ctx, node.input[0]
-        self._last = {"name": node.name, "outputs": node.output}
+        self._last: Dict[str, Any] = {"name": node.name, "outputs": node.output}
         self._last.update(shapes=[ctx.get_shape(node.output[0])], dtypes=[ctx.get_dtype(node.output[0])])
         ctx.remove_node(node.name)
 
@@ -65,4 +67,4 @@ def _erfc(ctx, node, name, args):
     build("Where", negative, build("Sub", 2.0, tail), tail, last=True)
 
 
-HANDLERS = {"Erfc": (_erfc, []), "Expm1": (_expm1, []), "Log1p": (_log1p, [])}
+HANDLERS: Dict[str, Tuple[Any, List[str]]] = {"Erfc": (_erfc, []), "Expm1": (_expm1, []), "Log1p": (_log1p, [])}

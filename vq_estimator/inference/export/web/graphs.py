@@ -1,7 +1,7 @@
 """The functions that the page computes, each as an ONNX file of its own."""
 
 import math
-from typing import List, Optional
+from typing import Any, List, Optional
 
 import tensorflow.compat.v1 as tf
 
@@ -29,17 +29,17 @@ def trace(run: OpenRun, scale: Optional[float]) -> List[Traced]:
     z = tf.placeholder(tf.float32, encoded.shape)
     image = tf.placeholder(tf.uint8, (1, *m.shape))
     same = tf.tile(image, tf.stack([tf.shape(codes)[0], 1, 1, 1]))
-    p = model.likelihood(codes, same)
+    p: Any = model.likelihood(codes, same)
     bits = -BITS * (p if scale is None else p.with_scale(scale)).log_prob(same)
     return [
         Traced("encoder", {"images": images}, {"z": encoded}),
         Traced("quantizer", {"z": z}, {"codes": model.quantizer(z, False).codes}),
         Traced("decoder", {"codes": codes, "image": image}, {"images": model.decode(codes), "bits": bits}),
-    ] + (trace_prior(run) if run.prior is not None else [])
+    ] + ([] if run.prior is None else trace_prior(run, run.prior.config.codes.classes))
 
 
-def trace_prior(run: OpenRun) -> List[Traced]:
-    """Adds the functions of the trained prior.
+def trace_prior(run: OpenRun, classes: int) -> List[Traced]:
+    """Adds the functions of the trained prior, which has so many classes.
 
     All take codes int32 [B, h, w, L] and, where the prior has classes, labels int32 [B]. Bits are -log2 p of each code.
 
@@ -54,7 +54,7 @@ def trace_prior(run: OpenRun) -> List[Traced]:
 
     def inputs():
         named = {"codes": tf.placeholder(tf.int32, (None, height, width, L))}
-        return {**named, "labels": tf.placeholder(tf.int32, [None])} if run.prior.config.codes.classes else named
+        return {**named, "labels": tf.placeholder(tf.int32, [None])} if classes else named
 
     given = inputs()
     found.append(Traced("prior", given, {"bits": -BITS * prior.log_prob(given["codes"], given.get("labels"))}))
