@@ -34,8 +34,8 @@ class _Builder:
         return self._ctx.make_const(name, np.array(value, np.float32)).output[0]
 
     def __call__(self, op, *inputs, last=False):
-        inputs = [self.constant(i) if isinstance(i, float) else i for i in inputs]
-        return self._ctx.make_node(op, inputs, **(self._last if last else {})).output[0]
+        names = [self.constant(i) if isinstance(i, float) else i for i in inputs]
+        return self._ctx.make_node(op, names, **(self._last if last else {})).output[0]
 
 
 def _log1p(ctx, node, name, args):
