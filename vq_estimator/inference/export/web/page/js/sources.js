@@ -72,7 +72,10 @@ class Pad {
     const { context } = this;
     context.lineWidth = (Number(byId("pen").value) / 100) * this.canvas.width;
     context.lineCap = context.lineJoin = "round";
-    context.strokeStyle = byId("ink").value;
+    context.strokeStyle = context.fillStyle = byId("ink").value;
+    context.beginPath();
+    context.arc(...to, context.lineWidth / 2, 0, 2 * Math.PI); // a line of no length has no ends
+    context.fill();
     context.beginPath();
     context.moveTo(...(this.last ?? to));
     context.lineTo(...to);
