@@ -17,11 +17,18 @@ WORKERS ?= 2
 PYTEST = env TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=2 OMP_NUM_THREADS=1 \
   $(1)/bin/python -m pytest -n $(WORKERS) --dist=loadfile
 
-.PHONY: train test test-all test-tf1 lint docs package installable bench clean python37
+DEMO ?= mnist
+
+.PHONY: train demo test test-all test-tf1 lint docs package installable bench clean python37
 
 # The main job. More flags: make train ARGS="--preset=tuned"
 train: $(VENV)/installed
 	$(VENV)/bin/python launch/train.py --dataset=mnist --K=20 --D=64 $(ARGS)
+
+# A page that shows the codes of images, of a provided model: make demo DEMO=cifar10-factorised
+demo: $(VENV)/installed-demo
+	rm -rf build/demo/$(DEMO)
+	$(VENV)/bin/python launch/export.py --pretrained=$(DEMO) --format=web --export_dir=build/demo/$(DEMO) $(ARGS)
 
 test: $(VENV)/installed-dev
 	$(call PYTEST,$(VENV)) --no-loadscope-reorder $(ARGS)
@@ -84,6 +91,11 @@ $(VENV)/installed: setup.py pyproject.toml | $(VENV)/bin/python
 $(VENV)/installed-dev: setup.py pyproject.toml | $(VENV)/bin/python
 	$(VENV)/bin/python $(PIP) -U pip "setuptools>=64" wheel
 	$(VENV)/bin/python $(PIP) -e ".[test,dev]"
+	touch $@ $(VENV)/installed
+
+$(VENV)/installed-demo: setup.py pyproject.toml | $(VENV)/bin/python
+	$(VENV)/bin/python $(PIP) -U pip "setuptools>=64" wheel
+	$(VENV)/bin/python $(PIP) -e ".[offline,onnx]"
 	touch $@ $(VENV)/installed
 
 $(VENV_TF1)/installed-dev: setup.py pyproject.toml | $(VENV_TF1)/bin/python

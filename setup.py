@@ -38,8 +38,10 @@ TFDS = ["tensorflow-datasets==4.9.9; " + NEW, "tensorflow-metadata==1.17.3; " + 
 # vq-export --format=onnx: releases that install beside TensorFlow 2.15 and its protobuf.
 _ONNX = {"tf2onnx": ("1.16.1", "1.17.0"), "onnx": ("1.16.2", "1.16.2"), "onnxruntime": ("1.19.2", "1.23.2")}
 ONNX = [f"{name}=={release}; {python}" for name, pins in _ONNX.items() for release, python in zip(pins, (OLD, NEW))]
+# The tests of the page of vq-export --format=web. They drive the Chromium of the system.
+BROWSER = ["playwright==1.65.2; " + NEW]
 TEST = ["pytest>=7,<9", "pytest-cov", "hypothesis", "tensorboard", "build"] + XDIST + RUN_NOTEBOOKS + CODEC + OFFLINE
-TEST += [line for line in ONNX if NEW in line]
+TEST += [line for line in ONNX if NEW in line] + BROWSER
 # One release for every Python that lints, so that they agree.
 LINT = ["ruff==0.17.6; " + TF2, 'mypy==1.19.1; python_version >= "3.9"']
 # The site of `make docs`. The last two are pinned because newer releases of them require newer ones of the others.
@@ -76,7 +78,9 @@ setup(
     # launch/ is a folder of scripts in a clone and an importable package once installed, under a name nobody else has.
     package_dir={"vq_estimator_launch": "launch"},
     package_data={
-        "vq_estimator": ["pretrained/*/" + "*/" * depth + "*" for depth in range(3)] + ["data/*.sha256", "py.typed"]
+        "vq_estimator": ["pretrained/*/" + "*/" * depth + "*" for depth in range(3)]
+        + ["inference/export/web/" + name for name in ("*.json", "page/*", "page/js/*")]
+        + ["data/*.sha256", "py.typed"]
     },
     # Nothing is required on a Python that is too new: so pip's one complaint, and at once, is about that Python.
     install_requires=[line if ";" in line else line + '; python_version < "3.12"' for line in REQUIRED],
@@ -85,7 +89,7 @@ setup(
         "test": TEST + ["tensorflow-probability==0.23.0; " + TF2],
         "notebooks": ["jupyter", "ipywidgets"],  # to read and run them
         "tfds": TFDS,  # the data sets of TensorFlow Datasets
-        "onnx": ONNX,  # vq-export --format=onnx
+        "onnx": ONNX,  # vq-export --format=onnx and --format=web
         "codec": CODEC,  # vq-compress and vq-decompress
         # The rival of `make bench`, and the judges of benchmarks/speech and sample_recognition.py.
         "bench": ["torch==2.13.0; " + NEW, "torch==2.8.0; " + OLD, "scikit-learn; " + TF2],

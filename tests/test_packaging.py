@@ -63,6 +63,8 @@ def test_a_package_that_lacks_or_adds_a_file_is_refused(dist, format, monkeypatc
         "vq_estimator/py.typed",
         "vq_estimator/pretrained/mnist/checkpoint",
         "vq_estimator/data/fsdd.sha256",
+        "vq_estimator/inference/export/web/package-lock.json",
+        "vq_estimator/inference/export/web/page/js/app.js",
         launched,
     ]
     for name in lost:

@@ -114,6 +114,31 @@ def test_one_code_at_a_time_gives_the_probabilities_of_the_full_pass(grid, K, cl
     np.testing.assert_allclose(incremental, full, atol=1e-5)
 
 
+@pytest.mark.parametrize("make", [lambda: prior((3, 4, 2), 5, classes=2, maps=16), lambda: of_tf_vqvae(5)])
+def test_rows_from_one_on_and_one_position_are_those_of_the_full_pass(make):
+    model, random = make(), np.random.RandomState(0)
+    height, width, L = model._codes.grid
+    codes = random.randint(0, 5, (6, height, width, L)).astype(np.int32)
+    codes[:, :1] = codes[:1, :1]  # they agree in the first row
+    labels = tf.ones([6], tf.int32)
+    whole, logits = model.log_prob(tf.constant(codes), labels), model.logits(tf.constant(codes), labels)
+    tails = [model.tail_log_prob(tf.constant(codes), labels, tf.constant(row)) for row in (0, 1)]
+    row, column = tf.constant(1), tf.constant(2)
+    chosen, given = model.choose_position(
+        tf.constant(codes), labels, row, column, lambda logits, i, j, level: tf.constant(codes[:, 1, 2, level])
+    )
+    alike = np.repeat(codes[:1], 6, 0)
+    first_row = model.tail_log_prob(tf.constant(alike), labels, tf.constant(0))
+    with tf.Session() as session:
+        start(session)
+        whole, logits, tails, chosen, given, first_row = session.run([whole, logits, tails, chosen, given, first_row])
+    np.testing.assert_allclose(tails[0], whole, atol=1e-5)
+    np.testing.assert_allclose(tails[1], whole[:, 1:], atol=1e-5)
+    np.testing.assert_allclose(first_row[:1], whole[:1], atol=1e-5)
+    np.testing.assert_array_equal(chosen, codes[:, 1, 2])
+    np.testing.assert_allclose(given, logits[:, 1, 2], atol=1e-5)
+
+
 def test_32x32_of_512_codes_goes_through():
     model = prior((32, 32, 1), 512, layers=1, maps=4)
     drawn = model.sample(tf.constant(2), None, Sampling(0))

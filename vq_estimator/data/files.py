@@ -11,7 +11,7 @@ import shutil
 import stat
 import tempfile
 import zlib
-from typing import Any, BinaryIO, Iterator, List, Tuple
+from typing import Any, BinaryIO, Iterator, List, Optional, Tuple
 
 from vq_estimator.config.catalogue import FileSpec
 from vq_estimator.errors import VQError
@@ -24,6 +24,13 @@ except ImportError:  # Windows
 CHUNK = 1 << 20
 MAX_JSON = 1 << 26  # largest JSON file in bytes
 LOCK = "lock"  # lock file in the temporary folder of `atomic_folder`
+
+
+def user_cache(cache_dir: Optional[str] = None) -> str:
+    """The cache folder: `cache_dir`, or where it is None the user's own of the system."""
+    import pooch  # half a second to import
+
+    return str(pooch.os_cache("vq_estimator")) if cache_dir is None else os.fspath(cache_dir)
 
 
 @contextlib.contextmanager

@@ -1,15 +1,18 @@
 """The base class of opened runs."""
 
+import os
+import re
 from typing import ClassVar, List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from vq_estimator.config import arguments, opener
 from vq_estimator.config.export import SAVED_MODEL
+from vq_estimator.data.files import user_cache
 from vq_estimator.errors import VQError
 from vq_estimator.inference import calibration as calibration_lib
 from vq_estimator.inference.calibration import Calibration
-from vq_estimator.inference.export.formats import Job, export_job
+from vq_estimator.inference.export.formats import Job, Page, export_job
 from vq_estimator.inference.export.verification import Difference
 from vq_estimator.inference.session import OpenRun
 from vq_estimator.inference.trained_prior import TrainedPrior
@@ -64,6 +67,7 @@ class TrainedModel(OpenRun):
         format: str = SAVED_MODEL,
         float16: bool = False,
         examples: Optional[Sequence[np.ndarray]] = None,
+        cache_dir: Optional[str] = None,
     ) -> List[Difference]:
         """Writes the model in a format that needs neither this package nor the checkpoint (docs/deploy.md).
 
@@ -71,10 +75,11 @@ class TrainedModel(OpenRun):
 
         Args:
           export_dir: a folder to make.
-          format: "saved_model"; or with TensorFlow 2 "onnx", which needs the extra `onnx`, or "tflite".
+          format: "saved_model"; or with TensorFlow 2 "onnx" or "web", which need the extra `onnx`, or "tflite".
           float16: store the weights of "tflite" as float16.
           examples: what the files are compared on: images uint8 [N, H, W, C] as the model sees them (see `prepare`), or
-            a list of recordings uint8 [T]; None: draws of the model.
+            a list of recordings uint8 [T]; None: draws of the model. A page shows the first 20.
+          cache_dir: for the runtime of "web"; None: the user's cache folder.
 
         Returns:
           How far the outputs of each file are from the checkpoint's; empty for a SavedModel, which has the same graph.
@@ -85,7 +90,9 @@ class TrainedModel(OpenRun):
         """
         self.check_open()
         export_dir = arguments.path("export_dir", export_dir)
-        job = Job(self.config, self.checkpoint, self.prior, self.networks, examples, float16)
+        title = re.sub("^pretrained-", "", os.path.basename(os.path.abspath(self.model_dir)))
+        page = Page(title, user_cache(cache_dir), self.calibration, self.class_names)
+        job = Job(self.config, self.checkpoint, self.prior, self.networks, examples, float16, page)
         return export_job(job, export_dir, format)
 
     def calibrated(self) -> Calibration:

@@ -1,16 +1,14 @@
 """The input functions, and the data that each one is of."""
 
 import functools
-import os
 from typing import Any, Callable, NamedTuple, Optional, Tuple
 
 import numpy as np
-import pooch
 import tensorflow.compat.v1 as tf
 from tensorflow import estimator as tf_estimator
 
 from vq_estimator.config import FSDD, SPEECH_DATASETS, Config, arguments, catalogue
-from vq_estimator.data import batching, pipeline, sources, speech_sources
+from vq_estimator.data import batching, files, pipeline, sources, speech_sources
 from vq_estimator.data import codes as codes_lib
 from vq_estimator.data import images as images_lib
 from vq_estimator.data.array_source import ArraySource
@@ -128,8 +126,10 @@ def dataset_input_fn(
 
     def find(config: Config) -> Any:
         if dataset in SPEECH_DATASETS:
-            return speech_sources.locate(dataset, data_dir, _cache(cache_dir), config.model.sample_rate, **located)
-        return sources.locate(dataset, data_dir, _cache(cache_dir), **located)
+            return speech_sources.locate(
+                dataset, data_dir, files.user_cache(cache_dir), config.model.sample_rate, **located
+            )
+        return sources.locate(dataset, data_dir, files.user_cache(cache_dir), **located)
 
     return SourceInputFn(find, split)
 
@@ -156,10 +156,10 @@ def folder_input_fn(
     def find(config: Config) -> Any:
         if config.dataset in SPEECH_DATASETS:
             return speech_sources.locate(
-                "wav", folder, _cache(cache_dir), config.model.sample_rate, max_bad_files, data=config.data
+                "wav", folder, files.user_cache(cache_dir), config.model.sample_rate, max_bad_files, data=config.data
             )
         want = images_lib.Wanted(config.model.shape, max_bad_files, config.data)
-        return images_lib.locate(folder, _cache(cache_dir), want)
+        return images_lib.locate(folder, files.user_cache(cache_dir), want)
 
     return SourceInputFn(find, split)
 
@@ -183,10 +183,6 @@ class SourceInputFn(InputFn):
         if call.training:
             return source.training_dataset(call.config, call.start_step, call.part)
         return source.evaluation_dataset(call.config, self.split)
-
-
-def _cache(cache_dir: Optional[str]) -> str:
-    return str(pooch.os_cache("vq_estimator")) if cache_dir is None else os.fspath(cache_dir)
 
 
 def codes_input_fn(codes: np.ndarray, labels: Optional[np.ndarray] = None) -> InputFn:

@@ -10,7 +10,7 @@ Each factor is a softmax over K values, so p(z) is normalised over all code maps
 van den Oord et al. (2016), arXiv 1606.05328; van den Oord et al. (2017), arXiv 1711.00937, sections 3.3 and 4.3.
 """
 
-from typing import Callable, Dict, List, NamedTuple, Optional
+from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 
@@ -155,6 +155,35 @@ class CodePrior(Module):
         """
         return self._template(self._scan, batch, labels, choose, False, width)
 
+    def tail_log_prob(self, codes: tf.Tensor, labels: Optional[tf.Tensor], first: tf.Tensor) -> tf.Tensor:
+        """Computes `log_prob` of the rows from `first` on, of code maps that agree in the rows before.
+
+        Args:
+          codes: int32 [B, h, w, L], which differ in the rows from `first` on only.
+          labels: int32 [B], all the same; for a class-conditional prior.
+          first: int32 [], the row.
+
+        Returns:
+          float32 [B, h - first, w, L] in nats.
+        """
+        return self._template(self._tail_log_prob, codes, labels, first)
+
+    def choose_position(
+        self, codes: tf.Tensor, labels: Optional[tf.Tensor], row: tf.Tensor, column: tf.Tensor, choose: Callable
+    ) -> Tuple[tf.Tensor, tf.Tensor]:
+        """Chooses the codes of one position, given those before it in `codes`, in one full pass.
+
+        Args:
+          codes: int32 [B, h, w, L]; those of the position and of later ones are not used.
+          labels: int32 [B], for a class-conditional prior.
+          row, column: int32 [], the position.
+          choose: see `scan`.
+
+        Returns:
+          The codes int32 [B, L], and the logits [B, L, K] that each was chosen by.
+        """
+        return self._template(self._choose_position, codes, labels, row, column, choose)
+
     def incremental_log_prob(self, codes: tf.Tensor, labels: Optional[tf.Tensor] = None) -> tf.Tensor:
         """Computes `log_prob` by the incremental steps of `sample`."""
 
@@ -211,9 +240,13 @@ class CodePrior(Module):
             h += tf.tensordot(tf.concat(embedded, -1), weights[name + "before"], 1)
         return tf.tensordot(tf.nn.relu(h), weights[name + "w2"], 1) + weights[name + "b2"]
 
+    def _embedded(self, weights, codes) -> List[tf.Tensor]:
+        """Returns the embeddings [..., embedding] of each of the L codes [..., L] of a position."""
+        return [tf.gather(weights[f"embedding_{level}"], codes[..., level]) for level in range(self._codes.grid[-1])]
+
     def _all_logits(self, codes, labels, training_seed=None):
         L, weights = self._codes.grid[-1], self._weights()
-        embedded = [tf.gather(weights[f"embedding_{level}"], codes[..., level]) for level in range(L)]
+        embedded = self._embedded(weights, codes)
         batch, columns = tf.shape(codes)[0], tf.shape(codes)[2]
         features = self._positions(tf.concat(embedded, -1), self._condition(weights, batch, labels, columns))
         if training_seed is not None and self._config.dropout:
@@ -225,6 +258,27 @@ class CodePrior(Module):
     def _log_prob(self, codes, labels, training_seed):
         logits = self._all_logits(codes, labels, training_seed)
         return -tf.nn.sparse_softmax_cross_entropy_with_logits(labels=codes, logits=logits)
+
+    def _tail_log_prob(self, codes, labels, first):
+        weights = self._weights()
+        condition = self._condition(weights, tf.shape(codes)[0], labels, tf.shape(codes)[2])
+        features = self._positions.tail(tf.concat(self._embedded(weights, codes), -1), condition, first)
+        codes = codes[:, first:]
+        embedded = self._embedded(weights, codes)
+        logits = tf.stack([self._logits(weights, features, embedded[:level]) for level in range(len(embedded))], -2)
+        return -tf.nn.sparse_softmax_cross_entropy_with_logits(labels=codes, logits=logits)
+
+    def _choose_position(self, codes, labels, row, column, choose):
+        weights, all_logits = self._weights(), []
+        condition = self._condition(weights, tf.shape(codes)[0], labels, tf.shape(codes)[2])
+        features = self._positions(tf.concat(self._embedded(weights, codes), -1), condition)[:, row, column]
+
+        def keep(logits, i, j, level):
+            all_logits.append(logits)
+            return choose(logits, i, j, level)
+
+        _, chosen = self._position(weights, features, keep, row, column)
+        return chosen, tf.stack(all_logits, 1)
 
     def _position(self, weights, features, choose, i, j, probabilities=False):
         """Chooses the codes of a position; returns their embeddings [B, C], and the codes or ln p of each, [B, L]."""

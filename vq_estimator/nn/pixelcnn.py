@@ -188,6 +188,21 @@ class PixelCNN(Module):
         """Computes a teacher-forced pass: x float32 [B, H, W, C], condition [B, H, W, D] -> [B, H, W, outputs]."""
         return self._template(self._full, x, condition)
 
+    def tail(self, x: tf.Tensor, condition: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
+        """Computes the rows from `first` on of a teacher-forced pass over images that agree in the rows before.
+
+        The rows before are computed once, for the first image.
+
+        Args:
+          x: float32 [B, H, W, C]; the images differ in the rows from `first` on only.
+          condition: [B, H, W, D], the same for all images.
+          first: int32 [], the row.
+
+        Returns:
+          The outputs of these rows, [B, H - first, W, outputs].
+        """
+        return self._template(self._tail, x, condition, first)
+
     def scan(self, condition: tf.Tensor, channels: int, kept: Tuple[int, tf.DType], choose: Callable) -> tf.Tensor:
         """Generates pixels incrementally in raster order, inside the graph.
 
@@ -217,6 +232,21 @@ class PixelCNN(Module):
         h = v + first_h(tf.pad(x, [[0, 0], [0, 0], [ABOVE, 0], [0, 0]])[:, :, :-1])
         for layer in layers:
             v, across = layer.vertical(tf.pad(v, [[0, 0], [1, 0], [0, 0], [0, 0]]), v, condition)
+            h = layer.horizontal(tf.pad(h, [[0, 0], [0, 0], [1, 0], [0, 0]]), h, across)
+        return self._head(head, h)
+
+    def _tail(self, parts, x, condition, first):
+        first_v, first_h, layers, head = parts
+        x, condition = tf.cast(x, self._dtype), tf.cast(condition, self._dtype)
+        rows, here = x[:, first:], condition[:, first:]
+        above = tf.pad(x, [[0, 0], [ABOVE, 0], [ABOVE, ABOVE], [0, 0]])[:, :-1]
+        v_common, v = first_v(above[:1, : first + ABOVE]), first_v(above[:, first:])
+        h = v + first_h(tf.pad(rows, [[0, 0], [0, 0], [ABOVE, 0], [0, 0]])[:, :, :-1])
+        for layer in layers:
+            common = tf.pad(v_common, [[0, 0], [1, 0], [0, 0], [0, 0]])
+            before = tf.tile(common[:, first : first + 1], [tf.shape(x)[0], 1, 1, 1])
+            v_common, _ = layer.vertical(common, v_common, condition[:1, : first + 1])
+            v, across = layer.vertical(tf.concat([before, v], 1), v, here)
             h = layer.horizontal(tf.pad(h, [[0, 0], [0, 0], [1, 0], [0, 0]]), h, across)
         return self._head(head, h)
 

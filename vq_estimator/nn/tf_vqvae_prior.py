@@ -91,6 +91,13 @@ class TFVQVAEPrior(CodePrior):
         del training_seed
         return self._features(self._weights(), codes, labels)[..., tf.newaxis, :]
 
+    def _tail_log_prob(self, codes, labels, first):
+        return self._log_prob(codes, labels, None)[:, first:]
+
+    def _choose_position(self, codes, labels, row, column, choose):
+        logits = self._features(self._weights(), codes, labels)[:, row, column]
+        return choose(logits, row, column, 0)[:, tf.newaxis], logits[:, tf.newaxis]
+
     def _scan(self, batch, labels, choose, probabilities, columns=None):
         del columns
         height, width, _ = self._codes.grid

@@ -2,7 +2,7 @@
 
 import importlib.util
 import os
-from typing import Any, List, NamedTuple, Optional, Sequence
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -12,12 +12,29 @@ from vq_estimator.config.export import FORMATS, SAVED_MODEL, Format
 from vq_estimator.config.registry import load_object
 from vq_estimator.data.files import atomic_folder
 from vq_estimator.errors import VQError
+from vq_estimator.inference.calibration import Calibration
 from vq_estimator.inference.export import verification
 from vq_estimator.inference.export.verification import Difference
 from vq_estimator.inference.trained_prior import TrainedPrior
 from vq_estimator.models.vqvae import OURS, Networks
 from vq_estimator.training import disk
 from vq_estimator.training.checkpoints import Checkpoint
+
+
+class Page(NamedTuple):
+    """What the format `web` needs in addition to the run.
+
+    Attributes:
+      title: of the page.
+      cache_dir: the cache folder, for the page's runtime.
+      calibration: the run's, or None.
+      class_names: of the classes by their numbers; () where they are not known.
+    """
+
+    title: str
+    cache_dir: str
+    calibration: Optional[Calibration] = None
+    class_names: Tuple[str, ...] = ()
 
 
 class Job(NamedTuple):
@@ -28,6 +45,7 @@ class Job(NamedTuple):
       examples: images uint8 [H, W, C], or recordings, mu-law levels uint8 [T], which the files are verified with; None:
         draws of the model.
       float16: store the weights as float16.
+      page: what the format `web` needs in addition; None: the format is not available.
     """
 
     config: Config
@@ -36,6 +54,7 @@ class Job(NamedTuple):
     networks: Networks = OURS
     examples: Optional[Sequence[np.ndarray]] = None
     float16: bool = False
+    page: Optional[Page] = None
 
 
 def check_format(name: Any, float16: bool = False) -> Format:
@@ -78,6 +97,8 @@ def export_job(job: Job, export_dir: str, name: str = SAVED_MODEL) -> List[Diffe
     if os.path.exists(export_dir):
         raise VQError(f"export_dir: {export_dir!r} exists; give the name of a folder to make")
     write = load_object(row.write)
+    if row.prepare:
+        load_object(row.prepare)(job)
     try:
         with atomic_folder(export_dir) as temporary, disk.translate_disk_errors(temporary):
             differences = write(job, temporary)

@@ -7,7 +7,7 @@ files are compared with come from the same graph with the checkpoint's variables
 import contextlib
 import dataclasses
 import json
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -25,6 +25,7 @@ from vq_estimator.version import __version__
 Arrays = Dict[str, np.ndarray]
 WHOLE = ("encode", "decode", "reconstruct")  # the functions that belong to no loop
 RANDOM = {"StatelessRandomUniform": "uniform", "StatelessRandomNormal": "normal"}  # ops and the kinds of their noise
+Trace = Callable[[OpenRun], List[Traced]]
 
 
 class Function(NamedTuple):
@@ -99,15 +100,21 @@ class FunctionSet:
 
     Args:
       run: an open run in float32.
+      trace: adds the functions to the run's graph; None: those of the run's kind.
     """
 
-    def __init__(self, run: OpenRun):
+    def __init__(self, run: OpenRun, trace: Optional[Trace] = None):
         self._run = run
-        trace = part(run.config.model, "functions")
+        trace = trace or part(run.config.model, "functions")
         self._noise: Dict[str, Dict[str, Noise]] = {}
         self._reference = {f.name: f for f in run.op("reference", lambda: trace(run))}
         with clustering.without_parts():
             self._traced = {f.name: f for f in run.op("functions", lambda: trace(run))}
+
+    @property
+    def run(self) -> OpenRun:
+        """The run."""
+        return self._run
 
     @property
     def names(self) -> Tuple[str, ...]:
@@ -233,13 +240,17 @@ def as_text(metadata: Dict[str, Any]) -> Dict[str, str]:
 
 @contextlib.contextmanager
 def open_functions(
-    config: Config, checkpoint: Checkpoint, prior: Optional[TrainedPrior] = None, networks: Networks = OURS
+    config: Config,
+    checkpoint: Checkpoint,
+    prior: Optional[TrainedPrior] = None,
+    networks: Networks = OURS,
+    trace: Optional[Trace] = None,
 ) -> Iterator[FunctionSet]:
-    """Opens a run for its functions, in float32 whatever precision it was trained in.
+    """Opens a run for its functions, in float32 whatever precision it was trained in; `trace`: see `FunctionSet`.
 
     Raises:
       VQError: the checkpoint does not fit the configuration.
     """
     model = dataclasses.replace(config.model, precision="float32")
     with OpenRun(dataclasses.replace(config, model=model), checkpoint, prior=prior, networks=networks) as run:
-        yield FunctionSet(run)
+        yield FunctionSet(run, trace)

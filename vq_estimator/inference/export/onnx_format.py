@@ -12,6 +12,7 @@ import tf2onnx
 from tf2onnx.handler import tf_op
 
 from vq_estimator.errors import VQError
+from vq_estimator.inference.export import onnx_ops
 from vq_estimator.inference.export.files import write_functions
 from vq_estimator.inference.export.formats import Job
 from vq_estimator.inference.export.functions import Function, as_text
@@ -36,6 +37,7 @@ def convert(function: Function) -> onnx.ModelProto:
             output_names=[f"{prefix}/{t}" for t in function.outputs.values()],
             opset=OPSET,
             tensors_to_rename=tensors,
+            custom_op_handlers=onnx_ops.HANDLERS,
         )
         onnx.checker.check_model(model)
     _name_the_batch(model)

@@ -1,0 +1,98 @@
+// What else could stand at a place: thumbnails, each with the bits of the whole image.
+
+import { bits, byId, crop, difference, element, picture } from "./dom.js";
+
+const MOST = 32; // alternatives; of larger codebooks the likeliest
+const WHOLE = 6; // grids of so many rows or columns: the whole image is shown, of finer ones the part that changes
+const AROUND = 4; // positions across that part, as in vq_estimator.explore
+
+export class Alternatives {
+  constructor(model, change) {
+    Object.assign(this, { model, change, list: byId("alternatives"), items: [] });
+    this.list.addEventListener("click", (event) => {
+      const button = event.target.closest("button");
+      if (button && button.getAttribute("aria-pressed") !== "true") this.change(Number(button.value));
+    });
+    this.list.addEventListener("keydown", (event) => this.move(event));
+  }
+
+  move(event) {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    const all = [...this.list.querySelectorAll("button")];
+    const at = all.indexOf(document.activeElement);
+    if (!step || at < 0) return;
+    event.preventDefault();
+    all[Math.min(all.length - 1, Math.max(0, at + step))].focus();
+  }
+
+  clear() {
+    this.list.replaceChildren();
+    byId("place").textContent = "";
+    byId("hint").hidden = false;
+    byId("limit").hidden = true;
+  }
+
+  /** Shows the alternatives of the code n of a state; returns them. */
+  async show({ codes, pixels, pricing }, n, current) {
+    const { grid, K } = this.model;
+    const [position, level] = [Math.floor(n / grid[2]), n % grid[2]];
+    const [row, column] = [Math.floor(position / grid[1]), position % grid[1]];
+    const several = grid[2] > 1 ? ` · ${this.model.residual ? "stage" : "book"} ${level + 1}` : "";
+    byId("place").textContent = `row ${row + 1}, column ${column + 1}${several}`;
+    byId("hint").hidden = true;
+    byId("limit").hidden = K <= MOST;
+    byId("limit").textContent = `The ${MOST} likeliest of ${K} codes given the codes before, and the current one.`;
+    this.list.setAttribute("aria-busy", "true");
+    const items = await this.model.alternatives(codes, n, pricing, pixels, MOST);
+    if (!current()) return items;
+    const part = this.part(row, column);
+    this.level = level;
+    this.items = items;
+    this.list.replaceChildren(...items.map((item) => this.button(item, part)));
+    this.mark(codes[n]);
+    this.list.removeAttribute("aria-busy");
+    return items;
+  }
+
+  /** The part of the image that is shown. */
+  part(row, column) {
+    const { grid, shape } = this.model;
+    if (Math.max(grid[0], grid[1]) <= WHOLE) return { top: 0, left: 0, side: [shape[0], shape[1]] };
+    const side = Math.min(shape[0], shape[1], Math.ceil((AROUND * Math.max(shape[0], shape[1])) / Math.max(grid[0], grid[1])));
+    const start = (place, axis) => {
+      const middle = ((place + 0.5) * shape[axis]) / grid[axis];
+      return Math.min(shape[axis] - side, Math.max(0, Math.round(middle - side / 2)));
+    };
+    return { top: start(row, 0), left: start(column, 1), side: [side, side] };
+  }
+
+  button({ code, pixels, rate, distortion }, part) {
+    const shape = [...part.side, this.model.shape[2]];
+    const chip = element("span", { className: "chip" }, String(code));
+    chip.style.setProperty("--code", this.model.colours[this.level][code]);
+    return element(
+      "button",
+      { type: "button", value: code, title: `rate ${bits(rate)} + distortion ${bits(distortion)} bits` },
+      picture(crop(pixels, this.model.shape, part), shape),
+      chip,
+      element("span", { className: "cost" }, bits(rate + distortion)),
+      element("span", { className: "change" }),
+    );
+  }
+
+  /** Marks the code that is there; the differences are to its sum. */
+  mark(code) {
+    const present = this.items.find((item) => item.code === code);
+    if (!present) return;
+    [...this.list.children].forEach((button, i) => {
+      const item = this.items[i];
+      const change = item.rate + item.distortion - present.rate - present.distortion;
+      const isPresent = item === present;
+      button.setAttribute("aria-pressed", String(isPresent));
+      button.querySelector(".change").textContent = isPresent ? "now" : difference(change);
+      button.querySelector(".change").classList.toggle("better", change < -0.05);
+      const cost = `${bits(item.rate + item.distortion)} bits`;
+      button.setAttribute("aria-label", `Code ${item.code}: ${cost}${isPresent ? ", the present one" : `, ${difference(change)}`}`);
+    });
+  }
+}
