@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.nn.local import LocalPixels, Phase, Wavefronts, neighbours
+from vq_estimator.nn.local import LocalPixels, Places, Wavefronts, neighbours
 
 C, D, OUT = 2, 3, 4
 SIZES = [(5, 6, 3), (8, 8, 1), (3, 2, 3), (1, 7, 2), (7, 1, 2), (4, 13, 2)]
@@ -72,12 +72,14 @@ def test_a_scan_over_given_pixels_equals_the_full_pass(height, width, reach, com
     np.testing.assert_allclose(kept[..., C:], full, atol=1e-5)
 
 
-def test_a_phase_has_the_outputs_of_its_pixels():
+def test_places_have_the_outputs_of_their_pixels_and_are_one_in_each_cell():
     x, condition = tf.constant(data(0, 2, 6, 9, C)), tf.constant(data(1, 2, 6, 9, D))
     net = LocalPixels(2, 1, 8, OUT)
-    some = net(x, condition, Phase(3, tf.constant(2), tf.constant(1)))
-    full, some = run([net(x, condition), some])
-    np.testing.assert_allclose(some, full[:, 2::3, 1::3], atol=1e-6)
+    places = Places.draw(tf.constant(2), (6, 9), 3, tf.constant([1, 2], tf.int64))
+    full, some, (rows, columns) = run([net(x, condition), net(x, condition, places), places])
+    np.testing.assert_allclose(some, full[np.arange(2)[:, None, None], rows, columns], atol=1e-6)
+    np.testing.assert_array_equal(rows // 3, np.broadcast_to(np.arange(2)[:, None], (2, 2, 3)))
+    np.testing.assert_array_equal(columns // 3, np.broadcast_to(np.arange(3), (2, 2, 3)))
 
 
 def test_loops_leave_the_kind_of_control_flow_as_it_was():

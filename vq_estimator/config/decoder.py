@@ -80,7 +80,7 @@ class LocalDecoder(Settings):
     training_stride: int = setting(
         1,
         Integer(1, 16),
-        "a training step evaluates every n-th row and column of an image; a divisor of the image's size",
+        "a training step evaluates one pixel of each cell of n x n pixels; a divisor of the image's size",
         DECODER,
         "decoder_training_stride",
     )

@@ -150,8 +150,8 @@ def _cifar_autoregressive(K: Optional[int], D: Optional[int]) -> ImageParts:
 def _cifar_local(K: Optional[int], D: Optional[int]) -> ImageParts:
     """The codes of `autoregressive` and a local decoder, which is trained on one pixel in 16 of each image.
 
-    At equal core-minutes, more steps on fewer pixels gave fewer bits/dim on the validation split than fewer steps on
-    all pixels, because the pixels of an image have much the same gradient.
+    In short trials of equal core-minutes, many steps on few pixels gave fewer bits/dim on the validation split than few
+    steps on all pixels, because the gradients of an image's pixels are much alike.
     """
     autoregressive, objective, optimizer, train = _cifar_autoregressive(K, D)
     decoder = LocalDecoder(layers=3, training_stride=4)

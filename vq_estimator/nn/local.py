@@ -14,6 +14,8 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from vq_estimator.nn import replicas
+from vq_estimator.nn.likelihoods.pixels import uniform
 from vq_estimator.nn.module import Module, classic_loops, static_shape
 from vq_estimator.nn.stepwise import Traced
 
@@ -21,18 +23,32 @@ XLA = int(tf.__version__.split(".")[0]) >= 2
 RELU = 2.0**0.5  # gain of a layer after a ReLU
 
 
-class Phase(NamedTuple):
-    """The pixels (row + n stride, column + m stride) of an image; `row` and `column` are int32 [] in 0..stride - 1."""
+class Places(NamedTuple):
+    """One random pixel in each cell of `stride` x `stride` pixels of each image.
 
-    stride: int
-    row: tf.Tensor
-    column: tf.Tensor
+    Attributes:
+      rows, columns: int32 [B, h, w], h = H / stride and w = W / stride.
+    """
 
-    def of(self, x: tf.Tensor) -> tf.Tensor:
-        """Returns these pixels of x [B, H, W, C]; `stride` divides H and W."""
+    rows: tf.Tensor
+    columns: tf.Tensor
+
+    @classmethod
+    def draw(cls, batch: tf.Tensor, size: Tuple[int, int], stride: int, seed: tf.Tensor) -> "Places":
+        """Draws places for a batch, or this replica's part of it; `stride` divides `size`, and `seed` is int [2]."""
+        height, width = (n // stride for n in size)
+        noise = replicas.own(uniform(tf.stack([batch * replicas.count(), height, width, 2]), seed))
+        within = tf.cast(noise * stride, tf.int32)
+        within.set_shape([None, height, width, 2])
+        rows = np.arange(0, size[0], stride, dtype=np.int32)[:, np.newaxis]
+        return cls(within[..., 0] + rows, within[..., 1] + np.arange(0, size[1], stride, dtype=np.int32))
+
+    def of(self, x: tf.Tensor, down: int = 0, right: int = 0) -> tf.Tensor:
+        """Returns the pixels of x [B, H, W, C] that are (down, right) from these places, [B, h, w, C]."""
         _, height, width, channels = static_shape(x)
-        chosen = x[:, self.row :: self.stride, self.column :: self.stride]
-        chosen.set_shape([None, height // self.stride, width // self.stride, channels])
+        flat = tf.reshape(x, tf.stack([tf.shape(x)[0], height * width, channels]))
+        chosen = tf.gather(flat, (self.rows + down) * width + self.columns + right, batch_dims=1, axis=1)
+        chosen.set_shape([None, *static_shape(self.rows)[1:], channels])
         return chosen
 
 
@@ -88,18 +104,18 @@ class LocalPixels(Module):
     def _connect(self, function: Callable, *args):
         return function(*args)
 
-    def __call__(self, x: tf.Tensor, condition: tf.Tensor, phase: Optional[Phase] = None) -> tf.Tensor:
+    def __call__(self, x: tf.Tensor, condition: tf.Tensor, places: Optional[Places] = None) -> tf.Tensor:
         """Computes a teacher-forced pass.
 
         Args:
           x: float32 [B, H, W, C].
           condition: [B, H, W, D].
-          phase: the pixels whose outputs are computed; None: all.
+          places: the pixels whose outputs are computed; None: all.
 
         Returns:
           float32 [B, h, w, outputs], at these pixels.
         """
-        return self._template(self._full, x, condition, phase)
+        return self._template(self._full, x, condition, places)
 
     def scan(
         self,
@@ -199,18 +215,21 @@ class LocalPixels(Module):
         # The direct path predicts a pixel from its neighbours linearly, so the layers need to learn only the rest.
         return tf.matmul(near, weights["direct_w"]) + tf.cast(_dense(weights, "outputs", tf.nn.relu(h)), tf.float32)
 
-    def _full(self, x, condition, phase):
+    def _full(self, x, condition, places):
         batch, (_, height, width, channels), depth = tf.shape(x)[0], static_shape(x), static_shape(condition)[-1]
         weights, reach = self._weights(channels, depth), self._reach
         padded = tf.pad(x, [[0, 0], [reach, 0], [reach, reach], [0, 0]])
-        chosen = (lambda t: t) if phase is None else phase.of
-        near = [
-            chosen(padded[:, reach - a : reach - a + height, reach + b : reach + b + width])
-            for a, b in neighbours(reach)
-        ]
+
+        def shifted(up, right):
+            if places is not None:
+                return places.of(padded, reach - up, reach + right)
+            return padded[:, reach - up : reach - up + height, reach + right : reach + right + width]
+
+        near = [shifted(*offset) for offset in neighbours(reach)]
         size = static_shape(near[0])[1:3]
         near = tf.reshape(tf.concat(near, -1), [-1, channels * len(near)])
-        start = self._start(weights, tf.reshape(chosen(condition), [-1, depth]))
+        chosen = condition if places is None else places.of(condition)
+        start = self._start(weights, tf.reshape(chosen, [-1, depth]))
         found = tf.reshape(self._outputs_of(weights, near, start), tf.stack([batch, *size, self._outputs]))
         found.set_shape([None, *size, self._outputs])
         return found

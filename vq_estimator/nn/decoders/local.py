@@ -9,7 +9,7 @@ from vq_estimator.nn import likelihoods
 from vq_estimator.nn.decoders.base import DecoderBase, centred
 from vq_estimator.nn.likelihoods import Subset
 from vq_estimator.nn.likelihoods.pixels import uniform
-from vq_estimator.nn.local import LocalPixels, Phase
+from vq_estimator.nn.local import LocalPixels, Places
 from vq_estimator.nn.networks import SubpixelDecoder
 from vq_estimator.nn.stepwise import Traced
 
@@ -31,13 +31,11 @@ class Local(DecoderBase):
     def likelihood(self, z_q: tf.Tensor, images: tf.Tensor, speakers=None, training: bool = False, training_seed=None):
         """Returns the distribution of each pixel given z_q and the earlier pixels of `images`, uint8 [B, H, W, C]."""
         del speakers
-        stride = self._config.decoder.training_stride
-        phase = None
+        stride, places = self._config.decoder.training_stride, None
         if training and training_seed is not None and stride > 1:
-            row, column = tf.unstack(tf.cast(uniform([2], training_seed) * stride, tf.int32))
-            phase = Phase(stride, row, column)
-        p = self._given(self._pixels(centred(images), self._features(z_q), phase))
-        return p if phase is None else Subset(p, phase.of, stride * stride)
+            places = Places.draw(tf.shape(images)[0], self._config.size, stride, training_seed)
+        p = self._given(self._pixels(centred(images), self._features(z_q), places))
+        return p if places is None else Subset(p, places.of, stride * stride)
 
     def image(self, z_q: tf.Tensor, seed, shared: bool = False, speakers=None, compiled: bool = False) -> tf.Tensor:
         """Draws images from p(x | z_q), wavefront by wavefront.

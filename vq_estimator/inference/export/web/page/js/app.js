@@ -33,7 +33,7 @@ class App {
     byId("title").textContent = title;
     const codes = `${grid.slice(0, grid[2] > 1 ? 3 : 2).join(" × ")} codes of ${K} values`;
     const named = { trained: "a trained prior", unigram: "the codes' frequencies", uniform: "uniform codes" }[prior];
-    byId("facts").textContent = `${shape[0]} × ${shape[1]} pixels as ${codes}, priced by ${named}`;
+    byId("facts").textContent = `${shape[0]} × ${shape[1]} pixels as ${codes}, with the bits of ${named}`;
     byId("are-draws").hidden = !this.model.manifest.are_draws;
     const select = byId("class");
     if (classes) {
@@ -61,7 +61,7 @@ class App {
     return this.request("", async (current) => {
       const pixels = await promised;
       const codes = await this.model.encode(pixels);
-      const state = await this.priced(codes, pixels);
+      const state = await this.withBits(codes, pixels);
       if (!current()) return;
       Object.assign(this, { own: codes, ownTotal: state.pricing.rate + state.distortion, history: [] });
       this.stage.selected = null;
@@ -71,7 +71,7 @@ class App {
     });
   }
 
-  async priced(codes, pixels) {
+  async withBits(codes, pixels) {
     const [pricing, [decoded]] = await Promise.all([this.model.prior.price(codes), this.model.decode([codes], pixels)]);
     return { codes, pixels, pricing, reconstruction: decoded.pixels, distortion: decoded.distortion };
   }
@@ -89,7 +89,7 @@ class App {
   /** Other codes for the same image. */
   use(codes, name, keepAlternatives = false) {
     return this.request("", async (current) => {
-      const state = await this.priced(codes, this.state.pixels);
+      const state = await this.withBits(codes, this.state.pixels);
       if (!current()) return;
       this.history.push(this.state.codes);
       this.show(state, `${name[0].toUpperCase()}${name.slice(1)}`);
@@ -100,7 +100,7 @@ class App {
 
   undo() {
     return this.request("", async (current) => {
-      const state = await this.priced(this.history.at(-1), this.state.pixels);
+      const state = await this.withBits(this.history.at(-1), this.state.pixels);
       if (!current()) return;
       this.history.pop();
       this.show(state, "Undone");
@@ -129,7 +129,7 @@ class App {
       const how = { label, temperature, random: Math.random, wanted: current };
       const codes = await this.model.prior.drawRest(this.state.codes, from, this.state.pricing, how);
       if (!current()) return;
-      const state = await this.priced(codes, this.state.pixels);
+      const state = await this.withBits(codes, this.state.pixels);
       if (!current()) return;
       this.history.push(this.state.codes);
       this.show(state, from ? "The rest is drawn anew" : "All codes are drawn anew");

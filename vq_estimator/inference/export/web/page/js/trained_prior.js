@@ -8,7 +8,7 @@ import { tensor } from "./engine.js";
 
 const FORCE = 1e9; // noise that makes a code the one that is chosen
 const CERTAIN = 16; // a class that is so many bits less likely than the best adds less than 0.0001 bits
-const SMALL = 64; // maps of so few codes are priced under all classes: one code can change the class
+const SMALL = 64; // maps of up to this many codes are evaluated under all classes: one code can change the class
 
 export class TrainedPrior {
   constructor(run, { grid, K, classes }) {
