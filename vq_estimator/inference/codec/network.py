@@ -140,6 +140,10 @@ class Network:
         """Returns the speaker under whom the middle of a recording uint8 [1, T, 1] is most likely."""
         return self._coding.likeliest_speaker(self._session, self._ops, image)
 
+    def _conditions(self, codes: np.ndarray, frame: Frame, speakers: np.ndarray) -> Dict[tf.Tensor, np.ndarray]:
+        """Returns the values to feed when the pixels of a chunk are coded; `speakers` is int32 [B]."""
+        return self._coding.feed(self._session, self._ops, codes, frame, speakers)
+
     def code(self, coder: Coder, codes: np.ndarray, images: np.ndarray, frame: Frame) -> None:
         """Codes a full batch; see `Chunk`.
 
@@ -167,7 +171,7 @@ class Network:
                 self._session.run(ops["prior"].op, {**feed, ops["codes"]: codes, ops["labels"]: labels})
             else:
                 chunk.codes_alike(self._alike)
-            feed.update(self._coding.feed(self._session, ops, chunk.codes, frame, speakers))
+            feed.update(self._conditions(chunk.codes, frame, speakers))
             if "pixels" in ops:
                 self._session.run(ops["pixels"].op, feed)
             else:
