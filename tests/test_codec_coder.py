@@ -25,11 +25,11 @@ def test_every_symbol_has_a_count_and_they_sum_to_the_total(K):
     np.testing.assert_array_equal(np.diff(tables.bounds, axis=0).T, tables.weights)
 
 
-def test_a_distribution_that_is_not_quite_one_is_mended_and_nan_is_refused():
+def test_rounding_errors_of_a_distribution_are_corrected_and_nan_is_an_error():
     below = np.array([[0.1, 0.2], [0.1 - 1e-3, 0.3], [1.0 + 1e-9, 1.0]])
     tables = table(below)
     assert tables.weights.min() >= 0 and ((tables.weights + 1).sum(1) == TOTAL).all()
-    with pytest.raises(VQError, match="no numbers"):
+    with pytest.raises(VQError, match="NaN or infinite"):
         table(np.array([[0.1, np.nan]]))
 
 

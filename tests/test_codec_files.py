@@ -177,43 +177,49 @@ def test_each_way_to_be_wrong_has_its_words(whole, run, tmp_path):
     path = str(tmp_path / "x.vqz")
     version, header, index, entries, rest = parts(whole)
     for content, message in (
-        (b"", "is no file of vq-compress"),
-        (b"PK" + whole[2:], "is no file of vq-compress"),
+        (b"", "is not a .vqz file .wrong magic bytes."),
+        (b"PK" + whole[2:], "is not a .vqz file .wrong magic bytes."),
         (whole[:20], "ends within its header"),
         (whole[:200], "ends within its header"),
-        (whole[:-5], r"has [\d,]+ bytes, expected [\d,]+ by its header"),
-        (whole + b"x", r"has [\d,]+ bytes, expected [\d,]+ by its header"),
-        (whole[:-1] + bytes([whole[-1] ^ 1]), r"chunk 3 of 4 is damaged \(checksum of its bytes\)"),
-        (whole[:40] + bytes([whole[40] ^ 1]) + whole[41:], r"its header is damaged \(checksum\)"),
+        (whole[:-5], r"got [\d,]+ bytes, expected [\d,]+ according to its header"),
+        (whole + b"x", r"got [\d,]+ bytes, expected [\d,]+ according to its header"),
+        (whole[:-1] + bytes([whole[-1] ^ 1]), r"chunk 3 of 4 is damaged \(wrong checksum\)"),
+        (whole[:40] + bytes([whole[40] ^ 1]) + whole[41:], r"its header is damaged \(wrong checksum\)"),
         (packed(3, header, index, entries, rest), "got format version 3, expected 1 or 2"),
-        (packed(2, header, index, entries, rest), "the header of format version 1 in a file of version 2"),
-        (packed(version, dict(header, batch=10), index, entries, rest), "has 4 chunks, expected 2"),
-        (packed(version, dict(header, batch=100000), index, entries, rest), "its header's batch can't be"),
-        (packed(version, dict(header, images=10**9), index, entries, rest), "its header's images can't be"),
-        (packed(version, dict(header, K=3), index, entries, rest), "its header's fields can't be"),
-        (packed(version, dict(header, scale=None), index, entries, rest), "has a scale of None for the likelihood mse"),
+        (packed(2, header, index, entries, rest), "got a header of format version 1 in a file of version 2"),
+        (packed(version, dict(header, batch=10), index, entries, rest), "got 4 chunks, expected 2"),
+        (packed(version, dict(header, batch=100000), index, entries, rest), "its header has an invalid batch"),
+        (
+            packed(version, dict(header, images=10**9), index, entries, rest),
+            "its header has an invalid number of images",
+        ),
+        (packed(version, dict(header, K=3), index, entries, rest), "its header has an invalid set of fields"),
+        (
+            packed(version, dict(header, scale=None), index, entries, rest),
+            "got scale None for likelihood mse, expected one for mse only",
+        ),
         (
             packed(version, dict(header, decoder="x"), index, entries, rest),
-            "was made with decoder x, expected factorised",
+            "got decoder x, expected factorised as in the run",
         ),
         (packed(version, dict(header, size=None), b"", entries, rest), "its index is damaged"),
         (packed(version, b"[" * 60000, index, entries, rest), "can't be read .nested too deeply."),
-        (packed(version, b"{}", b"x" * 10, entries, rest), "its header's fields"),
+        (packed(version, b"{}", b"x" * 10, entries, rest), "its header has an invalid set of fields"),
     ):
         with pytest.raises(VQError, match=message):
             codec.decompress(run, write(path, content))
     with pytest.raises(VQError, match="can't be read .No such file"):
         codec.decompress(run, str(tmp_path / "none.vqz"))
     start = MAGIC + struct.pack("<HIIII", 1, 2**31, 5, 5, 0)
-    with pytest.raises(VQError, match="which can't be; it is damaged"):
+    with pytest.raises(VQError, match=r"is damaged: got a header and an index of [\d,]+ and 5 bytes"):
         codec.decompress(run, write(path, start))
 
 
 def test_a_checksum_of_tables_or_pixels_that_is_wrong(whole, run, tmp_path):
     version, header, index, entries, rest = parts(whole)
     for field, message in (
-        (2, "chunk 1 of 4 was coded with other probabilities"),
-        (3, "chunk 1 of 4 gives other pixels"),
+        (2, "chunk 1 of 4 was encoded with probabilities that differ"),
+        (3, "chunk 1 of 4 has other pixels"),
     ):
         changed = [list(e) for e in entries]
         changed[1][field] ^= 1
@@ -228,7 +234,7 @@ def test_the_rest_of_a_damaged_file_is_saved(whole, run, pixels, named, tmp_path
     content = bytearray(whole)
     content[-size - 1] ^= 4  # in chunk 1
     write(path, bytes(content[:-3]))  # and the last one is cut off
-    with pytest.raises(VQError, match="has .* bytes, expected"):
+    with pytest.raises(VQError, match="got .* bytes, expected"):
         codec.decompress(run, path)
     out = str(tmp_path / "out.npy")
     found = codec.decompress(run, path, out, keep_going=True)

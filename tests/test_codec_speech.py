@@ -216,7 +216,7 @@ def test_what_does_not_fit_is_one_line(whole, runs, tmp_path):
     run, path = codec.open_run(runs("both")), hostile.write(tmp_path / "x.vqz", whole)
     m, x, picture = run.config.model, sounds((5, 6)), images_lib.of_arrays(images(1, 8, 1), 1)
     for call, message in (
-        (lambda: codec.decompress(runs("unigram"), path), "was made by the weights .{12}, got a run with"),
+        (lambda: codec.decompress(runs("unigram"), path), "got a run with the weights .{12}, expected"),
         (lambda: codec.decompress(run, path, str(tmp_path / "x.npy")), "x.npy' for recordings of different sizes"),
         (lambda: codec.decompress(run, path, str(tmp_path / "x.wav")), "x.wav' for 7 recordings, expected a folder"),
         (
@@ -236,7 +236,7 @@ def test_what_does_not_fit_is_one_line(whole, runs, tmp_path):
             call()
     other = shutil.copytree(runs("both"), str(tmp_path / "other"))
     for old, new, message in (
-        ('"sample_rate": 8000', '"sample_rate": 16000', "was made with sample_rate 8000, expected 16000"),
+        ('"sample_rate": 8000', '"sample_rate": 16000', "got sample_rate 8000, expected 16000 as in the run"),
         ('"anna",', '"anna", "anne",', "does not fit config.json"),
     ):
         with open(os.path.join(runs("both"), "config.json"), encoding="utf-8") as f:
@@ -252,12 +252,12 @@ def test_an_index_that_lies(whole, runs, tmp_path, monkeypatch):
     run, (version, header, index, entries, rest) = codec.open_run(runs("both")), parts(whole)
     items = json.loads(zlib.decompress(index))
     for change, message in (
-        (lambda i: i[0].__setitem__(2, len(VOICES)), "has the speaker 3, expected 0 to 2, the run's"),
-        (lambda i: i[0].__setitem__(2, -1), "its index has an image or a recording that can't be"),
-        (lambda i: i[0].__setitem__(1, 0), "its index has an image or a recording that can't be"),
-        (lambda i: i[0].__setitem__(1, 1 << 20), "has 3 chunks, expected 5"),
-        (lambda i: i[0].pop(), "its index has an image or a recording that can't be"),
-        (lambda i: i.pop(), "its index is not of its images"),
+        (lambda i: i[0].__setitem__(2, len(VOICES)), "got speaker 3, expected 0 to 2 as in the run"),
+        (lambda i: i[0].__setitem__(2, -1), "its index has an invalid entry"),
+        (lambda i: i[0].__setitem__(1, 0), "its index has an invalid entry"),
+        (lambda i: i[0].__setitem__(1, 1 << 20), "got 3 chunks, expected 5"),
+        (lambda i: i[0].pop(), "its index has an invalid entry"),
+        (lambda i: i.pop(), "its index does not have one entry per image"),
     ):
         changed = json.loads(json.dumps(items))
         change(changed)
@@ -265,7 +265,7 @@ def test_an_index_that_lies(whole, runs, tmp_path, monkeypatch):
         with pytest.raises(VQError, match=message):
             codec.decompress(run, hostile.write(tmp_path / "x.vqz", content))
     monkeypatch.setattr(coding, "MAX_FLOATS", 100)
-    with pytest.raises(VQError, match="has 3 recordings in a chunk, expected at most 1 so long ones"):
+    with pytest.raises(VQError, match="got 3 recordings per chunk, expected at most 1 of this length"):
         codec.decompress(run, hostile.write(tmp_path / "x.vqz", whole))
 
 

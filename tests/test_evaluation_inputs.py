@@ -155,7 +155,7 @@ def test_calibration_is_the_runs_own(small_run, digits, forked, tmp_path):
     copy, black = str(tmp_path / "run"), str(tmp_path / "black.npy")
     shutil.copytree(small_run[1], copy, ignore=shutil.ignore_patterns("calibration", "eval"))
     np.save(black, np.zeros([3, 24, 24, 1], np.uint8))
-    with ImageModel(copy) as model, pytest.raises(VQError, match="calibration: the run has none of this checkpoint"):
+    with ImageModel(copy) as model, pytest.raises(VQError, match="calibration: the run has none for this checkpoint"):
         model.evaluate(black)
     done = forked.script("evaluate", f"--model_dir={copy}", f"--input={black}")
     assert done.status == 0, done.stderr

@@ -1,8 +1,7 @@
 """Texts are plain English: phrases that readers stumbled over do not come back.
 
 Reads the README, the pages of docs/, the model cards, and the docstrings, comments, help texts and messages of the
-package, the commands, the benchmarks and the tools. Code on a page or in backquotes is left out. NOT_YET_REWRITTEN has
-the files that are not checked yet; remove an entry when its files are rewritten.
+package, the commands, the benchmarks and the tools. Code on a page or in backquotes is left out.
 """
 
 import ast
@@ -83,11 +82,6 @@ PATTERNS = [
     for start in dict.fromkeys((phrase, phrase[0].upper() + phrase[1:]))  # also at the beginning of a sentence
 ]
 
-# Files, or folders that end in /.
-NOT_YET_REWRITTEN = [
-    "vq_estimator/inference/codec/",
-]
-
 
 def texts_of_page(text):
     """(line, text) of a page's prose."""
@@ -128,26 +122,15 @@ def stumbles(texts):
     return sorted(set(lines))
 
 
-def is_listed(path, entries):
-    """Whether a path is one of the entries or in one of their folders."""
-    return any(path == entry or (entry.endswith("/") and path.startswith(entry)) for entry in entries)
-
-
 def texts_of(path):
     with open(os.path.join(ROOT, path), encoding="utf-8") as f:
         text = f.read()
     return texts_of_module(text) if path.endswith(".py") else texts_of_page(text)
 
 
-@pytest.mark.parametrize("path", [p for p in PAGES + CARDS + MODULES if not is_listed(p, NOT_YET_REWRITTEN)])
+@pytest.mark.parametrize("path", PAGES + CARDS + MODULES)
 def test_plain_english(path):
     assert stumbles(texts_of(path)) == []
-
-
-def test_the_list_of_files_has_no_entry_that_is_rewritten():
-    for entry in NOT_YET_REWRITTEN:
-        files = [path for path in PAGES + MODULES if is_listed(path, [entry])]
-        assert any(stumbles(texts_of(path)) for path in files), f"remove {entry} from NOT_YET_REWRITTEN"
 
 
 def test_a_phrase_is_found_with_its_line():

@@ -177,9 +177,9 @@ TABLE = {
         [
             *OF_A_RUN[1:],
             ("model_dir", "/no/run", "model_dir: got '/no/run', expected a run folder with a config.json"),
-            ("model_dir", "provided", "images.vqz: was made by the weights .*, got a run with"),
+            ("model_dir", "provided", "images.vqz: got a run with the weights .*, expected"),
             ("input", "/no/file", "/no/file: can't be read .No such file or directory."),
-            ("input", "text.npy", "text.npy: is no file of vq-compress"),
+            ("input", "text.npy", "text.npy: is not a .vqz file"),
             OUT,
             ("out", "empty", "out: 'empty' exists; give the name of a folder to make"),
             ("out", "image.png", "out: got 'image.png' for 3 images, expected a folder to make"),

@@ -102,5 +102,5 @@ class TrainedModel(OpenRun):
           VQError: the run has not been evaluated at this checkpoint.
         """
         if self.calibration is None:
-            raise VQError("calibration: the run has none of this checkpoint; evaluate it with vq-evaluate first")
+            raise VQError("calibration: the run has none for this checkpoint; evaluate it with vq-evaluate first")
         return self.calibration

@@ -1,11 +1,11 @@
-"""A lossless codec: images or speech to a file as long as the bits/dim say, and the file back to the same, to the bit.
+"""A lossless codec for images and speech, whose files have about the size that the model's bits/dim predict.
 
     from vq_estimator.inference import codec
     codec.compress("log/my-run", images, "images.vqz")          # uint8 [N, H, W, C]
     images = codec.decompress("log/my-run", "images.vqz").images
 
-Codes under the prior, then pixels under p(x | z_q), by a range coder. Of a run of speech a recording is its mu-law
-levels uint8 [T], as the model sees it. docs/codec.md describes the file.
+A range coder writes the codes under the prior and then the pixels under p(x | z_q). For speech models, a recording is
+the array of its mu-law levels, uint8 [T], as the model reads it. docs/codec_format.md describes the file format.
 """
 
 from vq_estimator.inference.codec.compression import Compressed, compress

@@ -1,4 +1,4 @@
-"""Chunks, several at a time: tiles to a payload, and a payload to tiles."""
+"""Encodes tiles to payloads and decodes payloads to tiles, several chunks in parallel."""
 
 import collections
 import os
@@ -21,17 +21,17 @@ MAX_WORKERS = 8
 
 
 class Progress:
-    """A bar over tiles that moves within a chunk too, whose symbols may take minutes; a context.
+    """A progress bar over tiles, as a context manager. It also moves within a chunk, which may take minutes.
 
     Args:
-      total: tiles.
-      title: what is done with them.
-      passes: how often each is coded.
+      total: number of tiles.
+      title: the title of the bar.
+      passes: how many times each tile is coded.
     """
 
     def __init__(self, total: int, title: str, passes: int = 1):
         self._passes, self._lock, self._total, self._done = passes, threading.Lock(), total, 0.0
-        # By time alone (miniters): one symbol may take as long as thousands of others.
+        # miniters=0 refreshes the bar by time, because one symbol may take as long as thousands of others.
         self._bar = tqdm(total=total, unit="tile", unit_scale=True, miniters=0, desc=title)
 
     def __enter__(self) -> "Progress":
@@ -41,7 +41,7 @@ class Progress:
         self._bar.close()
 
     def chunk(self, network: Network, frame: Frame, channels: int) -> "ChunkProgress":
-        """The progress of one chunk."""
+        """Returns the progress of one chunk."""
         tiles = len(frame.extents)
         pixels, codes = int(frame.extents.prod(1).sum()) * channels, tiles * int(np.prod(network.grid(frame)))
         return ChunkProgress(self._advance, tiles, self._passes * (pixels + codes))
@@ -54,7 +54,7 @@ class Progress:
 
 
 class ChunkProgress:
-    """Called with the number of symbols that were coded, it moves the bar by their share of the chunk's tiles."""
+    """A function of the number of coded symbols that moves the bar by their share of the chunk's tiles."""
 
     def __init__(self, advance: Callable[[float], None], tiles: int, symbols: int):
         self._advance, self._left, self._each = advance, float(tiles), tiles / max(symbols, 1)
@@ -65,7 +65,7 @@ class ChunkProgress:
         self._advance(step)
 
     def finish(self) -> None:
-        """Moves the bar to the chunk's end, whatever was counted."""
+        """Moves the bar to the end of the chunk, regardless of the symbols counted so far."""
         step, self._left = self._left, 0.0
         self._advance(step)
 
@@ -73,19 +73,26 @@ class ChunkProgress:
 def encode(
     network: Network, header: Header, tiles: Tiles, verify: bool, progress: ChunkProgress
 ) -> Tuple[bytes, int, int]:
-    """A chunk's payload, and the checksums of its tables and its pixels."""
+    """Encodes a chunk.
+
+    Returns:
+      The payload, and the CRC-32 of its tables and of its pixels.
+
+    Raises:
+      VQError: `verify` is set and the payload decodes to different pixels.
+    """
     n = len(tiles.images)
     images = np.zeros((header.batch, *tiles.images.shape[1:]), np.uint8)
     images[:n] = tiles.images
     codes = network.encode(images, tiles.frame)
-    codes[n:] = 0  # as they are when they are decoded
+    codes[n:] = 0  # the decoder starts with zeros as well
     coder = Encoder(progress)
     network.code(coder, codes, images, tiles.frame)
     payload, pixels = coder.payload(), tiles.true_pixels()
     if verify:
-        again = decode(network, header, payload, tiles.frame, coder.tables_crc, progress)
-        if Tiles(again, tiles.frame).true_pixels() != pixels:
-            raise VQError("codec: a chunk was decoded to other pixels than it was made of; nothing is written")
+        decoded = decode(network, header, payload, tiles.frame, coder.tables_crc, progress)
+        if Tiles(decoded, tiles.frame).true_pixels() != pixels:
+            raise VQError("codec: a chunk was decoded to pixels that differ from the input; no file is written")
     progress.finish()
     return payload, coder.tables_crc, zlib.crc32(pixels)
 
@@ -93,10 +100,10 @@ def encode(
 def decode(
     network: Network, header: Header, payload: bytes, frame: Frame, tables_crc: int, progress: ChunkProgress
 ) -> np.ndarray:
-    """The tiles uint8 [n, height, width, C] of a chunk.
+    """Decodes a chunk to tiles, uint8 [n, height, width, C].
 
     Raises:
-      VQError: they were coded with other tables.
+      VQError: the chunk was encoded with different tables.
     """
     codes = np.zeros((header.batch, *network.grid(frame)), np.int32)
     images = np.zeros((header.batch, *frame.shape, header.channels), np.uint8)
@@ -107,29 +114,31 @@ def decode(
     except Damaged:
         same = False
     if not same:
-        raise VQError("was coded with other probabilities than the network gives here" + _floats(network, header))
+        message = "was encoded with probabilities that differ from those computed here"
+        raise VQError(message + _arithmetic_differences(network, header))
     return images[: len(frame.extents)]
 
 
-def _floats(network: Network, header: Header) -> str:
-    """Of a message: what differs between the arithmetic of a file and that of this process."""
+def _arithmetic_differences(network: Network, header: Header) -> str:
+    """Formats the differences between a file's arithmetic and this process's, for an error message."""
     here = network.arithmetic()
     different = sorted(k for k in {*here, *header.arithmetic} if here.get(k) != header.arithmetic.get(k))
     if not different:
         return ""
-    there = ", ".join(f"{k} {header.arithmetic.get(k)}" for k in different)
-    return f" (written with {there}; here {', '.join(f'{k} {here.get(k)}' for k in different)})"
+    written = ", ".join(f"{k} {header.arithmetic.get(k)}" for k in different)
+    return f" (written with {written}; here {', '.join(f'{k} {here.get(k)}' for k in different)})"
 
 
-def number_of_workers(asked: Optional[int]) -> int:
-    if asked is None:
-        there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return min(there, MAX_WORKERS)
-    return arguments.integer("workers", asked, 1, MAX_WORKERS, f"1 to {MAX_WORKERS}")
+def number_of_workers(workers: Optional[int]) -> int:
+    """Returns the number of chunks to code in parallel; None: one per processor, up to MAX_WORKERS."""
+    if workers is None:
+        processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return min(processors, MAX_WORKERS)
+    return arguments.integer("workers", workers, 1, MAX_WORKERS, f"1 to {MAX_WORKERS}")
 
 
 def in_order(work: Callable, items: Iterable, workers: int, stop: Callable[[], None]) -> Iterator[Tuple]:
-    """(item, work(item)) in order, `workers` at a time; few items are taken ahead."""
+    """Yields (item, work(item)) in order, with `workers` calls in parallel; it reads few items ahead."""
     waiting = collections.deque()  # type: collections.deque[Tuple[object, Future]]
     with ThreadPoolExecutor(workers) as pool:
         try:
@@ -141,7 +150,7 @@ def in_order(work: Callable, items: Iterable, workers: int, stop: Callable[[], N
             while waiting:
                 item, future = waiting.popleft()
                 yield item, future.result()
-        except BaseException:  # Ctrl-C too: what runs is told to end
+        except BaseException:  # including Ctrl-C: the running chunks have to end
             stop()
             for _, future in waiting:
                 future.cancel()

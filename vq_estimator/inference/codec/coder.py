@@ -1,9 +1,9 @@
-"""The range coder of the library `constriction`, for symbols with a table each.
+"""The range coder of the library `constriction`, with one table per symbol.
 
-`Encoder` and `Decoder` have one method, `code(cumulative, symbols)`: the encoder writes the symbols that it is given,
-the decoder looks at nothing of them and reads as many; both return them. So what walks through an image is written
-once. Both keep a checksum of the interval of each symbol, which says whether two walks had the same tables wherever it
-mattered.
+`Encoder` and `Decoder` share the method `code(cumulative, symbols)`. The encoder writes the symbols. The decoder
+ignores their values and reads the same number of symbols. Both return the symbols, so `chunk.py` has one implementation
+for both directions. Both also update a checksum of each symbol's interval, which shows whether the decoder's tables
+agreed with the encoder's tables at every symbol.
 
 #### References
 Bamler (2022), Understanding Entropy Coding With Asymmetric Numeral Systems, arXiv 2201.01741 (the library).
@@ -22,11 +22,11 @@ WORD = np.dtype("<u4")
 
 
 class Damaged(Exception):
-    """What is read can't have been written."""
+    """The bytes are not the output of an encoder."""
 
 
 class _Library(NamedTuple):
-    """constriction's coders, its model for a table a symbol, and how that wants its tables."""
+    """The coders of constriction, its model with one table per symbol, and the conversion of weights to its tables."""
 
     queue: object
     model: Callable
@@ -38,7 +38,7 @@ def library() -> _Library:
     """Imports constriction.
 
     Raises:
-      VQError: it is not there.
+      VQError: it is not installed or can't be imported.
     """
     try:
         import constriction
@@ -47,16 +47,20 @@ def library() -> _Library:
     queue, model = constriction.stream.queue, constriction.stream.model.Categorical
     try:
         model(perfect=False)
-    except TypeError:  # 0.3, for Python 3.7, has the other quantisation alone; where counts are exact it finds them
+    except TypeError:
+        # Version 0.3, for Python 3.7, has only the other quantisation, which preserves counts that are exact.
         return _Library(queue, model, lambda weights: (weights + 1.0) / TOTAL)
     return _Library(queue, functools.partial(model, perfect=False), lambda weights: weights)
 
 
 class Coder:
-    """What both sides share: the tables and their checksum.
+    """Base class of Encoder and Decoder, with the tables and their checksum.
 
     Args:
-      progress: called with the number of symbols whenever some have been coded.
+      progress: a function that is called with the number of symbols after these have been coded.
+
+    Attributes:
+      tables_crc: CRC-32 of the intervals of all symbols that have been coded.
     """
 
     def __init__(self, progress: Optional[Callable[[int], None]] = None):
@@ -66,22 +70,22 @@ class Coder:
         self.tables_crc = 0
 
     def code(self, cumulative: np.ndarray, symbols: np.ndarray) -> np.ndarray:
-        """Codes n symbols int32, each with its own cumulative distribution, [K - 1, n]; returns them."""
-        if not len(symbols) or not len(cumulative):  # one symbol alone is no news
+        """Codes n symbols int32, each under its own cumulative distribution, [K - 1, n]; returns the symbols."""
+        if not len(symbols) or not len(cumulative):  # an alphabet of one symbol has no information
             return np.zeros_like(symbols)
         tables = table(cumulative)
-        found = self._code(symbols, self._family, self._library.weights(tables.weights))
-        self._observe(tables, found, np.arange(len(found)))
-        return found
+        coded = self._code(symbols, self._family, self._library.weights(tables.weights))
+        self._observe(tables, coded, np.arange(len(coded)))
+        return coded
 
     def code_alike(self, cumulative: np.ndarray, symbols: np.ndarray) -> np.ndarray:
-        """The same of n symbols that have one distribution, [K - 1]."""
+        """Codes n symbols int32 under one cumulative distribution, [K - 1]; returns the symbols."""
         if not len(symbols) or not len(cumulative):
             return np.zeros_like(symbols)
         tables = table(cumulative[:, np.newaxis])
-        found = self._code_alike(symbols, self._library.model(self._library.weights(tables.weights[0])))
-        self._observe(tables, found, 0)
-        return found
+        coded = self._code_alike(symbols, self._library.model(self._library.weights(tables.weights[0])))
+        self._observe(tables, coded, 0)
+        return coded
 
     def _observe(self, tables: Table, symbols, columns) -> None:
         interval = np.empty([2, len(symbols)], "<i4")
@@ -98,7 +102,7 @@ class Coder:
 
 
 class Encoder(Coder):
-    """Writes symbols; `payload` is what they became."""
+    """Encodes symbols; `payload` returns the bitstream."""
 
     def __init__(self, progress: Optional[Callable[[int], None]] = None):
         super().__init__(progress)
@@ -109,14 +113,15 @@ class Encoder(Coder):
         return symbols
 
     def payload(self) -> bytes:
+        """Returns the bitstream of the symbols so far, little-endian words of 32 bits."""
         return self._coder.get_compressed().astype(WORD).tobytes()
 
 
 class Decoder(Coder):
-    """Reads the symbols of a payload.
+    """Decodes the symbols of a payload.
 
     Raises:
-      Damaged: nothing that an encoder wrote.
+      Damaged: the payload is not the output of an encoder.
     """
 
     def __init__(self, payload: bytes, progress: Optional[Callable[[int], None]] = None):
@@ -136,5 +141,5 @@ class Decoder(Coder):
             return self._coder.decode(*arguments)
         except (KeyboardInterrupt, SystemExit, MemoryError):
             raise
-        except BaseException as e:  # a panic of the Rust library is no Exception
+        except BaseException as e:  # a panic of the Rust library is not an Exception
             raise Damaged(f"no symbol has this code ({type(e).__name__})") from None

@@ -1,4 +1,4 @@
-"""Images, or recordings, to a file."""
+"""Compresses images or recordings to a file."""
 
 import logging
 import os
@@ -32,9 +32,14 @@ log = logging.getLogger("vq_estimator")
 
 
 class Compressed(NamedTuple):
-    """What was written: images, their dimensions, and bytes of the file, of which `header` are not code.
+    """Counts of a file that was written.
 
-    Of speech `images` are recordings, and `dims` samples.
+    Attributes:
+      images: number of images; for speech models, of recordings.
+      dims: number of dimensions of all images; for speech models, of samples.
+      bytes: size of the file in bytes.
+      header: number of these bytes before the first chunk.
+      prior: the prior under which the codes were coded.
     """
 
     images: int
@@ -45,7 +50,7 @@ class Compressed(NamedTuple):
 
     @property
     def bits_per_dim(self) -> float:
-        """Of the whole file."""
+        """Bits per dimension of the complete file."""
         return 8.0 * self.bytes / self.dims
 
 
@@ -58,7 +63,7 @@ def compress(
     batch: Optional[int] = None,
     workers: Optional[int] = None,
 ) -> Compressed:
-    """Writes images to the file `path`, without loss, whole or not at all.
+    """Compresses images losslessly to a file, which is written completely or not at all.
 
         >>> import numpy as np
         >>> import vq_estimator as vq
@@ -70,17 +75,21 @@ def compress(
         True
 
     Args:
-      run: a run's folder, `open_run` of one, a Model or a SpeechModel.
-      images: uint8 [N, H, W, C], a list of [H, W, C], or what a function of `codec.images` gives; of a run of speech
-        mu-law levels uint8 [N, T], a list of [T], or what a function of `codec.recordings` gives.
-      path: the file.
+      run: a run directory, the result of `open_run`, a Model or a SpeechModel.
+      images: uint8 [N, H, W, C], a list of [H, W, C], or the result of a function of `codec.images`. For speech models:
+        mu-law levels uint8 [N, T], a list of [T], or the result of a function of `codec.recordings`.
+      path: the file to write.
       prior: "learned", "unigram" or "uniform"; "auto": the first of these that the run has.
-      verify: decode every chunk, and compare, before the file gets its name.
-      batch: tiles of a chunk; None: as many as do, up to 200.
-      workers: chunks that are worked on at a time; None: one for each processor.
+      verify: decode every chunk and compare it with the input before the file gets its final name.
+      batch: tiles per chunk; None: a number that fits in memory, up to 200, and fills the last chunk.
+      workers: number of chunks to encode in parallel; None: one per processor.
+
+    Returns:
+      The sizes of the input and of the file.
 
     Raises:
-      VQError: images or a run that do not fit, or a chunk that is not decoded to what it was made of.
+      VQError: the images do not fit the run, the run lacks the prior or a calibration, or a chunk does not decode to
+        its input.
     """
     library()
     path, verify = arguments.path("path", path, "the path of a file to write"), arguments.boolean("verify", verify)
@@ -136,10 +145,10 @@ def compress(
 
 
 def _find_voices(network: Network, images: Images, items: List[Item]) -> None:
-    """Of the items whose speaker is not known, fills in the one in whose voice each is likeliest."""
+    """Sets the speaker of each item that has none to the speaker under whom the recording is most likely."""
     unknown = [i for i, item in enumerate(items) if item.speaker is None]
     if unknown:
-        log.info("the speaker of %d of %d is not known: each has the likeliest voice", len(unknown), len(items))
+        log.info("%d of %d recordings have no known speaker; each gets the most likely one", len(unknown), len(items))
     for i in tqdm(unknown, unit="clip", desc="find speakers", **({} if unknown else {"disable": True})):
         items[i] = items[i]._replace(speaker=network.likeliest_speaker(images.read(i)))
 
@@ -148,7 +157,7 @@ def _checked(images: Iterable[np.ndarray], binary: bool) -> Iterator[np.ndarray]
     for number, image in enumerate(images):
         if binary and not ((image == 0) | (image == 255)).all():
             raise VQError(
-                f"input: got an image (number {number}) with levels between 0 and 255, expected those two alone: "
-                "the model was trained on binary images"
+                f"input: got an image (number {number}) with levels between 0 and 255, expected only 0 and 255, "
+                "because the model was trained on binary images"
             )
         yield image

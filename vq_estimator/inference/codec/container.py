@@ -1,15 +1,16 @@
-"""The file: what made it, how large its images are, and chunks that stand alone. Written once, read strictly.
+"""Reads and writes the file format: a header, an index of the images, and independent chunks.
 
     8 bytes      magic
-    18 bytes     version (2), bytes of the header (4), bytes of the index (4), chunks (4), CRC-32 of it all up to the
-                 first chunk, without the magic and itself (4)
+    18 bytes     version (2), size of the header (4), size of the index (4), number of chunks (4), and CRC-32 (4) of
+                 everything before the first chunk except the magic and this field
     header       JSON, see `Header`
-    index        where images have sizes or names of their own: zlib of JSON, [[name, height, width], ...]; of
-                 recordings always, [[name, samples, number of the speaker], ...]
-    16 a chunk   its bytes, and CRC-32 of these, of its symbols' intervals, of its pixels
-    chunks       one range coder's stream each
+    index        zlib of JSON, [[name, height, width], ...], if the images have names or different sizes; for recordings
+                 always, [[name, samples, index of the speaker], ...]
+    16 per chunk its size, and the CRC-32 of its bytes, of its symbols' intervals and of its pixels
+    chunks       one bitstream of the range coder per chunk
 
-Integers are little-endian. Nothing of a file is believed before it is checked: not a size, not a name.
+Sizes are in bytes, and integers are little-endian. Every value of a file, such as a size or a name, is validated before
+it is used.
 """
 
 import json
@@ -24,31 +25,34 @@ from vq_estimator.errors import VQError
 from vq_estimator.inference.codec.coding import MAX_BATCH
 from vq_estimator.inference.codec.run import FINGERPRINT, PRIORS
 
-MAGIC = b"\x89VQZ\r\n\x1a\n"  # as PNG's: a transfer that changes line ends changes it
-VERSIONS = (1, 2)  # 2: of images that are not square, and of decoders with wavefronts; anything else is written as 1
+MAGIC = b"\x89VQZ\r\n\x1a\n"  # as in PNG, it reveals transfers that change line endings
+VERSIONS = (1, 2)  # 2 is written only for images that are not square and for decoders with wavefronts
 FIXED, ENTRY = struct.Struct("<HIIII"), struct.Struct("<IIII")
 WAVEFRONTS = "local"  # the decoder that codes along wavefronts
-MAX_HEADER, MAX_INDEX, MAX_NAMES = 1 << 16, 1 << 26, 1 << 26  # bytes of JSON, of the index, of it unpacked
-MAX_ITEM = 5000  # bytes of one image in the index
-MAX_PIXELS = 1 << 26  # of an image
+MAX_HEADER, MAX_INDEX, MAX_NAMES = 1 << 16, 1 << 26, 1 << 26  # bytes of the header, the index and the unpacked index
+MAX_ITEM = 5000  # bytes per image in the unpacked index
+MAX_PIXELS = 1 << 26  # per image
 MAX_IMAGES = 1 << 31
 HEX = frozenset("0123456789abcdef")
 
 
 class Header(NamedTuple):
-    """What a file says of itself.
+    """The header of a file.
 
     Attributes:
-      model: fingerprint of the checkpoint, and `sizes` [S, C, h, w, L, K], `likelihood` and `decoder` of its
-        configuration; of images that are not square [H, W, C, h, w, L, K], in format version 2; of speech S and [h, w]
-        are samples and codes of a whole tile.
-      prior: one of PRIORS; `prior_model`: the fingerprint of its figures, or "".
-      scale: of the likelihood "mse", or None.
-      batch: tiles of a chunk.
-      images: how many; `size`: [height, width] of each, or None where the index has them.
-      arithmetic: versions and processor that wrote it, and checksums of some of its results: for a message, since what
-        decides is each chunk's own checksum.
-      sample_rate: of speech, samples a second. In a file of images it is not there.
+      model: fingerprint of the checkpoint.
+      sizes: [S, C, h, w, L, K] of its configuration, or [H, W, C, h, w, L, K] in format version 2 if images are not
+        square. For speech models, S and [h, w] are the samples and codes of a full tile.
+      likelihood, decoder: their names in its configuration.
+      prior: one of PRIORS.
+      prior_model: fingerprint of the prior's parameters, or "".
+      scale: the scale of the likelihood "mse", or None.
+      batch: tiles per chunk.
+      images: number of images.
+      size: [height, width] of every image, or None if the index has them.
+      arithmetic: library versions, processor and checksums of sample results where the file was written. They are used
+        in an error message only; the checksum of each chunk decides.
+      sample_rate: in Hz, for speech models; it is absent from files of images.
     """
 
     model: str
@@ -66,24 +70,24 @@ class Header(NamedTuple):
 
     @property
     def version(self) -> int:
-        """The lowest format version that can say it."""
+        """The lowest format version that can represent this header."""
         return 2 if len(self.sizes) == 7 or self.decoder == WAVEFRONTS else 1
 
     @property
     def content(self) -> str:
-        """Returns "images" or "recordings"."""
+        """The kind of the examples, "images" or "recordings"."""
         return "images" if self.sample_rate is None else "recordings"
 
     @property
     def channels(self) -> int:
-        """Returns the channels of an image."""
+        """The number of channels of an image."""
         return self.sizes[-5]
 
 
 class Item(NamedTuple):
-    """An image of its own name or size; the name is "" where it has none.
+    """An image's entry in the index. The name is "" if the image has none.
 
-    A recording has a row of samples and the number of who speaks, None as long as that is not known.
+    A recording has height 1, and its width is the number of samples. Its speaker is an index, or None while unknown.
     """
 
     name: str
@@ -93,7 +97,7 @@ class Item(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """Of a chunk."""
+    """The size in bytes and the checksums of a chunk."""
 
     bytes: int
     crc: int
@@ -102,13 +106,15 @@ class Entry(NamedTuple):
 
 
 class Container(NamedTuple):
-    """A file that was opened.
+    """A file whose header and index have been read.
 
     Attributes:
-      path, header: its own.
-      items: of each image, or None where `header.size` says it of all.
-      entries: of each chunk; `starts`: where it begins.
-      size: bytes of the file.
+      path: path of the file.
+      header: its header.
+      items: one per image, or None if all images have `header.size` and no name.
+      entries: one per chunk.
+      starts: offset of each chunk in bytes.
+      size: size of the file in bytes.
     """
 
     path: str
@@ -120,28 +126,28 @@ class Container(NamedTuple):
 
     @property
     def overhead(self) -> int:
-        """Bytes before the first chunk."""
+        """Number of bytes before the first chunk."""
         return self.starts[0] if self.starts else self.size
 
     def payload(self, number: int) -> bytes:
-        """The bytes of a chunk.
+        """Reads the bytes of a chunk.
 
         Raises:
-          VQError: they are not there, or others than were written.
+          VQError: the file is truncated, or the bytes do not match their checksum.
         """
         entry = self.entries[number]
         with open_regular(self.path) as f:
             f.seek(self.starts[number])
-            found = f.read(entry.bytes)
-        if len(found) < entry.bytes:
+            payload = f.read(entry.bytes)
+        if len(payload) < entry.bytes:
             raise VQError(f"{self.path}: ends within chunk {number} of {len(self.entries)}")
-        if zlib.crc32(found) != entry.crc:
-            raise VQError(f"{self.path}: chunk {number} of {len(self.entries)} is damaged (checksum of its bytes)")
-        return found
+        if zlib.crc32(payload) != entry.crc:
+            raise VQError(f"{self.path}: chunk {number} of {len(self.entries)} is damaged (wrong checksum)")
+        return payload
 
 
 class Writer:
-    """Writes a file whose number of chunks is known before: `add` each, then `finish`."""
+    """Writes a file with a known number of chunks: call `add` for each of them, then `finish`."""
 
     def __init__(self, f: BinaryIO, header: Header, items: Optional[Sequence[Item]], chunks: int):
         self._f, self._chunks, self._entries, self._version = f, chunks, [], header.version
@@ -171,10 +177,10 @@ def _crc(lengths: Tuple[int, ...], rest: bytes) -> int:
 
 
 def read(path: str) -> Container:
-    """Reads all but the chunks.
+    """Reads the header and the index of a file.
 
     Raises:
-      VQError: it can't be read, or is no such file, or of another version, or altered.
+      VQError: the file can't be read, is not a .vqz file, has an unknown version, or is damaged.
     """
     path = arguments.path("path", path, "the path of a .vqz file")
     try:
@@ -189,25 +195,26 @@ def read(path: str) -> Container:
 def _read(f: BinaryIO, path: str, size: int) -> Container:
     start = f.read(len(MAGIC) + FIXED.size)
     if start[: len(MAGIC)] != MAGIC:
-        raise VQError(f"{path}: is no file of vq-compress (it begins with other bytes)")
+        raise VQError(f"{path}: is not a .vqz file (wrong magic bytes)")
     if len(start) < len(MAGIC) + FIXED.size:
         raise VQError(f"{path}: ends within its header")
     *lengths, crc = FIXED.unpack(start[len(MAGIC) :])
     version, header_bytes, index_bytes, chunks = lengths
     if version not in VERSIONS:
         known = " or ".join(map(str, VERSIONS))
-        raise VQError(f"{path}: got format version {version}, expected {known}; it was made by another vq_estimator")
+        raise VQError(f"{path}: got format version {version}, expected {known}; another vq_estimator wrote it")
     if header_bytes > MAX_HEADER or index_bytes > MAX_INDEX:
-        raise VQError(f"{path}: has a header of {header_bytes} and {index_bytes} bytes, which can't be; it is damaged")
+        got, limits = f"{header_bytes:,} and {index_bytes:,} bytes", f"{MAX_HEADER:,} and {MAX_INDEX:,}"
+        raise VQError(f"{path}: is damaged: got a header and an index of {got}, expected at most {limits}")
     length = header_bytes + index_bytes + ENTRY.size * chunks
     rest = f.read(length) if length <= size else b""
     if len(rest) < length:
         raise VQError(f"{path}: ends within its header")
     if _crc(tuple(lengths), rest) != crc:
-        raise VQError(f"{path}: its header is damaged (checksum)")
+        raise VQError(f"{path}: its header is damaged (wrong checksum)")
     header = _header(parse_json(rest[:header_bytes].decode("ascii")), chunks)
     if header.version != version:
-        raise VQError(f"{path}: got the header of format version {header.version} in a file of version {version}")
+        raise VQError(f"{path}: got a header of format version {header.version} in a file of version {version}")
     items = _items(rest[header_bytes : header_bytes + index_bytes], header)
     entries = [Entry(*fields) for fields in ENTRY.iter_unpack(rest[header_bytes + index_bytes :])]
     starts, at = [], len(MAGIC) + FIXED.size + length
@@ -218,71 +225,71 @@ def _read(f: BinaryIO, path: str, size: int) -> Container:
 
 
 def check(container: Container) -> None:
-    """Raises VQError where the file is longer or shorter than its header says, or a chunk's bytes are damaged."""
+    """Raises VQError if the size of the file differs from its header, or a chunk's bytes are damaged."""
     end = container.starts[-1] + container.entries[-1].bytes if container.entries else container.overhead
     if container.size != end:
-        raise VQError(f"{container.path}: has {container.size:,} bytes, expected {end:,} by its header")
+        raise VQError(f"{container.path}: got {container.size:,} bytes, expected {end:,} according to its header")
     for number in range(len(container.entries)):
         container.payload(number)
 
 
-def _header(found, chunks: int) -> Header:
-    """Raises ValueError where the JSON is no header."""
+def _header(fields, chunks: int) -> Header:
+    """Makes a Header of parsed JSON; raises ValueError if it is invalid."""
 
-    def want(right: bool, what: str) -> None:
-        if not right:
-            raise ValueError(f"its header's {what} can't be")
+    def want(valid: bool, what: str) -> None:
+        if not valid:
+            raise ValueError(f"its header has an invalid {what}")
 
-    def text(value, most: int = 80) -> bool:
-        return isinstance(value, str) and len(value) <= most
+    def text(value) -> bool:
+        return isinstance(value, str) and len(value) <= 80
 
-    def number(value, least: int, most: int) -> bool:
-        return type(value) is int and least <= value <= most
+    def number(value, low: int, high: int) -> bool:
+        return type(value) is int and low <= value <= high
 
-    want(isinstance(found, dict) and {*found, "sample_rate"} == set(Header._fields), "fields")
-    h = Header(**found)
+    want(isinstance(fields, dict) and {*fields, "sample_rate"} == set(Header._fields), "set of fields")
+    h = Header(**fields)
     want(h.sample_rate is None or (number(h.sample_rate, 1, 1 << 24) and h.size is None), "sample_rate")
     want(text(h.model) and set(h.model) <= HEX and len(h.model) == FINGERPRINT, "model")
     want(isinstance(h.sizes, list) and len(h.sizes) in (6, 7) and all(number(n, 1, 1 << 24) for n in h.sizes), "sizes")
-    want(text(h.likelihood) and text(h.decoder), "likelihood")
+    want(text(h.likelihood) and text(h.decoder), "likelihood or decoder")
     want(h.prior in PRIORS if text(h.prior) else False, "prior")
     want(text(h.prior_model) and set(h.prior_model) <= HEX, "prior_model")
     want(h.scale is None or (isinstance(h.scale, float) and 1e-3 <= h.scale <= 1e4), "scale")
     want(number(h.batch, 1, MAX_BATCH), "batch")
-    want(number(h.images, 1, min(MAX_IMAGES, h.batch * chunks)), "images")
+    want(number(h.images, 1, min(MAX_IMAGES, h.batch * chunks)), "number of images")
     if h.size is not None:
         want(isinstance(h.size, list) and len(h.size) == 2 and all(number(n, 1, MAX_PIXELS) for n in h.size), "size")
         want(h.size[0] * h.size[1] <= MAX_PIXELS, "size")
     a = h.arithmetic
-    want(isinstance(a, dict) and len(a) <= 8 and all(text(k) and text(v) for k, v in a.items()), "arithmetic")
+    want(isinstance(a, dict) and len(a) <= 8 and all(text(k) and text(v) for k, v in a.items()), "entry 'arithmetic'")
     return h
 
 
 def _items(packed: bytes, header: Header) -> Optional[List[Item]]:
-    """Raises ValueError where the index is none of the header's images."""
+    """Unpacks the index; raises ValueError if it is invalid or does not match the header."""
     if header.size is not None and not packed:
         return None
     unpacker = zlib.decompressobj()
     try:
-        most = min(MAX_NAMES, MAX_ITEM * header.images + 2)
-        text = unpacker.decompress(packed, most + 1)
+        limit = min(MAX_NAMES, MAX_ITEM * header.images + 2)
+        text = unpacker.decompress(packed, limit + 1)
     except zlib.error as e:
         raise ValueError(f"its index is damaged ({e})") from None
-    if len(text) > most or not unpacker.eof or unpacker.unused_data:
+    if len(text) > limit or not unpacker.eof or unpacker.unused_data:
         raise ValueError("its index is damaged")
-    found = parse_json(text.decode("ascii"))
-    if not isinstance(found, list) or len(found) != header.images:
-        raise ValueError("its index is not of its images")
+    rows = parse_json(text.decode("ascii"))
+    if not isinstance(rows, list) or len(rows) != header.images:
+        raise ValueError("its index does not have one entry per image")
     items = []
-    for item in found:
-        right = isinstance(item, list) and len(item) == 3 and isinstance(item[0], str)
-        least = (1, 1) if header.content == "images" else (1, 0)
-        if not right or not all(type(n) is int and low <= n <= MAX_PIXELS for n, low in zip(item[1:], least)):
-            raise ValueError("its index has an image or a recording that can't be")
+    for item in rows:
+        valid = isinstance(item, list) and len(item) == 3 and isinstance(item[0], str)
+        lows = (1, 1) if header.content == "images" else (1, 0)
+        if not valid or not all(type(n) is int and low <= n <= MAX_PIXELS for n, low in zip(item[1:], lows)):
+            raise ValueError("its index has an invalid entry")
         if header.content == "recordings":
             items.append(Item(item[0], 1, *item[1:]))
             continue
         if item[1] * item[2] > MAX_PIXELS:
-            raise ValueError(f"its index has an image of {item[1]} x {item[2]} pixels")
+            raise ValueError(f"its index has an image of {item[1]} x {item[2]} pixels, expected at most {MAX_PIXELS:,}")
         items.append(Item(*item))
     return items

@@ -1,4 +1,4 @@
-"""A file back to its images."""
+"""Decompresses a file to its images or recordings."""
 
 import zlib
 from typing import Iterator, List, NamedTuple, Optional, Union
@@ -22,12 +22,13 @@ OF_THE_MODEL = ("model", "sizes", "likelihood", "decoder", "sample_rate", "prior
 
 
 class Decompressed(NamedTuple):
-    """What was read.
+    """The result of `decompress`.
 
     Attributes:
-      images: in order, None for a lost one; None where they were written to files. Of speech levels uint8 [T] each.
-      number: how many.
-      lost: the numbers of those that are lost, from 0.
+      images: in order, uint8 [H, W, C] each, or levels uint8 [T] for speech models; None for a lost one. The list is
+        None if the images were written to `out`.
+      number: number of images, including lost ones.
+      lost: indices of the lost images, from 0.
     """
 
     images: Optional[List[Optional[np.ndarray]]]
@@ -42,20 +43,23 @@ def decompress(
     keep_going: bool = False,
     workers: Optional[int] = None,
 ) -> Decompressed:
-    """The images of a file of `compress`, where an example is.
+    """Decompresses a file that `compress` wrote; see there for an example.
 
     Args:
-      run: that which made it; see `compress`.
+      run: the run that made the file; see `compress`.
       path: the file.
-      out: NAME.npy, NAME.png of one image, or a folder to make, of a PNG each; of recordings NAME.npy, NAME.wav, or a
-        folder of WAVs; None: into memory.
-      keep_going: leave out chunks that are damaged. Their images are black in an array, their recordings silent, and
-        both missing in a folder.
-      workers: chunks that are worked on at a time; None: one for each processor.
+      out: NAME.npy, NAME.png for a file of one image, or a new folder of PNGs. For recordings: NAME.npy, NAME.wav for a
+        file of one recording, or a new folder of WAVs. None: return the images in memory.
+      keep_going: skip damaged chunks. The lost images are black in an array, lost recordings are silent, and a folder
+        has no files for them.
+      workers: number of chunks to decode in parallel; None: one per processor.
+
+    Returns:
+      The images or their number, and the indices of lost ones.
 
     Raises:
-      VQError: the file is damaged (without `keep_going`; with it, where nothing is left), or not of this run, or was
-        written where floats round in another way; or `out` is none that its images can go to.
+      VQError: the file is damaged (with `keep_going`: all chunks are damaged), another run made it, it was written on a
+        machine whose floating-point results differ, or its images can't be written to `out`.
     """
     library()
     keep_going = arguments.boolean("keep_going", keep_going)
@@ -66,10 +70,10 @@ def decompress(
     _check_model(run, container)
     layout = Layout(run.config.model, header.images, header.size, container.items)
     if len(container.entries) != -(-layout.total // header.batch):
-        raise VQError(f"{path}: has {len(container.entries)} chunks, expected {-(-layout.total // header.batch)}")
+        raise VQError(f"{path}: got {len(container.entries)} chunks, expected {-(-layout.total // header.batch)}")
     most = coding_of(run.config.model).most_batch(layout.largest)
     if header.content == "recordings" and header.batch > most:
-        raise VQError(f"{path}: has {header.batch} recordings in a chunk, expected at most {most} so long ones")
+        raise VQError(f"{path}: got {header.batch} recordings per chunk, expected at most {most} of this length")
     if not keep_going:
         container_lib.check(container)
     if out is not None:
@@ -91,12 +95,11 @@ def decompress(
         finally:
             part.finish()
         if zlib.crc32(Tiles(tiles, frame).true_pixels()) != entry.pixels_crc:
-            return VQError(f"{path}: chunk {number} of {len(container.entries)} gives other pixels (checksum)")
+            return VQError(f"{path}: chunk {number} of {len(container.entries)} has other pixels (wrong checksum)")
         return tiles
 
     def chunks() -> Iterator[Optional[np.ndarray]]:
-        found = in_order(work, range(len(container.entries)), workers, network.stop)
-        for _, tiles in found:
+        for _, tiles in in_order(work, range(len(container.entries)), workers, network.stop):
             if isinstance(tiles, VQError):
                 problems.append(tiles)
                 if not keep_going or len(problems) == len(container.entries):
@@ -115,8 +118,8 @@ def decompress(
         images = None
         with Progress(layout.total, "decompress") as progress:
             if out is None:
-                found = dict(numbered())
-                images = [found[number] for number in range(header.images)]
+                by_number = dict(numbered())
+                images = [by_number[number] for number in range(header.images)]
             else:
                 images_lib.write(numbered(), container, layout, out)
         return Decompressed(images, header.images, sorted(lost))
@@ -125,39 +128,39 @@ def decompress(
 
 
 def ranges(numbers: List[int], most: int = 20) -> str:
-    """Ascending numbers in words: "3, 100 to 199"."""
-    found: List[List[int]] = []
+    """Formats ascending numbers as at most `most` ranges, such as "3, 100 to 199"."""
+    pairs: List[List[int]] = []
     for n in numbers:
-        if found and n == found[-1][1] + 1:
-            found[-1][1] = n
+        if pairs and n == pairs[-1][1] + 1:
+            pairs[-1][1] = n
         else:
-            found.append([n, n])
-    shown = [str(a) if a == b else f"{a} to {b}" for a, b in found[:most]]
-    return ", ".join(shown) + (f" and {len(found) - most} more ranges" if len(found) > most else "")
+            pairs.append([n, n])
+    texts = [str(a) if a == b else f"{a} to {b}" for a, b in pairs[:most]]
+    return ", ".join(texts) + (f" and {len(pairs) - most} more ranges" if len(pairs) > most else "")
 
 
 def _check_model(run: Run, container: Container) -> None:
-    """Raises VQError where a file was made by another run, or the run lacks what it was made with."""
+    """Raises VQError if another run made the file, or if the run lacks the prior of the file."""
     header, path = container.header, container.path
     if not made_by(run, header.model):
         got = fingerprint(run.checkpoint.path)[:12]
         raise VQError(
-            f"{path}: was made by the weights {header.model[:12]}, got a run with {got}; name that which made it"
+            f"{path}: got a run with the weights {got}, expected {header.model[:12]}; use the run that made the file"
         )
     try:
         prior_for(run, header.prior)
     except VQError as e:
-        raise VQError(f"{path}: needs what the run does not have: {e}") from None
+        raise VQError(f"{path}: can't be decoded with this run: {e}") from None
     ours = of_the_model(run, header.prior)
     for name in OF_THE_MODEL:
         if ours[name] != getattr(header, name):
-            raise VQError(f"{path}: was made with {name} {getattr(header, name)}, expected {ours[name]}, the run's")
+            raise VQError(f"{path}: got {name} {getattr(header, name)}, expected {ours[name]} as in the run")
     if header.arithmetic.get("precision") != run.config.model.precision:
         got, want = header.arithmetic.get("precision"), run.config.model.precision
-        raise VQError(f"{path}: was made in {got}, expected {want}, the run's precision")
+        raise VQError(f"{path}: got precision {got}, expected {want} as in the run")
     if header.content == "recordings":
-        voices, found = max(len(run.config.model.speakers), 1), max(item.speaker for item in container.items)
-        if found >= voices:
-            raise VQError(f"{path}: has the speaker {found}, expected 0 to {voices - 1}, the run's")
+        voices, speaker = max(len(run.config.model.speakers), 1), max(item.speaker for item in container.items)
+        if speaker >= voices:
+            raise VQError(f"{path}: got speaker {speaker}, expected 0 to {voices - 1} as in the run")
     if (header.scale is None) != (header.likelihood != "mse"):
-        raise VQError(f"{path}: has a scale of {header.scale} for the likelihood {header.likelihood}")
+        raise VQError(f"{path}: got scale {header.scale} for likelihood {header.likelihood}, expected one for mse only")

@@ -1,6 +1,6 @@
-"""Where the images of a file come from, and where they go: data sets, arrays, files.
+"""Reads images from data sets, arrays and files for compression, and writes decompressed images and recordings.
 
-Recordings come by `recordings.py`, and go the same way as images.
+`recordings.py` reads recordings for compression.
 """
 
 import logging
@@ -29,11 +29,11 @@ class Images(NamedTuple):
     """Images to compress.
 
     Attributes:
-      number: how many.
-      size: (height, width) of each, or None where `items` say it.
-      items: of each, where they have names or sizes of their own.
-      each: uint8 [H, W, C], in order.
-      read: of recordings a function that gives any of them, by its number.
+      number: number of images.
+      size: (height, width) of every image, or None if `items` has the sizes.
+      items: one per image, or None if the images have neither names nor different sizes.
+      each: iterator over the images uint8 [H, W, C], in order.
+      read: a function from an index to an image, for random access; recordings need it.
     """
 
     number: int
@@ -44,10 +44,10 @@ class Images(NamedTuple):
 
 
 def of_arrays(arrays: Union[np.ndarray, Sequence[np.ndarray]], channels: int) -> Images:
-    """An array uint8 [N, H, W, C], or a list of [H, W, C] of different sizes.
+    """Makes Images of an array uint8 [N, H, W, C], or of a list of arrays [H, W, C] of different sizes.
 
     Raises:
-      VQError: one is no such array.
+      VQError: the dtype or the shape of an array is invalid, or there is no image.
     """
     if isinstance(arrays, np.ndarray):
         if arrays.dtype != np.uint8 or arrays.ndim != 4 or arrays.shape[-1] != channels or not arrays.size:
@@ -67,15 +67,15 @@ def of_arrays(arrays: Union[np.ndarray, Sequence[np.ndarray]], channels: int) ->
 
 
 def from_arrays(arrays: Union[np.ndarray, Sequence[np.ndarray]], m: ModelConfig) -> Images:
-    """Arrays of images for a model; see `of_arrays`."""
+    """Makes Images of arrays for a model; see `of_arrays`."""
     return of_arrays(arrays, m.channels)
 
 
 def of_npy(path: str, channels: int, array: str = DataConfig.array) -> Images:
-    """A `.npy` of uint8 [N, H, W, C], or such an array in a `.npz`.
+    """Reads a `.npy` of uint8 [N, H, W, C], or the array named `array` in a `.npz`.
 
     Raises:
-      VQError: it can't be read, or is no such array.
+      VQError: the file can't be read, or the dtype or the shape of its array is invalid.
     """
     try:
         return of_arrays(image_arrays.load(path, array, channels), channels)
@@ -85,16 +85,14 @@ def of_npy(path: str, channels: int, array: str = DataConfig.array) -> Images:
 
 
 def of_split(config: Config, source: Source, split: str) -> Images:
-    """A split of a data set, as the model sees it: resized and made binary where it is trained so.
+    """Reads a split of a data set, resized and binarized as for the model's training.
 
     Raises:
-      VQError: its images have other channels than the model's.
+      VQError: the number of channels differs from the model's.
     """
     m, channels = config.model, source.spec.shape[-1]
     if channels != m.channels:
-        raise VQError(
-            f"input: got {source.spec.name} with {channels} channels, expected {m.channels}, as the model has"
-        )
+        raise VQError(f"input: got {source.spec.name} with {channels} channels, expected {m.channels} as in the model")
     total, batch = pipeline.split_size(source, split), batching.evaluation_batch(m.dims)
 
     def each():
@@ -108,12 +106,18 @@ def of_split(config: Config, source: Source, split: str) -> Images:
 
 
 def of_files(folder: str, names: Sequence[str], channels: int, max_bad_files: int = 0) -> Images:
-    """Image files at their own size; `names` are their paths below `folder`. Each is read twice.
+    """Reads image files at their original sizes. Each file is read twice.
 
-    Those that can't be read are named and left out.
+    Files that can't be read are skipped with a warning.
+
+    Args:
+      folder: the folder of the files.
+      names: their paths below `folder`, with "/" as separator.
+      channels: channels of the model.
+      max_bad_files: number of files that may be unreadable.
 
     Raises:
-      VQError: more than `max_bad_files` can't be read, or all.
+      VQError: more than `max_bad_files` files or all files can't be read, or their names are invalid.
     """
     return of_readable(names, lambda name: lossless_images.read(below(folder, name), channels), folder, max_bad_files)
 
@@ -121,7 +125,7 @@ def of_files(folder: str, names: Sequence[str], channels: int, max_bad_files: in
 def of_readable(
     names: Sequence[str], read_file: Callable[[str], np.ndarray], folder: str, max_bad_files: int
 ) -> Images:
-    """Those of some files that `read_file` gives as uint8 [H, W, C]; it raises ValueError where it can't."""
+    """Makes Images of files; `read_file` returns uint8 [H, W, C] or raises ValueError. See `of_files`."""
     items, bad, reason = [], 0, ""
     for name in names:
         try:
@@ -130,15 +134,15 @@ def of_readable(
             bad += 1
             reason = f"{name}: can't be compressed: {e}"
             if bad > max_bad_files:
-                more = f"; expected at most {max_bad_files} such files, --max_bad_files changes that" if bad > 1 else ""
+                more = f"; expected at most {max_bad_files} such files (see --max_bad_files)" if bad > 1 else ""
                 raise VQError(f"input: {reason}{more}") from None
-            log.warning("%s; it is left out", one_line(reason))
+            log.warning("%s; the file is skipped", one_line(reason))
     if not items:
-        got = f"{len(names)} files in {folder!r} of which none can be compressed"
-        raise VQError(f"input: got {got}, expected one or more; the last one: {reason}")
+        got = f"{len(names)} files in {folder!r}, none of which can be compressed"
+        raise VQError(f"input: got {got}, expected one or more; the last error is: {reason}")
     try:
         code_files.renamed([item.name for item in items])
-    except ValueError as e:  # said now, not when it is to be written
+    except ValueError as e:  # report it now rather than at decompression
         raise VQError(f"input: {e}") from None
 
     def read(number):
@@ -148,30 +152,30 @@ def of_readable(
         except ValueError as e:
             raise VQError(f"input: {item.name}: can't be read any more: {e}") from None
         if image.shape[:2] != (item.height, item.width):
-            raise VQError(f"input: {item.name}: has changed while it was compressed")
+            raise VQError(f"input: {item.name}: has changed during compression")
         return image
 
     return Images(len(items), None, items, map(read, range(len(items))), read)
 
 
 def of_folder(folder: str, channels: int, max_bad_files: int = 0) -> Images:
-    """All image files below a folder, in the order of their paths; see `of_files`."""
+    """Reads all image files below a folder, in the order of their paths; see `of_files`."""
     return of_files(folder, folder_lib.paths(folder), channels, max_bad_files)
 
 
 def below(folder: str, name: str) -> str:
-    """The path of a file whose path below `folder` is `name`."""
+    """Returns the path of a file whose path below `folder` is `name`, with "/" as separator."""
     return os.path.join(folder, *name.split("/"))
 
 
 class _Kind(NamedTuple):
-    """What images and recordings differ in where they are written: words, and the level of a lost one."""
+    """The differences between images and recordings in `write`."""
 
-    name: str
-    suffix: str
-    file: str  # what one of them is, of `data.outputs`
-    lost: int
-    save: Callable[[str, np.ndarray], None]  # (path, one as `array_of` gives it)
+    name: str  # for messages
+    suffix: str  # of a file
+    file: str  # the kind of a file in `data.outputs`
+    lost: int  # the level of lost images or recordings
+    save: Callable[[str, np.ndarray], None]  # (path, result of `array_of`)
 
 
 def _kind(container: Container) -> _Kind:
@@ -183,7 +187,7 @@ def _kind(container: Container) -> _Kind:
 
 
 def array_of(container: Container, image: np.ndarray) -> np.ndarray:
-    """An image uint8 [H, W, C] as it is; a recording, which has one row, as uint8 [T]."""
+    """Returns an image uint8 [H, W, C] unchanged, and a recording uint8 [1, T, 1] as uint8 [T]."""
     return image if container.header.content == "images" else image[0, :, 0]
 
 
@@ -191,7 +195,7 @@ Numbered = Iterator[Tuple[int, Optional[np.ndarray]]]
 
 
 def check_out(container: Container, layout: Layout, out: str) -> None:
-    """Raises VQError, before the work, where the images of a file can't go to `out`; see `write`."""
+    """Raises VQError, before any decoding, if the images of a file can't be written to `out`; see `write`."""
     n, kind = container.header.images, _kind(container)
     as_what = _output_kind(container, out)
     if as_what == ARRAY:
@@ -225,19 +229,25 @@ def _reserve(file: int, size: int) -> None:
 
 
 def write(images: Numbered, container: Container, layout: Layout, out: str) -> None:
-    """Writes images to `out`, whole or not at all: NAME.npy, NAME.png of one image, or a folder of a PNG each.
+    """Writes images to NAME.npy, to NAME.png if there is one image, or to a folder with one PNG per image.
 
-    Where a PNG can't have so many channels, a folder has a .npy of each.
+    The output is written completely or not at all. Recordings are written as WAVs instead of PNGs. A folder has .npy
+    files if PNG does not support the number of channels.
 
-    Recordings are WAVs there. A lost image, None, is black in an array (a recording silent), and missing in a folder.
+    Args:
+      images: an iterator over (index, image), where the image is the result of `array_of`, or None if it is lost. An
+        array has black images or silent recordings for lost ones; a folder has no files for them.
+      container: the file that is decompressed.
+      layout: the layout of its tiles.
+      out: the path to write.
     """
     n, channels, kind = container.header.images, container.header.channels, _kind(container)
     as_what = _output_kind(container, out)
     if as_what == ARRAY:
         with atomic_path(out) as temporary:
-            one = array_of(container, np.empty((*layout.size(0), channels), np.uint8))
-            array = np.lib.format.open_memmap(temporary, "w+", np.uint8, (n, *one.shape))
-            with open(temporary, "r+b") as f:  # a full disk is an OSError now, and would be a bus error later
+            first = array_of(container, np.empty((*layout.size(0), channels), np.uint8))
+            array = np.lib.format.open_memmap(temporary, "w+", np.uint8, (n, *first.shape))
+            with open(temporary, "r+b") as f:  # a full disk raises OSError here instead of a bus error later
                 _reserve(f.fileno(), os.fstat(f.fileno()).st_size)
             for number, image in images:
                 array[number] = kind.lost if image is None else image

@@ -1,9 +1,9 @@
-"""The model as both sides of the codec run it: one graph, one batch size, one thread for each operation.
+"""Runs the model for the encoder and the decoder, with one graph, one batch size and one thread per operation.
 
-float32 sums depend on the order of their terms. TensorFlow chooses it by the shapes, and by how many threads an
-operation is divided among; so a batch is always whole, and the session's operations are not divided. Chunks are
-independent of each other, and `workers` of them run side by side.
-(The first session of a process decides how many threads operations have: `run.open_run` opens one.)
+A float32 sum depends on the order of its terms, which TensorFlow chooses by the shapes and by the number of threads of
+an operation. So the network always runs full batches, and each operation runs in one thread. Chunks are independent of
+each other, and `workers` of them run in parallel. The first session of a process determines the number of threads per
+operation, so `run.open_run` opens one with the right setting.
 """
 
 import functools
@@ -29,19 +29,19 @@ class Network:
     """A run's model in a session.
 
     Args:
-      run: the weights.
+      run: the run with the checkpoint.
       prior: one of PRIORS.
-      scale: of the likelihood "mse".
-      workers: chunks that are coded side by side.
+      scale: the scale of the likelihood "mse"; None for other likelihoods.
+      workers: number of chunks that are coded in parallel.
 
     Raises:
-      VQError: a likelihood or a prior whose figures are missing, or K beyond what a table holds.
+      VQError: K is greater than MAX_SYMBOLS.
     """
 
     def __init__(self, run: Run, prior: str, scale: Optional[float], workers: int = 1):
         m = run.config.model
         if m.quantizer.K > MAX_SYMBOLS:
-            raise VQError(f"codec: got a codebook of {m.quantizer.K}, expected at most {MAX_SYMBOLS}")
+            raise VQError(f"codec: got a codebook of {m.quantizer.K} entries, expected at most {MAX_SYMBOLS}")
         self._model, self._stopped = m, threading.Event()
         self._coding = coding_of(m)
         self._pixels = self._coding.pixels(scale)
@@ -63,12 +63,12 @@ class Network:
         self._session = self._run.session
 
     def close(self) -> None:
-        """Ends chunks that are being coded, and frees the session."""
+        """Stops the chunks that are being coded, and closes the session."""
         self.stop()
         self._run.close()
 
     def stop(self) -> None:
-        """Makes chunks that are being coded end soon, by an error."""
+        """Makes the chunks that are being coded end soon with an error."""
         self._stopped.set()
 
     def _build(self, model, code_prior=None):
@@ -79,7 +79,7 @@ class Network:
             "codes": tf.placeholder(tf.int32, (None, *m.codes_shape)),
         }
         ops["encoded"] = model.encode(ops["images"])
-        self._coding.add_ops(model, ops, functools.partial(self._asking, ops["chunk"]))
+        self._coding.add_ops(model, ops, functools.partial(self._make_request, ops["chunk"]))
         if code_prior is not None:
             ops["prior"] = self._prior(code_prior, ops)
         ops["floats"] = tf.placeholder(tf.float32, [64, 192])
@@ -88,96 +88,108 @@ class Network:
         return ops
 
     def _prior(self, code_prior, ops):
-        """The codes of a batch under the learned prior; with classes the batch is there once for each that may be."""
-        times, batch = max(self._possible, 1), tf.shape(ops["codes"])[0]
+        """Codes a batch under the learned prior; the batch is repeated for each class that its tiles may belong to."""
+        times, batch = max(self._possible_classes, 1), tf.shape(ops["codes"])[0]
         ops["labels"] = tf.placeholder(tf.int32, [None])
         labels = ops["labels"] if self._classes else None
-        ask = self._asking(ops["chunk"], Chunk.code, tf.int32, [None])
+        request = self._make_request(ops["chunk"], Chunk.code, tf.int32, [None])
         width = self._coding.prior_width(ops["codes"])
-        return code_prior.scan(times * batch, labels, lambda *step: tf.tile(ask(*step), [times]), width)
+        return code_prior.scan(times * batch, labels, lambda *step: tf.tile(request(*step), [times]), width)
 
     @property
-    def _possible(self) -> int:
-        """Of how many of the prior's classes the codes may be, once it is known who speaks."""
-        among = {"class": 1, "speaker": self._classes, "both": self._coding.voices}[self._condition]
-        return self._classes // max(among, 1)
+    def _possible_classes(self) -> int:
+        """The number of the prior's classes that codes may belong to, given their speaker."""
+        speakers = {"class": 1, "speaker": self._classes, "both": self._coding.voices}[self._condition]
+        return self._classes // max(speakers, 1)
 
     def _labels(self, speakers: np.ndarray) -> np.ndarray:
-        """The classes int32 [possible * B] that the codes may be of, of speakers int32 [B]."""
-        each = np.arange(self._possible, dtype=np.int32)[:, np.newaxis]
-        return (each + self._possible * (speakers if self._condition != "class" else np.zeros_like(speakers))).ravel()
+        """Returns the classes int32 [possible * B] that codes may belong to, given their speakers int32 [B]."""
+        classes = np.arange(self._possible_classes, dtype=np.int32)[:, np.newaxis]
+        first = len(classes) * (speakers if self._condition != "class" else np.zeros_like(speakers))
+        return (classes + first).ravel()
 
-    def _asking(self, chunk, method, dtype, shape):
-        """A function (numbers, row, column, ...) -> what the running chunk's `method` says of them."""
+    def _make_request(self, chunk, method, dtype, shape):
+        """Returns a function (tensor, *step) that calls `method` of the running chunk inside the graph."""
 
-        def asked(number, numbers, *step):
+        def call(number, values, *step):
             running = self._running[int(number)]
             try:
                 if self._stopped.is_set():
                     raise InterruptedError("stopped")
-                return method(running, numbers, *(int(at) for at in step))
+                return method(running, values, *(int(index) for index in step))
             except BaseException as e:
                 running.error = e
                 raise
 
-        def ask(numbers, *step):
-            found = tf.numpy_function(asked, [chunk, numbers, *step], dtype)
-            found.set_shape(shape)
-            return found
+        def request(values, *step):
+            symbols = tf.numpy_function(call, [chunk, values, *step], dtype)
+            symbols.set_shape(shape)
+            return symbols
 
-        return ask
+        return request
 
     def grid(self, frame: Frame) -> Tuple[int, int, int]:
-        """The shape of the codes that a chunk's tiles have in arrays."""
+        """Returns the shape (h, w, L) of the codes of a chunk's tiles in arrays."""
         return self._coding.codes_shape(frame)
 
     def encode(self, images: np.ndarray, frame: Frame) -> np.ndarray:
-        """Codes int32 [B, h, w, L] of images uint8 [B, height, width, C], the first of which are those of a frame."""
+        """Encodes images uint8 [B, height, width, C], which begin with the tiles of `frame`, to int32 [B, h, w, L]."""
         return self._coding.encode(self._session, self._ops, images, frame)
 
     def likeliest_speaker(self, image: np.ndarray) -> int:
-        """The voice in which a recording uint8 [1, T, 1] is likeliest, by what is in its middle."""
+        """Returns the speaker under whom the middle of a recording uint8 [1, T, 1] is most likely."""
         return self._coding.likeliest_speaker(self._session, self._ops, image)
 
     def _conditions(self, codes: np.ndarray, frame: Frame, speakers: np.ndarray) -> Dict[tf.Tensor, np.ndarray]:
-        """What the pixels of a chunk depend on beside each other, to be fed."""
+        """Returns the values to feed when the pixels of a chunk are coded; `speakers` is int32 [B]."""
         return self._coding.feed(self._session, self._ops, codes, frame, speakers)
 
     def code(self, coder: Coder, codes: np.ndarray, images: np.ndarray, frame: Frame) -> None:
-        """Codes a whole batch; what is not known of `codes` and `images` is filled in. See `Chunk`."""
+        """Codes a full batch; see `Chunk`.
+
+        Args:
+          coder: an Encoder or a Decoder.
+          codes: int32 [B, h, w, L]; a Decoder fills them in.
+          images: uint8 [B, height, width, C]; a Decoder fills them in.
+          frame: the shapes and the speakers of the batch's tiles.
+
+        Raises:
+          VQError: a likelihood is not finite.
+          Damaged: the payload of a Decoder is not the output of an Encoder.
+        """
         columns = self._coding.columns(frame)
         fronts = self._coding.fronts
-        chunk = Chunk(coder, codes, images, frame.extents, columns, self._pixels, self._possible, fronts)
+        chunk = Chunk(coder, codes, images, frame.extents, columns, self._pixels, self._possible_classes, fronts)
         speakers = np.zeros(len(codes), np.int32)
         speakers[: len(frame.speakers)] = frame.speakers
         number = next(self._numbers)
         self._running[number] = chunk
-        ops, given = self._ops, {self._ops["chunk"]: number}
+        ops, feed = self._ops, {self._ops["chunk"]: number}
         try:
             if self._alike is None:
                 labels = self._labels(speakers)
-                self._session.run(ops["prior"].op, {**given, ops["codes"]: codes, ops["labels"]: labels})
+                self._session.run(ops["prior"].op, {**feed, ops["codes"]: codes, ops["labels"]: labels})
             else:
                 chunk.codes_alike(self._alike)
-            given.update(self._conditions(chunk.codes, frame, speakers))
+            feed.update(self._conditions(chunk.codes, frame, speakers))
             if "pixels" in ops:
-                self._session.run(ops["pixels"].op, given)
+                self._session.run(ops["pixels"].op, feed)
             else:
                 if self._stopped.is_set():
                     raise InterruptedError("stopped")
-                chunk.pixels(self._session.run(ops["parameters"], given))
+                chunk.pixels(self._session.run(ops["parameters"], feed))
         except tf.errors.OpError:
-            if chunk.error is not None:  # TensorFlow makes of it a message of many lines
+            if chunk.error is not None:  # the OpError has a message of many lines
                 raise chunk.error from None
             raise
         finally:
             del self._running[number]
 
     def arithmetic(self) -> Dict[str, str]:
-        """What floats depend on here: versions, processor, and a checksum of some results of float32 and of float64."""
+        """Returns the library versions, the processor and a checksum of sample results, for error messages."""
         x = np.arange(-7000, 7000, 3) / 10.0
-        some = (np.arange(64 * 192) * 37 % 193 / np.float32(193.0) - 0.5).astype(np.float32).reshape(64, 192)
-        floats = self._session.run(self._ops["check"], {self._ops["floats"]: some}).tobytes()
+        y = (np.arange(64 * 192) * 37 % 193 / np.float32(193.0) - 0.5).astype(np.float32).reshape(64, 192)
+        floats = self._session.run(self._ops["check"], {self._ops["floats"]: y}).tobytes()
         doubles = arithmetic.exp(x).tobytes() + arithmetic.normal_cdf(0.01 * x).tobytes()
         return {
             "tensorflow": tf.__version__,

@@ -1,7 +1,7 @@
-"""Where the recordings of a file come from: data sets, levels, sound files. Each is an image of one row of levels.
+"""Reads recordings from data sets, arrays and sound files for compression. Each is an image with one row of levels.
 
-The codec is lossless from the levels on: 256 mu-law levels at the run's sample rate, as the model sees them. What a
-file's samples lose on the way to them (its rate, its channels, all but 8 bits) is lost before.
+The codec compresses the 256 mu-law levels at the run's sample rate, which are the model's input, without loss. The
+conversion of a sound file to these levels (resampling, mixing to one channel, 8 bits) is lossy.
 """
 
 from typing import Optional, Sequence, Union
@@ -23,15 +23,15 @@ from vq_estimator.inference.speech_inputs import make_unique, speaker_number, sp
 def of_levels(
     levels: Union[np.ndarray, Sequence[np.ndarray]], m: SpeechConfig, speaker: Optional[str] = None
 ) -> Images:
-    """Mu-law levels uint8 [N, T], or a list of [T] of different lengths.
+    """Makes Images of mu-law levels.
 
     Args:
-      levels: of each recording.
-      m: the run's model.
-      speaker: whose voice all are; None: of each the one in which it is likeliest.
+      levels: uint8 [N, T], or a list of arrays [T] of different lengths.
+      m: the configuration of the run's model.
+      speaker: the speaker of all recordings; None: the most likely speaker of each recording.
 
     Raises:
-      VQError: one is no such array, or there is no such voice.
+      VQError: the dtype or the shape of an array is invalid, there is no recording, or the model has no such speaker.
     """
     if isinstance(levels, np.ndarray) and levels.ndim != 2:
         raise VQError(f"input: got {levels.dtype} {list(levels.shape)}, expected uint8 [N, T], or a list of [T]")
@@ -39,7 +39,7 @@ def of_levels(
     for a in levels:
         if not isinstance(a, np.ndarray) or a.dtype != np.uint8 or a.ndim != 1 or not a.size:
             got = f"{a.dtype} {list(a.shape)}" if isinstance(a, np.ndarray) else type(a).__name__
-            raise VQError(f"input: got {got}, expected levels uint8 [T] of each recording")
+            raise VQError(f"input: got {got}, expected levels uint8 [T] for each recording")
         _check_length(len(a))
     if not len(levels):
         raise VQError("input: got no recording, expected one or more")
@@ -52,14 +52,14 @@ def of_levels(
     return Images(len(items), None, items, map(read, range(len(items))), read)
 
 
-from_arrays = of_levels  # by the name that `compress` calls it for any kind
+from_arrays = of_levels  # the name that `compress` calls for every kind of model
 
 
 def of_npy(path: str, m: SpeechConfig, speaker: Optional[str] = None) -> Images:
-    """A `.npy` of levels uint8 [T] or [N, T]; see `of_levels`.
+    """Reads a `.npy` of levels uint8 [T] or [N, T]; see `of_levels`.
 
     Raises:
-      VQError: it can't be read, or is no such array.
+      VQError: the file can't be read, or the dtype or the shape of its array is invalid.
     """
     try:
         levels = load_npy(path)
@@ -70,12 +70,19 @@ def of_npy(path: str, m: SpeechConfig, speaker: Optional[str] = None) -> Images:
 
 
 def of_split(m: SpeechConfig, source: SpeechSource, split: str, speaker: Optional[str] = None) -> Images:
-    """A split of a data set, as the model sees it: trimmed, a long recording in several clips, the speakers known."""
+    """Reads the clips of a data set's split, which are trimmed recordings or parts of long ones, with their speakers.
+
+    Args:
+      m: the configuration of the run's model.
+      source: the data set.
+      split: the name of the split.
+      speaker: the speaker of all clips; None: the speakers of the data set.
+    """
     clips = source.splits[split]
     names = make_unique(clips.names)
     known = voices_of(m, source.speakers)
-    everyone = None if speaker is None else speaker_number(m, speaker)
-    voices = [known[number] if everyone is None else everyone for number in clips.speakers]
+    common = None if speaker is None else speaker_number(m, speaker)
+    voices = [known[number] if common is None else common for number in clips.speakers]
     items = [Item(*item) for item in zip(names, [1] * clips.count, clips.lengths.tolist(), voices)]
 
     def read(number):
@@ -87,17 +94,20 @@ def of_split(m: SpeechConfig, source: SpeechSource, split: str, speaker: Optiona
 def of_files(
     folder: str, names: Sequence[str], m: SpeechConfig, speaker: Optional[str] = None, max_bad_files: int = 0
 ) -> Images:
-    """Sound files, whole, brought to the run's sample rate; `names` are their paths below `folder`.
+    """Reads complete sound files and resamples them to the run's sample rate.
 
-    A recording is of the speaker whose name one of its folders has; where none has, of the one in whose voice it is
-    likeliest. Each is read twice, or three times to find a voice.
+    The speaker of a file is given by a folder in its path that is named like a speaker. Files without such a folder get
+    their most likely speaker. Each file is read twice, or three times to determine its speaker.
 
     Args:
-      speaker: whose voice all are, whatever their folders say.
-      folder, names, m, max_bad_files: as of `images.of_files` and `of_levels`.
+      folder: the folder of the files.
+      names: their paths below `folder`, with "/" as separator.
+      m: the configuration of the run's model.
+      speaker: the speaker of all files, which replaces the speakers of their folders.
+      max_bad_files: number of files that may be unreadable.
 
     Raises:
-      VQError: more than `max_bad_files` can't be read, or all; or there is no such voice.
+      VQError: more than `max_bad_files` files or all files can't be read, or the model has no such speaker.
     """
 
     def read_file(name):
@@ -108,15 +118,15 @@ def of_files(
         _check_length(len(sound))
         return audio.mu_law(sound)[np.newaxis, :, np.newaxis]
 
-    found = images_lib.of_readable(names, read_file, folder, max_bad_files)
-    everyone = None if speaker is None else speaker_number(m, speaker)
-    for i, item in enumerate(found.items):
-        found.items[i] = item._replace(speaker=speaker_of(m, folder, item.name) if everyone is None else everyone)
-    return found
+    images = images_lib.of_readable(names, read_file, folder, max_bad_files)
+    common = None if speaker is None else speaker_number(m, speaker)
+    for i, item in enumerate(images.items):
+        images.items[i] = item._replace(speaker=speaker_of(m, folder, item.name) if common is None else common)
+    return images
 
 
 def of_folder(folder: str, m: SpeechConfig, speaker: Optional[str] = None, max_bad_files: int = 0) -> Images:
-    """All sound files below a folder, in the order of their paths; see `of_files`."""
+    """Reads all sound files below a folder, in the order of their paths; see `of_files`."""
     return of_files(folder, folder_lib.paths(folder, folder_lib.SOUNDS), m, speaker, max_bad_files)
 
 

@@ -1,4 +1,4 @@
-"""The run that a file is made with: what of it must be the same when the file is read, and which prior it has."""
+"""The run that makes and reads files: its prior, and the header fields that must match when a file is read."""
 
 import os
 import zlib
@@ -19,11 +19,11 @@ from vq_estimator.training.checkpoints import Checkpoint, fingerprint
 
 AUTO, LEARNED, UNIGRAM, UNIFORM = "auto", "learned", "unigram", "uniform"
 PRIORS = (LEARNED, UNIGRAM, UNIFORM)
-FINGERPRINT = 32  # hexadecimal digits that are kept of one
+FINGERPRINT = 32  # hexadecimal digits of a fingerprint in a header
 
 
 class Run(NamedTuple):
-    """What the codec needs of a trained run; a `TrainedModel` has these too."""
+    """The parts of a trained run that the codec uses; a `TrainedModel` has the same attributes."""
 
     config: Config
     checkpoint: Checkpoint
@@ -35,12 +35,16 @@ AnyRun = Union[str, Run, TrainedModel]
 
 
 def open_run(model_dir: str, which: str = "latest") -> Run:
-    """A run folder, at the checkpoint "latest", "best" or a path, with its prior and its calibration where it has them.
+    """Opens a run directory, with its prior and its calibration if it has them.
 
-    Call it before any session is opened: it sees to it that operations have one thread each.
+    Call it before any session is opened, because it limits operations to one thread each.
+
+    Args:
+      model_dir: the run directory.
+      which: the checkpoint: "latest", "best" or a path.
 
     Raises:
-      VQError: there is no such run or checkpoint.
+      VQError: the run or the checkpoint does not exist.
     """
     model_dir, which = arguments.path("model_dir", model_dir), arguments.path("checkpoint", which)
     _one_thread()
@@ -49,51 +53,52 @@ def open_run(model_dir: str, which: str = "latest") -> Run:
 
 
 def _one_thread() -> None:
-    """Opens a process's first session, where there was none yet: it decides how many threads operations have."""
+    """Opens and closes a session. The first session of a process determines the number of threads per operation."""
     settings = tf.ConfigProto(intra_op_parallelism_threads=1, device_count={"GPU": 0})
     tf.Session(graph=tf.Graph(), config=settings).close()
 
 
 def as_run(run: AnyRun) -> Run:
+    """Converts a run directory, a Run or a TrainedModel to a Run; raises VQError for other types."""
     if isinstance(run, (str, os.PathLike)):
         return open_run(run)
     if not isinstance(run, (Run, TrainedModel)):
         raise VQError(
-            f"run: got {type(run).__name__}, expected a run folder, open_run of one, a Model or a SpeechModel"
+            f"run: got {type(run).__name__}, expected a run directory, the result of open_run, a Model or a SpeechModel"
         )
     return Run(run.config, run.checkpoint, run.prior, run.calibration)
 
 
 def made_by(run: Run, model: str) -> bool:
-    """Whether a run's weights are those of a header's `model`."""
+    """Returns whether the run's weights have the fingerprint `model` of a header."""
     return fingerprint(as_run(run).checkpoint.path)[:FINGERPRINT] == arguments.text("model", model)
 
 
 def batch_for(config: Config, tiles: int, shape: Tuple[int, int]) -> int:
-    """Tiles of a chunk, so that the last chunk has few missing."""
+    """Returns the tiles per chunk, such that the last of the chunks for `tiles` tiles of `shape` is almost full."""
     most = coding_of(config.model).most_batch(shape)
     chunks = -(-tiles // most)
     return -(-tiles // max(chunks, 1))
 
 
-def prior_for(run: Run, asked: str) -> str:
-    """Which of PRIORS codes are coded under: that asked for, or under AUTO the best that the run has.
+def prior_for(run: Run, prior: str) -> str:
+    """Returns the prior for codes, one of PRIORS: `prior` itself, or the best prior of the run if it is AUTO.
 
     Raises:
-      VQError: the run does not have it.
+      VQError: the run does not have this prior.
     """
-    have = [kind for kind, there in zip(PRIORS, (run.prior, run.calibration, True)) if there]
-    if isinstance(asked, str) and asked == AUTO:
-        return have[0]
-    arguments.one_of("prior", asked, (AUTO, *PRIORS))
-    if asked not in have:
-        hint = {LEARNED: "train it with vq-train-prior", UNIGRAM: "evaluate the run with vq-evaluate"}[asked]
-        raise VQError(f"prior: got {asked!r}, which the run does not have; {hint}, or choose {' or '.join(have)}")
-    return asked
+    available = [kind for kind, present in zip(PRIORS, (run.prior, run.calibration, True)) if present]
+    if isinstance(prior, str) and prior == AUTO:
+        return available[0]
+    arguments.one_of("prior", prior, (AUTO, *PRIORS))
+    if prior not in available:
+        hint = {LEARNED: "train it with vq-train-prior", UNIGRAM: "evaluate the run with vq-evaluate"}[prior]
+        raise VQError(f"prior: got {prior!r}, which the run does not have; {hint}, or choose {' or '.join(available)}")
+    return prior
 
 
 def distributions(run: Run, prior: str) -> List[np.ndarray]:
-    """Cumulative distributions [K - 1] of the codes of each of the L codebooks."""
+    """Returns one cumulative distribution of codes [K - 1] per codebook, for a prior that is not learned."""
     q = run.config.model.quantizer
     if prior == UNIFORM:
         return [np.arange(1.0, q.K) / q.K] * q.L
@@ -101,29 +106,29 @@ def distributions(run: Run, prior: str) -> List[np.ndarray]:
 
 
 def scale_of(run: Run) -> Optional[float]:
-    """The fitted scale of the likelihood "mse", None of others."""
+    """Returns the fitted scale of the likelihood "mse"; None for other likelihoods."""
     if type_name(run.config.model.likelihood) != "mse":
         return None
     if run.calibration is None:
-        raise VQError("calibration: the run has none of this checkpoint; evaluate it with vq-evaluate first")
+        raise VQError("calibration: the run has none for this checkpoint; evaluate it with vq-evaluate first")
     return run.calibration.scale
 
 
 def of_the_model(run: Run, prior: str) -> dict:
-    """The fields of a header that a run must share with the one that wrote it."""
+    """Returns the header fields that must be equal for the run that wrote a file and the run that reads it."""
     m = run.config.model
-    likelihood, figures, coding = type_name(m.likelihood), "", coding_of(m)
+    likelihood, prior_model, coding = type_name(m.likelihood), "", coding_of(m)
     if isinstance(m.likelihood, LogisticMixturePixels):
         likelihood += f" {m.likelihood.components}"
     if prior == LEARNED:
-        figures = fingerprint(run.prior.checkpoint.path)[:FINGERPRINT]
+        prior_model = fingerprint(run.prior.checkpoint.path)[:FINGERPRINT]
     elif prior == UNIGRAM:
-        figures = f"{zlib.crc32(run.calibration.counts.astype('<i8').tobytes()):08x}"
+        prior_model = f"{zlib.crc32(run.calibration.counts.astype('<i8').tobytes()):08x}"
     return {
         "model": fingerprint(run.checkpoint.path)[:FINGERPRINT],
         "sizes": [*coding.sizes, m.channels, *coding.grid, m.quantizer.K],
         "likelihood": likelihood,
         "decoder": coding.decoder,
         "sample_rate": coding.sample_rate,
-        "prior_model": figures,
+        "prior_model": prior_model,
     }

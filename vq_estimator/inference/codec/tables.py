@@ -1,13 +1,13 @@
-"""From probabilities to integers: the one step of a codec that both sides must take to the bit.
+"""Quantises probabilities to integer tables, which the encoder and the decoder must compute identically.
 
-A distribution over K symbols becomes K counts of at least 1 with the sum 2^24: the boundary before symbol k is
+A distribution over K symbols becomes K counts, each at least 1, whose sum is 2^24. The boundary before symbol k is
 
     floor(F_k (2^24 - K)) + k,
 
-F_k the probability of the symbols before k, in float64. The boundaries are kept without their `+ k`, as float64 holding
-integers, so that what `constriction` gets are counts less one with the sum 2^24 - K: its own quantisation adds one to
-each and multiplies by (2^24 - K) / sum = 1, and gives these counts and no others (`tests/test_codec_coder.py` asks it).
-A symbol's cost is within K / 2^24 of -ln p, relative to p.
+where F_k is the probability of the symbols before k, in float64. The boundaries are stored without `+ k`, as integers
+in float64. So `constriction` gets each count minus one, and these sum to 2^24 - K. Its own quantisation adds one to
+each and multiplies by (2^24 - K) / sum = 1, which results in exactly these counts; `tests/test_codec_coder.py` checks
+it. The cost of a symbol is within K / 2^24 of -ln p, relative to p.
 """
 
 from typing import NamedTuple
@@ -19,14 +19,15 @@ from vq_estimator.errors import VQError
 BITS = 24  # the precision of constriction's tables
 TOTAL = 1 << BITS
 MAX_SYMBOLS = 1 << 16
+NOT_FINITE = "checkpoint: got likelihoods that are NaN or infinite, expected finite numbers"
 
 
 class Table(NamedTuple):
-    """Tables of n symbols in turn, as floats that hold integers.
+    """The tables of n symbols, as integers in float64.
 
     Attributes:
-      bounds: [K + 1, n], from 0 to 2^24 - K, without the `+ k`.
-      weights: [n, K], the counts less one.
+      bounds: [K + 1, n], the boundaries from 0 to 2^24 - K, without `+ k`.
+      weights: [n, K], the counts minus one.
     """
 
     bounds: np.ndarray
@@ -34,10 +35,13 @@ class Table(NamedTuple):
 
 
 def table(cumulative: np.ndarray) -> Table:
-    """Tables of cumulative distributions [K - 1, n], the probability of the symbols up to each but the last.
+    """Quantises n cumulative distributions.
+
+    Args:
+      cumulative: float64 [K - 1, n], the probability of the symbols up to and including each except the last.
 
     Raises:
-      VQError: one is no number.
+      VQError: a value is not finite.
     """
     K = len(cumulative) + 1
     bounds = np.empty([K + 1, cumulative.shape[1]])
@@ -46,9 +50,9 @@ def table(cumulative: np.ndarray) -> Table:
     np.multiply(cumulative, TOTAL - K, out=inner)
     np.floor(inner, out=inner)
     weights = np.subtract(bounds[1:], bounds[:-1])
-    if not weights.min(initial=0.0) >= 0.0:  # rounding, where F is flat; or NaN
+    if not weights.min(initial=0.0) >= 0.0:  # F is flat and was rounded, or it is NaN
         if not np.isfinite(inner).all():
-            raise VQError("checkpoint: gives likelihoods that are no numbers (NaN)")
+            raise VQError(NOT_FINITE)
         np.minimum(np.maximum.accumulate(inner, 0), TOTAL - K, out=inner)
         np.maximum(inner, 0.0, out=inner)
         weights = np.subtract(bounds[1:], bounds[:-1])

@@ -1,4 +1,4 @@
-"""Images of any size as tiles of the model's size, recordings of any length as stretches, and back. See `coding`."""
+"""Cuts images of any size and recordings of any length into tiles, and joins tiles again. See `coding`."""
 
 from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -9,13 +9,18 @@ from vq_estimator.inference.codec.container import Item
 
 
 class Tiles(NamedTuple):
-    """Some tiles: uint8 [n, height, width, C], beyond their true sizes copies of the last row and column."""
+    """Tiles of one chunk.
+
+    Attributes:
+      images: uint8 [n, height, width, C]. Beyond its true size, a tile repeats its last row and column.
+      frame: their shapes and speakers.
+    """
 
     images: np.ndarray
     frame: Frame
 
     def true_pixels(self) -> bytes:
-        """The bytes of the pixels within the true sizes, tile by tile."""
+        """Returns the bytes of the pixels within the true sizes, tile by tile."""
         extents = self.frame.extents
         if (extents == self.frame.shape).all():
             return self.images.tobytes()
@@ -23,17 +28,17 @@ class Tiles(NamedTuple):
 
 
 class Layout:
-    """Which tiles images of some sizes have: all of the first image in raster order, then those of the second.
+    """The order of the tiles of all images: those of the first image in raster order, then those of the second.
 
     Args:
-      model: of the run's configuration.
-      images: how many.
-      size: (height, width) of each, or None where `items` say it.
-      items: of each image.
+      model: the configuration of the run's model.
+      images: number of images.
+      size: (height, width) of every image, or None if `items` has the sizes.
+      items: one per image, or None.
 
     Attributes:
-      order: the numbers of the images as they are coded; recordings by their length, the longest first.
-      total: the number of tiles.
+      order: the indices of the images in coding order; recordings are sorted by length, the longest first.
+      total: number of tiles.
     """
 
     def __init__(self, model, images: int, size: Optional[Sequence[int]], items: Optional[Sequence[Item]]):
@@ -49,39 +54,39 @@ class Layout:
             self.total = images * self.count(0) if images else 0
 
     def size(self, image: int) -> Tuple[int, int]:
-        """Height and width of an image."""
+        """Returns the height and width of an image."""
         if self._items is not None:
             return self._items[image].height, self._items[image].width
         return self._size[0], self._size[1]
 
     def count(self, image: int) -> int:
-        """Tiles of an image."""
+        """Returns the number of tiles of an image."""
         (height, width), (H, W) = self.size(image), self._tile
         return -(-height // H) * -(-width // W)
 
     def _place_of(self, tile: int) -> int:
-        """The place in `order` of the image that a tile is of."""
+        """Returns the position in `order` of a tile's image."""
         if self._items is not None:
             return int(np.searchsorted(self._first, tile, "right")) - 1
         return tile // self.count(0)
 
     def places(self, start: int, end: int) -> List[Tuple[int, int, int, int, int]]:
-        """(image, top, left, height, width) of the tiles from `start` on, up to `end`."""
-        found, (H, W) = [], self._tile
+        """Returns (image, top, left, height, width) of each tile from `start` to `end` - 1."""
+        places, (H, W) = [], self._tile
         place = self._place_of(start) if start < end else 0
-        while len(found) < end - start:
+        while len(places) < end - start:
             image = self.order[place]
             height, width = self.size(image)
             first = int(self._first[place]) if self._items is not None else place * self.count(0)
             columns = -(-width // W)
             for tile in range(max(start, first), min(end, first + self.count(image))):
                 top, left = (tile - first) // columns * H, (tile - first) % columns * W
-                found.append((image, top, left, min(H, height - top), min(W, width - left)))
+                places.append((image, top, left, min(H, height - top), min(W, width - left)))
             place += 1
-        return found
+        return places
 
     def frame(self, start: int, end: int) -> Frame:
-        """What is known of the same tiles."""
+        """Returns the shapes and the speakers of the tiles from `start` to `end` - 1."""
         places = self.places(start, end)
         extents = np.array([place[3:] for place in places], np.int64).reshape(-1, 2)
         items = [self._items[place[0]] if self._items is not None else None for place in places]
@@ -89,12 +94,12 @@ class Layout:
 
     @property
     def largest(self) -> Tuple[int, int]:
-        """Height and width that the largest tile, which is the first, has in arrays."""
+        """Height and width in arrays of the largest tile, which is the first one."""
         return self._coding.array_shape(np.array([place[3:] for place in self.places(0, 1)]))
 
 
 def cut(images: Iterator[np.ndarray], layout: Layout, batch: int) -> Iterator[Tiles]:
-    """Images uint8 [H, W, C], in the layout's order, as chunks of tiles."""
+    """Cuts images uint8 [H, W, C], which come in the layout's order, into chunks of `batch` tiles."""
     at, image = None, None
     for start in range(0, layout.total, batch):
         end = min(start + batch, layout.total)
@@ -113,7 +118,17 @@ def cut(images: Iterator[np.ndarray], layout: Layout, batch: int) -> Iterator[Ti
 def join(
     chunks: Iterator[Optional[np.ndarray]], layout: Layout, batch: int, channels: int
 ) -> Iterator[Tuple[int, Optional[np.ndarray]]]:
-    """Chunks of tiles uint8 [n, height, width, C], None where one is lost, to (number, image or None), in order."""
+    """Joins chunks of tiles to images.
+
+    Args:
+      chunks: tiles uint8 [n, height, width, C] of each chunk, or None if it is lost.
+      layout: the layout of the tiles.
+      batch: tiles per chunk.
+      channels: C.
+
+    Yields:
+      (index, image uint8 [H, W, C] or None if a tile is lost), in the layout's order.
+    """
     canvas, complete, at = None, True, None
     for number, tiles in enumerate(chunks):
         start = number * batch
