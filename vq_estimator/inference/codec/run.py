@@ -35,7 +35,7 @@ AnyRun = Union[str, Run, TrainedModel]
 
 
 def open_run(model_dir: str, which: str = "latest") -> Run:
-    """A run folder, at the checkpoint "latest", "best" or a path, with its prior and its calibration where it has them.
+    """A run directory at the checkpoint "latest", "best" or a path, with its prior and its calibration if it has them.
 
     Call it before any session is opened: it sees to it that operations have one thread each.
 
@@ -59,7 +59,7 @@ def as_run(run: AnyRun) -> Run:
         return open_run(run)
     if not isinstance(run, (Run, TrainedModel)):
         raise VQError(
-            f"run: got {type(run).__name__}, expected a run folder, open_run of one, a Model or a SpeechModel"
+            f"run: got {type(run).__name__}, expected a run directory, open_run of one, a Model or a SpeechModel"
         )
     return Run(run.config, run.checkpoint, run.prior, run.calibration)
 
