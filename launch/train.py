@@ -95,7 +95,7 @@ def evaluate(config: Any, model_dir: str, source: Any) -> None:
         results = [evaluation.evaluate(model, source, split) for split in ("validation", "test")]
         projector.write(model, calibrate(model, source))
         print(evaluation.table(results))
-        print(f"\nrun folder       {model_dir}")
+        print(f"\nrun directory    {model_dir}")
         if config.model.has_mse:
             picture = os.path.join(model_dir, "reconstructions.png")
             drawing.save_png(picture, exploration.reconstructions(model, source), zoom=2)

@@ -79,7 +79,7 @@ LEVELS, SPOKEN = codec_runs.sounds([40])[0], np.zeros([5, 1], np.int32)
 # Of each method good arguments, and the names of those junk values that are good for one of them.
 OF_IMAGES = {
     "encode": dict(images=IMAGES),
-    "decode": dict(codes=CODES, seed=1, shared=False, first=100),
+    "decode": dict(codes=CODES, seed=1, shared=False, first=100, compiled=False),
     "reconstruct": dict(images=IMAGES, seed=1),
     "sample": dict(num=3, labels=[0, 1, 2], temperature=0.5, top_k=2, seed=1),
     "bits_per_dim": dict(images=IMAGES, codes=CODES),

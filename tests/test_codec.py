@@ -60,7 +60,7 @@ SLOW |= {
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """A function name -> (run folder, images [7, 8, 8, C], prior), made once."""
+    """A function name -> (run directory, images [7, 8, 8, C], prior), made once."""
     folder, made = tmp_path_factory.mktemp("codec"), {}
 
     def find(name):

@@ -39,9 +39,9 @@ def test_patterns_find_folders(runs):
 
 
 def test_what_is_no_evaluated_run_is_said(runs, tmp_path):
-    with pytest.raises(VQError, match="which is no folder; expected run folders"):
+    with pytest.raises(VQError, match="which is no folder; expected run directories"):
         comparison.load([str(tmp_path / "nothing*")])
-    with pytest.raises(VQError, match="expected a run folder with a config.json"):
+    with pytest.raises(VQError, match="expected a run directory with a config.json"):
         comparison.load([str(tmp_path)])
     with pytest.raises(VQError, match="run vq-evaluate --split=train"):
         comparison.load(runs, "train")

@@ -26,7 +26,7 @@ FOREIGN = {
     "batching_parameters_file",
     "rm",
 }
-FOREIGN |= {"logdir", "dir", "all", "help", "flagfile"}
+FOREIGN |= {"logdir", "dir", "all", "help", "flagfile", "no"}  # no: pip install --no-deps
 
 
 def read(path):

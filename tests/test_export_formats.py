@@ -24,7 +24,10 @@ def test_an_unknown_format_is_refused():
 @needs_tensorflow_2
 def test_without_the_extra_there_is_one_line(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "tf2onnx" else object())
-    with pytest.raises(VQError, match=r"format: got 'onnx' without tf2onnx, expected the extra 'onnx': pip install"):
+    want = (
+        r"format: got 'onnx' without tf2onnx, expected the extra 'onnx': pip install '\.\[onnx\]' in the source folder"
+    )
+    with pytest.raises(VQError, match=want):
         formats.check_format("onnx")
 
 

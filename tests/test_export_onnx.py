@@ -92,3 +92,13 @@ def test_a_file_that_is_too_far_from_the_checkpoint_is_not_written(tmp_path, mon
         with pytest.raises(formats.VQError, match="encode: got codes .* expected those of the checkpoint"):
             run.export(str(tmp_path / "out"), "onnx")
     assert os.listdir(str(tmp_path)) == ["run"]
+
+
+def test_the_table_has_a_dash_where_codes_have_no_size_of_a_difference():
+    rows = [
+        verification.Difference("encode", "codes", 512, 0.001, np.nan, np.nan, True),
+        verification.Difference("decode", "images", 512, 0.25, 0.25, 1.0, True),
+    ]
+    _, codes, images = [line.split() for line in verification.table(rows).splitlines()]
+    assert codes == ["encode", "codes", "512", "0.1", "-", "-"]
+    assert images == ["decode", "images", "512", "25", "0.25", "1"]

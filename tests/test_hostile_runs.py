@@ -1,4 +1,4 @@
-"""Damaged and hostile run folders: what was there, or one error in one line; nothing outside, and the process lives."""
+"""Damaged and hostile run directories: what was there, or a one-line error; nothing outside, and the process lives."""
 
 import dataclasses
 import json

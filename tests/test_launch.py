@@ -37,7 +37,7 @@ def run(environment, name, *flags, **given):
     )
 
 
-WITHOUT_DATA = ("compare", "convert_speech", "decode", "decompress", "export", "import_checkpoint", "info", "sample")
+WITHOUT_DATA = ("compare", "convert_speech", "decode", "decompress", "import_checkpoint", "info", "sample")
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

@@ -214,7 +214,7 @@ def test_patience_counts_evaluations_which_happen_at_checkpoints(vqvae_run, digi
 def test_another_checkpoint_another_prior(trained, digits):
     _, model_dir, _, prior = trained
     other = checkpoints.read_checkpoint(os.path.join(model_dir, "model.ckpt-30"))
-    with pytest.raises(VQError, match="is of the codes of another checkpoint .step 60., expected one of step 30"):
+    with pytest.raises(VQError, match="is for the codes of another checkpoint .step 60., expected one of step 30"):
         prior_lib.find(model_dir, other)
     assert prior_lib.find_or_warn(model_dir, other) is None
     changed = dataclasses.replace(prior.config, codes=dataclasses.replace(prior.config.codes, fingerprint="x"))

@@ -79,7 +79,7 @@ def test_a_folder_that_can_be_written_to_gets_the_results(small_run, digits, tmp
 
 @pytest.fixture
 def read_only(small_run, tmp_path):
-    """A run folder that nobody can write to, by the file system for the superuser and by its rights for others."""
+    """A run directory that nobody can write to, by the file system for the superuser and by its rights for others."""
     folder = str(tmp_path / "disk")
     os.mkdir(folder)
     if os.geteuid() == 0:

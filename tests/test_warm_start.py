@@ -82,7 +82,7 @@ def test_a_source_that_fits_nowhere_is_one_line(small_run, digits, tmp_path):
     other = small_config(digits, D=32, K=9, max_steps=1)
     with pytest.raises(VQError, match=r"warm_start: got .*, which fits 1 of 13 variables, encoder/conv_1/w not"):
         trainer.train(other, digits, str(tmp_path / "run"), warm=warm_start.of_run(small_run[1]))
-    with pytest.raises(VQError, match="warm_start: model_dir: got .*, expected a run folder"):
+    with pytest.raises(VQError, match="warm_start: model_dir: got .*, expected a run directory"):
         warm_start.of_run(str(tmp_path / "nothing"))
 
 

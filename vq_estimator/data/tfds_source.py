@@ -22,11 +22,11 @@ from vq_estimator.data.model_view import View, known_channels
 from vq_estimator.data.pipeline import SPLITS
 from vq_estimator.data.record_cache import Add, Examples, RecordCache
 from vq_estimator.data.sources import Source
-from vq_estimator.errors import VQError, one_line
+from vq_estimator.errors import VQError, describe_extra, one_line
 
 log = logging.getLogger("vq_estimator")
 
-EXTRA = "pip install vq_estimator[tfds], with TensorFlow 2 on Python 3.10 or later"
+EXTRA = describe_extra("tfds") + ", with TensorFlow 2 on Python 3.10 or later"
 MAX_REASON = 200  # longest error of TFDS in a message
 
 

@@ -25,7 +25,8 @@ def load(
     Args:
       name: a run directory, or the name of a provided model (`vq.pretrained.names()`); "./mnist" is always a folder.
       checkpoint: "latest", "best" (by validation) or the path of a checkpoint.
-      encoder_fn, decoder_fn: the networks of a run that `VQVAEEstimator` trained with them.
+      encoder_fn: the encoder of a run that `VQVAEEstimator` trained with one.
+      decoder_fn: the decoder of such a run.
 
     Returns:
       An `ImageModel` or a `SpeechModel`: encode, decode, reconstruct, sample, bits_per_dim. It has its own session,

@@ -29,7 +29,7 @@ def load(patterns: Sequence[str], split: str = "test") -> List[Row]:
         found = [pattern] if os.path.isdir(pattern) else sorted(glob.glob(pattern))
         folders = [f for f in found if os.path.isdir(f)]
         if not folders:
-            raise VQError(f"model_dirs: got {pattern!r}, which is no folder; expected run folders")
+            raise VQError(f"model_dirs: got {pattern!r}, which is no folder; expected run directories")
         rows += [_row(folder.rstrip("/"), split) for folder in folders]
     return sorted(rows, key=lambda row: total(row.result))
 

@@ -55,7 +55,8 @@ def labels_for(
         if numbers.count(number) > 1:
             raise VQError(f"{field}: got {label} twice, expected each class once")
     if not numbers or num % len(numbers):
-        raise VQError(f"num: got {num}, expected a multiple of {len(numbers)}, the number of classes to sample")
+        near = f", such as {-(-num // len(numbers)) * len(numbers)}" if numbers else ""
+        raise VQError(f"num: got {num}, expected a multiple of {len(numbers)}, the number of classes to sample{near}")
     return np.repeat(np.array(numbers, np.int32), num // len(numbers))
 
 

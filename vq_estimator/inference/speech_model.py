@@ -91,7 +91,8 @@ class SpeechModel(TrainedModel):
           speakers: the voice of each.
           seed: one seed for all, which are then drawn with the same noise, so that they differ only by codes and
             speakers; or a seed for each, for example from `speech_sampling.seeds`.
-          temperature, guidance: see `decode`.
+          temperature: see `decode`.
+          guidance: see `decode`.
 
         Raises:
           VQError: an invalid value, or a guidance other than 1 for a run that was trained without it.

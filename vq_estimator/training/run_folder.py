@@ -67,7 +67,7 @@ def load_config(model_dir: str, kind: Any = Config) -> Any:
         text = read_text(path)
     except (OSError, ValueError) as e:
         reason = getattr(e, "strerror", None) or str(e)
-        raise VQError(f"model_dir: got {model_dir!r}, expected a run folder with a {CONFIG} ({reason})") from None
+        raise VQError(f"model_dir: got {model_dir!r}, expected a run directory with a {CONFIG} ({reason})") from None
     return config_lib.from_json(text, path, kind)
 
 

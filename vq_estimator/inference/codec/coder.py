@@ -15,7 +15,7 @@ from typing import Callable, NamedTuple, Optional
 
 import numpy as np
 
-from vq_estimator.errors import VQError
+from vq_estimator.errors import VQError, describe_extra
 from vq_estimator.inference.codec.tables import TOTAL, Table, table
 
 WORD = np.dtype("<u4")
@@ -43,7 +43,7 @@ def library() -> _Library:
     try:
         import constriction
     except ImportError as e:
-        raise VQError(f"constriction: can't be imported ({e}); pip install 'vq_estimator[codec]'") from None
+        raise VQError(f"constriction: can't be imported ({e}), expected {describe_extra('codec')}") from None
     queue, model = constriction.stream.queue, constriction.stream.model.Categorical
     try:
         model(perfect=False)

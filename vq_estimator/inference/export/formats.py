@@ -11,7 +11,7 @@ from vq_estimator.config import Config
 from vq_estimator.config.export import FORMATS, SAVED_MODEL, Format
 from vq_estimator.config.registry import load_object
 from vq_estimator.data.files import atomic_folder
-from vq_estimator.errors import VQError
+from vq_estimator.errors import VQError, describe_extra
 from vq_estimator.inference.calibration import Calibration
 from vq_estimator.inference.export import verification
 from vq_estimator.inference.export.verification import Difference
@@ -70,8 +70,7 @@ def check_format(name: Any, float16: bool = False) -> Format:
         raise VQError(f"format: got {name!r} with TensorFlow {tf.__version__}, expected saved_model or TensorFlow 2")
     missing = [module for module in row.modules if importlib.util.find_spec(module) is None]
     if missing:
-        want = f"the extra {row.extra!r}: pip install 'vq_estimator[{row.extra}]'"
-        raise VQError(f"format: got {name!r} without {', '.join(missing)}, expected {want}")
+        raise VQError(f"format: got {name!r} without {', '.join(missing)}, expected {describe_extra(row.extra)}")
     if float16 and not row.float16:
         able = ", ".join(key for key, other in FORMATS.items() if other.float16)
         raise VQError(f"float16: got it with the format {name}, expected {able}")

@@ -102,9 +102,10 @@ def check(differences: Sequence[Difference]) -> None:
 
 
 def table(differences: Sequence[Difference]) -> str:
-    """Returns the differences as a table for people."""
-    rows = [("function", "output", "examples", "values that differ", "mean difference", "largest")]
+    """Returns the differences as a table. Codes have no mean and largest difference: a dash stands there."""
+    rows = [("function", "output", "examples", "% of values that differ", "mean difference", "largest")]
     for d in differences:
-        rows.append((d.function, d.output, str(d.examples), f"{d.share:.2g}", f"{d.mean:.2g}", f"{d.largest:.2g}"))
+        sizes = ["-" if np.isnan(size) else f"{size:.2g}" for size in (d.mean, d.largest)]
+        rows.append((d.function, d.output, str(d.examples), f"{d.share * 100:.2g}", *sizes))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
