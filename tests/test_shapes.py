@@ -95,7 +95,7 @@ def test_images_of_four_channels_that_are_not_square_are_a_format_2_file(tmp_pat
 def test_a_format_2_file_needs_a_run_of_its_size(tmp_path):
     wide, square = (run_of(tmp_path / name, size, 1, 1, "mse", False) for name, size in (("a", (4, 6)), ("b", 4)))
     codec.compress(wide, noise(1, 4, 6, 1), str(tmp_path / "x.vqz"), workers=1)
-    with pytest.raises(VQError, match="was made with sizes .4, 6, 1, 2, 3, 1, 5., expected .4, 1, 2, 2, 1, 5."):
+    with pytest.raises(VQError, match="got sizes .4, 6, 1, 2, 3, 1, 5., expected .4, 1, 2, 2, 1, 5."):
         codec.decompress(square, str(tmp_path / "x.vqz"), workers=1)
 
 

@@ -167,9 +167,8 @@ def test_codes_to_a_file_and_back(run, model, source, folder, forked, tmp_path):
     flags = ["--model_dir=" + run[2]]
     below = os.path.join(folder, "test")
     done = forked.script("encode", *flags, "--input=" + below, "--out=codes.npz", cwd=tmp_path)
-    assert done.status == 0 and "12 recordings, one code per 16 samples (500 codes per second)" in done.stdout, (
-        done.stderr
-    )
+    assert done.status == 0, done.stderr
+    assert "12 recordings, one code per 16 samples (500 codes per second)" in done.stdout
     with np.load(str(tmp_path / "codes.npz")) as found:
         codes, lengths, files = found["codes"], found["lengths"], found["files"].tolist()
     assert files[0] == "ann/falling_0.wav" and len(files) == 12 and lengths.sum() == len(codes)
