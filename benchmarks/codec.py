@@ -25,6 +25,7 @@ from vq_estimator_launch.common import FLAGS, Group
 
 CODEC = Group("Codec")
 CODEC.enum("pretrained", "mnist", provided.names(), "the provided model")
+CODEC.path("model_dir", None, "a run to measure instead of a provided model")
 CODEC.enum("split", "test", ["train", "validation", "test"], "of its data set")
 CODEC.integer("num", 0, "number of images or recordings, from the start of the split; 0: all")
 CODEC.integer("single", 3, "repetitions for a single image, of which the median is reported")
@@ -115,7 +116,8 @@ def main():
     from vq_estimator.inference.codec import images as images_lib
     from vq_estimator.inference.codec import recordings
 
-    folder = pretrained.folder(FLAGS.pretrained)
+    folder = FLAGS.model_dir or pretrained.folder(FLAGS.pretrained)
+    name = os.path.basename(os.path.abspath(folder))
     run = codec.open_run(folder)
     config, m, cache = run.config, run.config.model, common.cache_dir()
     of_speech, clips = isinstance(m, SpeechConfig), None
@@ -148,7 +150,7 @@ def main():
         return value, time.perf_counter() - start[0], time.process_time() - start[1]
 
     part = [FLAGS.split] * (FLAGS.split != "test") + [str(FLAGS.num)] * bool(FLAGS.num)
-    out = os.path.join(RESULTS, "-".join([FLAGS.pretrained, *part]) + ".json")
+    out = os.path.join(RESULTS, "-".join([name, *part]) + ".json")
 
     def read():
         if of_speech:
@@ -184,7 +186,7 @@ def main():
     there, and_back = np.median(np.array(single), 0) if single else (None, None)
     pixels = sum(image.size for image in images)
     result = {
-        "model": FLAGS.pretrained,
+        "model": name,
         "dataset_source": config.dataset_source,
         "split": FLAGS.split,
         "images": len(images),

@@ -38,10 +38,15 @@ class Contender:
         self.codes = self._network.encode(images[:1], self._frame)
         self._payload = self.encode()
         opened = self._network._run
-        codes, seed = tf.placeholder(tf.int32, (None, *run.config.model.grid)), tf.placeholder(tf.int64, [])
-        draws = {"draw": opened.vqvae.decode(codes, seed)}
-        if getattr(run.config.model.decoder, "has_wavefronts", False):
-            draws["draw, compiled"] = opened.vqvae.decode(codes, seed, compiled=True)
+
+        def build():
+            codes, seed = tf.placeholder(tf.int32, (None, *run.config.model.grid)), tf.placeholder(tf.int64, [])
+            draws = {"draw": opened.vqvae.decode(codes, seed)}
+            if getattr(run.config.model.decoder, "has_wavefronts", False):
+                draws["draw, compiled"] = opened.vqvae.decode(codes, seed, compiled=True)
+            return codes, seed, draws
+
+        codes, seed, draws = opened.op("draws", build)
         self.draws = {name: opened.session.make_callable(x, [codes, seed]) for name, x in draws.items()}
 
     def encode(self):
@@ -77,7 +82,7 @@ def main():
 
     folder = FLAGS.model_dir or provided.folder(FLAGS.pretrained)
     config = open_run(folder).config
-    source = sources.locate(config, FLAGS.data_dir, common.cache_dir())
+    source = sources.locate(config.dataset, FLAGS.data_dir, common.cache_dir(), wanted=config.dataset_source)
     images = next(iter(images_lib.of_split(config, source, "test").each))[np.newaxis]
     names = {os.path.basename(folder): folder, FLAGS.against: provided.folder(FLAGS.against)}
     contenders = {name: Contender(path, images) for name, path in names.items()}
