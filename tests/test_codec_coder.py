@@ -109,7 +109,7 @@ def test_without_the_library_it_is_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "constriction", None)
     coder.library.cache_clear()
     try:
-        with pytest.raises(VQError, match=r"constriction: can't be imported .*, expected the extra .codec.: pip install"):
+        with pytest.raises(VQError, match=r"constriction: can't be imported .*, expected the extra .codec."):
             Encoder()
     finally:
         coder.library.cache_clear()
