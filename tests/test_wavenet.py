@@ -6,7 +6,8 @@ import tensorflow.compat.v1 as tf
 
 from vq_estimator.config import CodesConfig, PriorNetworkConfig
 from vq_estimator.nn.code_prior import CodePrior, Sampling
-from vq_estimator.nn.wavenet import XLA, WaveNet
+from vq_estimator.nn.module import XLA
+from vq_estimator.nn.wavenet import WaveNet
 
 T, C, D, OUT, REPEAT = 24, 2, 3, 4, 4
 COMPILED = [False, True] if XLA else [False]

@@ -7,7 +7,7 @@ import tensorflow.compat.v1 as tf
 
 from benchmarks.speed import report
 from vq_estimator.inference.session import OpenRun
-from vq_estimator.nn import wavenet
+from vq_estimator.nn import module
 from vq_estimator.nn.likelihoods.pixels import uniform
 
 SEED = 3
@@ -27,7 +27,7 @@ def measure(config, checkpoint, encoded, seconds: float, passes: int, repeats: i
     stride, n = m.network.stride, max(round(seconds * m.sample_rate / m.network.stride), 1)
     codes = np.resize(encoded.codes, (max(BATCHES), 1, n, m.quantizer.L))
     speakers = np.arange(max(BATCHES)) % max(len(m.speakers), 1)
-    kinds = ("plain", "compiled") if wavenet.XLA else ("plain",)
+    kinds = ("plain", "compiled") if module.XLA else ("plain",)
 
     def build():
         model = run.vqvae

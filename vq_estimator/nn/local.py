@@ -16,10 +16,9 @@ import tensorflow.compat.v1 as tf
 
 from vq_estimator.nn import replicas
 from vq_estimator.nn.likelihoods.pixels import uniform
-from vq_estimator.nn.module import Module, classic_loops, static_shape
+from vq_estimator.nn.module import Module, loops, static_shape
 from vq_estimator.nn.stepwise import Traced
 
-XLA = int(tf.__version__.split(".")[0]) >= 2
 RELU = 2.0**0.5  # gain of a layer after a ReLU
 
 
@@ -139,10 +138,8 @@ class LocalPixels(Module):
         Returns:
           The collected values, [B, H, W, k].
         """
-        if compiled and XLA:
-            return self._template(self._scan, condition, channels, kept, choose, True)
-        with classic_loops():
-            return self._template(self._scan, condition, channels, kept, choose, False)
+        with loops(compiled) as compiled:
+            return self._template(self._scan, condition, channels, kept, choose, compiled)
 
     def step_functions(self, prefix: str, codes: tf.Tensor, condition: tf.Tensor, channels: int, choose: Callable):
         """Makes the functions of `scan` for another runtime; see `nn.stepwise`.

@@ -6,6 +6,8 @@ from typing import Iterator, List
 
 import tensorflow.compat.v1 as tf
 
+XLA = not tf.__version__.startswith("1.")  # whether loops can be compiled
+
 
 class Module:
     """A part of a model. Constructing it adds no op; every call shares the same variables (`tf.make_template`).
@@ -64,3 +66,13 @@ def classic_loops() -> Iterator[None]:
     finally:
         if functional:
             tf.enable_control_flow_v2()
+
+
+@contextlib.contextmanager
+def loops(compiled: bool) -> Iterator[bool]:
+    """Prepares for a loop that may be compiled with XLA. Yields whether it is: TensorFlow 1.15 compiles none."""
+    if compiled and XLA:
+        yield True
+    else:
+        with classic_loops():
+            yield False

@@ -14,11 +14,9 @@ from typing import Callable, Dict, Tuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.nn.module import Module, classic_loops, static_shape
+from vq_estimator.nn.module import Module, loops, static_shape
 from vq_estimator.nn.pixelcnn import gate
 from vq_estimator.nn.stepwise import Traced
-
-XLA = not tf.__version__.startswith("1.")  # whether `compiled` is supported
 
 
 def _product(x: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
@@ -101,10 +99,8 @@ class WaveNet(Module):
         Returns:
           The collected values, [B, 1, T, k], T = n * repeat.
         """
-        if compiled and XLA:
-            return self._template(self._scan, condition, channels, kept, choose, True)
-        with classic_loops():
-            return self._template(self._scan, condition, channels, kept, choose, False)
+        with loops(compiled) as compiled:
+            return self._template(self._scan, condition, channels, kept, choose, compiled)
 
     def _weights(self, channels: int, features: int) -> Dict[str, tf.Tensor]:
         """Reads all variables once, before any loop."""
