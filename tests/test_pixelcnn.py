@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.nn.pixelcnn import PixelCNN, gate
+from vq_estimator.nn.pixelcnn import PixelCNN
+from vq_estimator.nn.pixelcnn_layers import gate
 
 H, W, C, D, OUT = 5, 6, 2, 3, 4
 

@@ -12,7 +12,7 @@ import json
 import os
 import tempfile
 
-from benchmarks.speed import report
+from benchmarks.speed import report, saved_model
 from benchmarks.speed.__main__ import answer_of, torch_modes
 from benchmarks.speed.turns import Worker, in_turn
 from vq_estimator.data.files import write_json
@@ -43,8 +43,7 @@ def measure(model: str, sections, modes, data: str, turns: int, seconds: float) 
 
 def _latencies(model, path, modes, turns, seconds) -> dict:
     given = {"path": path, "batches": BATCHES}
-    ways = {"session": "SavedModel, session", "function": "SavedModel, function"}
-    workers = [Worker(name, kind="saved_model", way=way, **given) for way, name in ways.items()]
+    workers = [Worker(f"SavedModel, {way}", kind="saved_model", way=way, **given) for way in saved_model.WAYS]
     workers += [Worker(name, kind="exported", folder=folder, **given) for name, folder in TIMED.items()]
     workers += [Worker("PyTorch " + mode, kind="torch_model", model=model, mode=mode, **given) for mode in modes]
     try:

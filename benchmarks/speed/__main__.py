@@ -15,7 +15,7 @@ import statistics
 import sys
 import tempfile
 
-from benchmarks.speed import cases, report, training
+from benchmarks.speed import cases, report, saved_model, training
 from benchmarks.speed.turns import ROOT, Worker, in_turn
 from vq_estimator.errors import VQError
 
@@ -137,9 +137,7 @@ def run_saved_model(options) -> dict:
             answer = answer_of(Worker("export", kind="export", model=model, path=folder))
             batches = BATCHES[:1] if options.quick else BATCHES
             given = {"path": folder, "batches": batches}
-            workers = [
-                Worker(f"SavedModel, {way}", kind="saved_model", way=way, **given) for way in ("session", "function")
-            ]
+            workers = [Worker(f"SavedModel, {way}", kind="saved_model", way=way, **given) for way in saved_model.WAYS]
             modes = options.torch_modes[:1] if options.quick else options.torch_modes
             workers += [
                 Worker("PyTorch " + mode, kind="torch_model", model=model, mode=mode, **given) for mode in modes

@@ -1,5 +1,6 @@
 """Latency of a provided model's SavedModel, called in a loop: in a session, and as functions of TensorFlow 2."""
 
+import functools
 import os
 import re
 
@@ -37,7 +38,7 @@ def write(model: str, path: str):
 def calls(path: str, batches, way: str):
     """Functions "signature batch" that call the SavedModel in `path`, arrays in and arrays out."""
     given = np.load(os.path.join(path, "twin.npz"))
-    call = _in_session(path) if way == "session" else _as_functions(path)
+    call = WAYS[way](path)
     found = {}
     for B in batches:
         every = {
@@ -75,7 +76,7 @@ def _in_session(path):
     return bound
 
 
-def _as_functions(path):
+def _as_functions(path, wrapped=False):
     import tensorflow as tf
 
     model = tf.saved_model.load(os.path.join(path, "model"))
@@ -85,6 +86,7 @@ def _as_functions(path):
         for name, function in model.signatures.items():
             if name != "serving_default":
                 inputs = {n: tf.constant(every[n]) for n in function.structured_input_signature[1]}
+                function = tf.function(function) if wrapped else function
                 found[name] = lambda function=function, inputs=inputs: [v.numpy() for v in function(**inputs).values()]
         return found
 
@@ -93,3 +95,12 @@ def _as_functions(path):
 
 def _with(run, values):
     return lambda: run(*values)
+
+
+# A direct call of a signature that TensorFlow 2 loaded formats its arguments as text each time; in a `tf.function` of
+# the caller it doesn't.
+WAYS = {
+    "session": _in_session,
+    "function": _as_functions,
+    "tf.function": functools.partial(_as_functions, wrapped=True),
+}

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.nn.module import Module, loops, static_shape
-from vq_estimator.nn.pixelcnn import gate
+from vq_estimator.nn.pixelcnn_layers import gate
 from vq_estimator.nn.stepwise import Traced
 
 
