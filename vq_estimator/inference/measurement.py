@@ -83,8 +83,15 @@ def measure(
         yield batch, Measured(**dict(dict.fromkeys(Measured._fields), **values))
 
 
-def collect(run: OpenRun, measured: Iterable[Tuple[Batch, Measured]]) -> PerExample:
+def collect(
+    run: OpenRun, measured: Iterable[Tuple[Batch, Measured]], codes_axis: Optional[int] = None
+) -> PerExample:
     """Concatenates what the batches cost.
+
+    Args:
+      run: the run.
+      measured: the batches and what they cost.
+      codes_axis: the axis along which codes are concatenated; None: that of the run's kind of examples.
 
     Raises:
       VQError: there is no example, or a likelihood is not finite.
@@ -107,7 +114,7 @@ def collect(run: OpenRun, measured: Iterable[Tuple[Batch, Measured]]) -> PerExam
             found[name].append(value)
     if not pixels:
         raise VQError("input: got no readable example, expected one or more")
-    axes = {"codes": run.config.model.codes_axis}
+    axes = {"codes": run.config.model.codes_axis if codes_axis is None else codes_axis}
     whole: Dict[str, Any] = {
         name: None if any(part is None for part in parts) else np.concatenate(parts, axes.get(name, 0))
         for name, parts in found.items()

@@ -20,6 +20,7 @@ from vq_estimator.nn.module import Module, loops, static_shape
 from vq_estimator.nn.stepwise import Traced
 
 RELU = 2.0**0.5  # gain of a layer after a ReLU
+CONTRAST = 64.0  # differences below two levels, of 255 in -1..1, are linear
 
 
 class Places(NamedTuple):
@@ -94,10 +95,24 @@ class LocalPixels(Module):
       outputs: output channels.
       dtype: the dtype of the residual blocks. Whatever reads pixels is float32, because bfloat16 cannot tell adjacent
         levels apart.
+      contrasts: whether it also reads the differences of the neighbours from the mean of the pixels above and to the
+        left, on a scale that tells small differences apart.
+      finish: a function of float32 [n, outputs] that is applied to the outputs, or None.
     """
 
-    def __init__(self, reach: int, layers: int, channels: int, outputs: int, dtype=tf.float32, name: str = "local"):
+    def __init__(
+        self,
+        reach: int,
+        layers: int,
+        channels: int,
+        outputs: int,
+        dtype=tf.float32,
+        contrasts: bool = False,
+        finish: Optional[Callable[[tf.Tensor], tf.Tensor]] = None,
+        name: str = "local",
+    ):
         super().__init__(name)
+        self._contrasts, self._finish = contrasts, finish
         self._reach, self._layers, self._channels, self._outputs, self._dtype = reach, layers, channels, outputs, dtype
 
     def _connect(self, function: Callable, *args):
@@ -141,6 +156,18 @@ class LocalPixels(Module):
         with loops(compiled) as compiled:
             return self._template(self._scan, condition, channels, kept, choose, compiled)
 
+    def at(self, near: tf.Tensor, condition: tf.Tensor) -> tf.Tensor:
+        """Computes the outputs of n pixels of an image of any size.
+
+        Args:
+          near: float32 [n, N C], the N `neighbours` of each pixel, 0 outside the image.
+          condition: [n, D].
+
+        Returns:
+          float32 [n, outputs].
+        """
+        return self._template(self._at, near, condition)
+
     def step_functions(self, prefix: str, codes: tf.Tensor, condition: tf.Tensor, channels: int, choose: Callable):
         """Makes the functions of `scan` for another runtime; see `nn.stepwise`.
 
@@ -182,10 +209,17 @@ class LocalPixels(Module):
             ),
         ]
 
+    def _at(self, near, condition):
+        inputs, depth = static_shape(near)[-1], static_shape(condition)[-1]
+        weights = self._weights(inputs // len(neighbours(self._reach)), depth)
+        return self._outputs_of(weights, near, self._start(weights, condition))
+
     def _weights(self, channels: int, depth: int) -> Dict[str, tf.Tensor]:
         """Reads all variables once, before any loop."""
         m, near = self._channels, channels * len(neighbours(self._reach))
         shapes = {"near": (near, m, 1.0), "condition": (depth, m, 1.0), "direct": (near, self._outputs, 0.1)}
+        if self._contrasts:
+            shapes["contrasts"] = (near, m, 1.0)
         for i in range(self._layers):
             shapes.update({f"layer_{i}_in": (m, m, RELU), f"layer_{i}_out": (m, m, 0.5)})
         shapes["outputs"] = (m, self._outputs, 0.1)
@@ -193,7 +227,7 @@ class LocalPixels(Module):
         for name, (inputs, maps, gain) in shapes.items():
             start = tf.truncated_normal_initializer(stddev=gain / inputs**0.5)
             values[name + "_w"] = self.variable(name + "_w", [inputs, maps], start).read_value()
-            if name not in ("condition", "direct"):  # their sums have a bias already
+            if name not in ("condition", "direct", "contrasts"):  # their sums have a bias already
                 values[name + "_b"] = self.variable(name + "_b", [maps], tf.zeros_initializer()).read_value()
             if name.startswith(("layer", "condition")) or name == "outputs":
                 values.update({k: tf.cast(v, self._dtype) for k, v in values.items() if k.startswith(name)})
@@ -205,12 +239,25 @@ class LocalPixels(Module):
 
     def _outputs_of(self, weights, near: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
         """Computes outputs float32 [n, outputs] of n pixels from their neighbours [n, N] and `_start` [n, channels]."""
-        h = tf.cast(_dense(weights, "near", near) + start, self._dtype)
+        first = _dense(weights, "near", near) + start
+        if self._contrasts:
+            first += tf.matmul(self._contrasts_of(near), weights["contrasts_w"])
+        h = tf.cast(first, self._dtype)
         for i in range(self._layers):
             inside = _dense(weights, f"layer_{i}_in", tf.nn.relu(h))
             h += _dense(weights, f"layer_{i}_out", tf.nn.relu(inside))
         # The direct path predicts a pixel from its neighbours linearly, so the layers need to learn only the rest.
-        return tf.matmul(near, weights["direct_w"]) + tf.cast(_dense(weights, "outputs", tf.nn.relu(h)), tf.float32)
+        direct = tf.matmul(near, weights["direct_w"])
+        outputs = direct + tf.cast(_dense(weights, "outputs", tf.nn.relu(h)), tf.float32)
+        return outputs if self._finish is None else self._finish(outputs)
+
+    def _contrasts_of(self, near: tf.Tensor) -> tf.Tensor:
+        """Returns the compressed differences of the neighbours from the mean of two of them, float32 [n, N C]."""
+        places = neighbours(self._reach)
+        pixels = tf.reshape(near, [-1, len(places), static_shape(near)[1] // len(places)])
+        mean = 0.5 * (pixels[:, places.index((1, 0))] + pixels[:, places.index((0, -1))])
+        differences = CONTRAST * (pixels - mean[:, tf.newaxis])
+        return tf.reshape(0.5 * tf.sign(differences) * tf.log1p(tf.abs(differences)), tf.shape(near))
 
     def _full(self, x, condition, places):
         batch, (_, height, width, channels), depth = tf.shape(x)[0], static_shape(x), static_shape(condition)[-1]

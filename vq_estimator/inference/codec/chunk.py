@@ -46,6 +46,7 @@ class Chunk:
       pixels: a function from a decoder's output to the distributions of pixels (`cumulative.for_likelihood`).
       classes: number of classes of the learned prior that a tile may belong to; 0 if the prior has no classes.
       fronts: the steps of a decoder that generates wavefronts.
+      rows: int [n], the number of code rows of each tile; None: all.
     """
 
     def __init__(
@@ -58,11 +59,12 @@ class Chunk:
         pixels: Callable[..., cumulative.Pixels],
         classes: int = 0,
         fronts: Optional[Wavefronts] = None,
+        rows: Optional[np.ndarray] = None,
     ):
         self.coder, self.codes, self.images = coder, codes, images
         self.error: Optional[BaseException] = None
         self._n, self._heights, self._widths = len(extents), extents[:, 0], extents[:, 1]
-        self._columns = columns
+        self._columns, self._rows = columns, np.full(self._n, codes.shape[1]) if rows is None else rows
         self._pixels, self._fronts = pixels, fronts
         self._class_probabilities = np.full([max(classes, 1), self._n], 1.0 / max(classes, 1))
         self._steps: List[Tuple[int, ...]] = []  # at most the last step
@@ -94,7 +96,7 @@ class Chunk:
         """
         self._in_order(i, j, level)
         _check_finite(logits)
-        tiles = np.flatnonzero(j < self._columns)  # those that have this code
+        tiles = np.flatnonzero((i < self._rows) & (j < self._columns))  # those that have this code
         if not len(tiles):
             return self.codes[:, i, j, level]
         logits = logits.reshape(-1, len(self.codes), logits.shape[-1])[:, tiles].astype(np.float64)
@@ -161,6 +163,25 @@ class Chunk:
             tile, k = np.nonzero(below & ~right)
             self.images[tile, rows[k], columns[k]] = self.images[tile, rows[k] - 1, columns[k]]
         pixels[:, number] = self.images[:, rows, columns]
+        return pixels
+
+    def front_of_one(self, parameters: np.ndarray, t: int, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Codes the pixels of the only tile on a wavefront, which are inside it.
+
+        Args:
+          parameters: the likelihood parameters of these pixels, float32 [n, outputs].
+          t: the step of `Wavefronts`.
+          rows, columns: int [n], the pixels.
+
+        Returns:
+          The pixels, uint8 [n, C].
+
+        Raises:
+          VQError: the parameters are not finite.
+        """
+        self._in_order(t)
+        pixels = self._code_pixels(parameters, self.images[0, rows, columns], FRONT_BLOCK)
+        self.images[0, rows, columns] = pixels
         return pixels
 
     def pixels(self, parameters: np.ndarray) -> None:

@@ -6,7 +6,7 @@ have similar lengths.
 """
 
 import functools
-from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -71,6 +71,16 @@ class ImageCoding:
         """The size of a tile in a header: the side of a square, or height and width."""
         return self.tile[1:] if self.tile[0] == self.tile[1] else self.tile
 
+    @property
+    def image_shape(self) -> Tuple[Optional[int], Optional[int], int]:
+        """The shape [H, W, C] of the tiles that the encoder gets."""
+        return self._model.shape
+
+    @property
+    def code_map_shape(self) -> Tuple[Optional[int], Optional[int], int]:
+        """The shape [h, w, L] of their codes."""
+        return self._model.codes_shape
+
     def check(self, images) -> None:
         """Raises VQError if a speech model gets `codec.images.Images` that are not recordings."""
 
@@ -108,6 +118,14 @@ class ImageCoding:
     def columns(self, frame: Frame) -> np.ndarray:
         """Returns the number of code columns of each tile, int [n]."""
         return np.full(len(frame.extents), self.grid[1])
+
+    def prior_parts(self, codes: np.ndarray) -> Iterator[Tuple[np.ndarray, Optional[np.ndarray], Optional[np.ndarray]]]:
+        """Yields codes int32 [B, h, w, L] as batches of code maps of the learned prior, which may change them.
+
+        Yields:
+          The code maps, and the numbers of rows and of columns of each, int [B]; None: those of the tiles.
+        """
+        yield codes, None, None
 
     def prior_width(self, codes: tf.Tensor) -> Optional[tf.Tensor]:
         """Returns the width of the code maps, int32 []; None if it is the same for all chunks."""
@@ -155,6 +173,26 @@ class ImageCoding:
         """Returns the values to feed when the pixels of a chunk are coded; `speakers` is int32 [B]."""
         del session, frame, speakers
         return {ops["codes"]: codes}
+
+    def code_pixels(
+        self, session: tf.Session, ops: Ops, chunk: Chunk, feed: Feed, frame: Frame, check_stop: Callable[[], None]
+    ) -> None:
+        """Codes the pixels of a chunk whose codes are known.
+
+        Args:
+          session: the session.
+          ops: what `add_ops` added.
+          chunk: the chunk.
+          feed: the number of the chunk, and the result of `feed`.
+          frame: the shapes and the speakers of the batch's tiles.
+          check_stop: a function that raises if the chunk shall end.
+        """
+        del frame
+        if "pixels" in ops:
+            session.run(ops["pixels"].op, feed)
+        else:
+            check_stop()
+            chunk.pixels(session.run(ops["parameters"], feed))
 
     def likeliest_speaker(self, session: tf.Session, ops: Ops, image: np.ndarray) -> int:
         """Returns the speaker under whom a recording is most likely; 0 for images."""

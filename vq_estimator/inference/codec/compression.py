@@ -27,6 +27,7 @@ from vq_estimator.inference.codec.run import (
     scale_of,
 )
 from vq_estimator.inference.codec.tiles import Layout, Tiles, cut
+from vq_estimator.inference.codec.whole import coding_for, layout_for
 
 log = logging.getLogger("vq_estimator")
 
@@ -81,7 +82,8 @@ def compress(
       path: the file to write.
       prior: "learned", "unigram" or "uniform"; "auto": the first of these that the run has.
       verify: decode every chunk and compare it with the input before the file gets its final name.
-      batch: tiles per chunk; None: a number that fits in memory, up to 200, and fills the last chunk.
+      batch: tiles per chunk; None: a number that fits in memory, up to 200, and fills the last chunk. Images that are
+        coded without tiles have a chunk each.
       workers: number of chunks to encode in parallel; None: one per processor.
 
     Returns:
@@ -97,18 +99,18 @@ def compress(
         raise VQError(f"path: got {path!r}, which is a folder, expected the path of a file to write")
     run = as_run(run)
     m = run.config.model
-    coding = coding_of(m)
     if not isinstance(images, Images):
         images = part(m, "codec_input").from_arrays(images, m)
-    coding.check(images)
+    coding_of(m).check(images)
     prior, scale = prior_for(run, prior), scale_of(run)
     items = None if images.items is None else list(images.items)
-    layout = Layout(m, images.number, images.size, items)
-    batch = batch_for(run.config, layout.total, layout.largest) if batch is None else batch
+    name = layout_for(m, images.size, items)
+    coding, layout = coding_for(m, name), Layout(m, images.number, images.size, items, name)
+    batch = batch_for(coding, layout.total, layout.largest) if batch is None else batch
     most = coding.allowed_batch(layout.largest)
     batch = arguments.integer("batch", batch, 1, most, f"1 to {most}")
     workers = number_of_workers(workers)
-    network = Network(run, prior, scale, workers)
+    network = Network(run, prior, scale, workers, name)
     try:
         if coding.voices:
             _find_voices(network, images, items)
@@ -121,6 +123,7 @@ def compress(
             images=images.number,
             size=size,
             arithmetic=network.arithmetic(),
+            layout=name,
         )
 
         def work(tiles: Tiles) -> Tuple[bytes, int, int]:

@@ -24,9 +24,11 @@ from vq_estimator.data.files import open_regular, parse_json
 from vq_estimator.errors import VQError
 from vq_estimator.inference.codec.coding import MAX_BATCH
 from vq_estimator.inference.codec.run import FINGERPRINT, PRIORS
+from vq_estimator.inference.codec.whole import WHOLE
 
 MAGIC = b"\x89VQZ\r\n\x1a\n"  # as in PNG, it reveals transfers that change line endings
-VERSIONS = (1, 2)  # 2 is written only for images that are not square and for decoders with wavefronts
+# 2 is written only for images that are not square and for decoders with wavefronts, 3 only for the layout "whole".
+VERSIONS = (1, 2, 3)
 FIXED, ENTRY = struct.Struct("<HIIII"), struct.Struct("<IIII")
 WAVEFRONTS = "local"  # the decoder that codes along wavefronts
 MAX_HEADER, MAX_INDEX, MAX_NAMES = 1 << 16, 1 << 26, 1 << 26  # bytes of the header, the index and the unpacked index
@@ -52,7 +54,10 @@ class Header(NamedTuple):
       size: [height, width] of every image, or None if the index has them.
       arithmetic: library versions, processor and checksums of sample results where the file was written. They are used
         in an error message only; the checksum of each chunk decides.
-      sample_rate: in Hz, for speech models; it is absent from files of images.
+      sample_rate: in Hz, for speech models.
+      layout: "whole" for images of any size that are not cut into tiles; None for tiles.
+
+    A field that has its default here is absent from the file.
     """
 
     model: str
@@ -67,10 +72,13 @@ class Header(NamedTuple):
     size: Optional[List[int]]
     arithmetic: Dict[str, str]
     sample_rate: Optional[int] = None
+    layout: Optional[str] = None
 
     @property
     def version(self) -> int:
         """The lowest format version that can represent this header."""
+        if self.layout is not None:
+            return 3
         return 2 if len(self.sizes) == 7 or self.decoder == WAVEFRONTS else 1
 
     @property
@@ -82,6 +90,9 @@ class Header(NamedTuple):
     def channels(self) -> int:
         """The number of channels of an image."""
         return self.sizes[-5]
+
+
+DEFAULTS = Header._field_defaults
 
 
 class Item(NamedTuple):
@@ -151,7 +162,7 @@ class Writer:
 
     def __init__(self, f: BinaryIO, header: Header, items: Optional[Sequence[Item]], chunks: int):
         self._f, self._chunks, self._entries, self._version = f, chunks, [], header.version
-        fields = {k: v for k, v in header._asdict().items() if k != "sample_rate" or v is not None}
+        fields = {k: v for k, v in header._asdict().items() if k not in DEFAULTS or v != DEFAULTS[k]}
         self._header = json.dumps(fields, separators=(",", ":"), allow_nan=False).encode("ascii")
         rows = [i[:3] if header.content == "images" else (i.name, i.width, i.speaker) for i in items or ()]
         text = "" if items is None else json.dumps(rows, separators=(",", ":"))
@@ -201,7 +212,7 @@ def _read(f: BinaryIO, path: str, size: int) -> Container:
     *lengths, crc = FIXED.unpack(start[len(MAGIC) :])
     version, header_bytes, index_bytes, chunks = lengths
     if version not in VERSIONS:
-        known = " or ".join(map(str, VERSIONS))
+        known = "1 to " + str(VERSIONS[-1])
         raise VQError(f"{path}: got format version {version}, expected {known}; another vq_estimator wrote it")
     if header_bytes > MAX_HEADER or index_bytes > MAX_INDEX:
         got, limits = f"{header_bytes:,} and {index_bytes:,} bytes", f"{MAX_HEADER:,} and {MAX_INDEX:,}"
@@ -246,13 +257,14 @@ def _header(fields, chunks: int) -> Header:
     def number(value, low: int, high: int) -> bool:
         return type(value) is int and low <= value <= high
 
-    want(isinstance(fields, dict) and {*fields, "sample_rate"} == set(Header._fields), "set of fields")
+    want(isinstance(fields, dict) and {*fields, *DEFAULTS} == set(Header._fields), "set of fields")
     h = Header(**fields)
     want(h.sample_rate is None or (number(h.sample_rate, 1, 1 << 24) and h.size is None), "sample_rate")
     want(text(h.model) and set(h.model) <= HEX and len(h.model) == FINGERPRINT, "model")
     want(isinstance(h.sizes, list) and len(h.sizes) in (6, 7) and all(number(n, 1, 1 << 24) for n in h.sizes), "sizes")
     want(text(h.likelihood) and text(h.decoder), "likelihood or decoder")
     want(h.prior in PRIORS if text(h.prior) else False, "prior")
+    want(h.layout is None or (h.layout == WHOLE and h.decoder == WAVEFRONTS and h.batch == 1), "layout")
     want(text(h.prior_model) and set(h.prior_model) <= HEX, "prior_model")
     want(h.scale is None or (isinstance(h.scale, float) and 1e-3 <= h.scale <= 1e4), "scale")
     want(number(h.batch, 1, MAX_BATCH), "batch")

@@ -68,7 +68,7 @@ def decompress(
     run, container = as_run(run), container_lib.read(path)
     header = container.header
     _check_model(run, container)
-    layout = Layout(run.config.model, header.images, header.size, container.items)
+    layout = Layout(run.config.model, header.images, header.size, container.items, header.layout)
     if len(container.entries) != -(-layout.total // header.batch):
         raise VQError(f"{path}: got {len(container.entries)} chunks, expected {-(-layout.total // header.batch)}")
     most = coding_of(run.config.model).most_batch(layout.largest)
@@ -79,7 +79,7 @@ def decompress(
     if out is not None:
         images_lib.check_out(container, layout, out)
     workers, lost = number_of_workers(workers), []
-    network = Network(run, header.prior, header.scale, workers)
+    network = Network(run, header.prior, header.scale, workers, header.layout)
 
     def work(number: int) -> Union[np.ndarray, VQError]:
         frame = layout.frame(number * header.batch, min((number + 1) * header.batch, layout.total))

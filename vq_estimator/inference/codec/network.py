@@ -6,11 +6,12 @@ each other, and `workers` of them run in parallel. The first session of a proces
 operation, so `run.open_run` opens one with the right setting.
 """
 
+import contextlib
 import functools
 import platform
 import threading
 import zlib
-from typing import Dict, Optional, Tuple
+from typing import Dict, Iterator, Optional, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -18,9 +19,10 @@ import tensorflow.compat.v1 as tf
 from vq_estimator.errors import VQError
 from vq_estimator.inference.codec.chunk import Chunk
 from vq_estimator.inference.codec.coder import Coder
-from vq_estimator.inference.codec.coding import Frame, coding_of
+from vq_estimator.inference.codec.coding import Feed, Frame
 from vq_estimator.inference.codec.run import LEARNED, Run, distributions
 from vq_estimator.inference.codec.tables import MAX_SYMBOLS
+from vq_estimator.inference.codec.whole import coding_for
 from vq_estimator.inference.session import OpenRun
 from vq_estimator.nn import arithmetic
 
@@ -33,17 +35,18 @@ class Network:
       prior: one of PRIORS.
       scale: the scale of the likelihood "mse"; None for other likelihoods.
       workers: number of chunks that are coded in parallel.
+      layout: WHOLE, or None for tiles.
 
     Raises:
       VQError: K is greater than MAX_SYMBOLS.
     """
 
-    def __init__(self, run: Run, prior: str, scale: Optional[float], workers: int = 1):
+    def __init__(self, run: Run, prior: str, scale: Optional[float], workers: int = 1, layout: Optional[str] = None):
         m = run.config.model
         if m.quantizer.K > MAX_SYMBOLS:
             raise VQError(f"codec: got a codebook of {m.quantizer.K} entries, expected at most {MAX_SYMBOLS}")
         self._model, self._stopped = m, threading.Event()
-        self._coding = coding_of(m)
+        self._coding = coding_for(m, layout)
         self._pixels = self._coding.pixels(scale)
         self._alike = None if prior == LEARNED else distributions(run, prior)
         self._classes, self._condition = 0, "class"
@@ -72,11 +75,10 @@ class Network:
         self._stopped.set()
 
     def _build(self, model, code_prior=None):
-        m = self._model
         ops = {
             "chunk": tf.placeholder(tf.int32, []),
-            "images": tf.placeholder(tf.uint8, (None, *m.shape)),
-            "codes": tf.placeholder(tf.int32, (None, *m.codes_shape)),
+            "images": tf.placeholder(tf.uint8, (None, *self._coding.image_shape)),
+            "codes": tf.placeholder(tf.int32, (None, *self._coding.code_map_shape)),
         }
         ops["encoded"] = model.encode(ops["images"])
         self._coding.add_ops(model, ops, functools.partial(self._make_request, ops["chunk"]))
@@ -114,8 +116,7 @@ class Network:
         def call(number, values, *step):
             running = self._running[int(number)]
             try:
-                if self._stopped.is_set():
-                    raise InterruptedError("stopped")
+                self._check_stop()
                 return method(running, values, *(int(index) for index in step))
             except BaseException as e:
                 running.error = e
@@ -158,26 +159,36 @@ class Network:
           Damaged: the payload of a Decoder is not the output of an Encoder.
         """
         columns = self._coding.columns(frame)
-        fronts = self._coding.fronts
-        chunk = Chunk(coder, codes, images, frame.extents, columns, self._pixels, self._possible_classes, fronts)
+        make_chunk = functools.partial(
+            Chunk, coder, pixels=self._pixels, classes=self._possible_classes, fronts=self._coding.fronts
+        )
+        chunk = make_chunk(codes, images, frame.extents, columns)
         speakers = np.zeros(len(codes), np.int32)
         speakers[: len(frame.speakers)] = frame.speakers
+        if self._alike is None:
+            for part, rows, widths in self._coding.prior_parts(codes):
+                given = speakers if rows is None else np.zeros(len(part), np.int32)
+                extents = frame.extents if rows is None else np.zeros([len(part), 2], int)
+                with self._numbered(make_chunk(part, images, extents, columns if widths is None else widths, rows=rows)) as feed:
+                    feed.update({self._ops["codes"]: part, self._ops["labels"]: self._labels(given)})
+                    self._session.run(self._ops["prior"].op, feed)
+        else:
+            chunk.codes_alike(self._alike)
+        with self._numbered(chunk) as feed:
+            feed.update(self._conditions(codes, frame, speakers))
+            self._coding.code_pixels(self._session, self._ops, chunk, feed, frame, self._check_stop)
+
+    def _check_stop(self) -> None:
+        if self._stopped.is_set():
+            raise InterruptedError("stopped")
+
+    @contextlib.contextmanager
+    def _numbered(self, chunk: Chunk) -> Iterator[Feed]:
+        """Makes a chunk that of the graph's requests; yields the feed of its number."""
         number = next(self._numbers)
         self._running[number] = chunk
-        ops, feed = self._ops, {self._ops["chunk"]: number}
         try:
-            if self._alike is None:
-                labels = self._labels(speakers)
-                self._session.run(ops["prior"].op, {**feed, ops["codes"]: codes, ops["labels"]: labels})
-            else:
-                chunk.codes_alike(self._alike)
-            feed.update(self._conditions(chunk.codes, frame, speakers))
-            if "pixels" in ops:
-                self._session.run(ops["pixels"].op, feed)
-            else:
-                if self._stopped.is_set():
-                    raise InterruptedError("stopped")
-                chunk.pixels(self._session.run(ops["parameters"], feed))
+            yield {self._ops["chunk"]: number}
         except tf.errors.OpError:
             if chunk.error is not None:  # the OpError has a message of many lines
                 raise chunk.error from None
