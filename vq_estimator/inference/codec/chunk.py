@@ -38,7 +38,7 @@ class Chunk:
     """The state of a chunk that is being encoded or decoded.
 
     Args:
-      coder: an Encoder or a Decoder.
+      coder: an Encoder, a Decoder or a Sampler.
       codes: int32 [B, h, w, L]; a Decoder fills them in.
       images: uint8 [B, H, W, C], or [B, 1, T, 1] for recordings; a Decoder fills them in.
       extents: int [n, 2], the true height and width of the n <= B tiles.
@@ -76,6 +76,14 @@ class Chunk:
         inside = np.broadcast_to(inside, codes.shape[:3])
         for level, distribution in enumerate(distributions):
             codes[inside, level] = self.coder.code_alike(distribution, codes[inside, level])
+
+    def of_codes(self, codes: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> "Chunk":
+        """Returns a chunk of n other code maps int32 [n, h, w, L] and no pixels, for the same coder.
+
+        `rows` and `columns`, int [n], are the numbers of rows and columns of each that are coded.
+        """
+        extents, classes = np.zeros([len(codes), 2], int), len(self._class_probabilities)
+        return Chunk(self.coder, codes, self.images, extents, columns, self._pixels, classes, rows=rows)
 
     def code(self, logits: np.ndarray, i: int, j: int, level: int) -> np.ndarray:
         """Codes one code of each tile.

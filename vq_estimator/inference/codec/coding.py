@@ -89,6 +89,12 @@ class ImageCoding:
         del size
         return range(images)
 
+    def check_lossy(self) -> None:
+        """Raises VQError if a lossy file can't be written, because the model has no reconstruction but draws."""
+        if self._model.is_stochastic_decoder:
+            want = "a model with a factorised decoder (this decoder draws images; leave out lossy for an exact file)"
+            raise VQError(f"lossy: got a model with decoder={self.decoder}, expected {want}")
+
     def speakers(self, items: Sequence[Any]) -> np.ndarray:
         """Returns the speakers int32 [n] of n tiles, given the `container.Item` of each tile."""
         return np.zeros(len(items), np.int32)
@@ -119,13 +125,9 @@ class ImageCoding:
         """Returns the number of code columns of each tile, int [n]."""
         return np.full(len(frame.extents), self.grid[1])
 
-    def prior_parts(self, codes: np.ndarray) -> Iterator[Tuple[np.ndarray, Optional[np.ndarray], Optional[np.ndarray]]]:
-        """Yields codes int32 [B, h, w, L] as batches of code maps of the learned prior, which may change them.
-
-        Yields:
-          The code maps, and the numbers of rows and of columns of each, int [B]; None: those of the tiles.
-        """
-        yield codes, None, None
+    def prior_chunks(self, chunk: Chunk) -> Iterator[Chunk]:
+        """Yields chunks whose code maps have the size of the learned prior's; together they code those of `chunk`."""
+        yield chunk
 
     def prior_width(self, codes: tf.Tensor) -> Optional[tf.Tensor]:
         """Returns the width of the code maps, int32 []; None if it is the same for all chunks."""
@@ -163,6 +165,11 @@ class ImageCoding:
             ops["pixels"] = model.scan(ops["codes"], lambda parameters, t, place: request(parameters, t))
         else:
             ops["pixels"] = model.scan(ops["codes"], make_request(Chunk.pixel, tf.uint8, [None, channels]))
+
+    def add_lossy_ops(self, model, ops: Ops, make_request: Callable) -> None:
+        """Adds the op of the reconstruction to `ops` instead, for a file without pixels; see `add_ops`."""
+        del make_request
+        ops["reconstruction"] = model.decode(ops["codes"])
 
     def encode(self, session: tf.Session, ops: Ops, images: np.ndarray, frame: Frame) -> np.ndarray:
         """Encodes images uint8 [B, height, width, C], which begin with the tiles of `frame`, to int32 [B, h, w, L]."""
@@ -224,6 +231,9 @@ class SpeechCoding(ImageCoding):
         if not (images.read and all(item.height == 1 for item in images.items)):
             raise VQError("input: got images, expected recordings, because the run has a speech model")
 
+    def check_lossy(self) -> None:
+        """Accepts every model: a draw from p(x | z_q, speaker) sounds like the recording."""
+
     def order(self, images, size):
         return sorted(range(images), key=lambda i: -size(i)[1])
 
@@ -256,6 +266,10 @@ class SpeechCoding(ImageCoding):
         ops["conditions"] = tf.placeholder(tf.float32, [None, 1, None, self._model.decoder.condition_channels])
         ops["pixels"] = model.decoder.scan(ops["conditions"], lambda *step: tf.cast(request(*step), tf.int32))
         ops["log_p"] = model.likelihood(ops["codes"], ops["images"], ops["speakers"]).log_prob(ops["images"])
+
+    def add_lossy_ops(self, model, ops, make_request) -> None:
+        """Adds the ops of the likelihoods, from which the samples are drawn."""
+        self.add_ops(model, ops, make_request)
 
     def encode(self, session, ops, images, frame):
         codes = np.zeros((len(images), *self.codes_shape(frame)), np.int32)

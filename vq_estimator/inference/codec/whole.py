@@ -5,7 +5,7 @@ the wavefronts of the complete image, so every pixel has its neighbours. The loo
 gathers the neighbours of a wavefront and runs the network's step for them; see `any_size`.
 """
 
-from typing import Iterator, Optional, Sequence, Tuple
+from typing import Optional, Sequence
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from vq_estimator.nn.local import Wavefronts
 WHOLE = "whole"  # the name of the layout in a header; that of tiles is absent
 LARGEST = 1024  # side of the largest part of an image. Part of the format.
 ROUND = 16  # the number of pixels of a step is rounded up to a multiple, for fewer shapes. Part of the format.
-MAX_CODE_TILES = 200  # code maps per batch of the learned prior. Part of the format.
+MAX_CODE_MAPS = 200  # code maps per batch of the learned prior. Part of the format.
 
 
 class WholeCoding(ImageCoding):
@@ -55,21 +55,19 @@ class WholeCoding(ImageCoding):
     def fronts(self):
         return None  # they depend on the image
 
-    def prior_parts(self, codes: np.ndarray) -> Iterator[Tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Cuts the code map into those of the model's size. Codes outside the map are 0, and are not coded."""
-        (h, w, L), (height, width) = self._grid, codes.shape[1:3]
-        places = [(top, left) for top in range(0, height, h) for left in range(0, width, w)]
-        for start in range(0, len(places), MAX_CODE_TILES):
-            some = places[start : start + MAX_CODE_TILES]
-            rows = np.array([min(h, height - top) for top, _ in some])
-            columns = np.array([min(w, width - left) for _, left in some])
-            part = np.zeros([len(some), h, w, L], np.int32)
-            areas = [codes[0, top : top + h, left : left + w] for top, left in some]
-            for tile, area in zip(part, areas):
-                tile[: area.shape[0], : area.shape[1]] = area
-            yield part, rows, columns
-            for tile, area in zip(part, areas):
-                area[:] = tile[: area.shape[0], : area.shape[1]]
+    def prior_chunks(self, chunk):
+        """Cuts the code map into maps of the model's size. Codes outside of the map are 0, and are not coded."""
+        (h, w, L), codes = self._grid, chunk.codes[0]
+        places = [(top, left) for top in range(0, codes.shape[0], h) for left in range(0, codes.shape[1], w)]
+        for start in range(0, len(places), MAX_CODE_MAPS):
+            areas = [codes[top : top + h, left : left + w] for top, left in places[start : start + MAX_CODE_MAPS]]
+            maps = np.zeros([len(areas), h, w, L], np.int32)
+            for map_, area in zip(maps, areas):
+                map_[: area.shape[0], : area.shape[1]] = area
+            rows, columns = np.array([area.shape[:2] for area in areas]).T
+            yield chunk.of_codes(maps, rows, columns)
+            for map_, area in zip(maps, areas):
+                area[:] = map_[: area.shape[0], : area.shape[1]]
 
     def add_ops(self, model, ops, make_request) -> None:
         del make_request
