@@ -4,8 +4,8 @@
 
 Downloads the packages of SOURCES to the folder `--out` unless they are there, and writes there
 
-  train.npy, validation.npy   crops of 32 x 32 pixels at several scales, uint8 [N, 32, 32, 3]; the training file also has
-                              the training images of CIFAR-10 in `--data_dir`
+  train.npy, validation.npy   crops of 32 x 32 pixels at several scales, uint8 [N, 32, 32, 3]; the training file also
+                              has the training images of CIFAR-10 in `--data_dir`
   test.npy                    the tiles of 32 x 32 pixels of the test photographs
   test/*.png                  the test photographs, 480 x 320 pixels
 
@@ -83,9 +83,7 @@ SOURCES = (
         "train",
         tuple(f"usr/share/wallpapers/{name}/contents/images/2560x1600.jpg" for name in _PLASMA),
     ),
-    Package(
-        "mate-backgrounds", "1.26.0-1", "GPL-2+", "train", ("usr/share/backgrounds/mate/nature/*.jpg",)
-    ),
+    Package("mate-backgrounds", "1.26.0-1", "GPL-2+", "train", ("usr/share/backgrounds/mate/nature/*.jpg",)),
     Package(
         "scikit-image",
         "0.18.3",
@@ -108,7 +106,13 @@ SOURCES = (
         "test",
         tuple(f"usr/share/backgrounds/{name}_by_*.jpg" for name in _LOMIRI),
     ),
-    Package("lomiri-wallpapers-20.04", "20.04.0-2", "CC-BY-4.0, CC-BY-SA-3.0, CC-BY-SA-4.0 and CC0, by file", "test", ("usr/share/backgrounds/Kleiber_by_*.jpg",)),
+    Package(
+        "lomiri-wallpapers-20.04",
+        "20.04.0-2",
+        "CC-BY-4.0, CC-BY-SA-3.0, CC-BY-SA-4.0 and CC0, by file",
+        "test",
+        ("usr/share/backgrounds/Kleiber_by_*.jpg",),
+    ),
     Package(
         "lxqt-themes",
         "1.2.0-1",
@@ -181,7 +185,7 @@ def photographs(package: Package, folder: str) -> Iterator[Photograph]:
             if path.endswith(".rcc"):
                 yield from in_resources(path)
             else:
-                yield opened(os.path.splitext(os.path.relpath(path, root))[0].replace(os.sep, "_"), path)
+                yield opened(os.path.splitext(os.path.basename(path))[0], path)
 
 
 def largest(photograph: Photograph) -> int:
@@ -228,9 +232,11 @@ def main() -> None:
     for package in by_split["test"]:
         for photograph in photographs(package, out):
             image = test_photograph(photograph)
-            image.save(os.path.join(out, "test", f"{os.path.basename(photograph.name)}.png"))
+            image.save(os.path.join(out, "test", photograph.name + ".png"))
             x = np.asarray(image)
-            tiles += [x[i : i + SIDE, j : j + SIDE] for i in range(0, x.shape[0], SIDE) for j in range(0, x.shape[1], SIDE)]
+            tiles += [
+                x[i : i + SIDE, j : j + SIDE] for i in range(0, x.shape[0], SIDE) for j in range(0, x.shape[1], SIDE)
+            ]
     counts = {"test": len(os.listdir(os.path.join(out, "test")))}
     arrays = {"test": np.stack(tiles)}
     for split, number in (("validation", 5000), ("train", FLAGS.crops)):

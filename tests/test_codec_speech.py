@@ -19,7 +19,7 @@ from helpers.vqz_files import altered, packed, parts
 from vq_estimator.data import audio
 from vq_estimator.errors import VQError
 from vq_estimator.inference import codec
-from vq_estimator.inference.codec import coding, recordings, tiles
+from vq_estimator.inference.codec import coding, recordings, speech_coding, tiles
 from vq_estimator.inference.codec import images as images_lib
 from vq_estimator.inference.codec.network import Network
 from vq_estimator.inference.speech_model import SpeechModel
@@ -183,7 +183,7 @@ def test_what_is_coded_does_not_depend_on_the_neighbours(runs, tmp_path):
 
 
 def test_a_long_recording_is_several_tiles(runs, tmp_path, monkeypatch):
-    monkeypatch.setattr(coding, "LONGEST", 64)
+    monkeypatch.setattr(speech_coding, "LONGEST", 64)
     run, path, lengths = codec.open_run(runs("uniform")), str(tmp_path / "x.vqz"), (20, 200, 64, 65)
     codec.compress(run, recordings.of_levels(sounds(lengths), run.config.model, "ben"), path, batch=2, verify=False)
     assert len(codec.read(path).entries) == 4  # of 1, 4, 1 and 2 tiles

@@ -49,7 +49,7 @@ MODELS = Registry(
             _VQVAE + "SpeechVQVAE",
             opened=_INFERENCE + "speech_model:SpeechModel",
             parts={
-                "coding": _INFERENCE + "codec.coding:SpeechCoding",
+                "coding": _INFERENCE + "codec.speech_coding:SpeechCoding",
                 "codec_input": _INFERENCE + "codec.recordings",
                 "codes": _INFERENCE + "speech_codes",
                 "export": _INFERENCE + "export.graphs:SpeechExport",

@@ -4,22 +4,13 @@ The encoder and the layers that compute the condition are convolutions, so they 
 on the condition and on its near neighbours, so the decoder computes the pixels of a step from arrays of these.
 """
 
-from typing import Iterator, NamedTuple, Tuple
+from typing import NamedTuple, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
-from tqdm import tqdm
 
-from vq_estimator.config import type_name
-from vq_estimator.errors import VQError
-from vq_estimator.inference.examples import Batch, Examples
-from vq_estimator.inference.measurement import Measured
-from vq_estimator.inference.session import OpenRun
 from vq_estimator.models.vqvae import VQVAE
-from vq_estimator.nn.local import neighbours
-
-
-BLOCK = 4096  # pixels whose likelihoods are computed at once
+from vq_estimator.nn.neighbourhood import neighbours
 
 
 class Ops(NamedTuple):
@@ -111,32 +102,3 @@ class Canvas:
 def scaled(pixels: np.ndarray) -> np.ndarray:
     """Computes `nn.decoders.base.centred` with NumPy."""
     return np.float32(2.0 / 255.0) * pixels.astype(np.float32) - np.float32(1.0)
-
-
-def measure(run: OpenRun, examples: Examples) -> Iterator[Tuple[Batch, Measured]]:
-    """Yields images uint8 [1, H, W, C] of any size and what each costs; its codes are [1, 1, h w, L].
-
-    Raises:
-      VQError: the run's model does not support images of any size.
-    """
-    m = run.config.model
-    if not supports(m):
-        want = "a model with decoder=local (leave out original_size to evaluate images at the model's size)"
-        raise VQError(f"original_size: got a model with decoder={type_name(m.decoder)}, expected {want}")
-    ops = run.op("any_size", lambda: build(run.vqvae))
-    with tqdm(total=examples.total, unit=m.example, desc=f"evaluate {examples.name}") as bar:
-        for batch in examples.batches():
-            (image,) = batch.images
-            size, feed = image.shape[:2], {ops.images: padded(image, m.network.stride)[np.newaxis]}
-            codes = run.session.run(ops.encoded, feed)
-            condition = run.session.run(ops.condition, {ops.codes: codes})[0, : size[0], : size[1]]
-            condition, canvas, nats = condition.reshape(-1, condition.shape[-1]), Canvas(size, m.channels, m.decoder.reach), 0.0
-            rows, columns = (n.ravel() for n in np.mgrid[: size[0], : size[1]])
-            canvas.set(rows, columns, image.reshape(-1, m.channels))
-            for start in range(0, len(rows), BLOCK):
-                part = slice(start, start + BLOCK)
-                near = canvas.near(rows[part], columns[part])
-                feed = {ops.near: near, ops.here: condition[part], ops.levels: image.reshape(-1, m.channels)[part]}
-                nats -= float(run.session.run(ops.log_p, feed))
-            yield batch, Measured(None, np.array([nats]), None, codes.reshape(1, 1, -1, m.quantizer.L))
-            bar.update(1)

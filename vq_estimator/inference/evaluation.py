@@ -106,6 +106,7 @@ def evaluate_examples(
     save_reconstructions: bool = False,
     own_split: bool = False,
     measured: Optional[Iterable[Tuple[Batch, Measured]]] = None,
+    any_size: bool = False,
 ) -> dict:
     """Evaluates examples and writes the results to the run directory; returns the content of `eval/<stem>.json`.
 
@@ -122,6 +123,7 @@ def evaluate_examples(
       save_reconstructions: write `images` and `reconstructions`, uint8 [N, H, W, C], to the `.npz`, too.
       own_split: whether the examples are a split of the run's own data; see `file_stem`.
       measured: the batches and what they cost; None computes them by `measure`.
+      any_size: whether the images of `measured` differ in size, and their codes are [1, 1, M, L].
 
     Raises:
       VQError: there is no example, or an option does not apply to these examples.
@@ -132,8 +134,8 @@ def evaluate_examples(
     if measured is None:
         found = per_example(run, examples, calibration.scale, codes_of, save_reconstructions)
     else:
-        found = collect(run, measured)
-    prior = run.prior if codes_of == OWN else None
+        found = collect(run, measured, 2 if any_size else None)
+    prior = run.prior if codes_of == OWN and not any_size else None
     cost = None if prior is None else part(m, "codes").cost_of_examples(run, found)
     mse = None if found.mse is None else float(found.mse.mean())
     unknown = found.voices is not None and found.speakers is None
@@ -142,7 +144,7 @@ def evaluate_examples(
         "input": None if own_split else examples.origin,
         "sha256": found.sha256,
         "examples": len(found.distortion),
-        "dims_per_example": m.fixed_dims or float(found.dims.mean()),
+        "dims_per_example": float(found.dims.mean()) if any_size else m.fixed_dims or float(found.dims.mean()),
         "dataset_source": examples.source or input_name(examples, found.sha256),
         "global_step": run.checkpoint.step,
         "likelihood": FITTED if calibration.scale is not None else type_name(m.likelihood),
@@ -163,7 +165,7 @@ def evaluate_examples(
         arrays = {"distortion": found.distortion, "rate_uniform": uniform, "codes": found.codes, "mse": found.mse}
         arrays["rate_prior"] = None if cost is None else cost.nats
         arrays.update(images=found.images, reconstructions=found.reconstructions, speakers=found.voices)
-        if m.fixed_dims is None:
+        if any_size or m.fixed_dims is None:
             arrays.update(dims=found.dims, positions=found.positions)
         name = os.path.join(run.model_dir, "eval", file_stem(examples, result))
         with results.tolerated(run.model_dir):

@@ -83,9 +83,7 @@ def measure(
         yield batch, Measured(**dict(dict.fromkeys(Measured._fields), **values))
 
 
-def collect(
-    run: OpenRun, measured: Iterable[Tuple[Batch, Measured]], codes_axis: Optional[int] = None
-) -> PerExample:
+def collect(run: OpenRun, measured: Iterable[Tuple[Batch, Measured]], codes_axis: Optional[int] = None) -> PerExample:
     """Concatenates what the batches cost.
 
     Args:

@@ -9,7 +9,7 @@ Zhang, Zhang, McDonagh (2021), Out-of-Distribution Generalization with Local Aut
 section 4 (NeLLoC).
 """
 
-from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, NamedTuple, Optional, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -17,10 +17,10 @@ import tensorflow.compat.v1 as tf
 from vq_estimator.nn import replicas
 from vq_estimator.nn.likelihoods.pixels import uniform
 from vq_estimator.nn.module import Module, loops, static_shape
+from vq_estimator.nn.neighbourhood import Wavefronts, contrasts, neighbours
 from vq_estimator.nn.stepwise import Traced
 
 RELU = 2.0**0.5  # gain of a layer after a ReLU
-CONTRAST = 64.0  # differences below two levels, of 255 in -1..1, are linear
 
 
 class Places(NamedTuple):
@@ -50,39 +50,6 @@ class Places(NamedTuple):
         chosen = tf.gather(flat, (self.rows + down) * width + self.columns + right, batch_dims=1, axis=1)
         chosen.set_shape([None, *static_shape(self.rows)[1:], channels])
         return chosen
-
-
-def neighbours(reach: int) -> List[Tuple[int, int]]:
-    """Returns (rows up, columns to the right) of the pixels that a pixel depends on, in the order of their weights."""
-    above = [(a, b) for a in range(reach, 0, -1) for b in range(-reach, reach + 1)]
-    return above + [(0, b) for b in range(-reach, 0)]
-
-
-class Wavefronts:
-    """The steps of `LocalPixels.scan`: step t has the pixels with column + slope row = t.
-
-    Attributes:
-      slope: `reach` + 1.
-      steps: number of steps.
-      size: number of pixels per step, including those outside the image.
-      rows, columns: int32 [steps, size], the pixels of each step, in consecutive rows.
-      inside: bool [steps, size], whether a pixel is inside the image.
-    """
-
-    def __init__(self, height: int, width: int, reach: int):
-        self.slope = reach + 1
-        self.steps = width + self.slope * (height - 1)
-        self.size = min(height, -(-width // self.slope))
-        t = np.arange(self.steps, dtype=np.int32)[:, np.newaxis]
-        first = np.maximum(0, -(-(t - width + 1) // self.slope))
-        self.rows = first + np.arange(self.size, dtype=np.int32)
-        self.columns = t - self.slope * self.rows
-        self.inside = (self.rows < height) & (self.columns >= 0) & (self.columns < width)
-
-    def raster(self) -> np.ndarray:
-        """Returns the number of each pixel among all pixels of all steps, in raster order, int [H W]."""
-        number = np.flatnonzero(self.inside)
-        return number[np.lexsort((self.columns.ravel()[number], self.rows.ravel()[number]))]
 
 
 class LocalPixels(Module):
@@ -241,7 +208,7 @@ class LocalPixels(Module):
         """Computes outputs float32 [n, outputs] of n pixels from their neighbours [n, N] and `_start` [n, channels]."""
         first = _dense(weights, "near", near) + start
         if self._contrasts:
-            first += tf.matmul(self._contrasts_of(near), weights["contrasts_w"])
+            first += tf.matmul(contrasts(near, self._reach), weights["contrasts_w"])
         h = tf.cast(first, self._dtype)
         for i in range(self._layers):
             inside = _dense(weights, f"layer_{i}_in", tf.nn.relu(h))
@@ -250,14 +217,6 @@ class LocalPixels(Module):
         direct = tf.matmul(near, weights["direct_w"])
         outputs = direct + tf.cast(_dense(weights, "outputs", tf.nn.relu(h)), tf.float32)
         return outputs if self._finish is None else self._finish(outputs)
-
-    def _contrasts_of(self, near: tf.Tensor) -> tf.Tensor:
-        """Returns the compressed differences of the neighbours from the mean of two of them, float32 [n, N C]."""
-        places = neighbours(self._reach)
-        pixels = tf.reshape(near, [-1, len(places), static_shape(near)[1] // len(places)])
-        mean = 0.5 * (pixels[:, places.index((1, 0))] + pixels[:, places.index((0, -1))])
-        differences = CONTRAST * (pixels - mean[:, tf.newaxis])
-        return tf.reshape(0.5 * tf.sign(differences) * tf.log1p(tf.abs(differences)), tf.shape(near))
 
     def _full(self, x, condition, places):
         batch, (_, height, width, channels), depth = tf.shape(x)[0], static_shape(x), static_shape(condition)[-1]

@@ -21,7 +21,7 @@ from vq_estimator.inference.codec.coder import Coder
 from vq_estimator.inference.codec.tables import NOT_FINITE
 from vq_estimator.nn import arithmetic
 from vq_estimator.nn.likelihoods import cumulative
-from vq_estimator.nn.local import Wavefronts
+from vq_estimator.nn.neighbourhood import Wavefronts
 
 # Part of the format. The tables of a block of pixels are computed at once and fit in the processor's cache.
 BLOCK = 256  # pixels per block

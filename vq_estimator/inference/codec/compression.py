@@ -117,7 +117,7 @@ def compress(
     coding, layout = coding_for(m, name), Layout(m, images.number, images.size, items, name)
     batch = batch_for(coding, layout.total, layout.largest) if batch is None else batch
     most = coding.allowed_batch(layout.largest)
-    batch = arguments.integer("batch", batch, 1, most, f"1 to {most}")
+    batch = arguments.integer("batch", batch, 1, most, f"1 to {most}") if name is None else 1
     workers = number_of_workers(workers)
     network = Network(run, prior, scale, workers, lossy, name)
     try:
@@ -137,7 +137,7 @@ def compress(
         )
 
         def work(tiles: Tiles) -> Tuple[bytes, int, int]:
-            return encode(network, header, tiles, verify, progress.chunk(network, tiles.frame, m.channels))
+            return encode(network, header, tiles, verify, progress.chunk(network, tiles.frame))
 
         title = "compress and verify" if verify else "compress"
         with atomic_path(path) as temporary, Progress(layout.total, title, 2 if verify else 1) as progress:

@@ -85,7 +85,7 @@ def decompress(
 
     def work(number: int) -> Union[np.ndarray, VQError]:
         frame = layout.frame(number * header.batch, min((number + 1) * header.batch, layout.total))
-        entry, part = container.entries[number], progress.chunk(network, frame, header.channels)
+        entry, part = container.entries[number], progress.chunk(network, frame)
         try:
             payload = container.payload(number)
         except VQError as e:

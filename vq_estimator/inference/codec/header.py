@@ -14,7 +14,11 @@ from vq_estimator.inference.codec.coding import MAX_BATCH
 from vq_estimator.inference.codec.run import FINGERPRINT, PRIORS
 from vq_estimator.inference.codec.whole import WHOLE
 
-VERSIONS = (1, 2, 3)  # 2: images that are not square, and decoders with wavefronts; 3: lossy files and images without tiles
+VERSIONS = (
+    1,
+    2,
+    3,
+)  # 2: images that are not square, and decoders with wavefronts; 3: lossy files and images without tiles
 PACKED = 3  # the first version with a packed header
 WAVEFRONTS = "local"  # the decoder that codes along wavefronts
 MAX_HEADER = 1 << 16  # bytes of the header, packed and unpacked

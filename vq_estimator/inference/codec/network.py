@@ -139,6 +139,13 @@ class Network:
 
         return request
 
+    def symbols(self, frame: Frame) -> int:
+        """Returns the number of symbols that a chunk's tiles have, of codes and of pixels."""
+        codes = len(frame.extents) * int(np.prod(self.grid(frame)))
+        if self._lossy:
+            return codes
+        return codes + int(frame.extents.prod(1).sum()) * self._model.channels * self._coding.symbols_per_level
+
     def grid(self, frame: Frame) -> Tuple[int, int, int]:
         """Returns the shape (h, w, L) of the codes of a chunk's tiles in arrays."""
         return self._coding.codes_shape(frame)

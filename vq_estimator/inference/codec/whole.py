@@ -1,7 +1,7 @@
 """The layout of images that are not cut into the model's tiles, for decoders that generate wavefronts.
 
 A chunk has one image, or one part of an image that is larger than LARGEST x LARGEST pixels. Its pixels are coded along
-the wavefronts of the complete image, so every pixel has its neighbours. The loop over the wavefronts is in Python, which
+the wavefronts of the complete image, so every pixel has its neighbours. The loop over the wavefronts is in Python: it
 gathers the neighbours of a wavefront and runs the network's step for them; see `any_size`.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 from vq_estimator.inference import any_size
 from vq_estimator.inference.codec.chunk import Chunk
 from vq_estimator.inference.codec.coding import Frame, ImageCoding, coding_of
-from vq_estimator.nn.local import Wavefronts
+from vq_estimator.nn.neighbourhood import Wavefronts
 
 WHOLE = "whole"  # the name of the layout in a header; that of tiles is absent
 LARGEST = 1024  # side of the largest part of an image. Part of the format.
@@ -40,9 +40,6 @@ class WholeCoding(ImageCoding):
         return tuple(int(n) for n in extents.max(0))
 
     def most_batch(self, shape):
-        return 1
-
-    def allowed_batch(self, shape):
         return 1
 
     def codes_shape(self, frame):
@@ -83,7 +80,10 @@ class WholeCoding(ImageCoding):
         condition = session.run(o.condition, {o.codes: feed[ops["codes"]]})[0, :height, :width]
         condition = condition.reshape(height * width, -1)
         step = session.make_callable(o.parameters, [o.near, o.here])
-        fronts, canvas = Wavefronts(height, width, m.decoder.reach), any_size.Canvas(frame.shape, m.channels, m.decoder.reach)
+        fronts, canvas = (
+            Wavefronts(height, width, m.decoder.reach),
+            any_size.Canvas(frame.shape, m.channels, m.decoder.reach),
+        )
         for t in range(fronts.steps):
             check_stop()
             inside = fronts.inside[t]

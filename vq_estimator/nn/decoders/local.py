@@ -26,7 +26,8 @@ class Local(DecoderBase):
         super().__init__(config)
         d = config.decoder
         self._features = SubpixelDecoder(config.network, d.condition_channels, dtype)
-        self._pixels = LocalPixels(d.reach, d.layers, d.channels, self._outputs, dtype, d.contrasts, self._finish, name="decoder_pixels")
+        sizes = (d.reach, d.layers, d.channels, self._outputs)
+        self._pixels = LocalPixels(*sizes, dtype, d.contrasts, self._finish, name="decoder_pixels")
         self._modules = (self._features, self._pixels)
 
     def _finish(self, parameters: tf.Tensor) -> tf.Tensor:

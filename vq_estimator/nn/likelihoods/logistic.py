@@ -99,11 +99,11 @@ def mixture_sizes(channels: int) -> Tuple[int, int, int, int]:
 
 
 def couple_residuals(parameters: tf.Tensor, components: int) -> tf.Tensor:
-    """Converts parameters of a coupled mixture in which each mean is that of a colour given the means of the earlier ones.
+    """Converts means that hold for earlier colours at their own means to the means of a `LogisticMixture`.
 
-    The shift of a colour's mean is proportional to the earlier colours' levels, measured from the middle level. So an
-    error of a coefficient shifts the mean of a dark or bright pixel by many levels. In the converted parameters it only
-    multiplies the deviations of the earlier colours from their means.
+    A `LogisticMixture` shifts a colour's mean in proportion to the earlier colours' levels, measured from the middle
+    level. So an error of a coefficient shifts the mean of a dark or bright pixel by many levels. With the means that
+    are converted here, it is multiplied by the deviations of the earlier colours from their means only.
 
     Args:
       parameters: float32 [n, LogisticMixture.parameters(3, components)].
