@@ -9,7 +9,8 @@ Compresses a split, decompresses it, compares every pixel, and writes results/co
 and of its header, what the run's evaluation says they should be, the bytes of the same images in other formats (each
 image as a file, and all as one sheet), and seconds. With --input the images are files, at their own sizes. The other
 formats need `pip install ".[bench_codec]"`. For speech, pixels are 8-bit mu-law levels, and FLAC has the same ones:
-each recording as a file, and all of a speaker as one."""
+each recording as a file, and all of a speaker as one.
+"""
 
 import io
 import json

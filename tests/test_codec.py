@@ -335,12 +335,12 @@ def test_ranges():
 FROZEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "codec")
 
 
-LOSSY = {"lossy": "factorised", "lossy_speech": "speech"}  # lossy files, and the runs that wrote them
+RUNS = {"lossy": "factorised", "lossy_speech": "speech", "whole": "local"}  # files that other files' runs wrote
 
 
-@pytest.mark.parametrize("name", ["factorised", "autoregressive", "local", "speech", *LOSSY])
+@pytest.mark.parametrize("name", ["factorised", "autoregressive", "local", "speech", *RUNS])
 def test_a_frozen_file_is_still_decoded(name):
-    run, path = os.path.join(FROZEN, LOSSY.get(name, name)), os.path.join(FROZEN, name + ".vqz")
+    run, path = os.path.join(FROZEN, RUNS.get(name, name)), os.path.join(FROZEN, name + ".vqz")
     found = codec.decompress(run, path)
     with open(os.path.join(FROZEN, "pixels.json"), encoding="utf-8") as f:
         want = json.load(f)[name]
