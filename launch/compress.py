@@ -10,6 +10,8 @@ is first converted to 8-bit mu-law levels at the model's sample rate, which is l
 
 A lossy file has the codes and no pixels. vq-decompress restores the model's reconstructions of images, and draws the
 samples of recordings (docs/lossy.md).
+
+A portable file decodes on any processor and any version of TensorFlow. The model needs a factorised decoder.
 """
 
 from vq_estimator.data import formats
@@ -56,11 +58,11 @@ def main() -> None:
     done = codec.compress(run, commands.read_lossless(), FLAGS.out, **given)
     exact = "codes" if done.lossy else commands.elements
     verified = "" if FLAGS.no_verify else f", all decoded to the same {exact}"
-    lossy = f", lossy: {commands.reconstructed}" if done.lossy else ""
+    kind = f", lossy: {commands.reconstructed}" if done.lossy else ", portable" if FLAGS.portable else ""
     print(
         f"{done.images:,} {commands.noun} of {done.dims:,} bytes{commands.lossless} in {FLAGS.out}: "
         f"{done.bytes:,} bytes ({done.header:,} of them header), {done.bits_per_dim:.4f} bits/{run.config.model.unit}, "
-        f"{done.prior} prior{lossy}{verified}"
+        f"{done.prior} prior{kind}{verified}"
     )
 
 

@@ -9,7 +9,7 @@ defines their results.
 Balle, Johnston, Minnen (2019), Integer Networks for Data Compression with Latent-Variable Models, ICLR.
 """
 
-from typing import Any, Dict, List, NamedTuple, Tuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf

@@ -74,20 +74,20 @@ class PortableDecoder:
       VQError: the number of exponents differs from the number of layers, or weights are not finite.
     """
 
-    def __init__(
-        self, run: OpenRun, codes: tf.Tensor, exponents: Optional[Sequence[int]], probabilities: np.ndarray
-    ):
-        self._run, self._model, self._found = run, run.vqvae, {}  # type: OpenRun, object, Dict[str, _Layer]
+    def __init__(self, run: OpenRun, codes: tf.Tensor, exponents: Optional[Sequence[int]], probabilities: np.ndarray):
+        self._run, self._model = run, run.vqvae
+        self._found: Dict[str, _Layer] = {}
         run.op("portable inputs", lambda: self._find_layers(codes))
         names = sorted(self._found)
         self.exponents: List[int] = self._measure(codes, probabilities) if exponents is None else list(exponents)
         if len(self.exponents) != len(names):
-            raise VQError(f"portable: got {len(self.exponents)} exponents, expected {len(names)}, one for each layer")
+            want = f"{len(names)}, one for each layer of the decoder"
+            raise VQError(f"header: got {len(self.exponents)} exponents, expected {want}")
         values = run.session.run({name: (layer.weights, layer.bias) for name, layer in self._found.items()})
-        self.layers = {
-            name: exact.make_layer(name, *values[name], exponent, self._found[name].upsampling, self._found[name].signed)
-            for name, exponent in zip(names, self.exponents)
-        }
+        self.layers: Dict[str, exact.Layer] = {}
+        for name, exponent in zip(names, self.exponents):
+            found = self._found[name]
+            self.layers[name] = exact.make_layer(name, *values[name], exponent, found.upsampling, found.signed)
         entries = run.session.run(run.op("portable entries", self._model.quantizer.entries))
         # A residual quantizer adds L entries, which is exact on this grid.
         self.entries = exact.round_to_grid(entries, exact.find_exponent(len(entries) * np.abs(entries).max(), SUM_BITS))
