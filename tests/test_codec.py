@@ -338,7 +338,7 @@ FROZEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "codec
 LOSSY = {"lossy": "factorised", "lossy_speech": "speech"}  # lossy files, and the runs that wrote them
 
 
-@pytest.mark.parametrize("name", ["factorised", "autoregressive", "local", "speech", *LOSSY])
+@pytest.mark.parametrize("name", ["factorised", "autoregressive", "local", "portable", "speech", *LOSSY])
 def test_a_frozen_file_is_still_decoded(name):
     run, path = os.path.join(FROZEN, LOSSY.get(name, name)), os.path.join(FROZEN, name + ".vqz")
     found = codec.decompress(run, path)

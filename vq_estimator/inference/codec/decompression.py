@@ -81,7 +81,9 @@ def decompress(
     if out is not None:
         images_lib.check_out(container, layout, out)
     workers, lost = number_of_workers(workers), []
-    network = Network(run, header.prior, header.scale, workers, header.lossy)
+    network = Network(
+        run, header.prior, header.scale, workers, header.lossy, portable=header.portable, exponents=header.exponents
+    )
 
     def work(number: int) -> Union[np.ndarray, VQError]:
         frame = layout.frame(number * header.batch, min((number + 1) * header.batch, layout.total))

@@ -11,9 +11,11 @@ from typing import Dict, List, NamedTuple, Optional
 
 from vq_estimator.data.files import parse_json
 from vq_estimator.inference.codec.coding import MAX_BATCH
-from vq_estimator.inference.codec.run import FINGERPRINT, PRIORS
+from vq_estimator.inference.codec.portable import FACTORISED
+from vq_estimator.inference.codec.run import FINGERPRINT, LEARNED, PRIORS
+from vq_estimator.nn.exact import MAX_EXPONENT
 
-VERSIONS = (1, 2, 3)  # 2: images that are not square, and decoders with wavefronts; 3: lossy files
+VERSIONS = (1, 2, 3)  # 2: images that are not square, and decoders with wavefronts; 3: lossy and portable files
 PACKED = 3  # the first version with a packed header
 WAVEFRONTS = "local"  # the decoder that codes along wavefronts
 MAX_HEADER = 1 << 16  # bytes of the header, packed and unpacked
@@ -48,6 +50,7 @@ class Header(NamedTuple):
         in an error message only; the checksum of each chunk decides.
       sample_rate: in Hz, for speech models.
       lossy: whether the file has only the codes, and no pixels.
+      exponents: the exponents of the exact decoder of a portable file; None for other files.
 
     A field that has its default here is absent from the file.
     """
@@ -65,11 +68,12 @@ class Header(NamedTuple):
     arithmetic: Dict[str, str]
     sample_rate: Optional[int] = None
     lossy: bool = False
+    exponents: Optional[List[int]] = None
 
     @property
     def version(self) -> int:
         """The lowest format version that can represent this header."""
-        if self.lossy:
+        if self.lossy or self.portable:
             return 3
         return 2 if len(self.sizes) == 7 or self.decoder == WAVEFRONTS else 1
 
@@ -77,6 +81,11 @@ class Header(NamedTuple):
     def content(self) -> str:
         """The kind of the examples, "images" or "recordings"."""
         return "images" if self.sample_rate is None else "recordings"
+
+    @property
+    def portable(self) -> bool:
+        """Whether the probabilities of the pixels are computed by the exact decoder."""
+        return self.exponents is not None
 
     @property
     def exact(self) -> str:
@@ -161,6 +170,9 @@ def _validated(fields, chunks: int) -> Header:
     want(h.prior in PRIORS if text(h.prior) else False, "prior")
     want(text(h.prior_model) and set(h.prior_model) <= HEX, "prior_model")
     want(h.scale is None or (isinstance(h.scale, float) and 1e-3 <= h.scale <= 1e4), "scale")
+    if h.portable:
+        exponents = isinstance(h.exponents, list) and all(number(e, -MAX_EXPONENT, MAX_EXPONENT) for e in h.exponents)
+        want(exponents and h.decoder == FACTORISED and h.prior != LEARNED and not h.lossy, "entry 'exponents'")
     want(number(h.batch, 1, MAX_BATCH), "batch")
     want(number(h.images, 1, min(MAX_IMAGES, h.batch * chunks)), "number of images")
     if h.size is not None:

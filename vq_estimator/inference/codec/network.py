@@ -11,7 +11,7 @@ import functools
 import platform
 import threading
 import zlib
-from typing import Dict, Iterator, Optional, Tuple
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -20,7 +20,8 @@ from vq_estimator.errors import VQError
 from vq_estimator.inference.codec.chunk import Chunk
 from vq_estimator.inference.codec.coder import Coder, Sampler
 from vq_estimator.inference.codec.coding import Feed, Frame, coding_of
-from vq_estimator.inference.codec.run import LEARNED, Run, distributions
+from vq_estimator.inference.codec.portable import PortableDecoder
+from vq_estimator.inference.codec.run import LEARNED, Run, code_probabilities, distributions
 from vq_estimator.inference.codec.tables import MAX_SYMBOLS
 from vq_estimator.inference.session import OpenRun
 from vq_estimator.nn import arithmetic
@@ -35,12 +36,26 @@ class Network:
       scale: the scale of the likelihood "mse"; None for other likelihoods.
       workers: number of chunks that are coded in parallel.
       lossy: code the codes only; pixels are reconstructed from them.
+      portable: compute the likelihood parameters of the pixels by the exact decoder.
+      exponents: the exponents of the exact decoder; None: measure them.
+
+    Attributes:
+      exponents: the exponents of the exact decoder; None if the network is not portable.
 
     Raises:
-      VQError: K is greater than MAX_SYMBOLS.
+      VQError: K is greater than MAX_SYMBOLS, or the exponents do not fit the decoder.
     """
 
-    def __init__(self, run: Run, prior: str, scale: Optional[float], workers: int = 1, lossy: bool = False):
+    def __init__(
+        self,
+        run: Run,
+        prior: str,
+        scale: Optional[float],
+        workers: int = 1,
+        lossy: bool = False,
+        portable: bool = False,
+        exponents: Optional[Sequence[int]] = None,
+    ):
         m = run.config.model
         if m.quantizer.K > MAX_SYMBOLS:
             raise VQError(f"codec: got a codebook of {m.quantizer.K} entries, expected at most {MAX_SYMBOLS}")
@@ -63,6 +78,10 @@ class Network:
         self._run = OpenRun(run.config, run.checkpoint, prior=learned, settings=settings)
         self._ops = self._run.op("codec", lambda: self._build(self._run.vqvae, learned and self._run.code_prior))
         self._session = self._run.session
+        self.exponents: Optional[List[int]] = None
+        if portable:
+            decoder = PortableDecoder(self._run, self._ops["codes"], exponents, code_probabilities(run))
+            self.exponents, self._ops["parameters"] = decoder.exponents, decoder.parameters
 
     def close(self) -> None:
         """Stops the chunks that are being coded, and closes the session."""
