@@ -15,8 +15,7 @@ from vq_estimator.config import LogisticMixturePixels, part, type_name
 from vq_estimator.errors import VQError
 from vq_estimator.inference.codec.chunk import Chunk
 from vq_estimator.nn import likelihoods
-from vq_estimator.nn.likelihoods import cumulative
-from vq_estimator.nn.likelihoods.grouped import GroupedMixture
+from vq_estimator.nn.likelihoods import cumulative, grouped
 from vq_estimator.nn.local import Wavefronts
 from vq_estimator.nn.waveform import repeat
 
@@ -125,7 +124,7 @@ class ImageCoding:
         """Returns a function from a decoder's output to `cumulative.Pixels`; `scale` is for the likelihood "mse"."""
         likelihood, channels = self._model.likelihood, self._model.channels
         if _has_wavefronts(self._model) and isinstance(likelihood, LogisticMixturePixels):
-            return functools.partial(GroupedMixture, channels=channels, components=likelihood.components)
+            return functools.partial(grouped.implementation(), channels=channels, components=likelihood.components)
         return cumulative.for_likelihood(likelihood, channels, scale)
 
     def add_ops(self, model, ops: Ops, make_request: Callable) -> None:

@@ -174,6 +174,7 @@ class Network:
             feed.update(self._conditions(chunk.codes, frame, speakers))
             if "pixels" in ops:
                 self._session.run(ops["pixels"].op, feed)
+                chunk.finish()
             else:
                 if self._stopped.is_set():
                     raise InterruptedError("stopped")
