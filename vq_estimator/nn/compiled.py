@@ -8,6 +8,9 @@ from typing import Callable
 
 import numba
 
+if numba.version_info < (0, 60):
+    raise ImportError(f"numba: got {numba.__version__}, expected 0.60 or later")
+
 
 def compiled(function: Callable) -> Callable:
     """Compiles a function. It runs without Python's lock, so that the chunks of other threads go on."""

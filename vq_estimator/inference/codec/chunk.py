@@ -44,7 +44,7 @@ class Chunk:
     """The state of a chunk that is being encoded or decoded.
 
     Args:
-      coder: an Encoder or a Decoder.
+      coder: an Encoder, a Decoder or a Sampler.
       codes: int32 [B, h, w, L]; a Decoder fills them in.
       images: uint8 [B, H, W, C], or [B, 1, T, 1] for recordings; a Decoder fills them in.
       extents: int [n, 2], the true height and width of the n <= B tiles.

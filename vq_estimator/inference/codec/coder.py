@@ -168,3 +168,18 @@ class Decoder(Coder):
             raise
         except BaseException as e:  # a panic of the Rust library is not an Exception
             raise Damaged(f"no symbol has this code ({type(e).__name__})") from None
+
+
+class Sampler:
+    """Draws symbols from their distributions instead of decoding them, for lossy files of stochastic decoders.
+
+    Args:
+      seed: integers; the same ones give the same draws.
+    """
+
+    def __init__(self, *seed: int):
+        self._random = np.random.RandomState(seed)
+
+    def code(self, cumulative: np.ndarray, symbols: np.ndarray) -> np.ndarray:
+        """Draws n symbols int32, each from its own cumulative distribution, [K - 1, n]; ignores `symbols`."""
+        return (cumulative <= self._random.random_sample(len(symbols))).sum(0).astype(np.int32)

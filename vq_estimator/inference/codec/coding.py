@@ -78,6 +78,12 @@ class ImageCoding:
         del size
         return range(images)
 
+    def check_lossy(self) -> None:
+        """Raises VQError if a lossy file can't be written, because the model has no reconstruction but draws."""
+        if self._model.is_stochastic_decoder:
+            want = "a model with a factorised decoder (this decoder draws images; leave out lossy for an exact file)"
+            raise VQError(f"lossy: got a model with decoder={self.decoder}, expected {want}")
+
     def speakers(self, items: Sequence[Any]) -> np.ndarray:
         """Returns the speakers int32 [n] of n tiles, given the `container.Item` of each tile."""
         return np.zeros(len(items), np.int32)
@@ -116,14 +122,14 @@ class ImageCoding:
     @property
     def fronts(self) -> Optional[Wavefronts]:
         """The steps of a decoder that generates wavefronts; None for other decoders."""
-        if not _has_wavefronts(self._model):
+        if not self._model.decoder.has_wavefronts:
             return None
         return Wavefronts(*self._model.size, self._model.decoder.reach)
 
     def pixels(self, scale: Optional[float]) -> Callable[..., cumulative.Pixels]:
         """Returns a function from a decoder's output to `cumulative.Pixels`; `scale` is for the likelihood "mse"."""
         likelihood, channels = self._model.likelihood, self._model.channels
-        if _has_wavefronts(self._model) and isinstance(likelihood, LogisticMixturePixels):
+        if self.fronts is not None and isinstance(likelihood, LogisticMixturePixels):
             return functools.partial(grouped.implementation(), channels=channels, components=likelihood.components)
         return cumulative.for_likelihood(likelihood, channels, scale)
 
@@ -139,11 +145,16 @@ class ImageCoding:
         channels = self._model.channels
         if not self._model.is_stochastic_decoder:
             ops["parameters"] = model.parameters(ops["codes"])
-        elif _has_wavefronts(self._model):
+        elif self.fronts is not None:
             request = make_request(Chunk.front, tf.uint8, [None, self.fronts.size, channels])
             ops["pixels"] = model.scan(ops["codes"], lambda parameters, t, place: request(parameters, t))
         else:
             ops["pixels"] = model.scan(ops["codes"], make_request(Chunk.pixel, tf.uint8, [None, channels]))
+
+    def add_lossy_ops(self, model, ops: Ops, make_request: Callable) -> None:
+        """Adds the op of the reconstruction to `ops` instead, for a file without pixels; see `add_ops`."""
+        del make_request
+        ops["reconstruction"] = model.decode(ops["codes"])
 
     def encode(self, session: tf.Session, ops: Ops, images: np.ndarray, frame: Frame) -> np.ndarray:
         """Encodes images uint8 [B, height, width, C], which begin with the tiles of `frame`, to int32 [B, h, w, L]."""
@@ -185,11 +196,18 @@ class SpeechCoding(ImageCoding):
         if not (images.read and all(item.height == 1 for item in images.items)):
             raise VQError("input: got images, expected recordings, because the run has a speech model")
 
+    def check_lossy(self) -> None:
+        """Accepts every model: a draw from p(x | z_q, speaker) sounds like the recording."""
+
     def order(self, images, size):
         return sorted(range(images), key=lambda i: -size(i)[1])
 
     def speakers(self, items):
         return np.array([item.speaker for item in items], np.int32)
+
+    @property
+    def fronts(self):
+        return None
 
     def array_shape(self, extents):
         """Rounds the length of the longest recording up to whole codes."""
@@ -217,6 +235,10 @@ class SpeechCoding(ImageCoding):
         ops["conditions"] = tf.placeholder(tf.float32, [None, 1, None, self._model.decoder.condition_channels])
         ops["pixels"] = model.decoder.scan(ops["conditions"], lambda *step: tf.cast(request(*step), tf.int32))
         ops["log_p"] = model.likelihood(ops["codes"], ops["images"], ops["speakers"]).log_prob(ops["images"])
+
+    def add_lossy_ops(self, model, ops, make_request) -> None:
+        """Adds the ops of the likelihoods, from which the samples are drawn."""
+        self.add_ops(model, ops, make_request)
 
     def encode(self, session, ops, images, frame):
         codes = np.zeros((len(images), *self.codes_shape(frame)), np.int32)
@@ -246,7 +268,3 @@ class SpeechCoding(ImageCoding):
 def coding_of(model) -> ImageCoding:
     """Returns the ImageCoding or SpeechCoding for a model's configuration."""
     return part(model, "coding")(model)
-
-
-def _has_wavefronts(model) -> bool:
-    return getattr(model.decoder, "has_wavefronts", False)
