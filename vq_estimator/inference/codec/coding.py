@@ -129,7 +129,7 @@ class ImageCoding:
     def pixels(self, scale: Optional[float]) -> Callable[..., cumulative.Pixels]:
         """Returns a function from a decoder's output to `cumulative.Pixels`; `scale` is for the likelihood "mse"."""
         likelihood, channels = self._model.likelihood, self._model.channels
-        if self.fronts is not None and isinstance(likelihood, LogisticMixturePixels):
+        if self._model.decoder.has_wavefronts and isinstance(likelihood, LogisticMixturePixels):
             return functools.partial(grouped.implementation(), channels=channels, components=likelihood.components)
         return cumulative.for_likelihood(likelihood, channels, scale)
 
@@ -145,7 +145,7 @@ class ImageCoding:
         channels = self._model.channels
         if not self._model.is_stochastic_decoder:
             ops["parameters"] = model.parameters(ops["codes"])
-        elif self.fronts is not None:
+        elif self._model.decoder.has_wavefronts:
             request = make_request(Chunk.front, tf.uint8, [None, self.fronts.size, channels])
             ops["pixels"] = model.scan(ops["codes"], lambda parameters, t, place: request(parameters, t))
         else:
@@ -204,10 +204,6 @@ class SpeechCoding(ImageCoding):
 
     def speakers(self, items):
         return np.array([item.speaker for item in items], np.int32)
-
-    @property
-    def fronts(self):
-        return None
 
     def array_shape(self, extents):
         """Rounds the length of the longest recording up to whole codes."""

@@ -217,11 +217,11 @@ class Network:
         ops, feed = self._ops, {**feed, **self._conditions(chunk.codes, frame, speakers)}
         if "pixels" in ops:
             self._session.run(ops["pixels"].op, feed)
-            chunk.finish()
         else:
             if self._stopped.is_set():
                 raise InterruptedError("stopped")
             chunk.pixels(self._session.run(ops["parameters"], feed))
+        chunk.finish()
 
     def arithmetic(self) -> Dict[str, str]:
         """Returns the library versions, the processor and a checksum of sample results, for error messages."""
