@@ -94,7 +94,7 @@ class VQVAE:
 
     def _training_seed(self, step) -> Dict[str, Any]:
         """The seed of a decoder that draws in training."""
-        if step is None or not hasattr(self.config.decoder, "training_stride"):
+        if step is None or self.config.decoder.training_stride == 1:
             return {}
         seed = tf.stack([tf.constant(~self._seed, tf.int64), tf.cast(step, tf.int64)])  # the quantizer's has no ~
         return {"training_seed": seed}

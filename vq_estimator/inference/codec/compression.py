@@ -5,7 +5,6 @@ import os
 from typing import Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
-from tqdm import tqdm
 
 from vq_estimator.config import arguments, part
 from vq_estimator.data.files import atomic_path
@@ -29,6 +28,7 @@ from vq_estimator.inference.codec.run import (
     scale_of,
 )
 from vq_estimator.inference.codec.tiles import Layout, Tiles, cut
+from vq_estimator.progress import ProgressBar
 
 log = logging.getLogger("vq_estimator")
 
@@ -169,7 +169,7 @@ def _find_voices(network: Network, images: Images, items: List[Item]) -> None:
     unknown = [i for i, item in enumerate(items) if item.speaker is None]
     if unknown:
         log.info("%d of %d recordings have no known speaker; each gets the most likely one", len(unknown), len(items))
-    for i in tqdm(unknown, unit="clip", desc="find speakers", **({} if unknown else {"disable": True})):
+    for i in ProgressBar(unknown, unit="clip", desc="find speakers", **({} if unknown else {"disable": True})):
         items[i] = items[i]._replace(speaker=network.likeliest_speaker(images.read(i)))
 
 

@@ -9,6 +9,7 @@ import json
 import zlib
 from typing import Dict, List, NamedTuple, Optional
 
+from vq_estimator.config import has_wavefronts
 from vq_estimator.data.files import parse_json
 from vq_estimator.inference.codec.coding import MAX_BATCH
 from vq_estimator.inference.codec.portable import FACTORISED
@@ -17,7 +18,6 @@ from vq_estimator.nn.exact import MAX_EXPONENT
 
 VERSIONS = (1, 2, 3)  # 2: images that are not square, and decoders with wavefronts; 3: lossy and portable files
 PACKED = 3  # the first version with a packed header
-WAVEFRONTS = "local"  # the decoder that codes along wavefronts
 MAX_HEADER = 1 << 16  # bytes of the header, packed and unpacked
 MAX_PIXELS = 1 << 26  # per image
 MAX_IMAGES = 1 << 31
@@ -75,7 +75,7 @@ class Header(NamedTuple):
         """The lowest format version that can represent this header."""
         if self.lossy or self.portable:
             return 3
-        return 2 if len(self.sizes) == 7 or self.decoder == WAVEFRONTS else 1
+        return 2 if len(self.sizes) == 7 or has_wavefronts(self.decoder) else 1
 
     @property
     def content(self) -> str:

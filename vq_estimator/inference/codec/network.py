@@ -240,6 +240,7 @@ class Network:
             if self._stopped.is_set():
                 raise InterruptedError("stopped")
             chunk.pixels(self._session.run(ops["parameters"], feed))
+        chunk.finish()
 
     def arithmetic(self) -> Dict[str, str]:
         """Returns the library versions, the processor and a checksum of sample results, for error messages."""
