@@ -6,7 +6,7 @@ from typing import Union
 from vq_estimator.config.checks import MAX_CHANNELS, MAX_LAYERS
 from vq_estimator.config.fields import DECODER, Settings, setting
 from vq_estimator.config.registry import Registry, Row
-from vq_estimator.config.values import Choice, Integer
+from vq_estimator.config.values import Choice, Integer, Number
 
 PIXEL_LAYERS = ("residual", "gated")
 
@@ -95,6 +95,20 @@ class LocalDecoder(DecoderSettings):
         "a training step evaluates one pixel of each cell of n x n pixels; a divisor of the image's size",
         DECODER,
         "decoder_training_stride",
+    )
+    training_focus: float = setting(
+        1.0,
+        Number(1.0, 1000.0, "a number from 1 to 1000"),
+        "how much likelier a training step evaluates a pixel that differs from one of its eight neighbours",
+        DECODER,
+        "decoder_training_focus",
+    )
+    embedded_neighbours: int = setting(
+        0,
+        Integer(0, 64),
+        "number of nearest pixels that are also read as embeddings of their 256 levels",
+        DECODER,
+        "decoder_embedded_neighbours",
     )
 
 
