@@ -338,7 +338,7 @@ FROZEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "codec
 RUNS = {"lossy": "factorised", "lossy_speech": "speech", "whole": "local"}  # files that other files' runs wrote
 
 
-@pytest.mark.parametrize("name", ["factorised", "autoregressive", "local", "speech", *RUNS])
+@pytest.mark.parametrize("name", ["factorised", "autoregressive", "local", "portable", "speech", *RUNS])
 def test_a_frozen_file_is_still_decoded(name):
     run, path = os.path.join(FROZEN, RUNS.get(name, name)), os.path.join(FROZEN, name + ".vqz")
     found = codec.decompress(run, path)

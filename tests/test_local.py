@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.nn.local import LocalPixels, Places
+from vq_estimator.nn.level_embeddings import PREDICTIONS
+from vq_estimator.nn.local import LocalPixels
 from vq_estimator.nn.neighbourhood import Wavefronts, neighbours
+from vq_estimator.nn.places import Places
 
 C, D, OUT = 2, 3, 4
 SIZES = [(5, 6, 3), (8, 8, 1), (3, 2, 3), (1, 7, 2), (7, 1, 2), (4, 13, 2)]
@@ -55,11 +57,11 @@ def test_each_pixel_is_in_one_step_after_all_that_it_depends_on(height, width, r
     np.testing.assert_array_equal(places, np.arange(height * width))
 
 
-@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("compiled, embedded", [(False, 0), (True, 0), (False, 5)])
 @pytest.mark.parametrize("height, width, reach", SIZES)
-def test_a_scan_over_given_pixels_equals_the_full_pass(height, width, reach, compiled):
-    x, condition = data(0, 2, height, width, C), data(1, 2, height, width, D)
-    net = LocalPixels(reach, 1, 8, OUT)
+def test_a_scan_over_given_pixels_equals_the_full_pass(height, width, reach, compiled, embedded):
+    x, condition = np.tanh(data(0, 2, height, width, C)), data(1, 2, height, width, D)
+    net = LocalPixels(reach, 1, 8, OUT, embedded=embedded)
     full = net(tf.constant(x), tf.constant(condition))
     flat = tf.constant(x.reshape(2, -1, C))
 
@@ -81,6 +83,44 @@ def test_places_have_the_outputs_of_their_pixels_and_are_one_in_each_cell():
     np.testing.assert_allclose(some, full[np.arange(2)[:, None, None], rows, columns], atol=1e-6)
     np.testing.assert_array_equal(rows // 3, np.broadcast_to(np.arange(2)[:, None], (2, 2, 3)))
     np.testing.assert_array_equal(columns // 3, np.broadcast_to(np.arange(3), (2, 2, 3)))
+
+
+def test_focused_places_are_rarer_in_areas_of_one_level_by_the_factor_and_weigh_more():
+    images = np.random.RandomState(0).randint(0, 255, [1, 8, 8, C]).astype(np.uint8)
+    images[:, 2:] = 255
+    images = np.repeat(images, 500, 0)
+    places = Places.draw_focused(tf.constant(images), 4, 3.0, tf.constant([1, 2], tf.int64))
+    rows, columns, weights = run(places)
+    assert rows.shape == columns.shape == weights.shape == (500, 1, 4)
+    counts = np.zeros([8, 8])
+    np.add.at(counts, (rows.ravel(), columns.ravel()), 1)
+    edge = np.arange(8) < 3  # row 2 differs from row 1
+    assert counts[edge].mean() / counts[~edge].mean() == pytest.approx(3.0, rel=0.1)
+    assert counts.min() > 0
+    np.testing.assert_allclose(weights, np.where(edge[rows], 28.0 / 3.0, 28.0), rtol=1e-5)  # (3 * 24 + 40) / 4
+
+
+@pytest.mark.parametrize("predicted", [False, True])
+def test_a_row_of_the_embeddings_changes_the_pixels_with_its_level_and_no_other(predicted):
+    levels = np.random.RandomState(0).randint(0, 256, [40, 6, 7, C])
+    x = tf.constant((levels / 127.5 - 1.0).astype(np.float32))
+    full = LocalPixels(2, 1, 8, OUT, embedded=4)(x, tf.constant(data(1, 40, 6, 7, D)))
+    table = tf.trainable_variables("local/levels_w")[0]
+    padded = np.full([40, 7, 8, C], 128)  # beyond the edge pixels are 0, the middle
+    padded[:, 1:, 1:] = levels
+    above, left, both = padded[:, :-1, 1:, 0], padded[:, 1:, :-1, 0], padded[:, :-1, :-1, 0]
+    level, number = (0, 4) if predicted else (77, 1)  # the second nearest is on the left
+    want = np.clip(left + above - both, 0, 255) == level if predicted else left == level
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        rows = np.zeros([(4 + len(PREDICTIONS)) * C * 256, 8], np.float32)
+        table.load(rows, session)
+        before = session.run(full)
+        rows[number * C * 256 + level] = 1.0
+        table.load(rows, session)
+        after = session.run(full)
+    assert want.any() and not want.all()
+    np.testing.assert_array_equal((after != before).any(-1), want)
 
 
 def test_loops_leave_the_kind_of_control_flow_as_it_was():

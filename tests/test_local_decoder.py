@@ -1,5 +1,7 @@
 """The local decoder inside the VQ-VAE: its draws are those of the full pass, and a training step is unbiased."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
@@ -64,8 +66,12 @@ def test_a_compiled_draw_has_the_same_noise():
     assert (plain != compiled).mean() < 0.01
 
 
-def test_training_evaluates_a_random_pixel_of_each_cell_whose_mean_is_the_likelihood():
-    model, x = vqvae(), tf.constant(images(2))
+@pytest.mark.parametrize("focus", [1.0, 5.0])
+def test_training_evaluates_random_pixels_whose_weighted_mean_is_the_likelihood(focus):
+    pixels = images(2)
+    pixels[:, :, : S // 2] = 17  # an area of one level
+    model = vqvae(decoder=dataclasses.replace(SMALL, training_focus=focus))
+    x = tf.constant(pixels)
     step = tf.placeholder(tf.int64, [])
     z_q = model.quantizer.lookup(tf.constant(codes(2)))
     some = model.likelihood_of_vectors(z_q, x, training=True, training_seed=tf.stack([tf.constant(5, tf.int64), step]))

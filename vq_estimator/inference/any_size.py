@@ -41,8 +41,7 @@ class Ops(NamedTuple):
 
 def supports(model) -> bool:
     """Returns whether a model's configuration allows images of any size."""
-    has_wavefronts = getattr(model.decoder, "has_wavefronts", False)
-    return has_wavefronts and getattr(model, "custom_encoder", None) is None
+    return model.decoder.has_wavefronts and model.custom_encoder is None
 
 
 def build(vqvae: VQVAE) -> Ops:

@@ -120,6 +120,7 @@ def describe_compressed(path: str, known: Mapping[str, str]) -> Lines:
     size = f" of {h.size[0]} x {h.size[1]} pixels" if h.size else ""
     versions = ", ".join(f"{name} {value}" for name, value in h.arithmetic.items() if isinstance(value, str))
     coded = f"likelihood {h.likelihood}, decoder {h.decoder}, {h.prior} prior"
+    coded += ", portable" if h.portable else ""
     lines = [
         ("compressed file", f"{path}, format {h.version}"),
         ("content", f"{h.images:,} {content}{size}"),

@@ -4,7 +4,6 @@ import os
 from typing import Iterator, Tuple
 
 import numpy as np
-from tqdm import tqdm
 
 from vq_estimator.config import type_name
 from vq_estimator.errors import VQError
@@ -14,6 +13,7 @@ from vq_estimator.inference.codec.images import Images
 from vq_estimator.inference.examples import Batch, Examples
 from vq_estimator.inference.measurement import Measured
 from vq_estimator.inference.session import OpenRun
+from vq_estimator.progress import ProgressBar
 
 BLOCK = 4096  # pixels whose likelihoods are computed at once
 
@@ -56,23 +56,20 @@ def measure(run: OpenRun, examples: Examples) -> Iterator[Tuple[Batch, Measured]
     m = run.config.model
     check(m)
     ops = run.op("any_size", lambda: any_size.build(run.vqvae))
-    with tqdm(total=examples.total, unit=m.example, desc=f"evaluate {examples.name}") as bar:
+    with ProgressBar(total=examples.total, unit=m.example, desc=f"evaluate {examples.name}") as bar:
         for batch in examples.batches():
             (image,) = batch.images
             size, feed = image.shape[:2], {ops.images: any_size.padded(image, m.network.stride)[np.newaxis]}
             codes = run.session.run(ops.encoded, feed)
             condition = run.session.run(ops.condition, {ops.codes: codes})[0, : size[0], : size[1]]
-            condition, canvas, nats = (
-                condition.reshape(-1, condition.shape[-1]),
-                any_size.Canvas(size, m.channels, m.decoder.reach),
-                0.0,
-            )
+            condition, levels = condition.reshape(-1, condition.shape[-1]), image.reshape(-1, m.channels)
+            canvas, nats = any_size.Canvas(size, m.channels, m.decoder.reach), 0.0
             rows, columns = (n.ravel() for n in np.mgrid[: size[0], : size[1]])
-            canvas.set(rows, columns, image.reshape(-1, m.channels))
+            canvas.set(rows, columns, levels)
             for start in range(0, len(rows), BLOCK):
                 part = slice(start, start + BLOCK)
                 near = canvas.near(rows[part], columns[part])
-                feed = {ops.near: near, ops.here: condition[part], ops.levels: image.reshape(-1, m.channels)[part]}
+                feed = {ops.near: near, ops.here: condition[part], ops.levels: levels[part]}
                 nats -= float(run.session.run(ops.log_p, feed))
             yield batch, Measured(None, np.array([nats]), None, codes.reshape(1, 1, -1, m.quantizer.L))
             bar.update(1)

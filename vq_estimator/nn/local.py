@@ -9,47 +9,19 @@ Zhang, Zhang, McDonagh (2021), Out-of-Distribution Generalization with Local Aut
 section 4 (NeLLoC).
 """
 
-from typing import Callable, Dict, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, Optional, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.nn import replicas
-from vq_estimator.nn.likelihoods.pixels import uniform
+from vq_estimator.nn.level_embeddings import LevelEmbeddings
+from vq_estimator.nn.likelihoods.pixels import LEVELS
 from vq_estimator.nn.module import Module, loops, static_shape
 from vq_estimator.nn.neighbourhood import Wavefronts, contrasts, neighbours
+from vq_estimator.nn.places import Places
 from vq_estimator.nn.stepwise import Traced
 
 RELU = 2.0**0.5  # gain of a layer after a ReLU
-
-
-class Places(NamedTuple):
-    """One random pixel in each cell of `stride` x `stride` pixels of each image.
-
-    Attributes:
-      rows, columns: int32 [B, h, w], h = H / stride and w = W / stride.
-    """
-
-    rows: tf.Tensor
-    columns: tf.Tensor
-
-    @classmethod
-    def draw(cls, batch: tf.Tensor, size: Tuple[int, int], stride: int, seed: tf.Tensor) -> "Places":
-        """Draws places for a batch, or this replica's part of it; `stride` divides `size`, and `seed` is int [2]."""
-        height, width = (n // stride for n in size)
-        noise = replicas.own(uniform(tf.stack([batch * replicas.count(), height, width, 2]), seed))
-        within = tf.cast(noise * stride, tf.int32)
-        within.set_shape([None, height, width, 2])
-        rows = np.arange(0, size[0], stride, dtype=np.int32)[:, np.newaxis]
-        return cls(within[..., 0] + rows, within[..., 1] + np.arange(0, size[1], stride, dtype=np.int32))
-
-    def of(self, x: tf.Tensor, down: int = 0, right: int = 0) -> tf.Tensor:
-        """Returns the pixels of x [B, H, W, C] that are (down, right) from these places, [B, h, w, C]."""
-        _, height, width, channels = static_shape(x)
-        flat = tf.reshape(x, tf.stack([tf.shape(x)[0], height * width, channels]))
-        chosen = tf.gather(flat, (self.rows + down) * width + self.columns + right, batch_dims=1, axis=1)
-        chosen.set_shape([None, *static_shape(self.rows)[1:], channels])
-        return chosen
 
 
 class LocalPixels(Module):
@@ -60,6 +32,7 @@ class LocalPixels(Module):
       layers: residual blocks of two 1x1 layers.
       channels: channels of every layer.
       outputs: output channels.
+      embedded: number of nearest neighbours whose levels are also read as embeddings; see `LevelEmbeddings`.
       dtype: the dtype of the residual blocks. Whatever reads pixels is float32, because bfloat16 cannot tell adjacent
         levels apart.
       contrasts: whether it also reads the differences of the neighbours from the mean of the pixels above and to the
@@ -74,6 +47,7 @@ class LocalPixels(Module):
         channels: int,
         outputs: int,
         dtype=tf.float32,
+        embedded: int = 0,
         contrasts: bool = False,
         finish: Optional[Callable[[tf.Tensor], tf.Tensor]] = None,
         name: str = "local",
@@ -81,6 +55,7 @@ class LocalPixels(Module):
         super().__init__(name)
         self._contrasts, self._finish = contrasts, finish
         self._reach, self._layers, self._channels, self._outputs, self._dtype = reach, layers, channels, outputs, dtype
+        self._levels = LevelEmbeddings(neighbours(reach), embedded) if embedded else None
 
     def _connect(self, function: Callable, *args):
         return function(*args)
@@ -191,6 +166,10 @@ class LocalPixels(Module):
             shapes.update({f"layer_{i}_in": (m, m, RELU), f"layer_{i}_out": (m, m, 0.5)})
         shapes["outputs"] = (m, self._outputs, 0.1)
         values = {}
+        if self._levels is not None:
+            columns = channels * self._levels.columns
+            start = tf.truncated_normal_initializer(stddev=0.1 / columns**0.5)
+            values["levels_w"] = self.variable("levels_w", [LEVELS * columns, m], start).read_value()
         for name, (inputs, maps, gain) in shapes.items():
             start = tf.truncated_normal_initializer(stddev=gain / inputs**0.5)
             values[name + "_w"] = self.variable(name + "_w", [inputs, maps], start).read_value()
@@ -209,6 +188,8 @@ class LocalPixels(Module):
         first = _dense(weights, "near", near) + start
         if self._contrasts:
             first += tf.matmul(contrasts(near, self._reach), weights["contrasts_w"])
+        if self._levels is not None:
+            first += self._levels.sum(weights["levels_w"], near)
         h = tf.cast(first, self._dtype)
         for i in range(self._layers):
             inside = _dense(weights, f"layer_{i}_in", tf.nn.relu(h))

@@ -89,6 +89,21 @@ def main():
             classes=2,
             **{k: v for k, v in small.items() if k != "decoder_kind"},
         ),
+        "portable": dict(
+            dataset="cifar10",
+            image_size=8,
+            K=6,
+            D=4,
+            L=2,
+            quantizer="residual",
+            likelihood="logistic_mixture",
+            components=2,
+            hidden_channels=(16, 32),
+            residual_blocks=1,
+            output_channels=8,
+            linear_path=True,
+            values=None,
+        ),
         "speech": dict(dataset="wav", L=2, classes=6, condition="both", values=exact_speech),
     }
     with open(os.path.join(HERE, "pixels.json"), encoding="utf-8") as f:
@@ -109,7 +124,7 @@ def main():
         else:
             channels = 3 if given["dataset"] == "cifar10" else 1
             given = x = list(images(3, 8, channels, seed=5)) + [images(1, 11, channels, seed=6)[0, :, :5]]
-        codec.compress(folder, given, path, batch=3, workers=1, lossy=lossy)
+        codec.compress(folder, given, path, batch=3, workers=1, lossy=lossy, portable=name == "portable")
         if lossy:
             x = codec.decompress(folder, path, workers=1).images
         pixels[name] = [[*image.shape, zlib.crc32(np.ascontiguousarray(image).tobytes())] for image in x]

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Callable, Iterable, Iterator, Optional, Tuple
 
 import numpy as np
-from tqdm import tqdm
 
 from vq_estimator.config import arguments
 from vq_estimator.errors import VQError
@@ -17,6 +16,7 @@ from vq_estimator.inference.codec.container import Entry
 from vq_estimator.inference.codec.header import Header
 from vq_estimator.inference.codec.network import Network
 from vq_estimator.inference.codec.tiles import Frame, Tiles
+from vq_estimator.progress import ProgressBar
 
 MAX_WORKERS = 8
 
@@ -33,7 +33,7 @@ class Progress:
     def __init__(self, total: int, title: str, passes: int = 1):
         self._passes, self._lock, self._total, self._done = passes, threading.Lock(), total, 0.0
         # miniters=0 refreshes the bar by time, because one symbol may take as long as thousands of others.
-        self._bar = tqdm(total=total, unit="tile", unit_scale=True, miniters=0, desc=title)
+        self._bar = ProgressBar(total=total, unit="tile", unit_scale=True, miniters=0, desc=title)
 
     def __enter__(self) -> "Progress":
         return self

@@ -14,8 +14,7 @@ from vq_estimator.config import LogisticMixturePixels, part, type_name
 from vq_estimator.errors import VQError
 from vq_estimator.inference.codec.chunk import Chunk
 from vq_estimator.nn import likelihoods
-from vq_estimator.nn.likelihoods import cumulative
-from vq_estimator.nn.likelihoods.grouped import GroupedMixture
+from vq_estimator.nn.likelihoods import cumulative, grouped
 from vq_estimator.nn.neighbourhood import Wavefronts
 
 MAX_BATCH = 200
@@ -133,13 +132,13 @@ class ImageCoding:
     @property
     def fronts(self) -> Optional[Wavefronts]:
         """The steps of a decoder that generates wavefronts; None for other decoders."""
-        if not _has_wavefronts(self._model):
+        if not self._model.decoder.has_wavefronts:
             return None
         return Wavefronts(*self._model.size, self._model.decoder.reach)
 
     @property
     def _is_grouped(self) -> bool:
-        return _has_wavefronts(self._model) and isinstance(self._model.likelihood, LogisticMixturePixels)
+        return self._model.decoder.has_wavefronts and isinstance(self._model.likelihood, LogisticMixturePixels)
 
     @property
     def symbols_per_level(self) -> int:
@@ -150,7 +149,7 @@ class ImageCoding:
         """Returns a function from a decoder's output to `cumulative.Pixels`; `scale` is for the likelihood "mse"."""
         likelihood, channels = self._model.likelihood, self._model.channels
         if self._is_grouped:
-            return functools.partial(GroupedMixture, channels=channels, components=likelihood.components)
+            return functools.partial(grouped.implementation(), channels=channels, components=likelihood.components)
         return cumulative.for_likelihood(likelihood, channels, scale)
 
     def add_ops(self, model, ops: Ops, make_request: Callable) -> None:
@@ -165,7 +164,7 @@ class ImageCoding:
         channels = self._model.channels
         if not self._model.is_stochastic_decoder:
             ops["parameters"] = model.parameters(ops["codes"])
-        elif _has_wavefronts(self._model):
+        elif self._model.decoder.has_wavefronts:
             request = make_request(Chunk.front, tf.uint8, [None, self.fronts.size, channels])
             ops["pixels"] = model.scan(ops["codes"], lambda parameters, t, place: request(parameters, t))
         else:
@@ -215,7 +214,3 @@ class ImageCoding:
 def coding_of(model) -> ImageCoding:
     """Returns the ImageCoding or SpeechCoding for a model's configuration."""
     return part(model, "coding")(model)
-
-
-def _has_wavefronts(model) -> bool:
-    return getattr(model.decoder, "has_wavefronts", False)

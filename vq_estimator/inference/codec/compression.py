@@ -5,12 +5,12 @@ import os
 from typing import Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
-from tqdm import tqdm
 
 from vq_estimator.config import arguments, part
 from vq_estimator.data.files import atomic_path
 from vq_estimator.errors import VQError
 from vq_estimator.inference.codec import container as container_lib
+from vq_estimator.inference.codec import portable as portable_lib
 from vq_estimator.inference.codec.chunk_workers import Progress, encode, in_order, number_of_workers
 from vq_estimator.inference.codec.coder import library
 from vq_estimator.inference.codec.coding import coding_of
@@ -29,6 +29,7 @@ from vq_estimator.inference.codec.run import (
 )
 from vq_estimator.inference.codec.tiles import Layout, Tiles, cut
 from vq_estimator.inference.codec.whole import coding_for, layout_for
+from vq_estimator.progress import ProgressBar
 
 log = logging.getLogger("vq_estimator")
 
@@ -67,6 +68,7 @@ def compress(
     batch: Optional[int] = None,
     workers: Optional[int] = None,
     lossy: bool = False,
+    portable: bool = False,
 ) -> Compressed:
     """Compresses images to a file, which is written completely or not at all.
 
@@ -91,17 +93,21 @@ def compress(
       workers: number of chunks to encode in parallel; None: one per processor.
       lossy: write the codes only, for a much smaller file. `decompress` returns the reconstructions of images, and
         draws from p(x | z_q, speaker) for recordings. `verify` then compares the codes.
+      portable: write a file that decodes on any processor and any version of TensorFlow, for factorised decoders. Its
+        prior is "unigram" or "uniform".
 
     Returns:
       The sizes of the input and of the file.
 
     Raises:
       VQError: the images do not fit the run, the run lacks the prior or a calibration, a chunk does not decode to its
-        input, or `lossy` is set for a model whose images are draws.
+        input, `lossy` is set for a model whose images are draws, or `portable` for one that has no exact form.
     """
     library()
     path, verify = arguments.path("path", path, "the path of a file to write"), arguments.boolean("verify", verify)
-    lossy = arguments.boolean("lossy", lossy)
+    lossy, portable = arguments.boolean("lossy", lossy), arguments.boolean("portable", portable)
+    if lossy and portable:
+        raise VQError("portable: got it together with lossy, expected only one of them")
     if os.path.isdir(path):
         raise VQError(f"path: got {path!r}, which is a folder, expected the path of a file to write")
     run = as_run(run)
@@ -111,7 +117,10 @@ def compress(
     coding_of(m).check(images)
     if lossy:
         coding_of(m).check_lossy()
-    prior, scale = prior_for(run, prior), None if lossy else scale_of(run)
+    if portable:
+        portable_lib.check(m)
+    prior = portable_lib.choose_prior(run, prior) if portable else prior_for(run, prior)
+    scale = None if lossy else scale_of(run)
     items = None if images.items is None else list(images.items)
     name = layout_for(m, images.size, items)
     coding, layout = coding_for(m, name), Layout(m, images.number, images.size, items, name)
@@ -119,7 +128,7 @@ def compress(
     most = coding.allowed_batch(layout.largest)
     batch = arguments.integer("batch", batch, 1, most, f"1 to {most}") if name is None else 1
     workers = number_of_workers(workers)
-    network = Network(run, prior, scale, workers, lossy, name)
+    network = Network(run, prior, scale, workers, lossy, portable, layout=name)
     try:
         if coding.voices:
             _find_voices(network, images, items)
@@ -134,6 +143,7 @@ def compress(
             arithmetic=network.arithmetic(),
             lossy=lossy,
             layout=name,
+            exponents=network.exponents,
         )
 
         def work(tiles: Tiles) -> Tuple[bytes, int, int]:
@@ -162,7 +172,7 @@ def _find_voices(network: Network, images: Images, items: List[Item]) -> None:
     unknown = [i for i, item in enumerate(items) if item.speaker is None]
     if unknown:
         log.info("%d of %d recordings have no known speaker; each gets the most likely one", len(unknown), len(items))
-    for i in tqdm(unknown, unit="clip", desc="find speakers", **({} if unknown else {"disable": True})):
+    for i in ProgressBar(unknown, unit="clip", desc="find speakers", **({} if unknown else {"disable": True})):
         items[i] = items[i]._replace(speaker=network.likeliest_speaker(images.read(i)))
 
 

@@ -81,7 +81,16 @@ def decompress(
     if out is not None:
         images_lib.check_out(container, layout, out)
     workers, lost = number_of_workers(workers), []
-    network = Network(run, header.prior, header.scale, workers, header.lossy, header.layout)
+    network = Network(
+        run,
+        header.prior,
+        header.scale,
+        workers,
+        header.lossy,
+        header.portable,
+        header.exponents,
+        header.layout,
+    )
 
     def work(number: int) -> Union[np.ndarray, VQError]:
         frame = layout.frame(number * header.batch, min((number + 1) * header.batch, layout.total))

@@ -9,18 +9,17 @@ import json
 import zlib
 from typing import Dict, List, NamedTuple, Optional
 
+from vq_estimator.config import has_wavefronts
 from vq_estimator.data.files import parse_json
 from vq_estimator.inference.codec.coding import MAX_BATCH
-from vq_estimator.inference.codec.run import FINGERPRINT, PRIORS
+from vq_estimator.inference.codec.portable import FACTORISED
+from vq_estimator.inference.codec.run import FINGERPRINT, LEARNED, PRIORS
 from vq_estimator.inference.codec.whole import WHOLE
+from vq_estimator.nn.exact import MAX_EXPONENT
 
-VERSIONS = (
-    1,
-    2,
-    3,
-)  # 2: images that are not square, and decoders with wavefronts; 3: lossy files and images without tiles
+# 2: images that are not square, and decoders with wavefronts; 3: lossy and portable files, and images without tiles.
+VERSIONS = (1, 2, 3)
 PACKED = 3  # the first version with a packed header
-WAVEFRONTS = "local"  # the decoder that codes along wavefronts
 MAX_HEADER = 1 << 16  # bytes of the header, packed and unpacked
 MAX_PIXELS = 1 << 26  # per image
 MAX_IMAGES = 1 << 31
@@ -54,6 +53,7 @@ class Header(NamedTuple):
       sample_rate: in Hz, for speech models.
       lossy: whether the file has only the codes, and no pixels.
       layout: WHOLE for images of any size that are not cut into tiles; None for tiles.
+      exponents: the exponents of the exact decoder of a portable file; None for other files.
 
     A field that has its default here is absent from the file.
     """
@@ -72,18 +72,24 @@ class Header(NamedTuple):
     sample_rate: Optional[int] = None
     lossy: bool = False
     layout: Optional[str] = None
+    exponents: Optional[List[int]] = None
 
     @property
     def version(self) -> int:
         """The lowest format version that can represent this header."""
-        if self.lossy or self.layout is not None:
+        if self.lossy or self.portable or self.layout is not None:
             return 3
-        return 2 if len(self.sizes) == 7 or self.decoder == WAVEFRONTS else 1
+        return 2 if len(self.sizes) == 7 or has_wavefronts(self.decoder) else 1
 
     @property
     def content(self) -> str:
         """The kind of the examples, "images" or "recordings"."""
         return "images" if self.sample_rate is None else "recordings"
+
+    @property
+    def portable(self) -> bool:
+        """Whether the probabilities of the pixels are computed by the exact decoder."""
+        return self.exponents is not None
 
     @property
     def exact(self) -> str:
@@ -165,10 +171,13 @@ def _validated(fields, chunks: int) -> Header:
     want(isinstance(h.sizes, list) and len(h.sizes) in (6, 7) and all(number(n, 1, 1 << 24) for n in h.sizes), "sizes")
     want(type(h.lossy) is bool, "entry 'lossy'")
     want(text(h.likelihood) and text(h.decoder), "likelihood or decoder")
-    want(h.layout is None or (h.layout == WHOLE and h.decoder == WAVEFRONTS and h.batch == 1), "layout")
+    want(h.layout is None or (h.layout == WHOLE and has_wavefronts(h.decoder) and h.batch == 1), "layout")
     want(h.prior in PRIORS if text(h.prior) else False, "prior")
     want(text(h.prior_model) and set(h.prior_model) <= HEX, "prior_model")
     want(h.scale is None or (isinstance(h.scale, float) and 1e-3 <= h.scale <= 1e4), "scale")
+    if h.portable:
+        exponents = isinstance(h.exponents, list) and all(number(e, -MAX_EXPONENT, MAX_EXPONENT) for e in h.exponents)
+        want(exponents and h.decoder == FACTORISED and h.prior != LEARNED and not h.lossy, "entry 'exponents'")
     want(number(h.batch, 1, MAX_BATCH), "batch")
     want(number(h.images, 1, min(MAX_IMAGES, h.batch * chunks)), "number of images")
     if h.size is not None:

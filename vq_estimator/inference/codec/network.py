@@ -11,7 +11,7 @@ import functools
 import platform
 import threading
 import zlib
-from typing import Dict, Iterator, Optional, Tuple
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -20,7 +20,8 @@ from vq_estimator.errors import VQError
 from vq_estimator.inference.codec.chunk import Chunk
 from vq_estimator.inference.codec.coder import Coder, Sampler
 from vq_estimator.inference.codec.coding import Feed, Frame
-from vq_estimator.inference.codec.run import LEARNED, Run, distributions
+from vq_estimator.inference.codec.portable import PortableDecoder
+from vq_estimator.inference.codec.run import LEARNED, Run, code_probabilities, distributions
 from vq_estimator.inference.codec.tables import MAX_SYMBOLS
 from vq_estimator.inference.codec.whole import coding_for
 from vq_estimator.inference.session import OpenRun
@@ -36,10 +37,15 @@ class Network:
       scale: the scale of the likelihood "mse"; None for other likelihoods.
       workers: number of chunks that are coded in parallel.
       lossy: code the codes only; pixels are reconstructed from them.
+      portable: compute the likelihood parameters of the pixels by the exact decoder.
+      exponents: the exponents of the exact decoder; None: measure them.
       layout: WHOLE, or None for tiles.
 
+    Attributes:
+      exponents: the exponents of the exact decoder; None if the network is not portable.
+
     Raises:
-      VQError: K is greater than MAX_SYMBOLS.
+      VQError: K is greater than MAX_SYMBOLS, or the exponents do not fit the decoder.
     """
 
     def __init__(
@@ -49,6 +55,8 @@ class Network:
         scale: Optional[float],
         workers: int = 1,
         lossy: bool = False,
+        portable: bool = False,
+        exponents: Optional[Sequence[int]] = None,
         layout: Optional[str] = None,
     ):
         m = run.config.model
@@ -73,6 +81,10 @@ class Network:
         self._run = OpenRun(run.config, run.checkpoint, prior=learned, settings=settings)
         self._ops = self._run.op("codec", lambda: self._build(self._run.vqvae, learned and self._run.code_prior))
         self._session = self._run.session
+        self.exponents: Optional[List[int]] = None
+        if portable:
+            decoder = PortableDecoder(self._run, self._ops["codes"], exponents, code_probabilities(run))
+            self.exponents, self._ops["parameters"] = decoder.exponents, decoder.parameters
 
     def close(self) -> None:
         """Stops the chunks that are being coded, and closes the session."""
@@ -237,6 +249,7 @@ class Network:
     def _code_pixels(self, chunk: Chunk, feed: Feed, frame: Frame, speakers: np.ndarray) -> None:
         feed = {**feed, **self._conditions(chunk.codes, frame, speakers)}
         self._coding.code_pixels(self._session, self._ops, chunk, feed, frame, self._check_stop)
+        chunk.finish()
 
     def _check_stop(self) -> None:
         if self._stopped.is_set():

@@ -10,8 +10,9 @@ from vq_estimator.nn.decoders.base import DecoderBase, centred
 from vq_estimator.nn.likelihoods import Likelihood, Subset
 from vq_estimator.nn.likelihoods.logistic import couple_residuals, couples
 from vq_estimator.nn.likelihoods.pixels import uniform
-from vq_estimator.nn.local import LocalPixels, Places
+from vq_estimator.nn.local import LocalPixels
 from vq_estimator.nn.networks import SubpixelDecoder
+from vq_estimator.nn.places import Places
 from vq_estimator.nn.stepwise import Traced
 
 
@@ -27,7 +28,8 @@ class Local(DecoderBase):
         d = config.decoder
         self._features = SubpixelDecoder(config.network, d.condition_channels, dtype)
         sizes = (d.reach, d.layers, d.channels, self._outputs)
-        self._pixels = LocalPixels(*sizes, dtype, d.contrasts, self._finish, name="decoder_pixels")
+        read = (d.embedded_neighbours, d.contrasts)
+        self._pixels = LocalPixels(*sizes, dtype, *read, self._finish, name="decoder_pixels")
         self._modules = (self._features, self._pixels)
 
     def _finish(self, parameters: tf.Tensor) -> tf.Tensor:
@@ -40,11 +42,17 @@ class Local(DecoderBase):
     def likelihood(self, z_q: tf.Tensor, images: tf.Tensor, speakers=None, training: bool = False, training_seed=None):
         """Returns the distribution of each pixel given z_q and the earlier pixels of `images`, uint8 [B, H, W, C]."""
         del speakers
-        stride, places = self._config.decoder.training_stride, None
-        if training and training_seed is not None and stride > 1:
-            places = Places.draw(tf.shape(images)[0], self._config.size, stride, training_seed)
-        p = self._given(self._pixels(centred(images), self._features(z_q), places))
-        return p if places is None else Subset(p, places.of, stride * stride)
+        d, places = self._config.decoder, None
+        if training and training_seed is not None and d.training_stride > 1:
+            if d.training_focus > 1.0:
+                places = Places.draw_focused(images, d.training_stride, d.training_focus, training_seed)
+            else:
+                places = Places.draw(tf.shape(images)[0], self._config.size, d.training_stride, training_seed)
+        parameters = self._pixels(centred(images), self._features(z_q), places)
+        if places is None:
+            return self._given(parameters)
+        each = tf.reshape(parameters, [-1, 1, 1, self._outputs])
+        return Subset(self._given(each), places.of, places.weights)
 
     def image(self, z_q: tf.Tensor, seed, shared: bool = False, speakers=None, compiled: bool = False) -> tf.Tensor:
         """Draws images from p(x | z_q), wavefront by wavefront.
