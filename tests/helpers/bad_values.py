@@ -1,5 +1,7 @@
 """A bad value of every flag of every command: what else is given, the value, and what the one line says."""
 
+import importlib.util
+
 import tensorflow.compat.v1 as tf
 
 # What stands for these in a row is in the folder that the scripts run in.
@@ -75,6 +77,14 @@ DATA = [
     ),
 ]
 OUT = ("out", NOWHERE, f"out: got '{NOWHERE}', expected a path that can be written to .'/dev/null' can't.")
+
+# Flags of Apache Beam, and a runner that does not exist.
+_NEEDS_RUNNER = "{0}: got {1}, expected --runner=NAME with it"
+BEAM = [(name, value, _NEEDS_RUNNER.format(name, value)) for name, value in (("features", "x"), ("shards", "2"))]
+BEAM.append(("format", "npz", _NEEDS_RUNNER.format("format", "npz")))
+_HERE = importlib.util.find_spec("apache_beam") is not None
+_RUNNER = "runner: got 'NoRunner', expected a runner of Beam" if _HERE else "beam: Apache Beam can't be imported"
+BEAM.append((["--input=codes.npy", "--out=made"], "runner", "NoRunner", _RUNNER))
 
 SCALE = [
     ("cpu_devices", "0", "cpu_devices: got 0, expected an integer of 1 or more"),
@@ -159,6 +169,7 @@ TABLE = {
             ("input", "empty", "data_dir: got 'empty', which has no PNG, .* file"),
             ("input", "text.npy", "input: 'text.npy' can't be read as a NumPy array"),
             ("out", "codes.txt", "out: got 'codes.txt', expected NAME.npz"),
+            *BEAM,
             ("out", NOWHERE + ".npz", f"out: got '{NOWHERE}.npz', expected a path that can be written to"),
         ],
     ),
