@@ -158,6 +158,13 @@ TABLE = {
             ("decay_rate", "0.1", "decay_rate: got 0.1, expected no value: it needs --decay_steps above 0"),
             ("stacks", "1", "stacks: got 1, expected no value: a WaveNet is for codes in one row"),
             ("condition", "speaker", "condition: got speaker for .*, expected class: only speech has speakers"),
+            (
+                "codes",
+                "/no/codes",
+                "codes: got '/no/codes', where no such file is, expected a pattern or folder of .tfr",
+            ),
+            ("codes", "codes.npy", "codes: 'codes.npy' can't be read"),
+            ("validation_codes", "codes.npy", "validation_codes: got 'codes.npy', expected --codes=FILES with it"),
         ],
     ),
     "encode": (
