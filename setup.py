@@ -43,7 +43,7 @@ BEAM = ["apache-beam==2.65.0; " + NEW, "pyarrow==16.1.0; " + NEW]
 # The tests of the page of vq-export --format=web. They drive the Chromium of the system.
 BROWSER = ["playwright==1.65.2; " + NEW]
 TEST = ["pytest>=7,<9", "pytest-cov", "hypothesis", "tensorboard", "build"] + XDIST + RUN_NOTEBOOKS + CODEC + OFFLINE
-TEST += [line for line in ONNX if NEW in line] + BROWSER
+TEST += [line for line in ONNX if NEW in line] + BROWSER + BEAM
 # One release for every Python that lints, so that they agree.
 LINT = ["ruff==0.17.6; " + TF2, 'mypy==1.19.1; python_version >= "3.9"']
 # The site of `make docs`. The last two are pinned because newer releases of them require newer ones of the others.

@@ -9,7 +9,7 @@ The file holds `codes` [N, h, w, L], and the `labels` of a data set or the `file
 `codes` [M, L] of all recordings concatenated, the number of codes of each in `lengths` [N], and `files`. vq-decode
 reads such a file.
 
-With --runner, Apache Beam encodes on several processes or machines (docs/scaling.md): options of Beam follow --. The
+With --runner, Apache Beam encodes on several processes or machines (docs/beam.md): options of Beam follow --. The
 input may also be TFRecord files or a pattern such as 'photographs/*.jpg'. --out is a folder of files with a part of the
 codes each, and manifest.json. The same command continues a stopped one.
 """

@@ -1,4 +1,4 @@
-"""Encodes, decodes, evaluates and compresses data sets with Apache Beam, on one machine or many (docs/scaling.md).
+"""Encodes, decodes, evaluates and compresses data sets with Apache Beam, on one machine or many (docs/beam.md).
 
     import apache_beam as beam
     import vq_estimator as vq

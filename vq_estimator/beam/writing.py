@@ -1,5 +1,6 @@
 """Writes a file per shard, once: the DoFn and the transform that the transforms with an output folder share."""
 
+import logging
 from typing import Any, Iterable, Tuple
 
 import apache_beam as beam
@@ -8,6 +9,8 @@ from vq_estimator.beam import manifest, shards
 from vq_estimator.beam.runs import ShardFn
 from vq_estimator.beam.shards import Shard
 from vq_estimator.data.bad_files import BadFiles
+
+log = logging.getLogger("vq_estimator")
 
 
 class WriteFn(ShardFn):
@@ -41,6 +44,7 @@ class WriteFn(ShardFn):
             about = {"left_out": [], "format": self.format}
             about["model"] = manifest.about_model(model.config, model.checkpoint, shard.fingerprint)
             kept = shards.finish(self.out, shard, dict(about, **self.write_shard(model, shard, bad)))
+            log.info("shard %s: %d examples", shard.name, kept["examples"])
         return [kept]
 
 
