@@ -1,9 +1,9 @@
-"""vq-encode beside the same with Apache Beam's DirectRunner: are the codes equal, and what does the pipeline cost?
+"""Compares vq-encode with the same command under Apache Beam's DirectRunner: codes and throughput.
 
   python benchmarks/beam.py --data_dir=DIR
 
-Encodes all images of CIFAR-10 (--images of them) with the provided model cifar10 by three commands, one after the
-other: vq-encode; its pipeline with one worker; and with two worker processes. The seconds are those of a whole command
+Encodes all images of CIFAR-10 (--images of them) with the provided model cifar10 by three commands in
+sequence: vq-encode; its pipeline with one worker; and with two worker processes. The seconds are those of a whole command
 and of its start alone (a run with one image), so that the throughput is images / (all - start). At most 15 % may be
 lost at one worker. Takes about four core-minutes; writes benchmarks/results/beam.json.
 """

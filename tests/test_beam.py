@@ -16,7 +16,13 @@ from vq_estimator.inference import code_files, image_inputs, speech_inputs
 from vq_estimator.inference.image_model import ImageModel
 
 pytest.importorskip("apache_beam", reason="the extra `beam` is not installed")
-COUNT, BAD = 1203, (3, 1001)
+COUNT, BAD = 243, (3, 201)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_batches():
+    with pipelines.small_batches():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +43,7 @@ def pictures(tmp_path_factory):
 def images(tmp_path_factory):
     """The path of a `.npy`, and its images."""
     path = str(tmp_path_factory.mktemp("arrays") / "images.npy")
-    np.save(path, np.random.RandomState(1).randint(0, 256, (1100, 28, 28)).astype(np.uint8))
+    np.save(path, np.random.RandomState(1).randint(0, 256, (220, 28, 28)).astype(np.uint8))
     return path, np.load(path)[..., np.newaxis]
 
 
@@ -63,8 +69,8 @@ def test_the_batches_of_a_folder_are_those_of_vq_encode(pictures, model, tmp_pat
     np.testing.assert_array_equal(np.stack([row.codes for row in rows]), plain["codes"])
     names = pipelines.save_pictures(tmp_path / "names", COUNT)
     assert [row.index for row in rows] == [names.index(row.name) for row in rows]
-    assert made["examples"] == COUNT - 2 and [s["first"] for s in made["shards"]] == [0, 500, 1000]
-    assert [file["name"] for file in made["left_out"]] == ["b/00003.png", "b/01001.png"]
+    assert made["examples"] == COUNT - 2 and [s["first"] for s in made["shards"]] == [0, 100, 200]
+    assert [file["name"] for file in made["left_out"]] == ["b/00003.png", "b/00201.png"]
     assert "it is no PNG" in made["left_out"][0]["reason"]
     assert made["model"]["fingerprint"] == model.fingerprint and made["model"]["K"] == 20
 
@@ -85,7 +91,7 @@ def test_parquet_has_the_rows_of_tfrecord_files(images, tmp_path):
     for format in ("parquet", "tfrecord"):
         encode(images[0], tmp_path / format, format=format)
     table = parquet.read_table(str(tmp_path / "parquet" / "codes-00000-of-00001.parquet"))
-    assert table.column_names == ["codes", "shape", "index", "name", "label"] and table.num_rows == 1100
+    assert table.column_names == ["codes", "shape", "index", "name", "label"] and table.num_rows == 220
     for a, b in zip(pipelines.rows(tmp_path / "parquet"), pipelines.rows(tmp_path / "tfrecord")):
         assert a.index == b.index and a.name is b.name is None and (a.codes == b.codes).all()
 
@@ -96,7 +102,7 @@ def test_our_records_keep_their_labels(images, model, tmp_path):
     shards = {"train": [f"train-{i:05d}-of-00003.tfrecord" for i in range(3)], "validation": [], "test": []}
     for i, name in enumerate(shards["train"]):
         with records.writer(str(tmp_path / name)) as add:
-            for image, label in zip(given[i * 400 : (i + 1) * 400], labels[i * 400 :]):
+            for image, label in zip(given[i * 80 : (i + 1) * 80], labels[i * 80 :]):
                 add(image, label)
     counts = {"train": len(given), "validation": 1, "test": 1}
     about = {
@@ -163,7 +169,7 @@ def test_rows_for_the_writers_of_beam(images, model, tmp_path):
     pipelines.run(vq.beam.Read("mnist", images[0]), vq.beam.Encode("mnist"), beam.Map(vq.beam.to_example), write)
     found = {row.index: row.codes for row in vq.beam.read_codes(out + "-00000-of-00001.tfrecord")}
     expected = model.encode(model.prepare(images[1]))
-    np.testing.assert_array_equal(np.stack([found[i] for i in range(1100)]), expected)
+    np.testing.assert_array_equal(np.stack([found[i] for i in range(220)]), expected)
 
 
 def test_too_many_bad_files_are_one_line(pictures, tmp_path):
@@ -173,7 +179,7 @@ def test_too_many_bad_files_are_one_line(pictures, tmp_path):
         work = vq.beam.Encode("mnist", str(tmp_path / "codes"), max_bad_files=1)
         pipeline | vq.beam.Read("mnist", pictures, 3) | work
 
-    with pytest.raises(VQError, match=r"^input: got 2 files that can't be read, b/01001.png the last \(it is .*most 1"):
+    with pytest.raises(VQError, match=r"^input: got 2 files that can't be read, b/00201.png the last \(it is .*most 1"):
         running.run(build, "DirectRunner", [])
     assert "manifest.json" not in pipelines.listing(tmp_path / "codes")
 

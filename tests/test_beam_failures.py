@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 import vq_estimator as vq
 from helpers import pipelines
 from helpers.forked import ROOT
+from vq_estimator import pretrained
 from vq_estimator.errors import VQError
 from vq_estimator.inference.image_model import ImageModel
 
@@ -108,6 +110,21 @@ def test_a_killed_pipeline_leaves_no_half_shard(images, expected, tmp_path, fork
     encode(images, tmp_path / "codes")
     assert len(calls) == 2 and left in FILES
     np.testing.assert_array_equal(codes(tmp_path / "codes"), expected)
+
+
+def test_everything_on_a_store(images, expected, tmp_path, monkeypatch):
+    from helpers.beam_store import Store
+
+    monkeypatch.setattr(Store, "root", str(tmp_path))
+    shutil.copytree(pretrained.folder("mnist"), str(tmp_path / "runs" / "mnist"))
+    shutil.copy(images, str(tmp_path / "images.npy"))
+    read = vq.beam.Read("store://runs/mnist", "store://images.npy", 3)
+    pipelines.run(read, vq.beam.Encode("store://runs/mnist", "store://codes"))
+    np.testing.assert_array_equal(codes(tmp_path / "codes"), expected)
+    assert pipelines.listing(tmp_path / "codes") == [*FILES, "manifest.json"]
+    pipelines.save_pictures(tmp_path / "in", 3)
+    pipelines.run(vq.beam.Read("mnist", "store://in/**.png"), vq.beam.Encode("mnist", "store://named"))
+    assert [row.name for row in pipelines.rows(tmp_path / "named")] == ["a/00000.png", "a/00002.png", "b/00001.png"]
 
 
 @pytest.mark.parametrize("given", [dict(shards=2), dict(format="npz")])

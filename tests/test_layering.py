@@ -60,7 +60,7 @@ def allowed(room):
     if room in LEAVES:
         return LEAVES[room]
     below = ORDER[: ORDER.index(room) + 1]
-    return below + ["drawing"] if room == "inference" else below
+    return below + ["drawing"] if room in ("inference", "beam") else below
 
 
 def rows_as_text():

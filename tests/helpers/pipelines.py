@@ -1,12 +1,25 @@
 """Pipelines of Apache Beam in this process."""
 
+import contextlib
 import json
 import os
+from unittest import mock
 
 import numpy as np
 from PIL import Image
 
-from vq_estimator.inference import code_shards
+from vq_estimator.data import batching
+from vq_estimator.inference import code_files, code_shards
+
+BATCH = 100
+
+
+@contextlib.contextmanager
+def small_batches():
+    """Encodes, evaluates and decodes BATCH images at once in this process, so that few images are several shards."""
+    with mock.patch.object(batching, "evaluation_batch", lambda dims: BATCH):
+        with mock.patch.object(code_files, "DECODED_AT_ONCE", BATCH):
+            yield
 
 
 def run(*transforms):

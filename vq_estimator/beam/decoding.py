@@ -33,7 +33,7 @@ class Decode(beam.PTransform):
       out: the output folder.
       format: "npy", a file `images-00003-of-00016.npy` uint8 [n, H, W, C] per shard, of images only; or "files", a PNG
         or WAV for each example, named like the file that was encoded, or by its index.
-      seed: seed of the draws of autoregressive decoders and of speech.
+      seed: seed of the draws of autoregressive decoders and speech models.
       speaker: the speaker of all recordings, by name or number; for speech only.
       guidance: classifier-free guidance scale; for speech only.
       checkpoint: "latest", "best" or a path.
@@ -109,7 +109,7 @@ class _DecodeFn(WriteFn):
 
 
 def file_name(row: Row, suffix: str) -> str:
-    """The name of a decoded file: that of the encoded one, with `suffix` if it has another; or its index.
+    """The name of a decoded file: the name of the encoded file, with `suffix` if it has another; or its index.
 
     Raises:
       VQError: the name leads out of the folder.

@@ -40,7 +40,8 @@ class Evaluate(beam.PTransform):
         super().__init__()
         self._limit = arguments.integer("max_bad_files", max_bad_files)
         self._fn = _EvaluateFn(run, checkpoint, self._limit)
-        self._report = _ReportFn(run, checkpoint, self._limit, out)
+        self._report = _ReportFn(run, checkpoint, self._limit, self._fn.shared)
+        self._report.out = out
 
     def expand(self, of: Any) -> Any:
         each = of | "EvaluateShards" >> beam.ParDo(self._fn)
@@ -78,9 +79,7 @@ def _check_begin(model: TrainedModel, shard: Shard) -> None:
 class _ReportFn(ShardFn):
     """Makes the figures of all examples, with the model's configuration and calibration."""
 
-    def __init__(self, run: str, checkpoint: str, max_bad_files: int, out: Optional[str]):
-        super().__init__(run, checkpoint, max_bad_files)
-        self._out = out
+    out: Optional[str] = None
 
     def process(self, whole: Optional[Totals]) -> Iterable[Dict[str, Any]]:
         assert self._open is not None
@@ -92,6 +91,6 @@ class _ReportFn(ShardFn):
         with self._open.lock:
             result = figures(model, totals.summary_of(whole), model.calibrated(), about)
         result["left_out"] = whole.left_out
-        if self._out is not None:
-            storage.write_json(self._out, result)
+        if self.out is not None:
+            storage.write_json(self.out, result)
         return [result]

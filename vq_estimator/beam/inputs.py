@@ -206,8 +206,8 @@ class Features(NamedTuple):
 
     Attributes:
       content: the bytes of an image or sound file.
-      label: int64; "" if there is none.
-      name: bytes; "" if there is none.
+      label: int64; "" for files without labels.
+      name: bytes; "" for files without names.
     """
 
     content: str = "image/encoded"

@@ -65,7 +65,7 @@ def _of_folder(folder: str, kind: Any, model: Any, features: Features) -> Listed
         if shards.found([folder]):
             made = shards.read_manifest([folder])
             names = [name for split in made["shards"].values() for name in split]
-            return _of_records([_stat(os.path.join(folder, name)) for name in names], tuple(made["shape"]))
+            return _of_records([_stat(os.path.join(folder, name)) for name in names], tuple(made["shape"]), model)
         found = kind.find(folder)
         names = tuple(sorted(found))
         return Listed(Files(folder, names), repr([(name, *found[name]) for name in names]))
@@ -96,7 +96,7 @@ def _of_found(base: str, found: List[Found], kind: Any, model: Any, features: Fe
         return Listed(Files(base, tuple(sorted(names))), identity)
     if all(path.lower().endswith(RECORDS) for path in paths):
         if not storage.is_remote(base) and shards.found([base]):
-            return _of_records(found, tuple(shards.read_manifest([base])["shape"]))
+            return _of_records(found, tuple(shards.read_manifest([base])["shape"]), model)
         return Listed(TFExamples(tuple(paths), features), identity)
     if len(paths) == 1:
         return Listed(_array(paths[0]), identity)
@@ -104,7 +104,9 @@ def _of_found(base: str, found: List[Found], kind: Any, model: Any, features: Fe
     raise VQError(f"input: got files of several kinds ({names}), expected one kind, or one .npy")
 
 
-def _of_records(found: List[Found], shape: Tuple[int, ...]) -> Listed:
+def _of_records(found: List[Found], shape: Tuple[int, ...], model: Any) -> Listed:
+    if model.fixed_dims is None:
+        raise VQError("input: got TFRecord files of vq-make-tfrecords for a speech model, expected sound files")
     shape = (shape[0], shape[1], shape[2])
     counts = tuple(records.count(one.path, shape) for one in found)
     paths = tuple(one.path for one in found)

@@ -64,17 +64,19 @@ class ShardFn(beam.DoFn):
     Args:
       run, checkpoint: see `estimators.load`; the run directory may be on a store.
       max_bad_files: the largest number of files that cannot be read, of a shard.
+      shared: that of another ShardFn of the run, to use its model.
 
     Attributes:
       open_model: how the model is opened.
+      shared: the model of the process.
     """
 
     open_model = OpenModel
 
-    def __init__(self, run: str, checkpoint: str = "latest", max_bad_files: int = 100):
+    def __init__(self, run: str, checkpoint: str = "latest", max_bad_files: int = 100, shared: Optional[Shared] = None):
         super().__init__()
         self._run, self._checkpoint, self._limit = run, checkpoint, max_bad_files
-        self._shared = Shared()
+        self.shared = shared or Shared()
         self._open: Optional[OpenModel] = None
 
     def setup(self) -> None:
@@ -84,7 +86,7 @@ class ShardFn(beam.DoFn):
         self._open = None
 
     def _acquire(self, attempt: int) -> None:
-        self._open = self._shared.acquire(lambda: self.open_model(self._run, self._checkpoint), tag=attempt)
+        self._open = self.shared.acquire(lambda: self.open_model(self._run, self._checkpoint), tag=attempt)
 
     def process_shard(self, model: Any, shard: Any, bad: BadFiles) -> Iterable[Any]:
         """Returns the elements for a shard. Files that cannot be read are added to `bad`."""

@@ -1,4 +1,4 @@
-"""Divides an input into shards: consecutive whole batches, which one worker processes at a time."""
+"""Divides an input into shards: consecutive complete batches, which one worker processes at a time."""
 
 import hashlib
 import math
@@ -46,8 +46,8 @@ class Shard:
 class Read(beam.PTransform):
     """Divides an input into shards, for `Encode`, `Evaluate` and `Compress`.
 
-    Listing happens here, where the pipeline is made; the workers read the content. All images of a shard are whole
-    batches of `vq-encode`, so that its results do not depend on the number of shards.
+    Listing happens here, where the pipeline is made; the workers read the content. A shard consists of complete
+    batches of `vq-encode`, so that the results do not depend on the number of shards.
 
     Args:
       run: a run directory, on a store too, or the name of a provided model.

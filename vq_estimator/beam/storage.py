@@ -1,6 +1,7 @@
 """Files on any file system that Beam knows: a path is local, or begins with the scheme of a store (gs://, hdfs://)."""
 
 import contextlib
+import glob
 import json
 import os
 import shutil
@@ -38,17 +39,20 @@ def join(folder: str, *names: str) -> str:
 
 
 def match(pattern: str) -> List[Found]:
-    """The files that match a pattern of Beam's file systems, sorted by their paths.
+    """The files that match a pattern, sorted by their paths; `**` matches any number of folders.
 
     Raises:
       VQError: the store is unknown or can't be read.
     """
+    if not is_remote(pattern):
+        paths = [pattern] if os.path.isfile(pattern) else sorted(glob.glob(pattern, recursive=True))
+        stats = [(path, os.stat(path)) for path in paths if os.path.isfile(path)]
+        return [Found(path, stat.st_size, stat.st_mtime) for path, stat in stats]
     try:
         (result,) = FileSystems.match([pattern])
     except (BeamIOError, ValueError, OSError) as e:
         raise VQError(f"input: got {pattern!r}, which can't be listed ({e}), expected files or a folder") from None
-    found = [Found(m.path, m.size_in_bytes, m.last_updated_in_seconds) for m in result.metadata_list]
-    return sorted(one for one in found if is_remote(one.path) or os.path.isfile(one.path))
+    return sorted(Found(m.path, m.size_in_bytes, m.last_updated_in_seconds) for m in result.metadata_list)
 
 
 def exists(path: str) -> bool:
@@ -112,6 +116,8 @@ def atomic(path: str) -> Iterator[str]:
         yield local
         with open(local, "rb") as source, FileSystems.create(temporary, **PLAIN) as target:
             shutil.copyfileobj(source, target)
+        if FileSystems.exists(path):  # some stores do not rename onto a file, such as that of a repeated shard
+            FileSystems.delete([path])
         FileSystems.rename([temporary], [path])
 
 
@@ -123,7 +129,7 @@ def write_json(path: str, value: Any) -> None:
 
 
 def read_json(path: str) -> Dict[str, Any]:
-    """Reads a JSON object that `write_json` wrote; {} if there is none."""
+    """Reads a JSON object that `write_json` wrote; {} if it does not exist."""
     if not exists(path):
         return {}
     with reading(path) as f:

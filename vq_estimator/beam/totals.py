@@ -62,7 +62,7 @@ def exact_sum(values: np.ndarray) -> Fraction:
 
 
 def join(parts: Iterable[Totals]) -> Optional[Totals]:
-    """The totals of several parts; None if there is none."""
+    """The totals of several parts; None without any part."""
     whole: Optional[Totals] = None
     for one in parts:
         whole = one if whole is None else _add(whole, one)

@@ -126,7 +126,7 @@ def read(path: str, name: str = "") -> List[Row]:
 
     Args:
       path: the file.
-      name: the name whose suffix counts; "" for that of the file.
+      name: the name whose suffix counts; "" for the name in `path`.
 
     Raises:
       VQError: the file cannot be read, or holds something else.
