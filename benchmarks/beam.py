@@ -2,10 +2,10 @@
 
   python benchmarks/beam.py --data_dir=DIR
 
-Encodes all images of CIFAR-10 (--images of them) with the provided model cifar10 by three commands in
-sequence: vq-encode; its pipeline with one worker; and with two worker processes. The seconds are those of a whole command
-and of its start alone (a run with one image), so that the throughput is images / (all - start). At most 15 % may be
-lost at one worker. Takes about four core-minutes; writes benchmarks/results/beam.json.
+Encodes all images of CIFAR-10 (--images of them) with the provided model cifar10 by three commands: vq-encode, its
+pipeline with one worker, and its pipeline with two worker processes. The seconds are those of a complete command, and
+of its start alone (a run with one image); the throughput is the number of images divided by their difference. At most
+15 % may be lost at one worker. Takes a few core-minutes; writes benchmarks/results/beam.json.
 """
 
 import glob
