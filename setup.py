@@ -98,7 +98,7 @@ setup(
         # The rival of `make bench`, and the judges of benchmarks/speech and sample_recognition.py.
         "beam": BEAM,  # vq-encode --runner: on several machines
         "bench": ["torch==2.13.0; " + NEW, "torch==2.8.0; " + OLD, "scikit-learn; " + TF2],
-        # The rivals of benchmarks/codec.py.
+        # The rivals of benchmarks/codec.py and rate_distortion.py.
         "bench_codec": CODEC + ["pillow-jxl-plugin==1.3.8; " + NEW, "pillow-jxl-plugin==1.3.4; " + OLD],
         "docs": DOCS,  # make docs
         "dev": TEST + LINT + DOCS,
