@@ -26,7 +26,9 @@ TF2 = 'python_version >= "3.8" and python_version < "3.12"'
 OLD = 'python_version >= "3.8" and python_version < "3.10"'
 NEW = 'python_version >= "3.10"'
 
-CODEC = ["constriction==0.5.0; " + NEW, "constriction==0.4.2; " + OLD, "constriction==0.3.5; " + TF1]
+# Numba compiles the codec's tables, which NumPy computes elsewhere. Other releases are not tested with its functions.
+NUMBA = ["numba==0.60.0; " + NEW]
+CODEC = NUMBA + ["constriction==0.5.0; " + NEW, "constriction==0.4.2; " + OLD, "constriction==0.3.5; " + TF1]
 # The notebooks are run by a test, on TensorFlow 2 alone.
 RUN_NOTEBOOKS = [name + "; " + TF2 for name in ("nbclient", "ipykernel", "ipywidgets")]
 XDIST = ["pytest-xdist>=3.7; " + TF2, "pytest-xdist; " + TF1]  # the first has --no-loadscope-reorder

@@ -42,7 +42,7 @@ class Contender:
         def build():
             codes, seed = tf.placeholder(tf.int32, (None, *run.config.model.grid)), tf.placeholder(tf.int64, [])
             draws = {"draw": opened.vqvae.decode(codes, seed)}
-            if getattr(run.config.model.decoder, "has_wavefronts", False):
+            if run.config.model.decoder.has_wavefronts:
                 draws["draw, compiled"] = opened.vqvae.decode(codes, seed, compiled=True)
             return codes, seed, draws
 

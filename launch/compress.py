@@ -1,11 +1,17 @@
-"""Compresses images or speech without loss, with a trained model.
+"""Compresses images or speech with a trained model, without loss or, with --lossy, to the codes alone.
 
   vq-compress --pretrained=cifar10 --input=test --out=test.vqz
   vq-compress --model_dir=log/mine --input=photographs --out=photographs.vqz
   vq-compress --pretrained=fsdd --input=recordings --out=recordings.vqz
+  vq-compress --pretrained=cifar10-factorised --input=photographs --lossy --out=small.vqz
 
 The file is as long as the model's bits/dim, and vq-decompress restores the images exactly (docs/codec.md). A recording
 is first converted to 8-bit mu-law levels at the model's sample rate, which is lossy; vq-decompress restores the levels.
+
+A lossy file has the codes and no pixels. vq-decompress restores the model's reconstructions of images, and draws the
+samples of recordings (docs/lossy.md).
+
+A portable file decodes on any processor and any version of TensorFlow. The model needs a factorised decoder.
 """
 
 from vq_estimator.data import formats
@@ -25,6 +31,8 @@ CODEC.path(
 CODEC.path("out", None, "file to write [images.vqz, for speech recordings.vqz]")
 CODEC.string("speaker", None, "speech: speaker of all recordings [from the data set or folder, else the likeliest]")
 CODEC.enum("prior", "auto", ("auto", "learned", "unigram", "uniform"), "prior of the codes; auto: the first available")
+CODEC.bool("lossy", False, "write the codes only: a much smaller file, restored as reconstructions")
+CODEC.bool("portable", False, "write a file that decodes on any machine; for factorised decoders, no learned prior")
 CODEC.bool("no_verify", False, "do not decode the file to check it; takes half the time")
 CODEC.integer("batch", 0, "tiles or recordings per chunk; 0: chosen by size, at most 200")
 CODEC.integer("workers", 0, "chunks to process in parallel; 0: one per processor")
@@ -44,15 +52,17 @@ def main() -> None:
     outputs.output_kind("out", FLAGS.out, (outputs.COMPRESSED,), outputs.COMPRESSED)
     common.check_writable("out", file=True)
     run = codec.open_run(opened.model_dir, opened.checkpoint.path)
-    given = dict(prior=FLAGS.prior, verify=not FLAGS.no_verify)
+    given = dict(prior=FLAGS.prior, verify=not FLAGS.no_verify, lossy=FLAGS.lossy, portable=FLAGS.portable)
     given.update(batch=FLAGS.batch or None, workers=FLAGS.workers or None)
     commands.check_speaker()
     done = codec.compress(run, commands.read_lossless(), FLAGS.out, **given)
-    verified = "" if FLAGS.no_verify else f", all decoded to the same {commands.elements}"
+    exact = "codes" if done.lossy else commands.elements
+    verified = "" if FLAGS.no_verify else f", all decoded to the same {exact}"
+    kind = f", lossy: {commands.reconstructed}" if done.lossy else ", portable" if FLAGS.portable else ""
     print(
         f"{done.images:,} {commands.noun} of {done.dims:,} bytes{commands.lossless} in {FLAGS.out}: "
         f"{done.bytes:,} bytes ({done.header:,} of them header), {done.bits_per_dim:.4f} bits/{run.config.model.unit}, "
-        f"{done.prior} prior{verified}"
+        f"{done.prior} prior{kind}{verified}"
     )
 
 

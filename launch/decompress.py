@@ -1,5 +1,7 @@
 """Decompresses a file of vq-compress to exactly the same images, or the same mu-law levels of recordings.
 
+A lossy file (vq-compress --lossy) is decompressed to reconstructions of the images, or to draws of the recordings.
+
 vq-decompress images.vqz --out=images
 
 Name the run that wrote the file with --model_dir; a provided model is found without it. Recordings become 16-bit WAVs;
@@ -50,8 +52,10 @@ def main() -> None:
     outputs.output_kind("out", FLAGS.out, kinds, outputs.FOLDER)
     common.check_writable("out")
     done = codec.decompress(_run(codec), FLAGS.input, FLAGS.out, FLAGS.keep_going, FLAGS.workers or None)
-    content = codec.read(FLAGS.input).header.content
-    there = f"{done.number - len(done.lost):,} of {done.number:,} {content} in {FLAGS.out}"
+    header = codec.read(FLAGS.input).header
+    there = f"{done.number - len(done.lost):,} of {done.number:,} {header.content} in {FLAGS.out}"
+    if header.lossy:
+        there += f" ({header.reconstruction})"
     if done.lost:
         raise VQError(f"{FLAGS.input}: is damaged: {there}; lost: {codec.ranges(done.lost)} (counted from 0)")
     print(there)

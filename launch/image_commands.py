@@ -33,6 +33,7 @@ class ImageCommands(Commands):
     """The commands for a run on images."""
 
     noun, elements = "images", "pixels"
+    reconstructed = "it restores reconstructions"
     suffixes, datasets = IMAGES.formats.suffixes(), (*catalogue.DATASETS, TFDS)
     compressed, decoded = "images.vqz", (outputs.PICTURE, outputs.ARRAY, outputs.FOLDER)
     samples, samples_kind = "samples.png", outputs.PICTURE

@@ -37,6 +37,7 @@ class Commands:
     Attributes:
       noun: the word for examples in messages.
       elements: the word for the values that vq-decompress restores; `lossless` is a remark about them.
+      reconstructed: what vq-decompress restores from a lossy file, for messages.
       suffixes: suffixes of files that hold examples.
       datasets: names of other data sets whose splits --input accepts.
       compressed: default output file of vq-compress.
@@ -48,6 +49,7 @@ class Commands:
     noun: ClassVar[str]
     elements: ClassVar[str]
     lossless = ""
+    reconstructed: ClassVar[str]
     suffixes: ClassVar[Tuple[str, ...]]
     datasets: ClassVar[Tuple[str, ...]]
     compressed: ClassVar[str]

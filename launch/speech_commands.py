@@ -28,6 +28,7 @@ class SpeechCommands(Commands):
     """The commands for a run on speech."""
 
     noun, elements = "recordings", "levels"
+    reconstructed = "it restores draws from the model"
     suffixes, datasets = SOUNDS.formats.suffixes(), SPEECH_DATASETS
     compressed, decoded = "recordings.vqz", (outputs.FOLDER,)
     samples, samples_kind = "samples", outputs.FOLDER

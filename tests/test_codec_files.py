@@ -185,7 +185,8 @@ def test_each_way_to_be_wrong_has_its_words(whole, run, tmp_path):
         (whole + b"x", r"got [\d,]+ bytes, expected [\d,]+ according to its header"),
         (whole[:-1] + bytes([whole[-1] ^ 1]), r"chunk 3 of 4 is damaged \(wrong checksum\)"),
         (whole[:40] + bytes([whole[40] ^ 1]) + whole[41:], r"its header is damaged \(wrong checksum\)"),
-        (packed(3, header, index, entries, rest), "got format version 3, expected 1 or 2"),
+        (packed(4, header, index, entries, rest), "got format version 4, expected 1, 2, 3; another vq_estimator"),
+        (packed(3, header, index, entries, rest), "got a header of format version 1 in a file of version 3"),
         (packed(2, header, index, entries, rest), "got a header of format version 1 in a file of version 2"),
         (packed(version, dict(header, batch=10), index, entries, rest), "got 4 chunks, expected 2"),
         (packed(version, dict(header, batch=100000), index, entries, rest), "its header has an invalid batch"),
@@ -196,7 +197,7 @@ def test_each_way_to_be_wrong_has_its_words(whole, run, tmp_path):
         (packed(version, dict(header, K=3), index, entries, rest), "its header has an invalid set of fields"),
         (
             packed(version, dict(header, scale=None), index, entries, rest),
-            "got scale None for likelihood mse, expected one for mse only",
+            "got scale None for likelihood mse, expected one for lossless files and mse only",
         ),
         (
             packed(version, dict(header, decoder="x"), index, entries, rest),

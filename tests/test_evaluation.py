@@ -178,7 +178,7 @@ def test_a_checkpoint_that_does_not_fit_is_one_line(small_run, settings, message
 
 
 class DisabledBar:
-    """What tqdm is under TQDM_DISABLE: `n` stands still."""
+    """What a bar is under TQDM_DISABLE: `n` stands still."""
 
     n = 0
 
@@ -193,7 +193,7 @@ class DisabledBar:
 
 
 def test_a_disabled_progress_bar_changes_nothing(small_run, digits, evaluated, monkeypatch):
-    monkeypatch.setattr(session_lib, "tqdm", lambda **given: DisabledBar())
+    monkeypatch.setattr(session_lib, "ProgressBar", lambda **given: DisabledBar())
     run = open_run(small_run[1])
     again = measurement.per_example(run, run.examples(digits, "test"), evaluated["likelihood_scale"])
     assert len(again.mse) == 500

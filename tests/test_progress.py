@@ -1,15 +1,16 @@
 """Progress bars move while a chunk is coded, and TQDM_DISABLE hides all of them."""
 
 import ast
+import io
 import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-import tqdm
 
 from helpers import codec_runs
+from vq_estimator import progress
 from vq_estimator.inference import codec
 from vq_estimator.inference.codec import chunk_workers
 
@@ -36,7 +37,7 @@ def test_the_bar_moves_within_a_chunk_up_to_its_end(case, tmp_path, monkeypatch)
     settings, examples = CASES[case]
     run, examples, bars = codec_runs.write_run(tmp_path / "run", **settings), examples(), []
 
-    class Bar(tqdm.tqdm):
+    class Bar(progress.ProgressBar):
         def __init__(self, *given, **named):
             super().__init__(*given, **named)
             self.seen = [0.0]
@@ -46,7 +47,7 @@ def test_the_bar_moves_within_a_chunk_up_to_its_end(case, tmp_path, monkeypatch)
             self.seen.append(self.n + n)
             return super().update(n)
 
-    monkeypatch.setattr(chunk_workers, "tqdm", Bar)
+    monkeypatch.setattr(chunk_workers, "ProgressBar", Bar)
     path = str(tmp_path / "a.vqz")
     for verify in (False, True):
         codec.compress(run, examples, path, verify=verify, workers=1)
@@ -73,15 +74,37 @@ def test_no_bar_overrides_the_environment():
     """`disable` is passed to a bar only as True: False would override the variable TQDM_DISABLE."""
     names = [os.path.join(where, n) for where, _, found in os.walk(ROOT) for n in found if n.endswith(".py")]
     names = [n for n in names if os.path.relpath(n, ROOT).split(os.sep)[0] in ("vq_estimator", "launch", "tools")]
-    calls = 0
+    calls, importing = 0, set()
     for name in names:
         with open(name, encoding="utf-8") as f:
             tree = ast.parse(f.read())
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) == "tqdm":
+            if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) == "ProgressBar":
                 calls += 1
                 assert not [k for k in node.keywords if k.arg == "disable"], name
+            if isinstance(node, ast.ImportFrom) and node.module == "tqdm":
+                importing.add(os.path.relpath(name, ROOT))
     assert calls > 5
+    assert importing == {os.path.join("vq_estimator", "progress.py"), os.path.join("launch", "shell.py")}
+
+
+@pytest.mark.parametrize("terminal, lines", [(True, 20), (False, 1)])
+def test_a_bar_writes_rarely_into_a_file(terminal, lines, monkeypatch):
+    class Stream(io.StringIO):
+        isatty = staticmethod(lambda: terminal)
+
+    stream, now = Stream(), [0.0]
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+    with progress.ProgressBar(total=100, desc="compress") as bar:
+        bar._time = lambda: now[0]  # a second per step
+        bar.start_t = bar.last_print_t = 0.0
+        for _ in range(45):
+            now[0] += 1.0
+            bar.update()
+        written = stream.getvalue().count("compress:") - 1  # the first line is written at the start
+    assert written >= lines if terminal else written == lines
+    assert "45%" in stream.getvalue()
 
 
 CODE = """

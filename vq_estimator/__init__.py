@@ -16,7 +16,7 @@ The public names are imported when they are first used: importing this package i
     load            opens a run or a provided model: codes, reconstructions, samples, likelihoods
     explore         what the codes mean: usage, neighbours, walks, pictures
     exported        runs the ONNX files of vq-export, without TensorFlow
-    compress        writes images or recordings to a lossless file; decompress reads it
+    compress        writes images or recordings to a file, without loss or as codes only; decompress reads it
     layers          quantizer layers for any TensorFlow 1 graph
     likelihoods     normalised likelihoods over the 256 values of a pixel
     pretrained      the models that come with the package

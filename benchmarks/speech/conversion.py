@@ -1,11 +1,11 @@
 """Test clips in other voices, as two classifiers hear them that were trained on real recordings."""
 
 import numpy as np
-from tqdm import tqdm
 
 from benchmarks.speed import report
 from vq_estimator.data import audio
 from vq_estimator.inference.speech_sampling import draw_seed, seeds
+from vq_estimator.progress import ProgressBar
 
 SEED = 3
 MEL_BANDS, MEL_FRAME, MEL_HOP = 40, 0.032, 0.008  # seconds
@@ -102,8 +102,8 @@ def measure(
     own, first = heard(spoken([(i, test.speakers[i]) for i in chosen])), spoken(pairs)
     asked = first
     if draws > 1:
-        tries = [first] + [spoken(pairs, draw) for draw in tqdm(range(1, draws), desc="draws")]
-        each = tqdm(zip(pairs, zip(*tries)), desc="choose", unit="clip", total=len(pairs))
+        tries = [first] + [spoken(pairs, draw) for draw in ProgressBar(range(1, draws), desc="draws")]
+        each = ProgressBar(zip(pairs, zip(*tries)), desc="choose", unit="clip", total=len(pairs))
         asked = [model.best_draw(found, codes[i], int(voice)) for (i, voice), found in each]
     of, to = np.array(pairs).T
     result = {"split": split, "clips": int(number), "conversions": len(pairs)}

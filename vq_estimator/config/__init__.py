@@ -11,8 +11,10 @@ from vq_estimator.config.decoder import (
     PIXEL_LAYERS,
     AutoregressiveDecoder,
     DecoderConfig,
+    DecoderSettings,
     FactorisedDecoder,
     LocalDecoder,
+    has_wavefronts,
 )
 from vq_estimator.config.fields import Settings, declarations, settings_of
 from vq_estimator.config.intervals import INTERVALS, keep_intervals

@@ -11,21 +11,33 @@ from vq_estimator.config.values import Choice, Integer, Number
 PIXEL_LAYERS = ("residual", "gated")
 
 
+class DecoderSettings(Settings):
+    """Base class of the configurations of image decoders, with what holds for a decoder that does not say otherwise.
+
+    Attributes:
+      is_stochastic: whether decoding returns a draw from p(x | z_q) and not the mean.
+      has_wavefronts: whether the decoder draws and codes wavefronts of pixels (`nn.local.Wavefronts`).
+      training_stride: a training step evaluates one pixel of each cell of n x n pixels.
+    """
+
+    is_stochastic = False
+    has_wavefronts = False
+    training_stride = 1
+
+
 @dataclasses.dataclass(frozen=True)
-class FactorisedDecoder:
+class FactorisedDecoder(DecoderSettings):
     """Pixels are independent given z_q, as in tf-vqvae."""
 
-    is_stochastic = False  # decoding returns the mean of p(x | z_q)
-
 
 @dataclasses.dataclass(frozen=True)
-class AutoregressiveDecoder(Settings):
+class AutoregressiveDecoder(DecoderSettings):
     """A PixelCNN over the pixels: each depends on z_q and on the pixels above it and to its left.
 
     The first layer reaches three rows up and three columns to the left; `layers` more layers follow it.
     """
 
-    is_stochastic = True  # decoding returns a draw from p(x | z_q)
+    is_stochastic = True
 
     kind: str = setting(
         "residual",
@@ -50,7 +62,7 @@ class AutoregressiveDecoder(Settings):
 
 
 @dataclasses.dataclass(frozen=True)
-class LocalDecoder(Settings):
+class LocalDecoder(DecoderSettings):
     """A local autoregressive network: each pixel depends on z_q and on the few pixels next to it that come before it.
 
     Only the first layer reads neighbouring pixels, so pixels along a wavefront are drawn and coded at once.
@@ -109,5 +121,11 @@ DECODERS = Registry(
         "autoregressive": Row(AutoregressiveDecoder, "vq_estimator.nn.decoders:Autoregressive"),
         "local": Row(LocalDecoder, "vq_estimator.nn.decoders:Local"),
     },
+    base=DecoderSettings,
 )
 DecoderConfig = Union[FactorisedDecoder, AutoregressiveDecoder, LocalDecoder]
+
+
+def has_wavefronts(name: str) -> bool:
+    """Returns whether `name` is a decoder that codes along wavefronts."""
+    return name in DECODERS.rows and DECODERS.rows[name].config.has_wavefronts

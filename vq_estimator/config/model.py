@@ -142,7 +142,7 @@ class ModelConfig(Settings):
         nearest = " or ".join(SIZE.text(sides) for sides in dict.fromkeys((below, above)))
         want = f"a multiple of {stride} (the network halves the image {times} times), such as {nearest}"
         check(self.size == above, "image_size", self.image_size, want)
-        apart = getattr(self.decoder, "training_stride", 1)
+        apart = self.decoder.training_stride
         sides = "{} and {}".format(*self.size)
         divides = all(n % apart == 0 for n in self.size)
         check(divides, "decoder_training_stride", apart, f"a divisor of the image's height and width, {sides}")

@@ -39,18 +39,24 @@ class Registry:
       help, group: see Setting.
       rows: the variants by their names.
       default: the variant for a JSON file that names no variant; "": a name is required.
+      base: the base class of the variants' configurations.
     """
 
-    def __init__(self, flag: str, help: str, group: str, rows: Dict[str, Row], default: str = ""):
+    def __init__(
+        self, flag: str, help: str, group: str, rows: Dict[str, Row], default: str = "", base: Type[Any] = object
+    ):
         self.flag, self.help, self.group, self.rows, self.default = flag, help, group, rows, default
+        self.base = base
         _VARIANTS.update({row.config: (name, row) for name, row in rows.items()})
 
     def add(self, name: str, row: Row) -> None:
         """Adds a variant, from a program that uses the package (docs/extending.md).
 
         Raises:
-          VQError: the name or the class of the configuration is in use.
+          VQError: the name or the class of the configuration is in use, or the class is not derived from `base`.
         """
+        name_of_class, want = row.config.__name__, f"a subclass of {self.base.__name__}"
+        check(issubclass(row.config, self.base), self.flag or "name", name_of_class, want)
         check(name not in self.rows and row.config not in _VARIANTS, self.flag or "name", name, "a new variant")
         self.rows[name] = row
         _VARIANTS[row.config] = name, row

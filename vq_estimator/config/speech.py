@@ -27,6 +27,8 @@ class WaveNetConfig(Settings):
     (`decoders.Waveform.image`).
     """
 
+    has_wavefronts = False
+
     stacks: int = setting(
         2, Integer(1, MAX_LAYERS), "stacks of dilated layers of the WaveNet decoder", SPEECH, "wavenet_stacks"
     )

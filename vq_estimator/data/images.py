@@ -10,8 +10,6 @@ import logging
 import os
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from tqdm import tqdm
-
 from vq_estimator.config import DataConfig
 from vq_estimator.config.model import SIZE
 from vq_estimator.data import folder as folder_lib
@@ -23,6 +21,7 @@ from vq_estimator.data.pipeline import SPLITS
 from vq_estimator.data.record_cache import FORMAT, Add, RecordCache
 from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError, one_line
+from vq_estimator.progress import ProgressBar
 
 log = logging.getLogger("vq_estimator")
 
@@ -107,7 +106,7 @@ def _fill(folder: str, add: Add, data_dir: str, listing: Listing, want: Wanted) 
     content, good, bad, small, shifted = hashlib.sha256(), [], [], 0, 0
     view = View(want.shape[:2], want.shape[2], value_range=want.data.value_range)
     found = decode_files(paths, view, want.data.rules, "--value_range={low},{high} keeps more")
-    bar = tqdm(zip(listing.files, found), total=len(paths), unit="image", desc="decode images")
+    bar = ProgressBar(zip(listing.files, found), total=len(paths), unit="image", desc="decode images")
     with contextlib.closing(bar):
         for file, decoded in bar:
             if isinstance(decoded, str):

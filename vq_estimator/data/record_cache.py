@@ -13,7 +13,6 @@ import shutil
 from typing import Any, Callable, Dict, Iterable, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
-from tqdm import tqdm
 
 from vq_estimator.config.catalogue import DatasetSpec
 from vq_estimator.config.model import SIZE
@@ -23,6 +22,7 @@ from vq_estimator.data.image_files import DepthUse
 from vq_estimator.data.model_view import View, Viewer, on_white
 from vq_estimator.data.pipeline import SPLITS, Source
 from vq_estimator.errors import VQError, one_line
+from vq_estimator.progress import ProgressBar
 
 log = logging.getLogger("vq_estimator")
 
@@ -230,7 +230,7 @@ def write_examples(parts: Sequence[Examples], view: View, add: Add) -> str:
     content, count, small = hashlib.sha256(), 0, 0
     total = sum(number for part in parts for _, number in part.splits)
     viewer, depth = Viewer(view), DepthUse(view.value_range)
-    with contextlib.closing(viewer), tqdm(total=total, unit="image", desc="read images") as bar:
+    with contextlib.closing(viewer), ProgressBar(total=total, unit="image", desc="read images") as bar:
         for part in parts:
             splits = (split for split, number in part.splits for _ in range(number))
             for images, labels in part.batches:

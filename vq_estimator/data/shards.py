@@ -8,13 +8,13 @@ import os
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import tensorflow.compat.v1 as tf
-from tqdm import tqdm
 
 from vq_estimator.config.model import SIZE
 from vq_estimator.data import pipeline, record_cache, records
 from vq_estimator.data.files import atomic_path, read_json, split_paths, write_json
 from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError, one_line
+from vq_estimator.progress import ProgressBar
 
 MANIFEST = "shards.json"
 MAX_SHARDS = 100000
@@ -41,7 +41,7 @@ def write(source: Source, size: Tuple[int, int], folders: Sequence[str], number:
     spec, shape = source.spec, (*size, source.spec.shape[2])
     counts = {split: pipeline.split_size(source, split) for split in pipeline.SPLITS}
     shards = {split: _names(split, n, max(1, round(number * n / counts["train"]))) for split, n in counts.items()}
-    with tqdm(total=sum(counts.values()), unit="image", desc="write shards") as bar:
+    with ProgressBar(total=sum(counts.values()), unit="image", desc="write shards") as bar:
         for split, names in shards.items():
             _write_split(source, split, size, folders, names, bar)
     content = {

@@ -16,7 +16,6 @@ from multiprocessing.pool import ThreadPool
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
-from tqdm import tqdm
 
 from vq_estimator.config import DataConfig
 from vq_estimator.data import audio
@@ -35,6 +34,7 @@ from vq_estimator.data.numpy_files import load_npy
 from vq_estimator.data.pipeline import SPLITS
 from vq_estimator.data.speech import Clips, SpeechSource
 from vq_estimator.errors import VQError, one_line
+from vq_estimator.progress import ProgressBar
 
 log = logging.getLogger("vq_estimator")
 
@@ -148,7 +148,7 @@ class Cache:
         most = MAX_SECONDS * self._rate
         with contextlib.ExitStack() as stack:
             out = {s: stack.enter_context(open(_paths(folder, s)[0], "wb")) for s in SPLITS}
-            bar = tqdm(self._read_all(), total=len(self._recordings), unit="file", desc="read recordings")
+            bar = ProgressBar(self._read_all(), total=len(self._recordings), unit="file", desc="read recordings")
             for recording, found in stack.enter_context(contextlib.closing(bar)):
                 file = recording.file
                 if isinstance(found, str):

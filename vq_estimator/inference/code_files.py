@@ -11,7 +11,6 @@ import os
 from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, TypeVar
 
 import numpy as np
-from tqdm import tqdm
 
 from vq_estimator import drawing
 from vq_estimator.data import folder as folder_lib
@@ -22,6 +21,7 @@ from vq_estimator.errors import VQError
 from vq_estimator.inference.examples import Examples
 from vq_estimator.inference.image_model import ImageModel
 from vq_estimator.inference.trained_model import TrainedModel
+from vq_estimator.progress import ProgressBar
 
 BATCH = 500
 COLUMNS = 10  # columns of a `.png` picture
@@ -38,7 +38,7 @@ def encode(model: ImageModel, examples: Examples, out: str) -> int:
       VQError: no image could be read.
     """
     parts = []
-    with tqdm(total=examples.total, unit="image", desc="encode") as bar:
+    with ProgressBar(total=examples.total, unit="image", desc="encode") as bar:
         for batch in examples.batches():
             known = {"labels": batch.labels, "files": batch.files}
             known = {name: values for name, values in known.items() if values is not None}
@@ -164,7 +164,7 @@ def decode(model: ImageModel, codes: CodesFile, out: str, seed: int = 0) -> int:
         raise VQError(f"out: {out!r} exists; give the name of a folder to make")
 
     def images():
-        with tqdm(total=n, unit="image", desc="decode") as bar:
+        with ProgressBar(total=n, unit="image", desc="decode") as bar:
             for start in range(0, n, BATCH):
                 batch = model.decode(codes.codes[start : start + BATCH], seed, first=start)
                 yield batch

@@ -3,7 +3,6 @@
 from typing import Optional
 
 import numpy as np
-from tqdm import tqdm
 
 from vq_estimator.data.codes import Codes
 from vq_estimator.data.speech import AnySource
@@ -11,6 +10,7 @@ from vq_estimator.inference import code_cost
 from vq_estimator.inference.code_cost import CodeCost
 from vq_estimator.inference.measurement import PerExample
 from vq_estimator.inference.session import OpenRun
+from vq_estimator.progress import ProgressBar
 from vq_estimator.training import prior_trainer
 
 BATCH = 100
@@ -42,7 +42,7 @@ def cost(run: OpenRun, codes: np.ndarray, labels: Optional[np.ndarray] = None) -
     of, (z, classes, log_p), parts, n = run.prior.config.codes, code_cost.log_prob(run), [], len(codes)
     size = prior_trainer.evaluation_batch(of, BATCH)
     hidden = {"disable": True} if n <= BATCH else {}  # False would override the variable TQDM_DISABLE
-    with tqdm(total=n, unit="image", desc="prior", **hidden) as bar:
+    with ProgressBar(total=n, unit="image", desc="prior", **hidden) as bar:
         for i in range(0, n, size):
             batch = codes[i : i + size]
             feeds = [{z: batch, classes: np.full(len(batch), k)} for k in range(max(of.classes, 1))]

@@ -102,7 +102,7 @@ class ImageModel(TrainedModel):
           VQError: an argument is invalid, or `compiled` is set for another decoder.
         """
         compiled = arguments.boolean("compiled", compiled)
-        if compiled and not getattr(self.config.model.decoder, "has_wavefronts", False):
+        if compiled and not self.config.model.decoder.has_wavefronts:
             decoder = type_name(self.config.model.decoder)
             raise VQError(f"compiled: got True, expected False: the model's decoder is {decoder}, only local compiles")
         seed, shared = check_seed(seed), arguments.boolean("shared", shared)

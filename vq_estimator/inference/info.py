@@ -119,13 +119,32 @@ def describe_compressed(path: str, known: Mapping[str, str]) -> Lines:
     content = h.content + (f" at {h.sample_rate:,} Hz" if h.sample_rate else "")
     size = f" of {h.size[0]} x {h.size[1]} pixels" if h.size else ""
     versions = ", ".join(f"{name} {value}" for name, value in h.arithmetic.items() if isinstance(value, str))
-    return [
+    coded = f"likelihood {h.likelihood}, decoder {h.decoder}, {h.prior} prior"
+    coded += ", portable" if h.portable else ""
+    lines = [
         ("compressed file", f"{path}, format {h.version}"),
         ("content", f"{h.images:,} {content}{size}"),
         ("size", f"{file.size:,} bytes, {file.overhead:,} of them header, in {len(file.entries):,} chunks"),
-        ("coded with", f"likelihood {h.likelihood}, decoder {h.decoder}, {h.prior} prior"),
+        ("coded with", f"{h.prior} prior, decoder {h.decoder}" if h.lossy else coded),
         ("written by", one_line(versions)),
         ("decodes with", _needed(h.model, known)),
+    ]
+    return lines + _codes(file) if h.lossy else lines
+
+
+def _codes(file: container.Container) -> Lines:
+    """Codes and rate of a lossy file."""
+    h, payload = file.header, 8 * (file.size - file.overhead)
+    *tile, _, height, width, L, K = h.sizes
+    area = " x ".join(f"{n:,}" for n in (tile * 2)[:2]) + " pixels" if h.sample_rate is None else f"{tile[0]:,} samples"
+    rate = f"{payload / h.images:,.1f} bits per {h.content[:-1]} without the header"
+    if h.sample_rate is not None:
+        seconds = sum(item.width for item in file.items or ()) / h.sample_rate
+        rate += f", {payload / max(seconds, 1e-9):,.0f} bits per second"
+    return [
+        ("restores", h.reconstruction),
+        ("codes", f"{height:,} x {width:,} x {L:,} codes of {K:,} for {area}"),
+        ("rate", rate),
     ]
 
 

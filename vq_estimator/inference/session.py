@@ -6,7 +6,6 @@ from typing import Any, Callable, Dict, Hashable, Iterator, NamedTuple, Optional
 import numpy as np
 import tensorflow.compat.v1 as tf
 from tensorflow.core.protobuf import config_pb2
-from tqdm import tqdm
 
 from vq_estimator.config import Config
 from vq_estimator.data import batching
@@ -19,6 +18,7 @@ from vq_estimator.inference.weights import load_variables
 from vq_estimator.models import vqvae
 from vq_estimator.nn.code_prior import CodePrior
 from vq_estimator.nn.likelihoods import Likelihood
+from vq_estimator.progress import ProgressBar
 from vq_estimator.training import averaging, checkpoints, precision, run_folder
 from vq_estimator.training.checkpoints import Checkpoint, fingerprint
 
@@ -206,7 +206,7 @@ class OpenRun:
     def batches(self, examples: Examples, fetch: Any, title: str) -> Iterator[Tuple[Batch, Any]]:
         """Yields each batch of examples and the values of the tensors `fetch` for it, with a progress bar."""
         t = self.connect()
-        with tqdm(total=examples.total, unit=self.config.model.example, desc=f"{title} {examples.name}") as bar:
+        with ProgressBar(total=examples.total, unit=self.config.model.example, desc=f"{title} {examples.name}") as bar:
             for batch in examples.batches():
                 fed = {t.images: batch.images, t.speakers: batch.speakers, t.codes: batch.codes}
                 yield batch, self.session.run(fetch, {key: value for key, value in fed.items() if value is not None})

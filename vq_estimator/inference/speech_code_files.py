@@ -9,7 +9,6 @@ import os
 from typing import List, NamedTuple, Optional
 
 import numpy as np
-from tqdm import tqdm
 
 from vq_estimator.data import audio
 from vq_estimator.data.files import atomic_folder
@@ -20,6 +19,7 @@ from vq_estimator.inference.code_files import file_names, load_archive, save
 from vq_estimator.inference.examples import Examples
 from vq_estimator.inference.speech_model import SpeechModel
 from vq_estimator.inference.speech_sampling import seeds
+from vq_estimator.progress import ProgressBar
 
 AT_ONCE = 64  # recordings that are decoded before they are written
 
@@ -31,7 +31,7 @@ def encode(model: SpeechModel, recordings: Examples, out: str) -> int:
       VQError: no recording could be read.
     """
     codes, known = [], {"files": [], "speakers": [], "labels": []}  # type: List[np.ndarray], Dict[str, list]
-    with tqdm(total=recordings.total, unit="clip", desc="encode") as bar:
+    with ProgressBar(total=recordings.total, unit="clip", desc="encode") as bar:
         for batch in recordings.batches():
             codes.append(model.encode(batch.images[0, 0, :, 0]))
             for name, values in known.items():
@@ -93,7 +93,7 @@ def decode(
     sampling.check_seed(seed)
     model.check_guidance(guidance)
     model.check_codes(codes.codes)
-    with atomic_folder(out) as folder, tqdm(total=n, unit="clip", desc="decode") as bar:
+    with atomic_folder(out) as folder, ProgressBar(total=n, unit="clip", desc="decode") as bar:
         for start in range(0, n, AT_ONCE):
             some = codes.codes[start : start + AT_ONCE]
             decoded = model.decode_all(some, [voice] * len(some), seeds(seed, len(some), start), guidance=guidance)

@@ -3,7 +3,6 @@
 from typing import Optional
 
 import numpy as np
-from tqdm import tqdm
 
 from vq_estimator.data import audio, batching, speech
 from vq_estimator.data.codes import Codes
@@ -12,6 +11,7 @@ from vq_estimator.inference import code_cost
 from vq_estimator.inference.code_cost import CodeCost
 from vq_estimator.inference.measurement import PerExample
 from vq_estimator.inference.session import OpenRun
+from vq_estimator.progress import ProgressBar
 from vq_estimator.training import prior_trainer
 
 BATCH = 50
@@ -58,7 +58,7 @@ def cost(run: OpenRun, codes: np.ndarray, positions: np.ndarray, labels: Optiona
       labels: int32 [N], the conditions of the prior; None if they are unknown.
     """
     of, (z, classes, log_p), parts, start = run.prior.config.codes, code_cost.log_prob(run), [], 0
-    for n in tqdm(positions, unit="clip", desc="prior"):
+    for n in ProgressBar(positions, unit="clip", desc="prior"):
         at_once = max(1, prior_trainer.MAX_LOGITS // (n * of.grid[2] * of.K))
         each = np.split(np.arange(max(of.classes, 1)), range(at_once, max(of.classes, 1), at_once))
         given = codes[:, :, start : start + n]

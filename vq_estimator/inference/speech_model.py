@@ -6,7 +6,6 @@ from typing import List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import tensorflow.compat.v1 as tf
-from tqdm import tqdm
 
 from vq_estimator.config import arguments
 from vq_estimator.data import formats
@@ -26,6 +25,7 @@ from vq_estimator.inference.speech_sampling import (
     seeds,
 )
 from vq_estimator.inference.trained_model import TrainedModel
+from vq_estimator.progress import ProgressBar
 
 BUCKET = 16  # lengths in codes are padded to multiples of it, because each new length is compiled
 
@@ -143,7 +143,7 @@ class SpeechModel(TrainedModel):
         temperature, guidance = sampling.check_temperature(temperature), self.check_guidance(guidance)
         codes, drawn = self.encode(levels), []
         hidden = {"disable": True} if draws == 1 else {}  # False would override the variable TQDM_DISABLE
-        for i in tqdm(range(draws), unit="draw", desc="convert", **hidden):
+        for i in ProgressBar(range(draws), unit="draw", desc="convert", **hidden):
             drawn.append(self.decode(codes, speaker, draw_seed(seed, i), temperature, guidance)[: len(levels)])
         return drawn[0] if draws == 1 else self.best_draw(drawn, codes, speaker)
 

@@ -3,11 +3,11 @@
 from typing import Iterator, Sequence, Tuple
 
 import numpy as np
-from tqdm import tqdm
 
 from vq_estimator.inference.examples import Batch, Examples
 from vq_estimator.inference.measurement import Measured
 from vq_estimator.inference.session import OpenRun
+from vq_estimator.progress import ProgressBar
 
 VOICES_AT_ONCE = 256  # codes of a recording up to which its likelihood in all voices is computed in one pass
 SEGMENT = 4096  # codes that are computed at once
@@ -54,7 +54,7 @@ def log_prob(run: OpenRun, levels: np.ndarray, codes: np.ndarray, speakers: Sequ
 def measure(run: OpenRun, examples: Examples) -> Iterator[Tuple[Batch, Measured]]:
     """Yields each recording and what it costs; the voice of an unknown speaker is the likeliest one."""
     voices = range(len(run.config.model.speakers))
-    with tqdm(total=examples.total, unit=run.config.model.example, desc="evaluate " + examples.name) as bar:
+    with ProgressBar(total=examples.total, unit=run.config.model.example, desc="evaluate " + examples.name) as bar:
         for batch in examples.batches():
             levels = batch.images[0, 0, :, 0]
             codes = encode(run, levels)

@@ -94,7 +94,7 @@ class VQVAE:
 
     def _training_seed(self, step) -> Dict[str, Any]:
         """The seed of a decoder that draws in training."""
-        if step is None or not hasattr(self.config.decoder, "training_stride"):
+        if step is None or self.config.decoder.training_stride == 1:
             return {}
         seed = tf.stack([tf.constant(~self._seed, tf.int64), tf.cast(step, tf.int64)])  # the quantizer's has no ~
         return {"training_seed": seed}
@@ -150,7 +150,11 @@ class VQVAE:
 
     def parameters(self, codes: tf.Tensor) -> tf.Tensor:
         """The likelihood parameters of every pixel, float32 [B, H, W, outputs], of a factorised decoder."""
-        return self.decoder.parameters(self._flat(self.quantizer.lookup(codes)))
+        return self.parameters_of_vectors(self.quantizer.lookup(codes))
+
+    def parameters_of_vectors(self, z_q: tf.Tensor) -> tf.Tensor:
+        """The same from z_q float32 [B, h, w, P, D]."""
+        return self.decoder.parameters(self._flat(z_q))
 
     def scan(self, codes: tf.Tensor, choose: Callable) -> tf.Tensor:
         """Visits an image pixel by pixel with `decoders.Autoregressive.scan`, for an autoregressive decoder."""

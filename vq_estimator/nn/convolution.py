@@ -21,6 +21,11 @@ def _padding(size: int, kernel: int, stride: int) -> Tuple[int, int]:
     return total // 2, total - total // 2
 
 
+def transpose_padding(kernel: int, stride: int) -> int:
+    """Returns how many rows of a transposed SAME convolution are cut off before the first one of its output."""
+    return _padding(stride, kernel, stride)[0]
+
+
 def _filter_gradient(x: tf.Tensor, dy: tf.Tensor, shape, stride: int) -> tf.Tensor:
     """Computes the gradient of `conv2d(x, w)` with respect to w, [k, k, C, M], from x [B, H, W, C], dy [B, h, w, M]."""
     kernel, _, inputs, outputs = shape

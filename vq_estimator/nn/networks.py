@@ -6,7 +6,8 @@ A sequence is an image with one row, and its encoder has kernels with one row.
 Variables are float32; the layers compute in `dtype`.
 """
 
-from typing import Callable, Sequence
+import contextlib
+from typing import Callable, Iterator, List, Sequence, Tuple, Union
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -17,6 +18,31 @@ from vq_estimator.nn.convolution import conv2d, conv2d_transpose
 from vq_estimator.nn.module import Module, static_shape
 
 KERNEL = 4  # kernel size of the strided convolutions
+Stride = Union[int, Tuple[int, int]]
+
+
+def in_floating_point(x: tf.Tensor, w: tf.Tensor, b: tf.Tensor, stride: Stride, transposed: bool) -> tf.Tensor:
+    """Computes a convolution with bias in the dtype of its input."""
+    convolution = conv2d_transpose if transposed else conv2d
+    return tf.nn.bias_add(convolution(x, tf.cast(w, x.dtype), stride), tf.cast(b, x.dtype))
+
+
+_ARITHMETIC: List[Callable] = [in_floating_point]
+
+
+@contextlib.contextmanager
+def arithmetic(convolve: Callable) -> Iterator[None]:
+    """Computes the layers that are connected within the context with `convolve` instead of float32 convolutions.
+
+    Args:
+      convolve: a function (input, variable of the weights, variable of the bias, stride, whether the convolution is
+        transposed) -> output.
+    """
+    _ARITHMETIC.append(convolve)
+    try:
+        yield
+    finally:
+        _ARITHMETIC.pop()
 
 
 def _initializer(kind, fan_in: float, truncated: bool):
@@ -77,7 +103,7 @@ class Conv2D(Module):
         shape = [height, self._kernel, inputs, self._maps]
         w = self.variable("w", shape, _initializer(self._kind, inputs * height * self._kernel, truncated=True))
         b = self.variable("b", [self._maps], tf.zeros_initializer())
-        return tf.nn.bias_add(conv2d(x, tf.cast(w, x.dtype), self._stride), tf.cast(b, x.dtype))
+        return _ARITHMETIC[-1](x, w, b, self._stride, False)
 
 
 class Conv2DTranspose(Module):
@@ -93,7 +119,7 @@ class Conv2DTranspose(Module):
         fan_in = inputs * (self._kernel / self._stride) ** 2  # number of products in one output
         w = self.variable("w", shape, _initializer(self._kind, fan_in, truncated=False))
         b = self.variable("b", [self._maps], tf.zeros_initializer())
-        return tf.nn.bias_add(conv2d_transpose(x, tf.cast(w, x.dtype), self._stride), tf.cast(b, x.dtype))
+        return _ARITHMETIC[-1](x, w, b, self._stride, True)
 
 
 class ResidualBlock(Module):

@@ -10,10 +10,10 @@ from typing import Callable, Dict
 
 import numpy as np
 import tensorflow.compat.v1 as tf
-from tqdm import tqdm
 
 from vq_estimator.config import TrainConfig
 from vq_estimator.errors import VQError
+from vq_estimator.progress import ProgressBar
 
 log = logging.getLogger("vq_estimator")
 # Names of graph collections.
@@ -126,7 +126,7 @@ class TrainingLoopHook(tf.train.SessionRunHook):
         if "brightest" in self._figures:
             self._black = BlackImages(self._schedule.log_steps)
         self._fetches = {"terms": self._terms, "train_op": tf.get_collection(_TRAIN_OP)[0]}
-        self._bar = tqdm(
+        self._bar = ProgressBar(
             initial=self._start, total=self._schedule.max_steps, unit="step", desc="train", mininterval=0.5
         )
 

@@ -37,6 +37,7 @@ def exact(name, shape, weights):
     return sparse * LAST.get(name.split("/")[1], 1.0)
 
 
+LOSSY = {"lossy": "factorised", "lossy_speech": "speech"}  # lossy files, and the runs above that write them
 LAST = {"head_2": 1 / 8, "conv_transpose_3": 1 / 4, "outputs_w": 1 / 8, "outputs_b": 1 / 8}
 
 
@@ -87,25 +88,44 @@ def main():
             classes=2,
             **{k: v for k, v in small.items() if k != "decoder_kind"},
         ),
+        "portable": dict(
+            dataset="cifar10",
+            image_size=8,
+            K=6,
+            D=4,
+            L=2,
+            quantizer="residual",
+            likelihood="logistic_mixture",
+            components=2,
+            hidden_channels=(16, 32),
+            residual_blocks=1,
+            output_channels=8,
+            linear_path=True,
+            values=None,
+        ),
         "speech": dict(dataset="wav", L=2, classes=6, condition="both", values=exact_speech),
     }
     with open(os.path.join(HERE, "pixels.json"), encoding="utf-8") as f:
         pixels = json.load(f)
     for name in sys.argv[1:]:
-        given = dict(dict(values=exact), **cases[name])
-        folder, path = os.path.join(HERE, name), os.path.join(HERE, name + ".vqz")
-        shutil.rmtree(folder, ignore_errors=True)
-        write_run(folder, prior_values=exact_prior, **given)
+        lossy, of = name in LOSSY, LOSSY.get(name, name)
+        given = dict(dict(values=exact), **cases[of])
+        folder, path = os.path.join(HERE, of), os.path.join(HERE, name + ".vqz")
+        if not lossy:
+            shutil.rmtree(folder, ignore_errors=True)
+            write_run(folder, prior_values=exact_prior, **given)
         for unused in glob.glob(os.path.join(folder, "prior", "model.ckpt-*")):  # the one in best/ is what is read
             os.remove(unused)
-        if name == "speech":
+        if of == "speech":
             x = sounds((40, 1, 100, 17))
             given = recordings.of_levels(x, codec.open_run(folder).config.model)
             given.items[:] = [item._replace(speaker=i % 3) for i, item in enumerate(given.items)]
         else:
             channels = 3 if given["dataset"] == "cifar10" else 1
             given = x = list(images(3, 8, channels, seed=5)) + [images(1, 11, channels, seed=6)[0, :, :5]]
-        codec.compress(folder, given, path, batch=3, workers=1)
+        codec.compress(folder, given, path, batch=3, workers=1, lossy=lossy, portable=name == "portable")
+        if lossy:
+            x = codec.decompress(folder, path, workers=1).images
         pixels[name] = [[*image.shape, zlib.crc32(np.ascontiguousarray(image).tobytes())] for image in x]
         print(name, os.path.getsize(path), "bytes")
     with open(os.path.join(HERE, "pixels.json"), "w", encoding="utf-8") as f:

@@ -12,12 +12,12 @@ A recording is a tile of one row, and its samples are the pixels. The recordings
 no recording has codes beyond its end.
 """
 
-from typing import Callable, List, Optional, Tuple
+from typing import Callable, List, Optional, Tuple, Union
 
 import numpy as np
 
 from vq_estimator.errors import VQError
-from vq_estimator.inference.codec.coder import Coder
+from vq_estimator.inference.codec.coder import Coder, Tables
 from vq_estimator.inference.codec.tables import NOT_FINITE
 from vq_estimator.nn import arithmetic
 from vq_estimator.nn.likelihoods import cumulative
@@ -26,7 +26,13 @@ from vq_estimator.nn.local import Wavefronts
 # Part of the format. The tables of a block of pixels are computed at once and fit in the processor's cache.
 BLOCK = 256  # pixels per block
 FRONT_BLOCK = 512  # pixels per block along a wavefront
+WAITING = 256  # pixels for which an encoder computes tables at once
 MIN_CLASS_PROBABILITY = 1e-200  # above zero, so that a class can become likely again
+
+
+def _blocks(start: int, stop: int, size: int) -> List[slice]:
+    """Returns the parts of start..stop with at most `size` elements each."""
+    return [slice(first, min(first + size, stop)) for first in range(start, stop, size)]
 
 
 def _check_finite(parameters: np.ndarray) -> None:
@@ -38,7 +44,7 @@ class Chunk:
     """The state of a chunk that is being encoded or decoded.
 
     Args:
-      coder: an Encoder or a Decoder.
+      coder: an Encoder, a Decoder or a Sampler.
       codes: int32 [B, h, w, L]; a Decoder fills them in.
       images: uint8 [B, H, W, C], or [B, 1, T, 1] for recordings; a Decoder fills them in.
       extents: int [n, 2], the true height and width of the n <= B tiles.
@@ -66,6 +72,8 @@ class Chunk:
         self._pixels, self._fronts = pixels, fronts
         self._class_probabilities = np.full([max(classes, 1), self._n], 1.0 / max(classes, 1))
         self._steps: List[Tuple[int, ...]] = []  # at most the last step
+        self._waiting: List[Tuple[np.ndarray, np.ndarray, int]] = []  # parameters, pixels and block size of steps
+        self._pixels_waiting = 0
 
     def codes_alike(self, distributions: List[np.ndarray]) -> None:
         """Codes all codes under one cumulative distribution [K - 1] per codebook."""
@@ -171,18 +179,44 @@ class Chunk:
         images = self.images[: self._n]
         images[inside] = self._code_pixels(parameters[: self._n][inside], images[inside])
 
+    def finish(self) -> None:
+        """Codes the pixels that wait to be encoded. Call it after the last step."""
+        waiting, self._waiting, self._pixels_waiting = self._waiting, [], 0
+        blocks: List[slice] = []
+        for parameters, _, size in waiting:
+            first = blocks[-1].stop if blocks else 0
+            blocks += _blocks(first, first + len(parameters), size)
+        if blocks:
+            tables = Tables()
+            self._code_block(tables, *(np.concatenate(arrays) for arrays in list(zip(*waiting))[:2]))
+            tables.encode(self.coder, blocks)
+
     def _code_pixels(self, parameters: np.ndarray, known: np.ndarray, size: int = BLOCK) -> np.ndarray:
-        """Codes pixels uint8 [n, C] under parameters [n, outputs], block by block and channel by channel."""
+        """Codes pixels uint8 [n, C] under parameters [n, outputs], block by block and channel by channel.
+
+        The tables of known pixels do not depend on the coder, so an encoder computes those of several steps at once.
+        """
         _check_finite(parameters)
+        if self.coder.knows_symbols and len(known) < WAITING:
+            self._waiting.append((parameters, known, size))
+            self._pixels_waiting += len(known)
+            if self._pixels_waiting >= WAITING:
+                self.finish()
+            return known
+        self.finish()
         pixels = np.empty_like(known)
-        for start in range(0, len(known), size):
-            block = slice(start, start + size)
-            p = self._pixels(parameters[block])
-            number = np.zeros(256, np.int32)
-            number[p.levels] = np.arange(len(p.levels))
-            for channel in range(known.shape[1]):
-                pixels[block, channel] = p.levels[p.code(self.coder, channel, number[known[block, channel]])]
-                p.observe(channel, pixels[block, channel])
+        for block in _blocks(0, len(known), size):
+            pixels[block] = self._code_block(self.coder, parameters[block], known[block])
+        return pixels
+
+    def _code_block(self, coder: Union[Coder, Tables], parameters: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """Codes pixels uint8 [n, C] channel by channel."""
+        p, pixels = self._pixels(parameters), np.empty_like(known)
+        number = np.zeros(256, np.int32)
+        number[p.levels] = np.arange(len(p.levels))
+        for channel in range(known.shape[1]):
+            pixels[:, channel] = p.levels[p.code(coder, channel, number[known[:, channel]])]
+            p.observe(channel, pixels[:, channel])
         return pixels
 
     def _in_order(self, *step: int) -> None:

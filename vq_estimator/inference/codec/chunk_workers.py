@@ -8,14 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Callable, Iterable, Iterator, Optional, Tuple
 
 import numpy as np
-from tqdm import tqdm
 
 from vq_estimator.config import arguments
 from vq_estimator.errors import VQError
 from vq_estimator.inference.codec.coder import Damaged, Decoder, Encoder
-from vq_estimator.inference.codec.container import Header
+from vq_estimator.inference.codec.container import Entry
+from vq_estimator.inference.codec.header import Header
 from vq_estimator.inference.codec.network import Network
 from vq_estimator.inference.codec.tiles import Frame, Tiles
+from vq_estimator.progress import ProgressBar
 
 MAX_WORKERS = 8
 
@@ -32,7 +33,7 @@ class Progress:
     def __init__(self, total: int, title: str, passes: int = 1):
         self._passes, self._lock, self._total, self._done = passes, threading.Lock(), total, 0.0
         # miniters=0 refreshes the bar by time, because one symbol may take as long as thousands of others.
-        self._bar = tqdm(total=total, unit="tile", unit_scale=True, miniters=0, desc=title)
+        self._bar = ProgressBar(total=total, unit="tile", unit_scale=True, miniters=0, desc=title)
 
     def __enter__(self) -> "Progress":
         return self
@@ -76,10 +77,10 @@ def encode(
     """Encodes a chunk.
 
     Returns:
-      The payload, and the CRC-32 of its tables and of its pixels.
+      The payload, and the CRC-32 of its tables and of what it restores exactly.
 
     Raises:
-      VQError: `verify` is set and the payload decodes to different pixels.
+      VQError: `verify` is set and the payload decodes to different pixels, or to different codes in a lossy file.
     """
     n = len(tiles.images)
     images = np.zeros((header.batch, *tiles.images.shape[1:]), np.uint8)
@@ -88,19 +89,41 @@ def encode(
     codes[n:] = 0  # the decoder starts with zeros as well
     coder = Encoder(progress)
     network.code(coder, codes, images, tiles.frame)
-    payload, pixels = coder.payload(), tiles.true_pixels()
+    payload, exact = coder.payload(), _exact_bytes(header, codes, images, tiles.frame)
     if verify:
-        decoded = decode(network, header, payload, tiles.frame, coder.tables_crc, progress)
-        if Tiles(decoded, tiles.frame).true_pixels() != pixels:
-            raise VQError("codec: a chunk was decoded to pixels that differ from the input; no file is written")
+        decoded = decode_symbols(network, header, payload, tiles.frame, coder.tables_crc, progress)
+        if _exact_bytes(header, *decoded, tiles.frame) != exact:
+            raise VQError(f"codec: a chunk was decoded to {header.exact} that differ from the input; no file is made")
     progress.finish()
-    return payload, coder.tables_crc, zlib.crc32(pixels)
+    return payload, coder.tables_crc, zlib.crc32(exact)
 
 
 def decode(
-    network: Network, header: Header, payload: bytes, frame: Frame, tables_crc: int, progress: ChunkProgress
+    network: Network, header: Header, payload: bytes, frame: Frame, entry: Entry, number: int, progress: ChunkProgress
 ) -> np.ndarray:
-    """Decodes a chunk to tiles, uint8 [n, height, width, C].
+    """Decodes a chunk to tiles, uint8 [n, height, width, C]; `number` is the seed of a lossy chunk's draws, if any.
+
+    Raises:
+      VQError: the chunk was encoded with different tables, or its content differs from its checksum.
+    """
+    codes, images = decode_symbols(network, header, payload, frame, entry.tables_crc, progress)
+    if zlib.crc32(_exact_bytes(header, codes, images, frame)) != entry.exact_crc:
+        raise VQError(f"has other {header.exact} (wrong checksum)")
+    if header.lossy:
+        images = network.reconstruct(codes, frame, number)
+    return images[: len(frame.extents)]
+
+
+def _exact_bytes(header: Header, codes: np.ndarray, images: np.ndarray, frame: Frame) -> bytes:
+    """Returns what a chunk restores exactly: the pixels of its tiles, or their codes in a lossy file."""
+    n = len(frame.extents)
+    return codes[:n].astype("<i4").tobytes() if header.lossy else Tiles(images[:n], frame).true_pixels()
+
+
+def decode_symbols(
+    network: Network, header: Header, payload: bytes, frame: Frame, tables_crc: int, progress: ChunkProgress
+) -> Tuple[np.ndarray, np.ndarray]:
+    """Decodes a full batch: codes int32 [B, h, w, L], and images uint8 [B, height, width, C], black in a lossy file.
 
     Raises:
       VQError: the chunk was encoded with different tables.
@@ -116,7 +139,7 @@ def decode(
     if not same:
         message = "was encoded with probabilities that differ from those computed here"
         raise VQError(message + _arithmetic_differences(network, header))
-    return images[: len(frame.extents)]
+    return codes, images
 
 
 def _arithmetic_differences(network: Network, header: Header) -> str:

@@ -11,7 +11,7 @@ Bamler (2022), Understanding Entropy Coding With Asymmetric Numeral Systems, arX
 
 import functools
 import zlib
-from typing import Callable, NamedTuple, Optional
+from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -61,7 +61,10 @@ class Coder:
 
     Attributes:
       tables_crc: CRC-32 of the intervals of all symbols that have been coded.
+      knows_symbols: whether `code` gets the symbols. They may then be coded later, as long as the order is the same.
     """
+
+    knows_symbols = False
 
     def __init__(self, progress: Optional[Callable[[int], None]] = None):
         self._progress = progress
@@ -73,9 +76,12 @@ class Coder:
         """Codes n symbols int32, each under its own cumulative distribution, [K - 1, n]; returns the symbols."""
         if not len(symbols) or not len(cumulative):  # an alphabet of one symbol has no information
             return np.zeros_like(symbols)
-        tables = table(cumulative)
+        return self.code_tables(table(cumulative), symbols)
+
+    def code_tables(self, tables: Table, symbols: np.ndarray) -> np.ndarray:
+        """Codes n symbols int32 under n tables; returns the symbols."""
         coded = self._code(symbols, self._family, self._library.weights(tables.weights))
-        self._observe(tables, coded, np.arange(len(coded)))
+        self._observe(tables, coded)
         return coded
 
     def code_alike(self, cumulative: np.ndarray, symbols: np.ndarray) -> np.ndarray:
@@ -84,13 +90,11 @@ class Coder:
             return np.zeros_like(symbols)
         tables = table(cumulative[:, np.newaxis])
         coded = self._code_alike(symbols, self._library.model(self._library.weights(tables.weights[0])))
-        self._observe(tables, coded, 0)
+        self._observe(tables, coded)
         return coded
 
-    def _observe(self, tables: Table, symbols, columns) -> None:
-        interval = np.empty([2, len(symbols)], "<i4")
-        interval[0], interval[1] = tables.bounds[symbols, columns], tables.bounds[symbols + 1, columns]
-        self.tables_crc = zlib.crc32(interval, self.tables_crc)
+    def _observe(self, tables: Table, symbols: np.ndarray) -> None:
+        self.tables_crc = zlib.crc32(tables.intervals(symbols), self.tables_crc)
         if self._progress is not None:
             self._progress(len(symbols))
 
@@ -104,6 +108,8 @@ class Coder:
 class Encoder(Coder):
     """Encodes symbols; `payload` returns the bitstream."""
 
+    knows_symbols = True
+
     def __init__(self, progress: Optional[Callable[[int], None]] = None):
         super().__init__(progress)
         self._coder = self._library.queue.RangeEncoder()
@@ -115,6 +121,25 @@ class Encoder(Coder):
     def payload(self) -> bytes:
         """Returns the bitstream of the symbols so far, little-endian words of 32 bits."""
         return self._coder.get_compressed().astype(WORD).tobytes()
+
+
+class Tables:
+    """Takes the place of an Encoder, and keeps symbols with their tables for `encode`, which codes them in blocks."""
+
+    def __init__(self):
+        self._kept: List[Tuple[Table, np.ndarray]] = []
+
+    def code(self, cumulative: np.ndarray, symbols: np.ndarray) -> np.ndarray:
+        """Keeps n symbols int32, and returns them."""
+        if len(symbols) and len(cumulative):
+            self._kept.append((table(cumulative), symbols))
+        return symbols
+
+    def encode(self, coder: Encoder, blocks: Sequence[slice]) -> None:
+        """Codes what each call of `code` kept for a block of the n symbols, block after block."""
+        for block in blocks:
+            for tables, symbols in self._kept:
+                coder.code_tables(tables.part(block), symbols[block])
 
 
 class Decoder(Coder):
@@ -143,3 +168,18 @@ class Decoder(Coder):
             raise
         except BaseException as e:  # a panic of the Rust library is not an Exception
             raise Damaged(f"no symbol has this code ({type(e).__name__})") from None
+
+
+class Sampler:
+    """Draws symbols from their distributions instead of decoding them, for lossy files of stochastic decoders.
+
+    Args:
+      seed: integers; the same ones give the same draws.
+    """
+
+    def __init__(self, *seed: int):
+        self._random = np.random.RandomState(seed)
+
+    def code(self, cumulative: np.ndarray, symbols: np.ndarray) -> np.ndarray:
+        """Draws n symbols int32, each from its own cumulative distribution, [K - 1, n]; ignores `symbols`."""
+        return (cumulative <= self._random.random_sample(len(symbols))).sum(0).astype(np.int32)

@@ -15,8 +15,7 @@ from vq_estimator.config import LogisticMixturePixels, part, type_name
 from vq_estimator.errors import VQError
 from vq_estimator.inference.codec.chunk import Chunk
 from vq_estimator.nn import likelihoods
-from vq_estimator.nn.likelihoods import cumulative
-from vq_estimator.nn.likelihoods.grouped import GroupedMixture
+from vq_estimator.nn.likelihoods import cumulative, grouped
 from vq_estimator.nn.local import Wavefronts
 from vq_estimator.nn.waveform import repeat
 
@@ -79,6 +78,12 @@ class ImageCoding:
         del size
         return range(images)
 
+    def check_lossy(self) -> None:
+        """Raises VQError if a lossy file can't be written, because the model has no reconstruction but draws."""
+        if self._model.is_stochastic_decoder:
+            want = "a model with a factorised decoder (this decoder draws images; leave out lossy for an exact file)"
+            raise VQError(f"lossy: got a model with decoder={self.decoder}, expected {want}")
+
     def speakers(self, items: Sequence[Any]) -> np.ndarray:
         """Returns the speakers int32 [n] of n tiles, given the `container.Item` of each tile."""
         return np.zeros(len(items), np.int32)
@@ -117,15 +122,15 @@ class ImageCoding:
     @property
     def fronts(self) -> Optional[Wavefronts]:
         """The steps of a decoder that generates wavefronts; None for other decoders."""
-        if not _has_wavefronts(self._model):
+        if not self._model.decoder.has_wavefronts:
             return None
         return Wavefronts(*self._model.size, self._model.decoder.reach)
 
     def pixels(self, scale: Optional[float]) -> Callable[..., cumulative.Pixels]:
         """Returns a function from a decoder's output to `cumulative.Pixels`; `scale` is for the likelihood "mse"."""
         likelihood, channels = self._model.likelihood, self._model.channels
-        if _has_wavefronts(self._model) and isinstance(likelihood, LogisticMixturePixels):
-            return functools.partial(GroupedMixture, channels=channels, components=likelihood.components)
+        if self._model.decoder.has_wavefronts and isinstance(likelihood, LogisticMixturePixels):
+            return functools.partial(grouped.implementation(), channels=channels, components=likelihood.components)
         return cumulative.for_likelihood(likelihood, channels, scale)
 
     def add_ops(self, model, ops: Ops, make_request: Callable) -> None:
@@ -140,11 +145,16 @@ class ImageCoding:
         channels = self._model.channels
         if not self._model.is_stochastic_decoder:
             ops["parameters"] = model.parameters(ops["codes"])
-        elif _has_wavefronts(self._model):
+        elif self._model.decoder.has_wavefronts:
             request = make_request(Chunk.front, tf.uint8, [None, self.fronts.size, channels])
             ops["pixels"] = model.scan(ops["codes"], lambda parameters, t, place: request(parameters, t))
         else:
             ops["pixels"] = model.scan(ops["codes"], make_request(Chunk.pixel, tf.uint8, [None, channels]))
+
+    def add_lossy_ops(self, model, ops: Ops, make_request: Callable) -> None:
+        """Adds the op of the reconstruction to `ops` instead, for a file without pixels; see `add_ops`."""
+        del make_request
+        ops["reconstruction"] = model.decode(ops["codes"])
 
     def encode(self, session: tf.Session, ops: Ops, images: np.ndarray, frame: Frame) -> np.ndarray:
         """Encodes images uint8 [B, height, width, C], which begin with the tiles of `frame`, to int32 [B, h, w, L]."""
@@ -186,6 +196,9 @@ class SpeechCoding(ImageCoding):
         if not (images.read and all(item.height == 1 for item in images.items)):
             raise VQError("input: got images, expected recordings, because the run has a speech model")
 
+    def check_lossy(self) -> None:
+        """Accepts every model: a draw from p(x | z_q, speaker) sounds like the recording."""
+
     def order(self, images, size):
         return sorted(range(images), key=lambda i: -size(i)[1])
 
@@ -219,6 +232,10 @@ class SpeechCoding(ImageCoding):
         ops["pixels"] = model.decoder.scan(ops["conditions"], lambda *step: tf.cast(request(*step), tf.int32))
         ops["log_p"] = model.likelihood(ops["codes"], ops["images"], ops["speakers"]).log_prob(ops["images"])
 
+    def add_lossy_ops(self, model, ops, make_request) -> None:
+        """Adds the ops of the likelihoods, from which the samples are drawn."""
+        self.add_ops(model, ops, make_request)
+
     def encode(self, session, ops, images, frame):
         codes = np.zeros((len(images), *self.codes_shape(frame)), np.int32)
         for image, row, samples, columns in zip(images, codes, frame.extents[:, 1], self.columns(frame)):
@@ -247,7 +264,3 @@ class SpeechCoding(ImageCoding):
 def coding_of(model) -> ImageCoding:
     """Returns the ImageCoding or SpeechCoding for a model's configuration."""
     return part(model, "coding")(model)
-
-
-def _has_wavefronts(model) -> bool:
-    return getattr(model.decoder, "has_wavefronts", False)

@@ -5,16 +5,17 @@ import os
 from typing import Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
-from tqdm import tqdm
 
 from vq_estimator.config import arguments, part
 from vq_estimator.data.files import atomic_path
 from vq_estimator.errors import VQError
 from vq_estimator.inference.codec import container as container_lib
+from vq_estimator.inference.codec import portable as portable_lib
 from vq_estimator.inference.codec.chunk_workers import Progress, encode, in_order, number_of_workers
 from vq_estimator.inference.codec.coder import library
 from vq_estimator.inference.codec.coding import coding_of
-from vq_estimator.inference.codec.container import Header, Item
+from vq_estimator.inference.codec.container import Item
+from vq_estimator.inference.codec.header import Header
 from vq_estimator.inference.codec.images import Images
 from vq_estimator.inference.codec.network import Network
 from vq_estimator.inference.codec.run import (
@@ -27,6 +28,7 @@ from vq_estimator.inference.codec.run import (
     scale_of,
 )
 from vq_estimator.inference.codec.tiles import Layout, Tiles, cut
+from vq_estimator.progress import ProgressBar
 
 log = logging.getLogger("vq_estimator")
 
@@ -40,6 +42,7 @@ class Compressed(NamedTuple):
       bytes: size of the file in bytes.
       header: number of these bytes before the first chunk.
       prior: the prior under which the codes were coded.
+      lossy: whether the file has only the codes.
     """
 
     images: int
@@ -47,6 +50,7 @@ class Compressed(NamedTuple):
     bytes: int
     header: int
     prior: str
+    lossy: bool = False
 
     @property
     def bits_per_dim(self) -> float:
@@ -62,8 +66,10 @@ def compress(
     verify: bool = True,
     batch: Optional[int] = None,
     workers: Optional[int] = None,
+    lossy: bool = False,
+    portable: bool = False,
 ) -> Compressed:
-    """Compresses images losslessly to a file, which is written completely or not at all.
+    """Compresses images to a file, which is written completely or not at all.
 
         >>> import numpy as np
         >>> import vq_estimator as vq
@@ -83,16 +89,23 @@ def compress(
       verify: decode every chunk and compare it with the input before the file gets its final name.
       batch: tiles per chunk; None: a number that fits in memory, up to 200, and fills the last chunk.
       workers: number of chunks to encode in parallel; None: one per processor.
+      lossy: write the codes only, for a much smaller file. `decompress` returns the reconstructions of images, and
+        draws from p(x | z_q, speaker) for recordings. `verify` then compares the codes.
+      portable: write a file that decodes on any processor and any version of TensorFlow, for factorised decoders. Its
+        prior is "unigram" or "uniform".
 
     Returns:
       The sizes of the input and of the file.
 
     Raises:
-      VQError: the images do not fit the run, the run lacks the prior or a calibration, or a chunk does not decode to
-        its input.
+      VQError: the images do not fit the run, the run lacks the prior or a calibration, a chunk does not decode to its
+        input, `lossy` is set for a model whose images are draws, or `portable` for one that has no exact form.
     """
     library()
     path, verify = arguments.path("path", path, "the path of a file to write"), arguments.boolean("verify", verify)
+    lossy, portable = arguments.boolean("lossy", lossy), arguments.boolean("portable", portable)
+    if lossy and portable:
+        raise VQError("portable: got it together with lossy, expected only one of them")
     if os.path.isdir(path):
         raise VQError(f"path: got {path!r}, which is a folder, expected the path of a file to write")
     run = as_run(run)
@@ -101,14 +114,19 @@ def compress(
     if not isinstance(images, Images):
         images = part(m, "codec_input").from_arrays(images, m)
     coding.check(images)
-    prior, scale = prior_for(run, prior), scale_of(run)
+    if lossy:
+        coding.check_lossy()
+    if portable:
+        portable_lib.check(m)
+    prior = portable_lib.choose_prior(run, prior) if portable else prior_for(run, prior)
+    scale = None if lossy else scale_of(run)
     items = None if images.items is None else list(images.items)
     layout = Layout(m, images.number, images.size, items)
     batch = batch_for(run.config, layout.total, layout.largest) if batch is None else batch
     most = coding.allowed_batch(layout.largest)
     batch = arguments.integer("batch", batch, 1, most, f"1 to {most}")
     workers = number_of_workers(workers)
-    network = Network(run, prior, scale, workers)
+    network = Network(run, prior, scale, workers, lossy, portable)
     try:
         if coding.voices:
             _find_voices(network, images, items)
@@ -121,6 +139,8 @@ def compress(
             images=images.number,
             size=size,
             arithmetic=network.arithmetic(),
+            lossy=lossy,
+            exponents=network.exponents,
         )
 
         def work(tiles: Tiles) -> Tuple[bytes, int, int]:
@@ -141,7 +161,7 @@ def compress(
     finally:
         network.close()
     dims = sum(h * w for h, w in (layout.size(i) for i in range(images.number))) * m.channels
-    return Compressed(images.number, dims, written.size, written.overhead, prior)
+    return Compressed(images.number, dims, written.size, written.overhead, prior, lossy)
 
 
 def _find_voices(network: Network, images: Images, items: List[Item]) -> None:
@@ -149,7 +169,7 @@ def _find_voices(network: Network, images: Images, items: List[Item]) -> None:
     unknown = [i for i, item in enumerate(items) if item.speaker is None]
     if unknown:
         log.info("%d of %d recordings have no known speaker; each gets the most likely one", len(unknown), len(items))
-    for i in tqdm(unknown, unit="clip", desc="find speakers", **({} if unknown else {"disable": True})):
+    for i in ProgressBar(unknown, unit="clip", desc="find speakers", **({} if unknown else {"disable": True})):
         items[i] = items[i]._replace(speaker=network.likeliest_speaker(images.read(i)))
 
 

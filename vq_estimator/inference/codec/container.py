@@ -3,10 +3,11 @@
     8 bytes      magic
     18 bytes     version (2), size of the header (4), size of the index (4), number of chunks (4), and CRC-32 (4) of
                  everything before the first chunk except the magic and this field
-    header       JSON, see `Header`
+    header       JSON, packed from version 3 on; see `header`
     index        zlib of JSON, [[name, height, width], ...], if the images have names or different sizes; for recordings
                  always, [[name, samples, index of the speaker], ...]
-    16 per chunk its size, and the CRC-32 of its bytes, of its symbols' intervals and of its pixels
+    16 per chunk its size, and the CRC-32 of its bytes, of its symbols' intervals and of its pixels;
+                 in a lossy file the last one is of its codes, because their reconstruction is not exact everywhere
     chunks       one bitstream of the range coder per chunk
 
 Sizes are in bytes, and integers are little-endian. Every value of a file, such as a size or a name, is validated before
@@ -17,71 +18,18 @@ import json
 import os
 import struct
 import zlib
-from typing import BinaryIO, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import BinaryIO, List, NamedTuple, Optional, Sequence, Tuple
 
 from vq_estimator.config import arguments
 from vq_estimator.data.files import open_regular, parse_json
 from vq_estimator.errors import VQError
-from vq_estimator.inference.codec.coding import MAX_BATCH
-from vq_estimator.inference.codec.run import FINGERPRINT, PRIORS
+from vq_estimator.inference.codec import header as header_lib
+from vq_estimator.inference.codec.header import MAX_HEADER, MAX_PIXELS, VERSIONS, Header
 
 MAGIC = b"\x89VQZ\r\n\x1a\n"  # as in PNG, it reveals transfers that change line endings
-VERSIONS = (1, 2)  # 2 is written only for images that are not square and for decoders with wavefronts
 FIXED, ENTRY = struct.Struct("<HIIII"), struct.Struct("<IIII")
-WAVEFRONTS = "local"  # the decoder that codes along wavefronts
-MAX_HEADER, MAX_INDEX, MAX_NAMES = 1 << 16, 1 << 26, 1 << 26  # bytes of the header, the index and the unpacked index
+MAX_INDEX, MAX_NAMES = 1 << 26, 1 << 26  # bytes of the index and of the unpacked index
 MAX_ITEM = 5000  # bytes per image in the unpacked index
-MAX_PIXELS = 1 << 26  # per image
-MAX_IMAGES = 1 << 31
-HEX = frozenset("0123456789abcdef")
-
-
-class Header(NamedTuple):
-    """The header of a file.
-
-    Attributes:
-      model: fingerprint of the checkpoint.
-      sizes: [S, C, h, w, L, K] of its configuration, or [H, W, C, h, w, L, K] in format version 2 if images are not
-        square. For speech models, S and [h, w] are the samples and codes of a full tile.
-      likelihood, decoder: their names in its configuration.
-      prior: one of PRIORS.
-      prior_model: fingerprint of the prior's parameters, or "".
-      scale: the scale of the likelihood "mse", or None.
-      batch: tiles per chunk.
-      images: number of images.
-      size: [height, width] of every image, or None if the index has them.
-      arithmetic: library versions, processor and checksums of sample results where the file was written. They are used
-        in an error message only; the checksum of each chunk decides.
-      sample_rate: in Hz, for speech models; it is absent from files of images.
-    """
-
-    model: str
-    sizes: List[int]
-    likelihood: str
-    decoder: str
-    prior: str
-    prior_model: str
-    scale: Optional[float]
-    batch: int
-    images: int
-    size: Optional[List[int]]
-    arithmetic: Dict[str, str]
-    sample_rate: Optional[int] = None
-
-    @property
-    def version(self) -> int:
-        """The lowest format version that can represent this header."""
-        return 2 if len(self.sizes) == 7 or self.decoder == WAVEFRONTS else 1
-
-    @property
-    def content(self) -> str:
-        """The kind of the examples, "images" or "recordings"."""
-        return "images" if self.sample_rate is None else "recordings"
-
-    @property
-    def channels(self) -> int:
-        """The number of channels of an image."""
-        return self.sizes[-5]
 
 
 class Item(NamedTuple):
@@ -97,12 +45,12 @@ class Item(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """The size in bytes and the checksums of a chunk."""
+    """The size in bytes and the checksums of a chunk; `exact_crc` is of its pixels, or of its codes in a lossy file."""
 
     bytes: int
     crc: int
     tables_crc: int
-    pixels_crc: int
+    exact_crc: int
 
 
 class Container(NamedTuple):
@@ -151,8 +99,7 @@ class Writer:
 
     def __init__(self, f: BinaryIO, header: Header, items: Optional[Sequence[Item]], chunks: int):
         self._f, self._chunks, self._entries, self._version = f, chunks, [], header.version
-        fields = {k: v for k, v in header._asdict().items() if k != "sample_rate" or v is not None}
-        self._header = json.dumps(fields, separators=(",", ":"), allow_nan=False).encode("ascii")
+        self._header = header_lib.encode(header)
         rows = [i[:3] if header.content == "images" else (i.name, i.width, i.speaker) for i in items or ()]
         text = "" if items is None else json.dumps(rows, separators=(",", ":"))
         self._index = zlib.compress(text.encode("ascii"), 9) if text else b""
@@ -160,8 +107,8 @@ class Writer:
             raise VQError(f"input: got names of {len(text):,} bytes, expected at most {MAX_NAMES:,}")
         f.seek(len(MAGIC) + FIXED.size + len(self._header) + len(self._index) + ENTRY.size * chunks)
 
-    def add(self, payload: bytes, tables_crc: int, pixels_crc: int) -> None:
-        self._entries.append(Entry(len(payload), zlib.crc32(payload), tables_crc, pixels_crc))
+    def add(self, payload: bytes, tables_crc: int, exact_crc: int) -> None:
+        self._entries.append(Entry(len(payload), zlib.crc32(payload), tables_crc, exact_crc))
         self._f.write(payload)
 
     def finish(self) -> None:
@@ -201,7 +148,7 @@ def _read(f: BinaryIO, path: str, size: int) -> Container:
     *lengths, crc = FIXED.unpack(start[len(MAGIC) :])
     version, header_bytes, index_bytes, chunks = lengths
     if version not in VERSIONS:
-        known = " or ".join(map(str, VERSIONS))
+        known = ", ".join(map(str, VERSIONS))
         raise VQError(f"{path}: got format version {version}, expected {known}; another vq_estimator wrote it")
     if header_bytes > MAX_HEADER or index_bytes > MAX_INDEX:
         got, limits = f"{header_bytes:,} and {index_bytes:,} bytes", f"{MAX_HEADER:,} and {MAX_INDEX:,}"
@@ -212,7 +159,7 @@ def _read(f: BinaryIO, path: str, size: int) -> Container:
         raise VQError(f"{path}: ends within its header")
     if _crc(tuple(lengths), rest) != crc:
         raise VQError(f"{path}: its header is damaged (wrong checksum)")
-    header = _header(parse_json(rest[:header_bytes].decode("ascii")), chunks)
+    header = header_lib.decode(rest[:header_bytes], version, chunks)
     if header.version != version:
         raise VQError(f"{path}: got a header of format version {header.version} in a file of version {version}")
     items = _items(rest[header_bytes : header_bytes + index_bytes], header)
@@ -231,38 +178,6 @@ def check(container: Container) -> None:
         raise VQError(f"{container.path}: got {container.size:,} bytes, expected {end:,} according to its header")
     for number in range(len(container.entries)):
         container.payload(number)
-
-
-def _header(fields, chunks: int) -> Header:
-    """Makes a Header of parsed JSON; raises ValueError if it is invalid."""
-
-    def want(valid: bool, what: str) -> None:
-        if not valid:
-            raise ValueError(f"its header has an invalid {what}")
-
-    def text(value) -> bool:
-        return isinstance(value, str) and len(value) <= 80
-
-    def number(value, low: int, high: int) -> bool:
-        return type(value) is int and low <= value <= high
-
-    want(isinstance(fields, dict) and {*fields, "sample_rate"} == set(Header._fields), "set of fields")
-    h = Header(**fields)
-    want(h.sample_rate is None or (number(h.sample_rate, 1, 1 << 24) and h.size is None), "sample_rate")
-    want(text(h.model) and set(h.model) <= HEX and len(h.model) == FINGERPRINT, "model")
-    want(isinstance(h.sizes, list) and len(h.sizes) in (6, 7) and all(number(n, 1, 1 << 24) for n in h.sizes), "sizes")
-    want(text(h.likelihood) and text(h.decoder), "likelihood or decoder")
-    want(h.prior in PRIORS if text(h.prior) else False, "prior")
-    want(text(h.prior_model) and set(h.prior_model) <= HEX, "prior_model")
-    want(h.scale is None or (isinstance(h.scale, float) and 1e-3 <= h.scale <= 1e4), "scale")
-    want(number(h.batch, 1, MAX_BATCH), "batch")
-    want(number(h.images, 1, min(MAX_IMAGES, h.batch * chunks)), "number of images")
-    if h.size is not None:
-        want(isinstance(h.size, list) and len(h.size) == 2 and all(number(n, 1, MAX_PIXELS) for n in h.size), "size")
-        want(h.size[0] * h.size[1] <= MAX_PIXELS, "size")
-    a = h.arithmetic
-    want(isinstance(a, dict) and len(a) <= 8 and all(text(k) and text(v) for k, v in a.items()), "entry 'arithmetic'")
-    return h
 
 
 def _items(packed: bytes, header: Header) -> Optional[List[Item]]:

@@ -1,6 +1,5 @@
 """Decompresses a file to its images or recordings."""
 
-import zlib
 from typing import Iterator, List, NamedTuple, Optional, Union
 
 import numpy as np
@@ -15,7 +14,7 @@ from vq_estimator.inference.codec.coding import coding_of
 from vq_estimator.inference.codec.container import Container
 from vq_estimator.inference.codec.network import Network
 from vq_estimator.inference.codec.run import AnyRun, Run, as_run, made_by, of_the_model, prior_for
-from vq_estimator.inference.codec.tiles import Layout, Tiles, join
+from vq_estimator.inference.codec.tiles import Layout, join
 from vq_estimator.training.checkpoints import fingerprint
 
 OF_THE_MODEL = ("model", "sizes", "likelihood", "decoder", "sample_rate", "prior_model")
@@ -44,6 +43,9 @@ def decompress(
     workers: Optional[int] = None,
 ) -> Decompressed:
     """Decompresses a file that `compress` wrote; see there for an example.
+
+    The images of a lossy file are reconstructions from the codes. The codes are always restored exactly; the
+    reconstructions may differ by a level on another processor. Recordings are draws, the same ones each time.
 
     Args:
       run: the run that made the file; see `compress`.
@@ -79,7 +81,9 @@ def decompress(
     if out is not None:
         images_lib.check_out(container, layout, out)
     workers, lost = number_of_workers(workers), []
-    network = Network(run, header.prior, header.scale, workers)
+    network = Network(
+        run, header.prior, header.scale, workers, header.lossy, portable=header.portable, exponents=header.exponents
+    )
 
     def work(number: int) -> Union[np.ndarray, VQError]:
         frame = layout.frame(number * header.batch, min((number + 1) * header.batch, layout.total))
@@ -89,14 +93,11 @@ def decompress(
         except VQError as e:
             return e
         try:
-            tiles = decode(network, header, payload, frame, entry.tables_crc, part)
+            return decode(network, header, payload, frame, entry, number, part)
         except VQError as e:
             return VQError(f"{path}: chunk {number} of {len(container.entries)} {e}")
         finally:
             part.finish()
-        if zlib.crc32(Tiles(tiles, frame).true_pixels()) != entry.pixels_crc:
-            return VQError(f"{path}: chunk {number} of {len(container.entries)} has other pixels (wrong checksum)")
-        return tiles
 
     def chunks() -> Iterator[Optional[np.ndarray]]:
         for _, tiles in in_order(work, range(len(container.entries)), workers, network.stop):
@@ -162,5 +163,6 @@ def _check_model(run: Run, container: Container) -> None:
         voices, speaker = max(len(run.config.model.speakers), 1), max(item.speaker for item in container.items)
         if speaker >= voices:
             raise VQError(f"{path}: got speaker {speaker}, expected 0 to {voices - 1} as in the run")
-    if (header.scale is None) != (header.likelihood != "mse"):
-        raise VQError(f"{path}: got scale {header.scale} for likelihood {header.likelihood}, expected one for mse only")
+    if (header.scale is None) != (header.lossy or header.likelihood != "mse"):
+        what = "a lossy file" if header.lossy else f"likelihood {header.likelihood}"
+        raise VQError(f"{path}: got scale {header.scale} for {what}, expected one for lossless files and mse only")

@@ -6,20 +6,22 @@ each other, and `workers` of them run in parallel. The first session of a proces
 operation, so `run.open_run` opens one with the right setting.
 """
 
+import contextlib
 import functools
 import platform
 import threading
 import zlib
-from typing import Dict, Optional, Tuple
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.errors import VQError
 from vq_estimator.inference.codec.chunk import Chunk
-from vq_estimator.inference.codec.coder import Coder
-from vq_estimator.inference.codec.coding import Frame, coding_of
-from vq_estimator.inference.codec.run import LEARNED, Run, distributions
+from vq_estimator.inference.codec.coder import Coder, Sampler
+from vq_estimator.inference.codec.coding import Feed, Frame, coding_of
+from vq_estimator.inference.codec.portable import PortableDecoder
+from vq_estimator.inference.codec.run import LEARNED, Run, code_probabilities, distributions
 from vq_estimator.inference.codec.tables import MAX_SYMBOLS
 from vq_estimator.inference.session import OpenRun
 from vq_estimator.nn import arithmetic
@@ -33,16 +35,31 @@ class Network:
       prior: one of PRIORS.
       scale: the scale of the likelihood "mse"; None for other likelihoods.
       workers: number of chunks that are coded in parallel.
+      lossy: code the codes only; pixels are reconstructed from them.
+      portable: compute the likelihood parameters of the pixels by the exact decoder.
+      exponents: the exponents of the exact decoder; None: measure them.
+
+    Attributes:
+      exponents: the exponents of the exact decoder; None if the network is not portable.
 
     Raises:
-      VQError: K is greater than MAX_SYMBOLS.
+      VQError: K is greater than MAX_SYMBOLS, or the exponents do not fit the decoder.
     """
 
-    def __init__(self, run: Run, prior: str, scale: Optional[float], workers: int = 1):
+    def __init__(
+        self,
+        run: Run,
+        prior: str,
+        scale: Optional[float],
+        workers: int = 1,
+        lossy: bool = False,
+        portable: bool = False,
+        exponents: Optional[Sequence[int]] = None,
+    ):
         m = run.config.model
         if m.quantizer.K > MAX_SYMBOLS:
             raise VQError(f"codec: got a codebook of {m.quantizer.K} entries, expected at most {MAX_SYMBOLS}")
-        self._model, self._stopped = m, threading.Event()
+        self._model, self._lossy, self._stopped = m, lossy, threading.Event()
         self._coding = coding_of(m)
         self._pixels = self._coding.pixels(scale)
         self._alike = None if prior == LEARNED else distributions(run, prior)
@@ -61,6 +78,10 @@ class Network:
         self._run = OpenRun(run.config, run.checkpoint, prior=learned, settings=settings)
         self._ops = self._run.op("codec", lambda: self._build(self._run.vqvae, learned and self._run.code_prior))
         self._session = self._run.session
+        self.exponents: Optional[List[int]] = None
+        if portable:
+            decoder = PortableDecoder(self._run, self._ops["codes"], exponents, code_probabilities(run))
+            self.exponents, self._ops["parameters"] = decoder.exponents, decoder.parameters
 
     def close(self) -> None:
         """Stops the chunks that are being coded, and closes the session."""
@@ -79,7 +100,8 @@ class Network:
             "codes": tf.placeholder(tf.int32, (None, *m.codes_shape)),
         }
         ops["encoded"] = model.encode(ops["images"])
-        self._coding.add_ops(model, ops, functools.partial(self._make_request, ops["chunk"]))
+        add_ops = self._coding.add_lossy_ops if self._lossy else self._coding.add_ops
+        add_ops(model, ops, functools.partial(self._make_request, ops["chunk"]))
         if code_prior is not None:
             ops["prior"] = self._prior(code_prior, ops)
         ops["floats"] = tf.placeholder(tf.float32, [64, 192])
@@ -145,7 +167,7 @@ class Network:
         return self._coding.feed(self._session, self._ops, codes, frame, speakers)
 
     def code(self, coder: Coder, codes: np.ndarray, images: np.ndarray, frame: Frame) -> None:
-        """Codes a full batch; see `Chunk`.
+        """Codes a full batch, with its pixels unless the network is lossy; see `Chunk`.
 
         Args:
           coder: an Encoder or a Decoder.
@@ -157,33 +179,68 @@ class Network:
           VQError: a likelihood is not finite.
           Damaged: the payload of a Decoder is not the output of an Encoder.
         """
+        with self._start(Chunk(coder, codes, images, *self._arguments(frame)), frame) as (chunk, feed, speakers):
+            self._code_codes(chunk, feed, speakers)
+            if not self._lossy:
+                self._code_pixels(chunk, feed, frame, speakers)
+
+    def reconstruct(self, codes: np.ndarray, frame: Frame, seed: int) -> np.ndarray:
+        """Reconstructs a full batch from its codes, for a lossy network.
+
+        Args:
+          codes: int32 [B, h, w, L].
+          frame: the shapes and the speakers of the batch's tiles.
+          seed: seed of the draws for speech, which are samples of p(x | z_q, speaker).
+
+        Returns:
+          uint8 [B, height, width, C].
+        """
+        if "reconstruction" in self._ops:
+            return self._session.run(self._ops["reconstruction"], {self._ops["codes"]: codes})
+        images = np.zeros((len(codes), *frame.shape, self._model.channels), np.uint8)
+        chunk = Chunk(Sampler(seed), codes, images, *self._arguments(frame))
+        with self._start(chunk, frame) as (chunk, feed, speakers):
+            self._code_pixels(chunk, feed, frame, speakers)
+        return images
+
+    def _arguments(self, frame: Frame):
+        """The arguments of a Chunk that do not depend on its content."""
         columns = self._coding.columns(frame)
-        fronts = self._coding.fronts
-        chunk = Chunk(coder, codes, images, frame.extents, columns, self._pixels, self._possible_classes, fronts)
-        speakers = np.zeros(len(codes), np.int32)
+        return frame.extents, columns, self._pixels, self._possible_classes, self._coding.fronts
+
+    @contextlib.contextmanager
+    def _start(self, chunk: Chunk, frame: Frame) -> Iterator[Tuple[Chunk, Feed, np.ndarray]]:
+        """Lets the graph find a chunk by its number; yields the chunk, what to feed, and its speakers int32 [B]."""
+        speakers = np.zeros(len(chunk.codes), np.int32)
         speakers[: len(frame.speakers)] = frame.speakers
         number = next(self._numbers)
         self._running[number] = chunk
-        ops, feed = self._ops, {self._ops["chunk"]: number}
         try:
-            if self._alike is None:
-                labels = self._labels(speakers)
-                self._session.run(ops["prior"].op, {**feed, ops["codes"]: codes, ops["labels"]: labels})
-            else:
-                chunk.codes_alike(self._alike)
-            feed.update(self._conditions(chunk.codes, frame, speakers))
-            if "pixels" in ops:
-                self._session.run(ops["pixels"].op, feed)
-            else:
-                if self._stopped.is_set():
-                    raise InterruptedError("stopped")
-                chunk.pixels(self._session.run(ops["parameters"], feed))
+            yield chunk, {self._ops["chunk"]: number}, speakers
         except tf.errors.OpError:
             if chunk.error is not None:  # the OpError has a message of many lines
                 raise chunk.error from None
             raise
         finally:
             del self._running[number]
+
+    def _code_codes(self, chunk: Chunk, feed: Feed, speakers: np.ndarray) -> None:
+        ops = self._ops
+        if self._alike is None:
+            labels = self._labels(speakers)
+            self._session.run(ops["prior"].op, {**feed, ops["codes"]: chunk.codes, ops["labels"]: labels})
+        else:
+            chunk.codes_alike(self._alike)
+
+    def _code_pixels(self, chunk: Chunk, feed: Feed, frame: Frame, speakers: np.ndarray) -> None:
+        ops, feed = self._ops, {**feed, **self._conditions(chunk.codes, frame, speakers)}
+        if "pixels" in ops:
+            self._session.run(ops["pixels"].op, feed)
+        else:
+            if self._stopped.is_set():
+                raise InterruptedError("stopped")
+            chunk.pixels(self._session.run(ops["parameters"], feed))
+        chunk.finish()
 
     def arithmetic(self) -> Dict[str, str]:
         """Returns the library versions, the processor and a checksum of sample results, for error messages."""

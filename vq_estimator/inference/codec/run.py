@@ -97,6 +97,12 @@ def prior_for(run: Run, prior: str) -> str:
     return prior
 
 
+def code_probabilities(run: Run) -> np.ndarray:
+    """Returns the unigram probabilities of the codes, float64 [L, K]; uniform ones for a run without calibration."""
+    q = run.config.model.quantizer
+    return np.full([q.L, q.K], 1.0 / q.K) if run.calibration is None else run.calibration.code_probabilities()
+
+
 def distributions(run: Run, prior: str) -> List[np.ndarray]:
     """Returns one cumulative distribution of codes [K - 1] per codebook, for a prior that is not learned."""
     q = run.config.model.quantizer

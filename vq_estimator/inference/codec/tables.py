@@ -10,6 +10,7 @@ each and multiplies by (2^24 - K) / sum = 1, which results in exactly these coun
 it. The cost of a symbol is within K / 2^24 of -ln p, relative to p.
 """
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +34,23 @@ class Table(NamedTuple):
     bounds: np.ndarray
     weights: np.ndarray
 
+    def part(self, block: slice) -> "Table":
+        """Returns the tables of some of the symbols."""
+        return Table(self.bounds[:, block], self.weights[block])
+
+    def intervals(self, symbols: np.ndarray) -> np.ndarray:
+        """Returns the boundaries below and above symbols int32 [m], "<i4" [2, m].
+
+        Each of m = n symbols has its own table. If there is only one table, it is that of all m symbols.
+        """
+        found, compiled = np.empty([2, len(symbols)], "<i4"), _compiled()
+        if compiled is not None:
+            compiled.intervals(self.bounds, symbols, found)
+        else:
+            columns = np.arange(len(symbols)) if self.bounds.shape[1] > 1 else 0
+            found[0], found[1] = self.bounds[symbols, columns], self.bounds[symbols + 1, columns]
+        return found
+
 
 def table(cumulative: np.ndarray) -> Table:
     """Quantises n cumulative distributions.
@@ -43,8 +61,13 @@ def table(cumulative: np.ndarray) -> Table:
     Raises:
       VQError: a value is not finite.
     """
-    K = len(cumulative) + 1
-    bounds = np.empty([K + 1, cumulative.shape[1]])
+    K, n = len(cumulative) + 1, cumulative.shape[1]
+    compiled, bounds = _compiled(), np.empty([K + 1, n])
+    if compiled is not None:
+        weights = np.empty([n, K])
+        if not compiled.quantise(np.ascontiguousarray(cumulative), float(TOTAL - K), bounds, weights):
+            raise VQError(NOT_FINITE)
+        return Table(bounds, weights)
     bounds[0], bounds[K] = 0.0, TOTAL - K
     inner = bounds[1:K]
     np.multiply(cumulative, TOTAL - K, out=inner)
@@ -57,3 +80,13 @@ def table(cumulative: np.ndarray) -> Table:
         np.maximum(inner, 0.0, out=inner)
         weights = np.subtract(bounds[1:], bounds[:-1])
     return Table(bounds, np.ascontiguousarray(weights.T))
+
+
+@functools.lru_cache(maxsize=None)
+def _compiled():
+    """Returns the compiled functions, or None if Numba is not installed."""
+    try:
+        from vq_estimator.inference.codec import tables_compiled
+    except ImportError:
+        return None
+    return tables_compiled

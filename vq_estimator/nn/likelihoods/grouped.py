@@ -5,6 +5,8 @@ the bits are the same: P(level) = P(group) P(level | group). Files of decoders t
 symbols per dimension.
 """
 
+from typing import Callable
+
 import numpy as np
 
 from vq_estimator.nn import arithmetic
@@ -65,6 +67,15 @@ class GroupedMixture(cumulative.LogisticMixture):
         below[GROUP - 1][:, last] = top
         below[0][:, first] = r[1][:, first] * weights[:, first]  # level 0 has all mass below its boundary
         return _sum(below) + LEAST
+
+
+def implementation() -> Callable[..., cumulative.Pixels]:
+    """Returns the compiled class if Numba is installed, else GroupedMixture; both give the same bits."""
+    try:
+        from vq_estimator.nn.likelihoods.grouped_compiled import CompiledMixture
+    except ImportError:
+        return GroupedMixture
+    return CompiledMixture
 
 
 def _power(x: np.ndarray, n: int) -> np.ndarray:

@@ -1,0 +1,141 @@
+"""Convolutions whose float32 results are the same bits on every processor, thread count and version of TensorFlow.
+
+A float32 sum depends on the order of its terms only if a partial sum is rounded. An exact convolution rounds its inputs
+and weights to integers that are so small that no partial sum exceeds 2^24 in any order. All other operations of a
+decoder act on single elements (scaling by powers of two, floor, clipping, ReLU, adding two tensors), and IEEE 754
+defines their results.
+
+#### References
+Balle, Johnston, Minnen (2019), Integer Networks for Data Compression with Latent-Variable Models, ICLR.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from vq_estimator.errors import VQError
+from vq_estimator.nn.convolution import transpose_padding
+from vq_estimator.nn.module import static_shape
+
+MAX_SUM = 1 << 24  # all integers up to here are float32 numbers
+INPUT_BITS = 10  # part of the format of portable files
+INPUT_LIMIT = 1 << INPUT_BITS  # largest magnitude of an input
+MAX_EXPONENT = 30  # of powers of two: no product is subnormal, which TensorFlow may flush to zero
+
+
+class Layer(NamedTuple):
+    """A convolution with integer weights.
+
+    Its inputs are rounded to multiples of 2^-exponent, n 2^-exponent with |n| <= INPUT_LIMIT.
+
+    Attributes:
+      kernel: float32 [k, k, C, M], integers.
+      bias: float32 [M], integers.
+      exponent: the exponent of the inputs.
+      scale: float32 [M], powers of two by which the integer sums are multiplied.
+      upsampling: the stride of a transposed convolution: its M channels are the pixels of a block, as in
+        `tf.nn.depth_to_space`; 1 for other layers.
+    """
+
+    kernel: np.ndarray
+    bias: np.ndarray
+    exponent: int
+    scale: np.ndarray
+    upsampling: int
+
+
+def make_layer(name: str, weights: np.ndarray, bias: np.ndarray, exponent: int, upsampling: int, signed: bool) -> Layer:
+    """Rounds the weights of a layer, as finely as its sums allow.
+
+    The weights of each output channel are multiples of a power of two: the smallest one for which no sum exceeds 2^24.
+
+    Args:
+      name: the name of the layer, for an error message.
+      weights: float32 [k, k, C, M], or [k, k, M, C] of a transposed convolution.
+      bias: float32 [M].
+      exponent: the exponent of the inputs, see `Layer`.
+      upsampling: the stride of a transposed convolution; 0 for a convolution.
+      signed: whether inputs may be negative.
+
+    Raises:
+      VQError: a weight is not finite or too large.
+    """
+    kernel, bias = weights.astype(np.float64), bias.astype(np.float64)
+    if upsampling:
+        kernel, bias = to_convolution(kernel, upsampling), np.tile(bias, upsampling**2)
+    finest = np.full(len(bias), -MAX_EXPONENT - 1)
+    for e in range(-MAX_EXPONENT, MAX_EXPONENT + 1):
+        finest[_largest_sums(np.rint(kernel * 2.0**e), np.rint(bias * 2.0 ** (e + exponent)), signed) <= MAX_SUM] = e
+    if finest.min(initial=0) < -MAX_EXPONENT:  # NaN exceeds every limit
+        raise VQError(f"checkpoint: got weights of {name} that are infinite, NaN or huge, expected finite numbers")
+    kernel, bias = np.rint(kernel * 2.0**finest), np.rint(bias * 2.0 ** (finest + exponent))
+    scale = 2.0 ** -(finest + exponent)
+    return Layer(*(a.astype(np.float32) for a in (kernel, bias)), exponent, scale.astype(np.float32), upsampling or 1)
+
+
+def _largest_sums(kernel: np.ndarray, bias: np.ndarray, signed: bool) -> np.ndarray:
+    """Returns the largest magnitude of a partial sum, in any order, of each output channel, [M]."""
+    positive, negative = (np.maximum(sign * kernel, 0.0).sum((0, 1, 2)) for sign in (1, -1))
+    one_sided = positive + negative if signed else np.maximum(positive, negative)
+    return one_sided * INPUT_LIMIT + np.abs(bias)
+
+
+def to_convolution(kernel: np.ndarray, stride: int) -> np.ndarray:
+    """Converts a transposed SAME convolution to a SAME convolution at its input's resolution.
+
+    Args:
+      kernel: [k, k, M, C], with k >= stride.
+      stride: the upsampling factor.
+
+    Returns:
+      [2 r + 1, 2 r + 1, C, stride^2 M], whose result `tf.nn.depth_to_space` rearranges.
+    """
+    k, _, M, C = kernel.shape
+    before = transpose_padding(k, stride)
+    # The output at i stride + p has the input at i + d times the weight p + before - d stride.
+    reach = max((stride - 1 + before) // stride, (k - 1 - before) // stride)
+    found = np.zeros([2 * reach + 1, 2 * reach + 1, C, stride, stride, M], kernel.dtype)
+
+    def places(p):
+        return ((d, p + before - d * stride) for d in range(-reach, reach + 1) if 0 <= p + before - d * stride < k)
+
+    for row in range(stride):
+        for column in range(stride):
+            for di, i in places(row):
+                for dj, j in places(column):
+                    found[di + reach, dj + reach, :, row, column] = kernel[i, j].T
+    return found.reshape(2 * reach + 1, 2 * reach + 1, C, -1)
+
+
+def find_exponent(largest: float, bits: int) -> int:
+    """Returns the largest exponent e, within limits, for which values up to `largest` are less than 2^bits 2^-e."""
+    exponent = bits - int(np.frexp(np.float32(largest))[1])
+    return int(np.clip(exponent, -MAX_EXPONENT, MAX_EXPONENT))
+
+
+def round_to_grid(x: np.ndarray, exponent: int) -> np.ndarray:
+    """Rounds x to multiples of 2^-exponent, float32."""
+    return (np.floor(x.astype(np.float64) * 2.0**exponent + 0.5) * 2.0**-exponent).astype(np.float32)
+
+
+def to_grid(x: Any, exponent: int, xp: Any) -> Any:
+    """Rounds x to integers n, for x close to n 2^-exponent; `xp` is `np` or `tf`."""
+    n = xp.floor(x * np.float32(2.0**exponent) + np.float32(0.5))
+    return xp.minimum(xp.maximum(n, np.float32(-INPUT_LIMIT)), np.float32(INPUT_LIMIT))
+
+
+def convolve(layer: Layer, x: tf.Tensor) -> tf.Tensor:
+    """Computes a layer on x float32 [B, H, W, C]; returns [B, H u, W u, M / u^2] with the upsampling factor u."""
+    k, _, C, M = layer.kernel.shape
+    _, height, width, _ = static_shape(x)
+    reach = k // 2
+    n = tf.pad(to_grid(x, layer.exponent, tf), [[0, 0], [reach, reach], [reach, reach], [0, 0]])
+    # A matrix product per weight: an optimized convolution may transform its inputs (Winograd), which rounds.
+    total = tf.constant(layer.bias)
+    for i in range(k):
+        for j in range(k):
+            rows = tf.reshape(n[:, i : i + height, j : j + width], [-1, C])
+            total = tf.matmul(rows, tf.constant(layer.kernel[i, j])) + total
+    y = tf.reshape(total * tf.constant(layer.scale), [-1, height, width, M])
+    return tf.nn.depth_to_space(y, layer.upsampling) if layer.upsampling > 1 else y
