@@ -297,7 +297,7 @@ def test_files_and_their_speakers(runs, tmp_path, caplog):
     with pytest.raises(VQError, match="input: d.wav: can't be compressed: it is no WAV, .* file"):
         recordings.of_folder(str(folder), m)
     codec.compress(run, recordings.of_folder(str(folder), m, max_bad_files=1), path)
-    assert "d.wav: can't be compressed" in caplog.text
+    assert "d.wav can't be compressed and is left out" in caplog.text
     found = codec.read(path).items
     assert [item.name for item in found] == ["c.wav", "test/ben/a.wav", "test/ben/wide.flac", "who/knows/b.wav"]
     assert [item.speaker for item in found[1:3]] == [1, 1]

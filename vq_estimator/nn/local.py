@@ -89,7 +89,8 @@ class LocalPixels(Module):
           kept: k and dtype of the values to collect for each pixel.
           choose: a function (outputs float32 [B, n, outputs], t, place) -> (the n pixels of step t of `Wavefronts`,
             float32 [B, n, C], scaled as in the full pass; the values to collect, [B, n, k]). `place` int32 [n] is the
-            number of each pixel in raster order. Results for pixels outside the image, whose place is 0, are ignored.
+            number of each pixel in raster order. If compiled, there are pixels outside the image, whose place is 0;
+            their results are ignored.
           compiled: compile with XLA, in TensorFlow 2 only; see `WaveNet.scan`.
 
         Returns:
@@ -228,7 +229,7 @@ class LocalPixels(Module):
         fronts = Wavefronts(height, width, self._reach)
 
         def loop():
-            return self._loop(weights, start, fronts, (height, width), channels, kept, choose)
+            return self._loop(weights, start, fronts, (height, width), channels, kept, choose, compiled)
 
         found = tf.function(loop, jit_compile=True, autograph=False)() if compiled else loop()
         found.set_shape([fronts.steps, None, fronts.size, k])
@@ -238,8 +239,11 @@ class LocalPixels(Module):
         found.set_shape([None, height, width, k])
         return found
 
-    def _loop(self, weights, start, fronts: Wavefronts, size, channels: int, kept, choose: Callable) -> tf.Tensor:
-        """Loops over the wavefronts; `start` is [B, H W, channels]; returns the collected values [steps, B, n, k]."""
+    def _loop(self, weights, start, fronts: Wavefronts, size, channels, kept, choose: Callable, compiled) -> tf.Tensor:
+        """Loops over the wavefronts; `start` is [B, H W, channels]; returns the collected values [steps, B, n, k].
+
+        Pixels outside the image are the last ones of a step. They are computed only by XLA, which needs fixed shapes.
+        """
         (height, width), reach, n, (k, kept_type) = size, self._reach, fronts.size, kept
         # A pixel (i, j) belongs to step j + slope i, so its neighbours are a fixed number of steps and rows away.
         # `recent` holds the pixels of the last steps, by step and row, with `reach` rows above the image and n below.
@@ -252,15 +256,20 @@ class LocalPixels(Module):
         at = np.full([fronts.steps, rows], n, np.int32)
         t, number = np.nonzero(fronts.inside)
         at[t, reach + fronts.rows[t, number]] = number
-        at = tf.constant(at)
+        at, counts = tf.constant(at), tf.constant(fronts.inside.sum(1).astype(np.int32))
 
         def step(t, recent, collected):
-            row = first[t]
-            x = tf.reshape(tf.gather(recent, near + row, axis=1), [-1, channels * static_shape(near)[1]])
-            here = tf.reshape(tf.gather(start, place[t], axis=1), [-1, self._channels])
-            outputs = tf.reshape(self._outputs_of(weights, x, here), [-1, n, self._outputs])
-            pixels, keep = choose(outputs, t, place[t])
-            pixels = tf.pad(tf.ensure_shape(pixels, [None, n, channels]), [[0, 0], [0, 1], [0, 0]])
+            count = n if compiled else counts[t]
+            places = place[t, :count]
+            x = tf.reshape(tf.gather(recent, near[:count] + first[t], axis=1), [-1, channels * static_shape(near)[1]])
+            here = tf.reshape(tf.gather(start, places, axis=1), [-1, self._channels])
+            outputs = self._outputs_of(weights, x, here)
+            outputs = tf.reshape(outputs, tf.stack([tf.shape(recent)[0], count, self._outputs]))
+            outputs.set_shape([None, n if compiled else None, self._outputs])
+            pixels, keep = choose(outputs, t, places)
+            pixels = tf.pad(pixels, [[0, 0], [0, n + 1 - count], [0, 0]])
+            pixels = tf.ensure_shape(pixels, [None, n + 1, channels])
+            keep = tf.ensure_shape(tf.pad(keep, [[0, 0], [0, n - count], [0, 0]]), [None, n, k])
             recent = tf.concat([recent[:, rows:], tf.gather(pixels, at[t], axis=1)], 1)
             return t + 1, tf.ensure_shape(recent, [None, steps * rows, channels]), collected.write(t, keep)
 

@@ -156,30 +156,35 @@ class Chunk:
         """Codes the pixels of each tile on a wavefront.
 
         Args:
-          parameters: the likelihood parameters of these pixels, float32 [B, n, outputs].
+          parameters: the likelihood parameters of the n pixels that are inside the array, float32 [B, n, outputs].
           t: the step of `Wavefronts`.
 
         Returns:
-          The pixels, uint8 [B, n, C]; those outside the array are 0.
+          The pixels, uint8 [B, n, C].
 
         Raises:
           VQError: the parameters are not finite.
         """
         self._in_order(t)
-        number = np.flatnonzero(self._fronts.inside[t])
-        rows, columns = self._fronts.rows[t, number], self._fronts.columns[t, number]
-        pixels = np.zeros((*parameters.shape[:2], self.images.shape[-1]), np.uint8)
+        n = parameters.shape[1]
+        rows, columns = self._fronts.rows[t, :n], self._fronts.columns[t, :n]
         right, below = columns >= self._widths[:, np.newaxis], rows >= self._heights[:, np.newaxis]  # [tiles, n]
-        tile, k = np.nonzero(~(right | below))
+        outside = right | below
+        if not outside.any():
+            here = (slice(self._n), rows, columns)
+            known = self.images[here]
+            flat = [x.reshape(self._n * n, x.shape[-1]) for x in (parameters[: self._n], known)]
+            coded = self._code_pixels(*flat, FRONT_BLOCK)
+            self.images[here] = coded.reshape(known.shape)
+            return self.images[:, rows, columns]
+        tile, k = np.nonzero(~outside)
         i, j = rows[k], columns[k]
-        self.images[tile, i, j] = self._code_pixels(parameters[tile, number[k]], self.images[tile, i, j], FRONT_BLOCK)
-        if len(tile) < right.size:
-            tile, k = np.nonzero(right)
-            self.images[tile, rows[k], columns[k]] = self.images[tile, rows[k], columns[k] - 1]
-            tile, k = np.nonzero(below & ~right)
-            self.images[tile, rows[k], columns[k]] = self.images[tile, rows[k] - 1, columns[k]]
-        pixels[:, number] = self.images[:, rows, columns]
-        return pixels
+        self.images[tile, i, j] = self._code_pixels(parameters[tile, k], self.images[tile, i, j], FRONT_BLOCK)
+        tile, k = np.nonzero(right)
+        self.images[tile, rows[k], columns[k]] = self.images[tile, rows[k], columns[k] - 1]
+        tile, k = np.nonzero(below & ~right)
+        self.images[tile, rows[k], columns[k]] = self.images[tile, rows[k] - 1, columns[k]]
+        return self.images[:, rows, columns]
 
     def front_of_one(self, parameters: np.ndarray, t: int, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """Codes the pixels of the only tile on a wavefront, which are inside it.

@@ -165,7 +165,7 @@ class ImageCoding:
         if not self._model.is_stochastic_decoder:
             ops["parameters"] = model.parameters(ops["codes"])
         elif self._model.decoder.has_wavefronts:
-            request = make_request(Chunk.front, tf.uint8, [None, self.fronts.size, channels])
+            request = make_request(Chunk.front, tf.uint8, [None, None, channels])
             ops["pixels"] = model.scan(ops["codes"], lambda parameters, t, place: request(parameters, t))
         else:
             ops["pixels"] = model.scan(ops["codes"], make_request(Chunk.pixel, tf.uint8, [None, channels]))
