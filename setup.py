@@ -40,10 +40,12 @@ TFDS = ["tensorflow-datasets==4.9.9; " + NEW, "tensorflow-metadata==1.17.3; " + 
 # vq-export --format=onnx: releases that install beside TensorFlow 2.15 and its protobuf.
 _ONNX = {"tf2onnx": ("1.16.1", "1.17.0"), "onnx": ("1.16.2", "1.16.2"), "onnxruntime": ("1.19.2", "1.23.2")}
 ONNX = [f"{name}=={release}; {python}" for name, pins in _ONNX.items() for release, python in zip(pins, (OLD, NEW))]
+# vq-encode --runner and vq_estimator.beam: the newest release of Beam that installs beside TensorFlow 2.15's protobuf.
+BEAM = ["apache-beam==2.65.0; " + NEW, "pyarrow==16.1.0; " + NEW]
 # The tests of the page of vq-export --format=web. They drive the Chromium of the system.
 BROWSER = ["playwright==1.65.2; " + NEW]
 TEST = ["pytest>=7,<9", "pytest-cov", "hypothesis", "tensorboard", "build"] + XDIST + RUN_NOTEBOOKS + CODEC + OFFLINE
-TEST += [line for line in ONNX if NEW in line] + BROWSER
+TEST += [line for line in ONNX if NEW in line] + BROWSER + BEAM
 # One release for every Python that lints, so that they agree.
 LINT = ["ruff==0.17.6; " + TF2, 'mypy==1.19.1; python_version >= "3.9"']
 # The site of `make docs`. The last two are pinned because newer releases of them require newer ones of the others.
@@ -94,8 +96,9 @@ setup(
         "onnx": ONNX,  # vq-export --format=onnx and --format=web
         "codec": CODEC,  # vq-compress and vq-decompress
         # The rival of `make bench`, and the judges of benchmarks/speech and sample_recognition.py.
+        "beam": BEAM,  # vq-encode --runner: on several machines
         "bench": ["torch==2.13.0; " + NEW, "torch==2.8.0; " + OLD, "scikit-learn; " + TF2],
-        # The rivals of benchmarks/codec.py.
+        # The rivals of benchmarks/codec.py and rate_distortion.py.
         "bench_codec": CODEC + ["pillow-jxl-plugin==1.3.8; " + NEW, "pillow-jxl-plugin==1.3.4; " + OLD],
         "docs": DOCS,  # make docs
         "dev": TEST + LINT + DOCS,

@@ -3,11 +3,13 @@
   python benchmarks/codec.py --pretrained=cifar10 --data_dir=DIR
   python benchmarks/codec.py --pretrained=fsdd --data_dir=DIR
   python benchmarks/codec.py --pretrained=cifar10 --data_dir=DIR --codec=false --formats=webp,jpeg_xl
+  python benchmarks/codec.py --pretrained=photographs --input=/var/tmp/vq_photographs/test
 
 Compresses a split, decompresses it, compares every pixel, and writes results/codec/<model>.json: the bytes of the file
 and of its header, what the run's evaluation says they should be, the bytes of the same images in other formats (each
-image as a file, and all as one sheet), and seconds. The other formats need `pip install ".[bench_codec]"`. For speech,
-pixels are 8-bit mu-law levels, and FLAC has the same ones: each recording as a file, and all of a speaker as one.
+image as a file, and all as one sheet), and seconds. With --input the images are files, at their own sizes. The other
+formats need `pip install ".[bench_codec]"`. For speech, pixels are 8-bit mu-law levels, and FLAC has the same ones:
+each recording as a file, and all of a speaker as one.
 """
 
 import io
@@ -27,31 +29,40 @@ CODEC = Group("Codec")
 CODEC.enum("pretrained", "mnist", provided.names(), "the provided model")
 CODEC.path("model_dir", None, "a run to measure instead of a provided model")
 CODEC.enum("split", "test", ["train", "validation", "test"], "of its data set")
+CODEC.path("input", None, "folder of image files to compress instead of a split, each at its own size")
 CODEC.integer("num", 0, "number of images or recordings, from the start of the split; 0: all")
 CODEC.integer("single", 3, "repetitions for a single image, of which the median is reported")
 CODEC.bool("codec", True, "measure the codec; without it only the other formats, added to an existing result")
 CODEC.bool("others", True, "measure PNG, WebP and JPEG XL, or FLAC, too")
-CODEC.string("formats", "png,webp,jpeg_xl", "which of those of images")
+CODEC.string("formats", "png,webp,jpeg_xl_7,jpeg_xl", "which of those of images")
 common.data_flags()
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 RESULTS = os.path.join(ROOT, "results", "codec")
 
 
 def formats():
-    """Name: what Pillow is asked for. Each at the setting with the smallest files."""
+    """Name: what Pillow is asked for. Each at the setting with the smallest files, and JPEG XL at its usual one too."""
     return {
         "png": dict(format="PNG", optimize=True),
         "webp": dict(format="WEBP", lossless=True, quality=100, method=6),
+        "jpeg_xl_7": dict(format="JXL", lossless=True, effort=7),
         "jpeg_xl": dict(format="JXL", lossless=True, effort=9),
     }
 
 
-def others(images):
+def timed(call, *arguments, **given):
+    """Returns a function's value, and the seconds and the processor seconds that it takes."""
+    start = time.perf_counter(), time.process_time()
+    value = call(*arguments, **given)
+    return value, time.perf_counter() - start[0], time.process_time() - start[1]
+
+
+def others(images, sheets=True):
     """Bytes and seconds in each format: each image by itself, and one sheet of them all."""
     import numpy as np
 
     wanted = FLAGS.formats.split(",")
-    if "jpeg_xl" in wanted:
+    if any(name.startswith("jpeg_xl") for name in wanted):
         import pillow_jxl  # noqa: F401 - gives Pillow the format
     from PIL import Image
 
@@ -69,21 +80,79 @@ def others(images):
             raise VQError(f"{given} gives other pixels")
         return len(out.getvalue())
 
-    sheet, found = drawing.grid(images, math.ceil(len(images) ** 0.5), gap=0), {}
+    found = {}
     for name, given in formats().items():
         if name not in wanted:
             continue
         start = time.perf_counter()
         each = sum(packed(x, given) for x in images)
-        between = time.perf_counter()
-        found[name] = {
-            "bytes_each": each,
-            "seconds_each": between - start,
-            "bytes_sheet": packed(sheet, given),
-            "seconds_sheet": time.perf_counter() - between,
-        }
-        print("{}: {bytes_each:,} bytes each, {bytes_sheet:,} as one sheet".format(name, **found[name]), flush=True)
+        found[name] = {"bytes_each": each, "seconds_each": time.perf_counter() - start}
+        if sheets:
+            sheet = drawing.grid(images, math.ceil(len(images) ** 0.5), gap=0)
+            size, seconds, _ = timed(packed, sheet, given)
+            found[name].update(bytes_sheet=size, seconds_sheet=seconds)
+        print(name + ":", ", ".join(f"{k} {v:,.0f}" for k, v in found[name].items() if "bytes" in k), flush=True)
     return found
+
+
+def of_files(run, name):
+    """Compares the codec with the other formats on image files at their own sizes."""
+    import numpy as np
+
+    from vq_estimator.data.files import read_json, write_json
+    from vq_estimator.inference import codec, original_size
+    from vq_estimator.inference.codec import images as images_lib
+    from vq_estimator.inference.session import OpenRun
+
+    def read():
+        return images_lib.of_folder(FLAGS.input, run.config.model.channels)
+
+    out = os.path.join(RESULTS, f"{name}-{os.path.basename(os.path.abspath(FLAGS.input))}.json")
+    names, images = [item.name for item in read().items], list(read().each)
+    result = read_json(out) if os.path.isfile(out) else {}
+    if FLAGS.codec:
+        with tempfile.TemporaryDirectory() as temporary:
+            path = os.path.join(temporary, "images.vqz")
+            done, coding, coding_cpu = timed(codec.compress, run, images, path, verify=False)
+            back, decoding, decoding_cpu = timed(codec.decompress, run, path)
+            same = sum(bool(np.array_equal(a, b)) for a, b in zip(back.images, images))
+            entries = [entry.bytes for entry in codec.read(path).entries]
+        with OpenRun(run.config, run.checkpoint) as opened:
+            examples = original_size.of_images(read(), FLAGS.input)
+            nats = sum(float(cost.nats.sum()) for _, cost in original_size.measure(opened, examples))
+        bits = nats / math.log(2.0)
+        result.update(
+            model=name,
+            images=len(images),
+            images_the_same=same,
+            dims=done.dims,
+            bytes=done.bytes,
+            header_bytes=done.header,
+            bits_per_dim=done.bits_per_dim,
+            prior=done.prior,
+            distortion_bits_per_dim=bits / done.dims,
+            bytes_beyond_distortion=done.bytes - done.header - bits / 8,
+            coding_seconds=coding,
+            coding_cpu_seconds=coding_cpu,
+            decoding_seconds=decoding,
+            decoding_cpu_seconds=decoding_cpu,
+            cpus=os.cpu_count(),
+        )
+        if len(entries) == len(names):  # no image is cut
+            result["each"] = dict(zip(names, entries))
+    if FLAGS.others:
+        result["others"] = {**result.get("others", {}), **others(images, sheets=False)}
+    rows = [(name, result["bytes"], result["bits_per_dim"], 1.0)]
+    for format_name, row in result.get("others", {}).items():
+        row["bits_per_dim"] = 8.0 * row["bytes_each"] / result["dims"]
+        row["ratio"] = result["bytes"] / row["bytes_each"]  # of our file to theirs
+        rows.append((format_name, row["bytes_each"], row["bits_per_dim"], row["ratio"]))
+    write_json(out, result)
+    print(f"{'':<14}{'bytes':>12}{'bits/dim':>10}{'ours is':>9}")
+    for title, size, bits, ratio in rows:
+        print(f"{title:<14}{size:>12,}{bits:>10.4f}{ratio:>9.3f}")
+    if FLAGS.codec and result["images_the_same"] != result["images"]:
+        raise VQError("something came back with other pixels")
 
 
 def flac(clips, sample_rate):
@@ -119,6 +188,9 @@ def main():
     folder = FLAGS.model_dir or pretrained.folder(FLAGS.pretrained)
     name = os.path.basename(os.path.abspath(folder))
     run = codec.open_run(folder)
+    if FLAGS.input is not None:
+        of_files(run, name)
+        return
     config, m, cache = run.config, run.config.model, common.cache_dir()
     of_speech, clips = isinstance(m, SpeechConfig), None
     if of_speech:
@@ -143,11 +215,6 @@ def main():
             return images[:number]
         chosen = recordings.of_split(m, source, FLAGS.split)
         return chosen._replace(number=number, items=chosen.items[:number])
-
-    def timed(call, *arguments, **given):
-        start = time.perf_counter(), time.process_time()
-        value = call(*arguments, **given)
-        return value, time.perf_counter() - start[0], time.process_time() - start[1]
 
     part = [FLAGS.split] * (FLAGS.split != "test") + [str(FLAGS.num)] * bool(FLAGS.num)
     out = os.path.join(RESULTS, "-".join([name, *part]) + ".json")

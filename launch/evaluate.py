@@ -3,6 +3,7 @@
   vq-evaluate --model_dir=log/mnist-original-K20-D64 --split=test
   vq-evaluate --model_dir=log/mnist-original-K20-D64 --input=fashion_mnist:test
   vq-evaluate --model_dir=log/mine --input=photographs
+  vq-evaluate --pretrained=photographs --input=photographs --original_size
 
 The results of a split are in eval/<split>.json and .npz, those of --input in eval/<name>-<hash>.json and .npz. What was
 fitted on the run's own training data is used for both; where that was not kept, --data_dir says where the data lie.
@@ -37,6 +38,11 @@ EVALUATION.enum(
     "codes that an image is decoded from: its own, or those of the image before it (in eval/<split>-another.json)",
 )
 EVALUATION.bool("save_reconstructions", False, "write images and their reconstructions to the .npz; image models only")
+EVALUATION.bool(
+    "original_size",
+    False,
+    "evaluate the images of --input at their own sizes, not at the model's; for models with a local decoder",
+)
 EVALUATION.string(
     "speaker",
     None,
@@ -68,6 +74,8 @@ def check_flags(commands: Any) -> None:
         raise VQError(f"split: got {FLAGS.split} with --input, expected one of the two")
     if FLAGS.input is None and FLAGS.speaker is not None:
         raise VQError(f"speaker: got {FLAGS.speaker!r}, expected no value without --input: a split names its speakers")
+    if FLAGS.original_size and FLAGS.input is None:
+        raise VQError("original_size: got true without --input, expected --input=IMAGES with it")
     if FLAGS.input is not None:
         commands.check_speaker()
 

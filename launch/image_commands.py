@@ -10,7 +10,7 @@ from vq_estimator.config import TFDS, catalogue
 from vq_estimator.data import outputs
 from vq_estimator.data.folder import IMAGES
 from vq_estimator.errors import VQError
-from vq_estimator.inference import code_files, image_inputs, projector, sampling
+from vq_estimator.inference import code_files, image_inputs, original_size, projector, sampling
 from vq_estimator.inference import exploration as explore
 from vq_estimator.inference import trained_prior as prior_lib
 from vq_estimator.inference.calibration import calibrate
@@ -47,6 +47,9 @@ class ImageCommands(Commands):
             raise VQError(f"guidance: got {FLAGS.guidance}, expected no value: images have no guidance")
 
     def examples(self, model: Any, flag: str = "input") -> Any:
+        if flag == "input" and "original_size" in FLAGS and FLAGS.original_size:
+            original_size.check(self.config.model)
+            return original_size.of_images(self.read_lossless(), FLAGS.input)
         readers = Readers(
             f"a split, <data set>:<split>, a folder, a {IMAGES.formats.names()} file, or a .npy or .npz file",
             lambda *found: image_inputs.of_split(model, *found),
@@ -62,6 +65,10 @@ class ImageCommands(Commands):
         return f"{number} images as {grid} codes each in {FLAGS.out}"
 
     def evaluate(self, model: Any, examples: Any) -> dict:
+        if FLAGS.original_size:
+            if FLAGS.codes != "own" or FLAGS.save_reconstructions:
+                raise VQError("original_size: got it with --codes or --save_reconstructions, expected neither")
+            return original_size.evaluate(model, examples, model.calibrated())
         return model.evaluate(examples, None, FLAGS.codes, FLAGS.save_reconstructions)
 
     def decode(self, model: Any) -> int:

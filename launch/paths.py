@@ -21,10 +21,17 @@ class Parser(flags.ArgumentParser):  # type: ignore[type-arg]  # older absl has 
 
 
 class _Kind(NamedTuple):
-    """Whether a flag may hold several comma-separated paths, and the variable that its default comes from."""
+    """How the value of a flag is read.
+
+    Attributes:
+      several: whether it may hold several comma-separated paths.
+      variable: the environment variable that its default comes from.
+      remote: the flag that, if it is set, allows the scheme of a store, such as gs://.
+    """
 
     several: bool
     variable: Optional[str]
+    remote: Optional[str] = None
 
 
 _KINDS: Dict[str, _Kind] = {}
@@ -35,6 +42,11 @@ def declare(name: str, several: bool = False, variable: Optional[str] = None) ->
     _KINDS[name] = _Kind(several, variable)
 
 
+def allow_remote(name: str, by: str) -> None:
+    """Lets a flag be the path of a store, such as gs://bucket/folder, if the flag `by` is set."""
+    _KINDS[name] = _KINDS[name]._replace(remote=by)
+
+
 def check_flags() -> None:
     """Expands the paths of all declared flags.
 
@@ -43,7 +55,7 @@ def check_flags() -> None:
     """
     for name, kind in _KINDS.items():
         flag = FLAGS[name]
-        if flag.value is None:
+        if flag.value is None or (kind.remote and FLAGS[kind.remote].value and _URL.match(flag.value)):
             continue
         field = kind.variable if kind.variable and not flag.present and os.environ.get(kind.variable) else name
         parts = split_paths(flag.value) if kind.several else [flag.value]

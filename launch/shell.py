@@ -24,6 +24,7 @@ FLAGS = flags.FLAGS
 CLUSTERS = ("multi_worker", "parameter_server")  # values of --distribution that read TF_CONFIG
 log = logging.getLogger("vq_estimator")
 _GROUPS: List[Tuple[str, List[str]]] = []
+_PASSED: List[str] = []  # what follows `--` on the command line
 _SETTINGS: Set[str] = set()  # flags of settings, whose defaults depend on the configuration
 
 
@@ -118,9 +119,17 @@ HELP = ("--help", "-h", "-help")
 
 
 def _parse(
-    program: str, doc: str, argument: Optional[str], values: Callable[[], Dict[str, str]], common: Sequence[str]
+    program: str,
+    doc: str,
+    argument: Optional[str],
+    values: Callable[[], Dict[str, str]],
+    common: Sequence[str],
+    passes_on: bool,
 ) -> Callable[[List[str]], List[str]]:
     def parse(argv: List[str]) -> List[str]:
+        if passes_on and "--" in argv:
+            end = argv.index("--")
+            argv, _PASSED[:] = argv[:end], argv[end + 1 :]
         if any(a in HELP for a in argv[1:]):
             try:
                 FLAGS(flag_files.expand([a for a in argv if a not in HELP]), known_only=True)
@@ -181,6 +190,7 @@ def run(
     prepare: Optional[Callable[[], Any]] = None,
     values: Callable[[], Dict[str, str]] = dict,
     common: Sequence[str] = (),
+    passes_on: bool = False,
 ) -> None:
     """Runs a script. User errors become one line and exit status 1, or 2 for bad flags.
 
@@ -191,6 +201,7 @@ def run(
       prepare: called before TensorFlow is imported, which takes seconds; its result is the argument of `main`.
       values: returns the values of the settings for --help, by flag.
       common: flags that --help shows first.
+      passes_on: the script takes options of a library after `--`, see `passed_options`.
     """
     program = os.path.basename(sys.argv[0])
 
@@ -233,7 +244,7 @@ def run(
     try:
         try:
             signals.WATCH.start(program)
-            app.run(start, flags_parser=_parse(program, doc, argument, values, common))
+            app.run(start, flags_parser=_parse(program, doc, argument, values, common, passes_on))
         finally:
             signals.WATCH.stop()
     except OSError as e:  # from printing --help
@@ -244,6 +255,11 @@ def run(
         if signals.WATCH.heard is not None:  # a library replaced Interrupted by another exception
             signals.end(program, signals.WATCH.heard)
         raise
+
+
+def passed_options() -> List[str]:
+    """The options after `--` on the command line."""
+    return list(_PASSED)
 
 
 def _leave_cluster() -> None:

@@ -7,7 +7,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from vq_estimator import config as c
-from vq_estimator.inference import code_cost, evaluation, measurement
+from vq_estimator.inference import code_cost, measurement, summary
 from vq_estimator.inference.calibration import Calibration
 from vq_estimator.models.vqvae import VQVAE
 from vq_estimator.nn import likelihoods
@@ -98,10 +98,12 @@ def test_what_an_evaluation_says_bounds_all_binary_4x4_images_of_2x2_positions(c
     def examples(distortion, codes):
         none = np.zeros(len(codes))
         dims, positions = np.full(len(codes), 16), np.full(len(codes), 4)
-        return measurement.PerExample(none, distortion, none, codes, none, None, dims, positions, 1.0)
+        pixels = measurement.PixelSums(1, 1, 1)
+        return measurement.PerExample(none, distortion, none, codes, none, None, dims, positions, pixels)
 
     calibration = Calibration(None, rng.randint(0, 50, (L, K)))
-    said = evaluation.bits_per_dim(examples(distortion.astype(np.float64), codes), config, calibration)
+    found = examples(distortion.astype(np.float64), codes)
+    said = summary.bits_per_dim(summary.summarize(found, config, calibration))
     rates = {
         "uniform": code_cost.uniform_cost(config, np.full(len(maps), 4)),
         "unigram": code_cost.unigram_cost(maps, calibration),

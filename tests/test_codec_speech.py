@@ -19,7 +19,7 @@ from helpers.vqz_files import altered, packed, parts
 from vq_estimator.data import audio
 from vq_estimator.errors import VQError
 from vq_estimator.inference import codec
-from vq_estimator.inference.codec import coding, recordings, tiles
+from vq_estimator.inference.codec import coding, recordings, speech_coding, tiles
 from vq_estimator.inference.codec import images as images_lib
 from vq_estimator.inference.codec.network import Network
 from vq_estimator.inference.speech_model import SpeechModel
@@ -183,7 +183,7 @@ def test_what_is_coded_does_not_depend_on_the_neighbours(runs, tmp_path):
 
 
 def test_a_long_recording_is_several_tiles(runs, tmp_path, monkeypatch):
-    monkeypatch.setattr(coding, "LONGEST", 64)
+    monkeypatch.setattr(speech_coding, "LONGEST", 64)
     run, path, lengths = codec.open_run(runs("uniform")), str(tmp_path / "x.vqz"), (20, 200, 64, 65)
     codec.compress(run, recordings.of_levels(sounds(lengths), run.config.model, "ben"), path, batch=2, verify=False)
     assert len(codec.read(path).entries) == 4  # of 1, 4, 1 and 2 tiles
@@ -297,7 +297,7 @@ def test_files_and_their_speakers(runs, tmp_path, caplog):
     with pytest.raises(VQError, match="input: d.wav: can't be compressed: it is no WAV, .* file"):
         recordings.of_folder(str(folder), m)
     codec.compress(run, recordings.of_folder(str(folder), m, max_bad_files=1), path)
-    assert "d.wav: can't be compressed" in caplog.text
+    assert "d.wav can't be compressed and is left out" in caplog.text
     found = codec.read(path).items
     assert [item.name for item in found] == ["c.wav", "test/ben/a.wav", "test/ben/wide.flac", "who/knows/b.wav"]
     assert [item.speaker for item in found[1:3]] == [1, 1]

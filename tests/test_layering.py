@@ -16,7 +16,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PACKAGE = os.path.join(ROOT, "vq_estimator")
 # What may be imported stands to the left. Leaves know no model: errors, and drawing (which writes files by data.files).
 ORDER = ["version", "errors", "progress", "exported", "config", "data", "nn", "models", "training", "inference"]
-ORDER += ["pretrained", "inputs", "estimators"]
+ORDER += ["pretrained", "inputs", "estimators", "beam"]
 LEAVES = {"__init__": ["version"], "errors": [], "drawing": ["data", "errors", "drawing"]}
 # Public modules for other people's graphs, which nothing in the package imports.
 LEAVES["layers"] = ["errors", "config", "nn", "layers"]
@@ -60,7 +60,7 @@ def allowed(room):
     if room in LEAVES:
         return LEAVES[room]
     below = ORDER[: ORDER.index(room) + 1]
-    return below + ["drawing"] if room == "inference" else below
+    return below + ["drawing"] if room in ("inference", "beam") else below
 
 
 def rows_as_text():

@@ -5,7 +5,8 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.nn.level_embeddings import PREDICTIONS
-from vq_estimator.nn.local import LocalPixels, Wavefronts, neighbours
+from vq_estimator.nn.local import LocalPixels
+from vq_estimator.nn.neighbourhood import Wavefronts, neighbours
 from vq_estimator.nn.places import Places
 
 C, D, OUT = 2, 3, 4
@@ -22,12 +23,12 @@ def run(tensors):
         return session.run(tensors)
 
 
-@pytest.mark.parametrize("reach", [1, 3])
+@pytest.mark.parametrize("reach, contrasts", [(1, False), (3, False), (3, True)])
 @pytest.mark.parametrize("at", [(0, 0), (0, 3), (2, 0), (4, 3), (6, 7)])
-def test_the_jacobian_is_nonzero_within_reach_before_a_pixel_and_nowhere_else(at, reach):
+def test_the_jacobian_is_nonzero_within_reach_before_a_pixel_and_nowhere_else(at, reach, contrasts):
     height, width, (i, j) = 7, 8, at
     x, condition = tf.constant(data(0, 1, height, width, C)), tf.constant(data(1, 1, height, width, D))
-    out = LocalPixels(reach, 2, 16, OUT)(x, condition)
+    out = LocalPixels(reach, 2, 16, OUT, contrasts=contrasts)(x, condition)
     by_x, by_condition = run(tf.gradients(tf.reduce_sum(out[0, i, j] * data(2, OUT)), [x, condition]))
     want = np.zeros([height, width], bool)
     want[max(i - reach, 0) : i, max(j - reach, 0) : j + reach + 1] = True

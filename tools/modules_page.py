@@ -29,6 +29,7 @@ FOLDERS = (
     "vq_estimator/inference",
     "vq_estimator/inference/codec",
     "vq_estimator/pretrained",
+    "vq_estimator/beam",
     "launch",
 )
 

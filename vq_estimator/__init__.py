@@ -14,6 +14,7 @@ The public names are imported when they are first used: importing this package i
     model_fn        the model_fn, for a plain tf.estimator.Estimator
     inputs          input functions
     load            opens a run or a provided model: codes, reconstructions, samples, likelihoods
+    beam            encodes and evaluates data sets on several machines, with Apache Beam
     explore         what the codes mean: usage, neighbours, walks, pictures
     exported        runs the ONNX files of vq-export, without TensorFlow
     compress        writes images or recordings to a file, without loss or as codes only; decompress reads it
@@ -29,6 +30,7 @@ from typing import TYPE_CHECKING, Any, List
 from vq_estimator.version import __version__
 
 if TYPE_CHECKING:
+    from vq_estimator import beam as beam
     from vq_estimator import explore as explore
     from vq_estimator import exported as exported
     from vq_estimator import inputs as inputs
@@ -49,6 +51,7 @@ _PUBLIC = {
     "PriorEstimator": "vq_estimator.estimators:PriorEstimator",
     "VQError": "vq_estimator.errors:VQError",
     "VQVAEEstimator": "vq_estimator.estimators:VQVAEEstimator",
+    "beam": "vq_estimator.beam",
     "compress": "vq_estimator.inference.codec:compress",
     "decompress": "vq_estimator.inference.codec:decompress",
     "explore": "vq_estimator.explore",

@@ -1,5 +1,7 @@
 """A bad value of every flag of every command: what else is given, the value, and what the one line says."""
 
+import importlib.util
+
 import tensorflow.compat.v1 as tf
 
 # What stands for these in a row is in the folder that the scripts run in.
@@ -76,6 +78,14 @@ DATA = [
 ]
 OUT = ("out", NOWHERE, f"out: got '{NOWHERE}', expected a path that can be written to .'/dev/null' can't.")
 
+# Flags of Apache Beam, and a runner that does not exist.
+_NEEDS_RUNNER = "{0}: got {1}, expected --runner=NAME with it"
+BEAM = [(name, value, _NEEDS_RUNNER.format(name, value)) for name, value in (("features", "x"), ("shards", "2"))]
+BEAM.append(("format", "npz", _NEEDS_RUNNER.format("format", "npz")))
+_HERE = importlib.util.find_spec("apache_beam") is not None
+_RUNNER = "runner: got 'NoRunner', expected a runner of Beam" if _HERE else "beam: Apache Beam can't be imported"
+BEAM.append((["--input=codes.npy", "--out=made"], "runner", "NoRunner", _RUNNER))
+
 SCALE = [
     ("cpu_devices", "0", "cpu_devices: got 0, expected an integer of 1 or more"),
     ("cpu_devices", "1000", "cpu_devices: got 1000, expected at most 64"),
@@ -148,6 +158,13 @@ TABLE = {
             ("decay_rate", "0.1", "decay_rate: got 0.1, expected no value: it needs --decay_steps above 0"),
             ("stacks", "1", "stacks: got 1, expected no value: a WaveNet is for codes in one row"),
             ("condition", "speaker", "condition: got speaker for .*, expected class: only speech has speakers"),
+            (
+                "codes",
+                "/no/codes",
+                "codes: got '/no/codes', where no such file is, expected a pattern or folder of .tfr",
+            ),
+            ("codes", "codes.npy", "codes: 'codes.npy' can't be read"),
+            ("validation_codes", "codes.npy", "validation_codes: got 'codes.npy', expected --codes=FILES with it"),
         ],
     ),
     "encode": (
@@ -159,6 +176,7 @@ TABLE = {
             ("input", "empty", "data_dir: got 'empty', which has no PNG, .* file"),
             ("input", "text.npy", "input: 'text.npy' can't be read as a NumPy array"),
             ("out", "codes.txt", "out: got 'codes.txt', expected NAME.npz"),
+            *BEAM,
             ("out", NOWHERE + ".npz", f"out: got '{NOWHERE}.npz', expected a path that can be written to"),
         ],
     ),

@@ -6,7 +6,7 @@ from typing import Union
 from vq_estimator.config.checks import MAX_CHANNELS, MAX_LAYERS
 from vq_estimator.config.fields import DECODER, Settings, setting
 from vq_estimator.config.registry import Registry, Row
-from vq_estimator.config.values import Choice, Integer, Number
+from vq_estimator.config.values import Bool, Choice, Integer, Number
 
 PIXEL_LAYERS = ("residual", "gated")
 
@@ -95,6 +95,20 @@ class LocalDecoder(DecoderSettings):
         "a training step evaluates one pixel of each cell of n x n pixels; a divisor of the image's size",
         DECODER,
         "decoder_training_stride",
+    )
+    contrasts: bool = setting(
+        False,
+        Bool(),
+        "also read each neighbour's difference from the mean of the pixels above and to the left",
+        DECODER,
+        "decoder_contrasts",
+    )
+    residual_coupling: bool = setting(
+        False,
+        Bool(),
+        "shift a colour's mean by the earlier colours' deviations from their means, not by their levels",
+        DECODER,
+        "decoder_residual_coupling",
     )
     training_focus: float = setting(
         1.0,

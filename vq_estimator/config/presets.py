@@ -228,6 +228,7 @@ _OWN_IMAGES: Mapping[str, Preset] = {
     "original": _images_original,
     "tuned": _images_tuned,
     "autoregressive": _cifar_autoregressive,
+    "local": _cifar_local,
 }
 PRESETS_OF = {  # by row of DATASETS
     **{name: FAMILIES[spec.presets] for name, spec in catalogue.DATASETS.items()},

@@ -107,6 +107,44 @@ def _read_npy_header(f: IO[bytes]) -> _Header:
     return header
 
 
+class Rows(NamedTuple):
+    """The array of a `.npy`: the dtype and shape in its header."""
+
+    dtype: np.dtype
+    shape: Tuple[int, ...]
+
+
+def npy_rows(f: IO[bytes]) -> Rows:
+    """Reads the dtype and shape of the array in an open `.npy`, whose rows `read_rows` reads.
+
+    Raises:
+      OSError: the file cannot be read.
+      ValueError: the file is not a plain array in C order with rows, or shorter than its header says.
+    """
+    header = _read_row_header(f)
+    return Rows(header.dtype.newbyteorder("="), header.shape)
+
+
+def read_rows(f: IO[bytes], start: int, stop: int) -> np.ndarray:
+    """Reads the rows `start` to `stop` of the array in an open `.npy`; see `npy_rows`."""
+    header = _read_row_header(f)
+    shape = (min(stop, header.shape[0]) - start, *header.shape[1:])
+    row = header.bytes // max(header.shape[0], 1)
+    f.seek(header.start + start * row)
+    content = f.read(shape[0] * row)
+    if len(content) != shape[0] * row:
+        raise ValueError("it ends too early")
+    return np.frombuffer(content, header.dtype).reshape(shape).astype(header.dtype.newbyteorder("="), copy=False)
+
+
+def _read_row_header(f: IO[bytes]) -> _Header:
+    f.seek(0)
+    header = _read_npy_header(f)
+    if not header.shape or (header.fortran and len(header.shape) > 1):
+        raise ValueError("its array has no rows in C order, expected np.ascontiguousarray(array)")
+    return header
+
+
 def load_array(path: str, name: str, most: int) -> np.ndarray:
     """The array of a `.npy` as a memory map, or a named array of a `.npz` in memory.
 

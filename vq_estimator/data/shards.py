@@ -111,7 +111,7 @@ def locate(folders: Sequence[str], want: Wanted, cache: str = "auto") -> Source:
     Raises:
       VQError: a shard is missing or has another length, or the shards have another shape or data set.
     """
-    made = _manifest(folders)
+    made = read_manifest(folders)
     if tuple(made["shape"]) != want.shape:
         got, expected = ("x".join(str(n) for n in shape) for shape in (made["shape"], want.shape))
         raise VQError(f"data_dir: got shards of {got} images, expected {expected}; --image_size or other shards")
@@ -126,7 +126,12 @@ def locate(folders: Sequence[str], want: Wanted, cache: str = "auto") -> Source:
     return record_cache.source_of(made, want.shape, paths, cache)
 
 
-def _manifest(folders: Sequence[str]) -> Dict[str, Any]:
+def read_manifest(folders: Sequence[str]) -> Dict[str, Any]:
+    """Reads `shards.json`, of which each folder has the same.
+
+    Raises:
+      VQError: a file cannot be read, holds something else, or differs from the others.
+    """
     contents = []
     for folder in folders:
         path = os.path.join(folder, MANIFEST)

@@ -23,11 +23,12 @@ from vq_estimator.inference.image_model import ImageModel
 from vq_estimator.inference.trained_model import TrainedModel
 from vq_estimator.progress import ProgressBar
 
-BATCH = 500
+DECODED_AT_ONCE = 500  # images
 COLUMNS = 10  # columns of a `.png` picture
 MAX_IN_PICTURE = 10000  # images
 MAX_CODES = 1 << 31  # largest size of an unpacked file of codes in bytes
 
+Advance = Callable[[int], object]  # of a progress bar
 Codes = TypeVar("Codes")  # the content of a file of codes
 
 
@@ -37,18 +38,39 @@ def encode(model: ImageModel, examples: Examples, out: str) -> int:
     Raises:
       VQError: no image could be read.
     """
-    parts = []
     with ProgressBar(total=examples.total, unit="image", desc="encode") as bar:
-        for batch in examples.batches():
-            known = {"labels": batch.labels, "files": batch.files}
-            known = {name: values for name, values in known.items() if values is not None}
-            parts.append(dict(known, codes=model.encode(batch.images)))
-            bar.update(len(batch.images))
-    if not parts:
+        arrays = compute_codes(model, examples, bar.update)
+    if not len(arrays["codes"]):
         raise VQError(f"input: got no readable image in {examples.origin!r}, expected one or more")
-    arrays = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
     save(model, examples.origin, out, arrays)
     return len(arrays["codes"])
+
+
+def compute_codes(model: ImageModel, examples: Examples, advance: Advance = lambda n: None) -> Dict[str, np.ndarray]:
+    """Encodes all images, in the batches of the examples.
+
+    Args:
+      model: the model.
+      examples: the images.
+      advance: called with the number of images of each batch that is encoded.
+
+    Returns:
+      `codes` int32 [N, h, w, L], and `labels` [N] and `files` [N] if they are known.
+    """
+    parts = []
+    for batch in examples.batches():
+        known = {"labels": batch.labels, "files": batch.files}
+        known = {name: values for name, values in known.items() if values is not None}
+        parts.append(dict(known, codes=model.encode(batch.images)))
+        advance(len(batch.images))
+    if not parts:
+        return {"codes": np.zeros((0, *model.config.model.grid), np.int32)}
+    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+
+
+def each_code_map(arrays: Dict[str, np.ndarray]) -> Sequence[np.ndarray]:
+    """The codes [h, w, L] of each image in the result of `compute_codes`."""
+    return arrays["codes"]
 
 
 def save(model: TrainedModel, origin: str, out: str, arrays: Dict[str, np.ndarray]) -> None:
@@ -165,8 +187,8 @@ def decode(model: ImageModel, codes: CodesFile, out: str, seed: int = 0) -> int:
 
     def images():
         with ProgressBar(total=n, unit="image", desc="decode") as bar:
-            for start in range(0, n, BATCH):
-                batch = model.decode(codes.codes[start : start + BATCH], seed, first=start)
+            for start in range(0, n, DECODED_AT_ONCE):
+                batch = model.decode(codes.codes[start : start + DECODED_AT_ONCE], seed, first=start)
                 yield batch
                 bar.update(len(batch))
 

@@ -1,24 +1,20 @@
 """Metrics of a checkpoint over a split or any examples: errors, codebook usage, and bits/dim with their parts."""
 
-import math
 import os
 import re
 from typing import Dict, Iterable, Optional, Tuple
 
 import numpy as np
 
-from vq_estimator.config import Config, part, type_name
+from vq_estimator.config import part
 from vq_estimator.data.files import atomic_path, write_json
 from vq_estimator.data.speech import AnySource
 from vq_estimator.errors import VQError
-from vq_estimator.inference import code_cost, results
+from vq_estimator.inference import code_cost, results, summary
 from vq_estimator.inference.calibration import Calibration, calibrate
 from vq_estimator.inference.examples import Batch, Examples
-from vq_estimator.inference.measurement import OWN, Measured, PerExample, collect, per_example
+from vq_estimator.inference.measurement import OWN, Measured, collect, per_example
 from vq_estimator.inference.session import OpenRun
-from vq_estimator.inference.trained_prior import TrainedPrior
-
-FITTED = "discretized_gaussian"  # the name in results of the likelihood "mse" with its fitted scale
 
 
 def codebook_usage(codes: np.ndarray, K: int) -> dict:
@@ -30,56 +26,7 @@ def codebook_usage(codes: np.ndarray, K: int) -> dict:
     >>> usage["used"], round(usage["perplexity"])
     (16, 16)
     """
-    L = codes.shape[-1]
-    flat = codes.reshape(-1, L)
-    counts = np.stack([np.bincount(flat[:, i], minlength=K) for i in range(L)])
-    p = counts / counts.sum(-1, keepdims=True)
-    entropy = -(p * np.log(np.where(p > 0, p, 1.0))).sum(-1)
-    used, perplexity = (counts > 0).sum(-1), np.exp(entropy)
-    return {
-        "size": L * K,
-        "used": int(used.sum()),
-        "perplexity": float(perplexity.mean()),
-        "per_codebook": [{"used": int(u), "perplexity": float(x)} for u, x in zip(used, perplexity)],
-    }
-
-
-def bits_per_dim(
-    examples: PerExample, config: Config, calibration: Calibration, cost: Optional[code_cost.CodeCost] = None
-) -> dict:
-    """Computes the distortion, and the rate under the uniform, unigram and trained prior, in bits per dimension.
-
-    The totals are upper bounds of -log2 p(x) / dims, because the encoder is deterministic (van den Oord et al. 2017,
-    section 3.2). The values of the trained prior are None without one.
-    """
-    to_bits = 1.0 / (float(examples.dims.mean()) * math.log(2.0))
-    unigram = code_cost.unigram_cost(examples.codes, calibration).sum() / len(examples.dims)
-    bits = {
-        "distortion": float(examples.distortion.mean()) * to_bits,
-        "rate_uniform": float(code_cost.uniform_cost(config, examples.positions).mean()) * to_bits,
-        "rate_unigram": float(unigram) * to_bits,
-        "rate_prior": None if cost is None else float(cost.nats.mean()) * to_bits,
-    }
-    for prior in ("uniform", "unigram", "prior"):
-        rate = bits["rate_" + prior]
-        bits["total_" + prior] = None if rate is None else bits["distortion"] + rate
-    return bits
-
-
-def prior_figures(
-    examples: PerExample, config: Config, prior: Optional[TrainedPrior], cost: Optional[code_cost.CodeCost]
-) -> Optional[dict]:
-    """Computes the bits of an example's codes under the trained prior, mixed over classes, and given the class."""
-    if prior is None:
-        return None
-    given = None if cost.given_class is None else float(cost.given_class.mean() / math.log(2.0))
-    uniform = code_cost.uniform_cost(config, examples.positions)
-    return {
-        "bits_per_image": float(cost.nats.mean() / math.log(2.0)),
-        "bits_per_image_given_class": given,
-        "bits_per_image_uniform": float(uniform.mean() / math.log(2.0)),
-        "global_step": prior.checkpoint.step,
-    }
+    return summary.usage(summary.count_codes(codes, K))
 
 
 def evaluate(
@@ -106,6 +53,7 @@ def evaluate_examples(
     save_reconstructions: bool = False,
     own_split: bool = False,
     measured: Optional[Iterable[Tuple[Batch, Measured]]] = None,
+    any_size: bool = False,
 ) -> dict:
     """Evaluates examples and writes the results to the run directory; returns the content of `eval/<stem>.json`.
 
@@ -122,6 +70,7 @@ def evaluate_examples(
       save_reconstructions: write `images` and `reconstructions`, uint8 [N, H, W, C], to the `.npz`, too.
       own_split: whether the examples are a split of the run's own data; see `file_stem`.
       measured: the batches and what they cost; None computes them by `measure`.
+      any_size: whether the images of `measured` differ in size, and their codes are [1, 1, M, L].
 
     Raises:
       VQError: there is no example, or an option does not apply to these examples.
@@ -132,38 +81,22 @@ def evaluate_examples(
     if measured is None:
         found = per_example(run, examples, calibration.scale, codes_of, save_reconstructions)
     else:
-        found = collect(run, measured)
-    prior = run.prior if codes_of == OWN else None
+        found = collect(run, measured, 2 if any_size else None)
+    prior = run.prior if codes_of == OWN and not any_size else None
     cost = None if prior is None else part(m, "codes").cost_of_examples(run, found)
-    mse = None if found.mse is None else float(found.mse.mean())
-    unknown = found.voices is not None and found.speakers is None
-    result = {
+    about = {
         "split": examples.name if examples.source else None,
         "input": None if own_split else examples.origin,
-        "sha256": found.sha256,
-        "examples": len(found.distortion),
-        "dims_per_example": m.fixed_dims or float(found.dims.mean()),
         "dataset_source": examples.source or input_name(examples, found.sha256),
-        "global_step": run.checkpoint.step,
-        "likelihood": FITTED if calibration.scale is not None else type_name(m.likelihood),
-        "likelihood_scale": calibration.scale,
         "codes": codes_of,
-        "reconstruction": "draw" if m.is_stochastic_decoder else "mean",
-        "speakers": "likeliest" if unknown else None if found.voices is None else "known",
-        "mse": mse,
-        "psnr_db": None if mse is None else -10.0 * math.log10(max(mse, 1e-12)),
-        "normalized_mse": None if mse is None or not found.pixel_variance else mse / found.pixel_variance,
-        "codebook": codebook_usage(found.codes, m.quantizer.K),
-        "original_nll": None if found.original_nll is None else float(found.original_nll.mean()),
-        "bits_per_dim": bits_per_dim(found, run.config, calibration, cost),
-        "prior": prior_figures(found, run.config, prior, cost),
     }
+    result = summary.figures(run, summary.summarize(found, run.config, calibration, cost), calibration, about)
     if keep:
         uniform = code_cost.uniform_cost(run.config, found.positions)
         arrays = {"distortion": found.distortion, "rate_uniform": uniform, "codes": found.codes, "mse": found.mse}
         arrays["rate_prior"] = None if cost is None else cost.nats
         arrays.update(images=found.images, reconstructions=found.reconstructions, speakers=found.voices)
-        if m.fixed_dims is None:
+        if any_size or m.fixed_dims is None:
             arrays.update(dims=found.dims, positions=found.positions)
         name = os.path.join(run.model_dir, "eval", file_stem(examples, result))
         with results.tolerated(run.model_dir):

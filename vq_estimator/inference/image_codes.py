@@ -1,6 +1,6 @@
 """Codes of images: those of a split for a prior, and their cost under it."""
 
-from typing import Optional
+from typing import Optional, Sequence
 
 import numpy as np
 
@@ -27,6 +27,12 @@ def encode(run: OpenRun, source: AnySource, split: str) -> Codes:
     encoded = run.batches(run.examples(source, split), run.connect().codes, "encode")
     each = zip(*((codes, batch.labels) for batch, codes in encoded))
     return Codes(*(np.concatenate(part).astype(np.int32) for part in each))
+
+
+def of_rows(run: OpenRun, codes: Sequence[np.ndarray], labels: Sequence[int]) -> Codes:
+    """Joins the codes [h, w, L] of images and their labels."""
+    del run
+    return Codes(np.stack(codes).astype(np.int32), np.array(labels, np.int32))
 
 
 def cost_of_examples(run: OpenRun, examples: PerExample) -> CodeCost:

@@ -1,7 +1,6 @@
 """Reads images from any source as a model's input: splits of data sets, folders, files and arrays."""
 
 import contextlib
-import logging
 import os
 from typing import Callable, Iterator, Optional, Sequence, Union
 
@@ -10,17 +9,18 @@ import numpy as np
 from vq_estimator.config import arguments
 from vq_estimator.data import batching, image_arrays
 from vq_estimator.data import folder as folder_lib
+from vq_estimator.data.bad_files import BadFiles, Limit
 from vq_estimator.data.image_decoding import decode_files
 from vq_estimator.data.model_view import View, Viewer
 from vq_estimator.data.sources import Source
-from vq_estimator.errors import VQError, one_line
+from vq_estimator.errors import VQError
 from vq_estimator.inference import preparation
 from vq_estimator.inference.examples import Batch, Examples
 from vq_estimator.inference.preparation import AnyImage
 from vq_estimator.inference.session import OpenRun
 from vq_estimator.training import run_folder
 
-log = logging.getLogger("vq_estimator")
+KIND = folder_lib.IMAGES
 
 
 def of_split(run: OpenRun, source: Source, split: str) -> Examples:
@@ -74,13 +74,18 @@ def of_images(run: OpenRun, images: Union[np.ndarray, Sequence[AnyImage]], origi
     return Examples(_base_name(origin), len(images), batches, origin)
 
 
-def of_folder(run: OpenRun, folder: str, max_bad_files: int = 100) -> Examples:
+from_arrays = of_images  # the name that `vq_estimator.beam` calls for every kind of model
+
+
+def of_folder(run: OpenRun, folder: str, max_bad_files: Limit = 100) -> Examples:
     """All image files below a folder, in the order of their paths; see `of_files`."""
     return of_files(run, folder, folder_lib.paths(folder), max_bad_files)._replace(name=_base_name(folder))
 
 
-def of_files(run: OpenRun, folder: str, names: Sequence[str], max_bad_files: int = 0) -> Examples:
+def of_files(run: OpenRun, folder: str, names: Sequence[str], max_bad_files: Limit = 0) -> Examples:
     """Image files, named by their paths below `folder`. Unreadable files are skipped with a warning.
+
+    A file's batch depends on its position among all files only, whether or not earlier ones can be read.
 
     Raises:
       VQError: more than `max_bad_files` cannot be read.
@@ -89,22 +94,16 @@ def of_files(run: OpenRun, folder: str, names: Sequence[str], max_bad_files: int
     paths = [folder_lib.encoded(os.path.join(folder, *name.split("/"))) for name in names]
 
     def batches():
-        images, files, bad = [], [], 0
-        for name, found in zip(names, decode_files(paths, view)):
+        images, files, bad = [], [], BadFiles.of(max_bad_files)
+        for number, (name, found) in enumerate(zip(names, decode_files(paths, view)), 1):
             if isinstance(found, str):
-                bad += 1
-                if bad > max_bad_files:
-                    many = f"; expected at most {max_bad_files} such files, --max_bad_files changes that"
-                    raise VQError(f"input: {name}: can't be read: {found}" + (many if bad > 1 else ""))
-                log.warning("%s can't be read and is left out: %s", one_line(name), found)
-                continue
-            images.append(found.image)
-            files.append(name)
-            if len(images) == size:
+                bad.add(name, found)
+            else:
+                images.append(found.image)
+                files.append(name)
+            if images and (number % size == 0 or number == len(names)):
                 yield Batch(np.stack(images), files=np.array(files))
                 images, files = [], []
-        if images:
-            yield Batch(np.stack(images), files=np.array(files))
 
     return Examples(_base_name(names[0]) if len(names) == 1 else _base_name(folder), len(names), batches, folder)
 
@@ -145,6 +144,9 @@ def with_labels(run: OpenRun, examples: Examples, labels: Optional[np.ndarray] =
         return None if None in found else np.array(found, np.int32)
 
     return _relabelled(examples, of_folders)
+
+
+with_conditions = with_labels  # the name that `vq_estimator.beam` calls for every kind of model
 
 
 def _relabelled(examples: Examples, labels_of: Callable[[Batch, int], Optional[np.ndarray]]) -> Examples:

@@ -34,6 +34,19 @@ class Measured(NamedTuple):
     reconstructions: Optional[np.ndarray] = None
 
 
+class PixelSums(NamedTuple):
+    """Sums over all pixels, in levels from 0 to 255: their number, their sum and the sum of their squares."""
+
+    count: int
+    total: int
+    squares: int
+
+    @property
+    def variance(self) -> float:
+        """Their variance on 0..1; exactly 0 if all are equal."""
+        return (self.count * self.squares - self.total**2) / (255.0 * self.count) ** 2
+
+
 class PerExample(NamedTuple):
     """What each of N examples costs, in their order; see `Measured` for mse, distortion, original_nll and voices."""
 
@@ -45,7 +58,7 @@ class PerExample(NamedTuple):
     speakers: Optional[np.ndarray]  # int32 [N], None for images or if some are unknown
     dims: np.ndarray  # [N], the dimensions of each
     positions: np.ndarray  # [N], the positions of its codes
-    pixel_variance: float  # of all pixels, on 0..1; exactly 0 if all are equal
+    pixels: PixelSums
     sha256: str = ""  # of the examples as the model sees them, and of the known labels and speakers
     voices: Optional[np.ndarray] = None  # int32 [N]
     images: Optional[np.ndarray] = None  # uint8 [N, H, W, C], if the reconstructions are requested
@@ -83,31 +96,35 @@ def measure(
         yield batch, Measured(**dict(dict.fromkeys(Measured._fields), **values))
 
 
-def collect(run: OpenRun, measured: Iterable[Tuple[Batch, Measured]]) -> PerExample:
+def collect(run: OpenRun, measured: Iterable[Tuple[Batch, Measured]], codes_axis: Optional[int] = None) -> PerExample:
     """Concatenates what the batches cost.
+
+    Args:
+      run: the run.
+      measured: the batches and what they cost.
+      codes_axis: the axis along which codes are concatenated; None: that of the run's kind of examples.
 
     Raises:
       VQError: there is no example, or a likelihood is not finite.
     """
     names = (*Measured._fields, "labels", "speakers", "dims", "positions", "images")
     found: Dict[str, list] = {name: [] for name in names}
-    pixels, pixel_sum, pixel_squares, content = 0, 0, 0, hashlib.sha256()
+    pixels, content = PixelSums(0, 0, 0), hashlib.sha256()
     for batch, values in measured:
         if not np.isfinite(values.nats).all():
             raise VQError(f"checkpoint: {run.checkpoint.path!r} gives a likelihood that is NaN or infinite")
         levels, n = batch.images.astype(np.int64), len(batch.images)
-        pixels += levels.size
-        pixel_sum += int(levels.sum())
-        pixel_squares += int(np.square(levels).sum())
+        more = levels.size, int(levels.sum()), int(np.square(levels).sum())
+        pixels = PixelSums(*(a + b for a, b in zip(pixels, more)))
         content.update(np.ascontiguousarray(batch.images))
-        more = dict(labels=batch.labels, speakers=batch.speakers)
-        more.update(dims=np.full(n, levels[0].size), positions=np.full(n, np.prod(values.codes.shape[1:3])))
-        more["images"] = None if values.reconstructions is None else batch.images
-        for name, value in dict(values._asdict(), **more).items():
+        known = dict(labels=batch.labels, speakers=batch.speakers)
+        known.update(dims=np.full(n, levels[0].size), positions=np.full(n, np.prod(values.codes.shape[1:3])))
+        known["images"] = None if values.reconstructions is None else batch.images
+        for name, value in dict(values._asdict(), **known).items():
             found[name].append(value)
-    if not pixels:
+    if not pixels.count:
         raise VQError("input: got no readable example, expected one or more")
-    axes = {"codes": run.config.model.codes_axis}
+    axes = {"codes": run.config.model.codes_axis if codes_axis is None else codes_axis}
     whole: Dict[str, Any] = {
         name: None if any(part is None for part in parts) else np.concatenate(parts, axes.get(name, 0))
         for name, parts in found.items()
@@ -116,10 +133,9 @@ def collect(run: OpenRun, measured: Iterable[Tuple[Batch, Measured]]) -> PerExam
         whole[name] = None if whole[name] is None else whole[name].astype(np.float64)
     for name in ("dims", "labels", "speakers"):
         content.update(name.encode() + (b"" if whole[name] is None else whole[name].astype("<i8").tobytes()))
-    whole["pixel_variance"] = (pixels * pixel_squares - pixel_sum**2) / (255.0 * pixels) ** 2
     if whole["voices"] is None:
         whole["voices"] = whole["speakers"]
-    return PerExample(distortion=whole.pop("nats"), sha256=content.hexdigest(), **whole)
+    return PerExample(distortion=whole.pop("nats"), pixels=pixels, sha256=content.hexdigest(), **whole)
 
 
 def with_codes_of_another(run: OpenRun, examples: Examples) -> Examples:

@@ -76,6 +76,7 @@ class OpenRun:
         self.keeps_results, self.loaded = bool(model_dir), {}  # type: bool, Dict[str, Set[str]]
         self._settings, self._closed, self._open = settings, False, None  # type: Any, bool, Optional[tf.Session]
         self._made: Dict[Hashable, Any] = {} if prior is None else {"prior": prior}
+        self._callables: Dict[Hashable, Callable[..., np.ndarray]] = {}
         self.graph = tf.Graph()
         with self.graph.as_default():
             tf.set_random_seed(config.train.seed)  # no draw depends on it, but determinism requires one
@@ -139,7 +140,10 @@ class OpenRun:
             return lambda *values: call(*[np.asarray(v, dtype) for v, dtype in zip(values, dtypes)])[0]
 
         self.check_open()
-        return self._once(("compiled", fetch.name, *(t.name for t in feeds)), make)
+        key = (fetch.name, *(t.name for t in feeds))
+        if key not in self._callables:
+            self._callables[key] = make()
+        return self._callables[key]
 
     def op(self, key: Hashable, build: Callable[[], Any]) -> Any:
         """Returns what `build()` adds to the graph, which it does once per `key`.
@@ -220,6 +224,7 @@ class OpenRun:
     def close(self) -> None:
         """Frees the session. A second call does nothing."""
         self._closed, session, self._open = True, self._open, None
+        self._callables.clear()  # TensorFlow complains about one that is freed at the end of the process
         if session is not None:
             close_session(session)
 

@@ -6,7 +6,7 @@ weights). For a split of the run's own data there are also `speakers` and `label
 """
 
 import os
-from typing import List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
@@ -15,13 +15,13 @@ from vq_estimator.data.files import atomic_folder
 from vq_estimator.data.outputs import FOLDER, output_kind
 from vq_estimator.errors import VQError
 from vq_estimator.inference import sampling
-from vq_estimator.inference.code_files import file_names, load_archive, save
+from vq_estimator.inference.code_files import Advance, file_names, load_archive, save
 from vq_estimator.inference.examples import Examples
 from vq_estimator.inference.speech_model import SpeechModel
 from vq_estimator.inference.speech_sampling import seeds
 from vq_estimator.progress import ProgressBar
 
-AT_ONCE = 64  # recordings that are decoded before they are written
+DECODED_AT_ONCE = 64  # recordings
 
 
 def encode(model: SpeechModel, recordings: Examples, out: str) -> int:
@@ -30,19 +30,41 @@ def encode(model: SpeechModel, recordings: Examples, out: str) -> int:
     Raises:
       VQError: no recording could be read.
     """
-    codes, known = [], {"files": [], "speakers": [], "labels": []}  # type: List[np.ndarray], Dict[str, list]
     with ProgressBar(total=recordings.total, unit="clip", desc="encode") as bar:
-        for batch in recordings.batches():
-            codes.append(model.encode(batch.images[0, 0, :, 0]))
-            for name, values in known.items():
-                values.append(getattr(batch, name))
-            bar.update()
-    if not codes:
+        arrays = compute_codes(model, recordings, bar.update)
+    if not len(arrays["lengths"]):
         raise VQError(f"input: got no readable recording in {recordings.origin!r}, expected one or more")
-    arrays = {"codes": np.concatenate(codes), "lengths": np.array([len(c) for c in codes], np.int64)}
-    arrays.update({k: np.concatenate(v) for k, v in known.items() if not any(one is None for one in v)})
     save(model, recordings.origin, out, arrays)
-    return len(codes)
+    return len(arrays["lengths"])
+
+
+def compute_codes(model: SpeechModel, recordings: Examples, advance: Advance = lambda n: None) -> Dict[str, np.ndarray]:
+    """Encodes all recordings.
+
+    Args:
+      model: the model.
+      recordings: the recordings, one per batch.
+      advance: called with 1 for each recording that is encoded.
+
+    Returns:
+      `codes` int32 [M, L] of all recordings, `lengths` int64 [N], and `files`, `speakers` and `labels` [N] if they are
+      known for all recordings.
+    """
+    codes, known = [], {"files": [], "speakers": [], "labels": []}  # type: List[np.ndarray], Dict[str, list]
+    for batch in recordings.batches():
+        codes.append(model.encode(batch.images[0, 0, :, 0]))
+        for name, values in known.items():
+            values.append(getattr(batch, name))
+        advance(1)
+    none = np.zeros((0, model.config.model.quantizer.L), np.int32)
+    arrays = {"codes": np.concatenate([none, *codes]), "lengths": np.array([len(c) for c in codes], np.int64)}
+    arrays.update({k: np.concatenate(v) for k, v in known.items() if v and not any(one is None for one in v)})
+    return arrays
+
+
+def each_code_map(arrays: Dict[str, np.ndarray]) -> Sequence[np.ndarray]:
+    """The codes [n, L] of each recording in the result of `compute_codes`."""
+    return np.split(arrays["codes"], np.cumsum(arrays["lengths"])[:-1]) if len(arrays["lengths"]) else []
 
 
 class CodesFile(NamedTuple):
@@ -94,8 +116,8 @@ def decode(
     model.check_guidance(guidance)
     model.check_codes(codes.codes)
     with atomic_folder(out) as folder, ProgressBar(total=n, unit="clip", desc="decode") as bar:
-        for start in range(0, n, AT_ONCE):
-            some = codes.codes[start : start + AT_ONCE]
+        for start in range(0, n, DECODED_AT_ONCE):
+            some = codes.codes[start : start + DECODED_AT_ONCE]
             decoded = model.decode_all(some, [voice] * len(some), seeds(seed, len(some), start), guidance=guidance)
             for name, levels in zip(codes.names[start:], decoded):
                 audio.write_wav(os.path.join(folder, *name.split("/")), levels, model.sample_rate)

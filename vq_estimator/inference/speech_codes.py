@@ -1,13 +1,13 @@
 """Codes of recordings: those of a split's windows for a prior, and the cost of complete recordings under it."""
 
-from typing import Optional
+from typing import Optional, Sequence
 
 import numpy as np
 
 from vq_estimator.data import audio, batching, speech
 from vq_estimator.data.codes import Codes
 from vq_estimator.data.speech import SpeechSource
-from vq_estimator.inference import code_cost
+from vq_estimator.inference import code_cost, speech_segments
 from vq_estimator.inference.code_cost import CodeCost
 from vq_estimator.inference.measurement import PerExample
 from vq_estimator.inference.session import OpenRun
@@ -37,6 +37,20 @@ def encode(run: OpenRun, source: SpeechSource, split: str) -> Codes:
         parts += [run.session.run(t.codes, {t.images: part}) for part in batching.parts(cut, BATCH)]
         labels += [clips.speakers[i] * max(len(source.class_names), 1) + clips.labels[i]] * len(cut)
     return Codes(np.concatenate(parts).astype(np.int32), np.array(labels, np.int32))
+
+
+def of_rows(run: OpenRun, codes: Sequence[np.ndarray], labels: Sequence[int]) -> Codes:
+    """Divides the codes [n, L] of recordings into windows, with codes of silence after a recording's end.
+
+    `labels` are those of the recordings.
+    """
+    width, parts, each = run.config.model.prior_grid[1], [], []
+    silence = speech_segments.encode(run, np.full(_window(run), audio.SILENCE, np.uint8))
+    for one, label in zip(codes, labels):
+        padded = np.concatenate([one, silence[: -len(one) % width]])
+        parts.append(padded.reshape(-1, 1, width, one.shape[1]))
+        each += [label] * len(parts[-1])
+    return Codes(np.concatenate(parts).astype(np.int32), np.array(each, np.int32))
 
 
 def cost_of_examples(run: OpenRun, examples: PerExample) -> CodeCost:

@@ -1,7 +1,6 @@
 """Reads recordings from any source as a model's input: splits of data sets, folders and files."""
 
 import collections
-import logging
 import os
 from typing import List, Optional, Sequence
 
@@ -10,13 +9,14 @@ import numpy as np
 from vq_estimator.config import SpeechConfig, arguments
 from vq_estimator.data import audio
 from vq_estimator.data import folder as folder_lib
+from vq_estimator.data.bad_files import BadFiles, Limit
 from vq_estimator.data.speech import SpeechSource
-from vq_estimator.errors import VQError, one_line
+from vq_estimator.errors import VQError
 from vq_estimator.inference.examples import Batch, Examples
 from vq_estimator.inference.sampling import Label
 from vq_estimator.inference.session import OpenRun
 
-log = logging.getLogger("vq_estimator")
+KIND = folder_lib.SOUNDS
 
 
 def speaker_number(model: SpeechConfig, name: Label) -> int:
@@ -79,34 +79,49 @@ def of_file(run: OpenRun, path: str) -> Examples:
     return Examples(os.path.splitext(name)[0], 1, lambda: iter([batch]), path)
 
 
-def of_folder(run: OpenRun, folder: str, max_bad_files: int = 100) -> Examples:
-    """The sound files below a folder, in the order of their paths, as a whole.
-
-    Unreadable files are skipped with a warning.
+def of_folder(run: OpenRun, folder: str, max_bad_files: Limit = 100) -> Examples:
+    """The sound files below a folder, in the order of their paths; see `of_files`.
 
     Raises:
-      VQError: there is no recording, or more than `max_bad_files` cannot be read.
+      VQError: there is no recording.
     """
-    names = folder_lib.paths(folder, folder_lib.SOUNDS)
+    return of_files(run, folder, folder_lib.paths(folder, folder_lib.SOUNDS), max_bad_files)
+
+
+def of_files(run: OpenRun, folder: str, names: Sequence[str], max_bad_files: Limit = 0) -> Examples:
+    """Sound files as a whole, named by their paths below `folder`. Unreadable files are skipped with a warning.
+
+    Raises:
+      VQError: more than `max_bad_files` cannot be read.
+    """
 
     def batches():
-        bad = 0
+        bad = BadFiles.of(max_bad_files)
         for name in names:
             try:
                 levels = audio.mu_law(audio.read(os.path.join(folder, *name.split("/")), run.config.model.sample_rate))
             except (OSError, ValueError) as e:
-                found = one_line(str(getattr(e, "strerror", None) or e))
-                log.warning("%s can't be read and is left out: %s", one_line(name), found)
-                bad += 1
-                if bad > max_bad_files:
-                    raise VQError(
-                        f"input: got {bad} files that can't be read, {name} the last ({found}), expected at most "
-                        f"{max_bad_files}; --max_bad_files changes that"
-                    ) from None
+                bad.add(name, str(getattr(e, "strerror", None) or e))
                 continue
             yield _as_batch(levels, name)
 
     return Examples(os.path.basename(os.path.abspath(folder)), len(names), batches, folder)
+
+
+def from_arrays(run: OpenRun, levels: Sequence[np.ndarray], origin: str = "recordings") -> Examples:
+    """Recordings uint8 [T] of mu-law levels, or an array [N, T] of them.
+
+    Raises:
+      VQError: a recording has another dtype or shape.
+    """
+    for recording in levels:
+        arguments.array("levels", recording, "uint8", ("T",), ", mu-law levels")
+
+    def batches():
+        for recording in levels:
+            yield _as_batch(recording)
+
+    return Examples(origin, len(levels), batches, origin)
 
 
 def of_path(run: OpenRun, path: str, max_bad_files: int = 100) -> Examples:
@@ -143,7 +158,14 @@ def with_speakers(run: OpenRun, examples: Examples, speaker: Optional[str] = Non
     return examples._replace(batches=batches)
 
 
-def _as_batch(levels: np.ndarray, name: str, speaker: Optional[int] = None, label: Optional[int] = None) -> Batch:
+with_conditions = with_speakers  # the name that `vq_estimator.beam` calls for every kind of model
+
+
+def _as_batch(
+    levels: np.ndarray, name: Optional[str] = None, speaker: Optional[int] = None, label: Optional[int] = None
+) -> Batch:
     """A recording uint8 [T] as a batch."""
     known = [None if number is None else np.array([number], np.int32) for number in (label, speaker)]
-    return Batch(levels[np.newaxis, np.newaxis, :, np.newaxis], *known, files=np.array([name]))
+    return Batch(
+        levels[np.newaxis, np.newaxis, :, np.newaxis], *known, files=None if name is None else np.array([name])
+    )

@@ -1,6 +1,6 @@
 """Long recordings in segments, so that memory is bounded: their codes, and their likelihood in several voices."""
 
-from typing import Iterator, Sequence, Tuple
+from typing import Iterator, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -51,8 +51,12 @@ def log_prob(run: OpenRun, levels: np.ndarray, codes: np.ndarray, speakers: Sequ
     return total
 
 
-def measure(run: OpenRun, examples: Examples) -> Iterator[Tuple[Batch, Measured]]:
-    """Yields each recording and what it costs; the voice of an unknown speaker is the likeliest one."""
+def measure(run: OpenRun, examples: Examples, scale: Optional[float] = None) -> Iterator[Tuple[Batch, Measured]]:
+    """Yields each recording and what it costs; the voice of an unknown speaker is the likeliest one.
+
+    `scale` is None: the likelihood of a recording has no fitted scale.
+    """
+    del scale
     voices = range(len(run.config.model.speakers))
     with ProgressBar(total=examples.total, unit=run.config.model.example, desc="evaluate " + examples.name) as bar:
         for batch in examples.batches():

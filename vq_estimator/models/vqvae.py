@@ -116,6 +116,10 @@ class VQVAE:
         q, (height, width, _) = self.config.quantizer, self.config.grid
         supplied = () if self._networks.encoder_fn is None else (training,)
         z_e = self.encoder(to_unit(images), *supplied)
+        if None in static_shape(images)[1:3]:  # of any size
+            z_e = tf.reshape(z_e, tf.concat([tf.shape(z_e)[:3], [q.vectors_per_position, q.D]], 0))
+            z_e.set_shape([None, None, None, q.vectors_per_position, q.D])
+            return z_e
         return tf.reshape(z_e, [-1, height, width, q.vectors_per_position, q.D])
 
     def encode(self, images: tf.Tensor) -> tf.Tensor:
@@ -164,6 +168,10 @@ class VQVAE:
         """The functions that decode codes in another runtime, of a decoder that draws; see `nn.stepwise`."""
         return self.decoder.step_functions(codes, self._flat(self.quantizer.lookup(codes)))
 
+    def pixel_condition(self, codes: tf.Tensor) -> tf.Tensor:
+        """The condition of each pixel for codes int32 [B, h, w, L] of any size, for a local decoder."""
+        return self.decoder.condition(self._flat(self.quantizer.lookup(codes)))
+
     def condition(self, codes: tf.Tensor, speakers: tf.Tensor) -> tf.Tensor:
         """The inputs of `decoders.Waveform.scan` for codes int32 [B, 1, n, L] and speakers, for speech models."""
         return self.decoder.condition(self._flat(self.quantizer.lookup(codes)), speakers)
@@ -171,6 +179,10 @@ class VQVAE:
     def _flat(self, z_q: tf.Tensor) -> tf.Tensor:
         height, width, _ = self.config.codes_shape
         features = self.config.quantizer.latent_channels
+        if None in static_shape(z_q)[1:3] and not self.config.has_one_row:  # of any size
+            flat = tf.reshape(z_q, tf.concat([tf.shape(z_q)[:3], [features]], 0))
+            flat.set_shape([None, None, None, features])
+            return flat
         if width is not None:
             return tf.reshape(z_q, [-1, height, width, features])
         flat = tf.reshape(z_q, tf.stack([tf.shape(z_q)[0], 1, tf.shape(z_q)[2], features]))

@@ -9,7 +9,7 @@ Zhang, Zhang, McDonagh (2021), Out-of-Distribution Generalization with Local Aut
 section 4 (NeLLoC).
 """
 
-from typing import Callable, Dict, List, Optional, Tuple
+from typing import Callable, Dict, Optional, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -17,43 +17,11 @@ import tensorflow.compat.v1 as tf
 from vq_estimator.nn.level_embeddings import LevelEmbeddings
 from vq_estimator.nn.likelihoods.pixels import LEVELS
 from vq_estimator.nn.module import Module, loops, static_shape
+from vq_estimator.nn.neighbourhood import Wavefronts, contrasts, neighbours
 from vq_estimator.nn.places import Places
 from vq_estimator.nn.stepwise import Traced
 
 RELU = 2.0**0.5  # gain of a layer after a ReLU
-
-
-def neighbours(reach: int) -> List[Tuple[int, int]]:
-    """Returns (rows up, columns to the right) of the pixels that a pixel depends on, in the order of their weights."""
-    above = [(a, b) for a in range(reach, 0, -1) for b in range(-reach, reach + 1)]
-    return above + [(0, b) for b in range(-reach, 0)]
-
-
-class Wavefronts:
-    """The steps of `LocalPixels.scan`: step t has the pixels with column + slope row = t.
-
-    Attributes:
-      slope: `reach` + 1.
-      steps: number of steps.
-      size: number of pixels per step, including those outside the image.
-      rows, columns: int32 [steps, size], the pixels of each step, in consecutive rows.
-      inside: bool [steps, size], whether a pixel is inside the image.
-    """
-
-    def __init__(self, height: int, width: int, reach: int):
-        self.slope = reach + 1
-        self.steps = width + self.slope * (height - 1)
-        self.size = min(height, -(-width // self.slope))
-        t = np.arange(self.steps, dtype=np.int32)[:, np.newaxis]
-        first = np.maximum(0, -(-(t - width + 1) // self.slope))
-        self.rows = first + np.arange(self.size, dtype=np.int32)
-        self.columns = t - self.slope * self.rows
-        self.inside = (self.rows < height) & (self.columns >= 0) & (self.columns < width)
-
-    def raster(self) -> np.ndarray:
-        """Returns the number of each pixel among all pixels of all steps, in raster order, int [H W]."""
-        number = np.flatnonzero(self.inside)
-        return number[np.lexsort((self.columns.ravel()[number], self.rows.ravel()[number]))]
 
 
 class LocalPixels(Module):
@@ -67,6 +35,9 @@ class LocalPixels(Module):
       embedded: number of nearest neighbours whose levels are also read as embeddings; see `LevelEmbeddings`.
       dtype: the dtype of the residual blocks. Whatever reads pixels is float32, because bfloat16 cannot tell adjacent
         levels apart.
+      contrasts: whether it also reads the differences of the neighbours from the mean of the pixels above and to the
+        left, on a scale that tells small differences apart.
+      finish: a function of float32 [n, outputs] that is applied to the outputs, or None.
     """
 
     def __init__(
@@ -77,9 +48,12 @@ class LocalPixels(Module):
         outputs: int,
         dtype=tf.float32,
         embedded: int = 0,
+        contrasts: bool = False,
+        finish: Optional[Callable[[tf.Tensor], tf.Tensor]] = None,
         name: str = "local",
     ):
         super().__init__(name)
+        self._contrasts, self._finish = contrasts, finish
         self._reach, self._layers, self._channels, self._outputs, self._dtype = reach, layers, channels, outputs, dtype
         self._levels = LevelEmbeddings(neighbours(reach), embedded) if embedded else None
 
@@ -115,7 +89,8 @@ class LocalPixels(Module):
           kept: k and dtype of the values to collect for each pixel.
           choose: a function (outputs float32 [B, n, outputs], t, place) -> (the n pixels of step t of `Wavefronts`,
             float32 [B, n, C], scaled as in the full pass; the values to collect, [B, n, k]). `place` int32 [n] is the
-            number of each pixel in raster order. Results for pixels outside the image, whose place is 0, are ignored.
+            number of each pixel in raster order. If compiled, there are pixels outside the image, whose place is 0;
+            their results are ignored.
           compiled: compile with XLA, in TensorFlow 2 only; see `WaveNet.scan`.
 
         Returns:
@@ -123,6 +98,18 @@ class LocalPixels(Module):
         """
         with loops(compiled) as compiled:
             return self._template(self._scan, condition, channels, kept, choose, compiled)
+
+    def at(self, near: tf.Tensor, condition: tf.Tensor) -> tf.Tensor:
+        """Computes the outputs of n pixels of an image of any size.
+
+        Args:
+          near: float32 [n, N C], the N `neighbours` of each pixel, 0 outside the image.
+          condition: [n, D].
+
+        Returns:
+          float32 [n, outputs].
+        """
+        return self._template(self._at, near, condition)
 
     def step_functions(self, prefix: str, codes: tf.Tensor, condition: tf.Tensor, channels: int, choose: Callable):
         """Makes the functions of `scan` for another runtime; see `nn.stepwise`.
@@ -165,10 +152,17 @@ class LocalPixels(Module):
             ),
         ]
 
+    def _at(self, near, condition):
+        inputs, depth = static_shape(near)[-1], static_shape(condition)[-1]
+        weights = self._weights(inputs // len(neighbours(self._reach)), depth)
+        return self._outputs_of(weights, near, self._start(weights, condition))
+
     def _weights(self, channels: int, depth: int) -> Dict[str, tf.Tensor]:
         """Reads all variables once, before any loop."""
         m, near = self._channels, channels * len(neighbours(self._reach))
         shapes = {"near": (near, m, 1.0), "condition": (depth, m, 1.0), "direct": (near, self._outputs, 0.1)}
+        if self._contrasts:
+            shapes["contrasts"] = (near, m, 1.0)
         for i in range(self._layers):
             shapes.update({f"layer_{i}_in": (m, m, RELU), f"layer_{i}_out": (m, m, 0.5)})
         shapes["outputs"] = (m, self._outputs, 0.1)
@@ -180,7 +174,7 @@ class LocalPixels(Module):
         for name, (inputs, maps, gain) in shapes.items():
             start = tf.truncated_normal_initializer(stddev=gain / inputs**0.5)
             values[name + "_w"] = self.variable(name + "_w", [inputs, maps], start).read_value()
-            if name not in ("condition", "direct"):  # their sums have a bias already
+            if name not in ("condition", "direct", "contrasts"):  # their sums have a bias already
                 values[name + "_b"] = self.variable(name + "_b", [maps], tf.zeros_initializer()).read_value()
             if name.startswith(("layer", "condition")) or name == "outputs":
                 values.update({k: tf.cast(v, self._dtype) for k, v in values.items() if k.startswith(name)})
@@ -193,6 +187,8 @@ class LocalPixels(Module):
     def _outputs_of(self, weights, near: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
         """Computes outputs float32 [n, outputs] of n pixels from their neighbours [n, N] and `_start` [n, channels]."""
         first = _dense(weights, "near", near) + start
+        if self._contrasts:
+            first += tf.matmul(contrasts(near, self._reach), weights["contrasts_w"])
         if self._levels is not None:
             first += self._levels.sum(weights["levels_w"], near)
         h = tf.cast(first, self._dtype)
@@ -200,7 +196,9 @@ class LocalPixels(Module):
             inside = _dense(weights, f"layer_{i}_in", tf.nn.relu(h))
             h += _dense(weights, f"layer_{i}_out", tf.nn.relu(inside))
         # The direct path predicts a pixel from its neighbours linearly, so the layers need to learn only the rest.
-        return tf.matmul(near, weights["direct_w"]) + tf.cast(_dense(weights, "outputs", tf.nn.relu(h)), tf.float32)
+        direct = tf.matmul(near, weights["direct_w"])
+        outputs = direct + tf.cast(_dense(weights, "outputs", tf.nn.relu(h)), tf.float32)
+        return outputs if self._finish is None else self._finish(outputs)
 
     def _full(self, x, condition, places):
         batch, (_, height, width, channels), depth = tf.shape(x)[0], static_shape(x), static_shape(condition)[-1]
@@ -231,7 +229,7 @@ class LocalPixels(Module):
         fronts = Wavefronts(height, width, self._reach)
 
         def loop():
-            return self._loop(weights, start, fronts, (height, width), channels, kept, choose)
+            return self._loop(weights, start, fronts, (height, width), channels, kept, choose, compiled)
 
         found = tf.function(loop, jit_compile=True, autograph=False)() if compiled else loop()
         found.set_shape([fronts.steps, None, fronts.size, k])
@@ -241,8 +239,11 @@ class LocalPixels(Module):
         found.set_shape([None, height, width, k])
         return found
 
-    def _loop(self, weights, start, fronts: Wavefronts, size, channels: int, kept, choose: Callable) -> tf.Tensor:
-        """Loops over the wavefronts; `start` is [B, H W, channels]; returns the collected values [steps, B, n, k]."""
+    def _loop(self, weights, start, fronts: Wavefronts, size, channels, kept, choose: Callable, compiled) -> tf.Tensor:
+        """Loops over the wavefronts; `start` is [B, H W, channels]; returns the collected values [steps, B, n, k].
+
+        Pixels outside the image are the last ones of a step. They are computed only by XLA, which needs fixed shapes.
+        """
         (height, width), reach, n, (k, kept_type) = size, self._reach, fronts.size, kept
         # A pixel (i, j) belongs to step j + slope i, so its neighbours are a fixed number of steps and rows away.
         # `recent` holds the pixels of the last steps, by step and row, with `reach` rows above the image and n below.
@@ -255,15 +256,20 @@ class LocalPixels(Module):
         at = np.full([fronts.steps, rows], n, np.int32)
         t, number = np.nonzero(fronts.inside)
         at[t, reach + fronts.rows[t, number]] = number
-        at = tf.constant(at)
+        at, counts = tf.constant(at), tf.constant(fronts.inside.sum(1).astype(np.int32))
 
         def step(t, recent, collected):
-            row = first[t]
-            x = tf.reshape(tf.gather(recent, near + row, axis=1), [-1, channels * static_shape(near)[1]])
-            here = tf.reshape(tf.gather(start, place[t], axis=1), [-1, self._channels])
-            outputs = tf.reshape(self._outputs_of(weights, x, here), [-1, n, self._outputs])
-            pixels, keep = choose(outputs, t, place[t])
-            pixels = tf.pad(tf.ensure_shape(pixels, [None, n, channels]), [[0, 0], [0, 1], [0, 0]])
+            count = n if compiled else counts[t]
+            places = place[t, :count]
+            x = tf.reshape(tf.gather(recent, near[:count] + first[t], axis=1), [-1, channels * static_shape(near)[1]])
+            here = tf.reshape(tf.gather(start, places, axis=1), [-1, self._channels])
+            outputs = self._outputs_of(weights, x, here)
+            outputs = tf.reshape(outputs, tf.stack([tf.shape(recent)[0], count, self._outputs]))
+            outputs.set_shape([None, n if compiled else None, self._outputs])
+            pixels, keep = choose(outputs, t, places)
+            pixels = tf.pad(pixels, [[0, 0], [0, n + 1 - count], [0, 0]])
+            pixels = tf.ensure_shape(pixels, [None, n + 1, channels])
+            keep = tf.ensure_shape(tf.pad(keep, [[0, 0], [0, n - count], [0, 0]]), [None, n, k])
             recent = tf.concat([recent[:, rows:], tf.gather(pixels, at[t], axis=1)], 1)
             return t + 1, tf.ensure_shape(recent, [None, steps * rows, channels]), collected.write(t, keep)
 

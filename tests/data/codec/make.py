@@ -37,7 +37,8 @@ def exact(name, shape, weights):
     return sparse * LAST.get(name.split("/")[1], 1.0)
 
 
-LOSSY = {"lossy": "factorised", "lossy_speech": "speech"}  # lossy files, and the runs above that write them
+LOSSY = {"lossy": "factorised", "lossy_speech": "speech"}  # lossy files, and the runs that write them
+WHOLE = {"whole": "local"}  # files of images that are not the model's size, and the runs that write them
 LAST = {"head_2": 1 / 8, "conv_transpose_3": 1 / 4, "outputs_w": 1 / 8, "outputs_b": 1 / 8}
 
 
@@ -108,10 +109,10 @@ def main():
     with open(os.path.join(HERE, "pixels.json"), encoding="utf-8") as f:
         pixels = json.load(f)
     for name in sys.argv[1:]:
-        lossy, of = name in LOSSY, LOSSY.get(name, name)
+        lossy, of = name in LOSSY, {**LOSSY, **WHOLE}.get(name, name)
         given = dict(dict(values=exact), **cases[of])
         folder, path = os.path.join(HERE, of), os.path.join(HERE, name + ".vqz")
-        if not lossy:
+        if name == of:
             shutil.rmtree(folder, ignore_errors=True)
             write_run(folder, prior_values=exact_prior, **given)
         for unused in glob.glob(os.path.join(folder, "prior", "model.ckpt-*")):  # the one in best/ is what is read

@@ -21,7 +21,7 @@ from vq_estimator.inference.codec.coder import Coder, Tables
 from vq_estimator.inference.codec.tables import NOT_FINITE
 from vq_estimator.nn import arithmetic
 from vq_estimator.nn.likelihoods import cumulative
-from vq_estimator.nn.local import Wavefronts
+from vq_estimator.nn.neighbourhood import Wavefronts
 
 # Part of the format. The tables of a block of pixels are computed at once and fit in the processor's cache.
 BLOCK = 256  # pixels per block
@@ -52,6 +52,7 @@ class Chunk:
       pixels: a function from a decoder's output to the distributions of pixels (`cumulative.for_likelihood`).
       classes: number of classes of the learned prior that a tile may belong to; 0 if the prior has no classes.
       fronts: the steps of a decoder that generates wavefronts.
+      rows: int [n], the number of code rows of each tile; None: all.
     """
 
     def __init__(
@@ -64,11 +65,12 @@ class Chunk:
         pixels: Callable[..., cumulative.Pixels],
         classes: int = 0,
         fronts: Optional[Wavefronts] = None,
+        rows: Optional[np.ndarray] = None,
     ):
         self.coder, self.codes, self.images = coder, codes, images
         self.error: Optional[BaseException] = None
         self._n, self._heights, self._widths = len(extents), extents[:, 0], extents[:, 1]
-        self._columns = columns
+        self._columns, self._rows = columns, np.full(self._n, codes.shape[1]) if rows is None else rows
         self._pixels, self._fronts = pixels, fronts
         self._class_probabilities = np.full([max(classes, 1), self._n], 1.0 / max(classes, 1))
         self._steps: List[Tuple[int, ...]] = []  # at most the last step
@@ -82,6 +84,14 @@ class Chunk:
         inside = np.broadcast_to(inside, codes.shape[:3])
         for level, distribution in enumerate(distributions):
             codes[inside, level] = self.coder.code_alike(distribution, codes[inside, level])
+
+    def of_codes(self, codes: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> "Chunk":
+        """Returns a chunk of n other code maps int32 [n, h, w, L] and no pixels, for the same coder.
+
+        `rows` and `columns`, int [n], are the numbers of rows and columns of each that are coded.
+        """
+        extents, classes = np.zeros([len(codes), 2], int), len(self._class_probabilities)
+        return Chunk(self.coder, codes, self.images, extents, columns, self._pixels, classes, rows=rows)
 
     def code(self, logits: np.ndarray, i: int, j: int, level: int) -> np.ndarray:
         """Codes one code of each tile.
@@ -102,7 +112,7 @@ class Chunk:
         """
         self._in_order(i, j, level)
         _check_finite(logits)
-        tiles = np.flatnonzero(j < self._columns)  # those that have this code
+        tiles = np.flatnonzero((i < self._rows) & (j < self._columns))  # those that have this code
         if not len(tiles):
             return self.codes[:, i, j, level]
         logits = logits.reshape(-1, len(self.codes), logits.shape[-1])[:, tiles].astype(np.float64)
@@ -146,29 +156,53 @@ class Chunk:
         """Codes the pixels of each tile on a wavefront.
 
         Args:
-          parameters: the likelihood parameters of these pixels, float32 [B, n, outputs].
+          parameters: the likelihood parameters of the n pixels that are inside the array, float32 [B, n, outputs].
           t: the step of `Wavefronts`.
 
         Returns:
-          The pixels, uint8 [B, n, C]; those outside the array are 0.
+          The pixels, uint8 [B, n, C].
 
         Raises:
           VQError: the parameters are not finite.
         """
         self._in_order(t)
-        number = np.flatnonzero(self._fronts.inside[t])
-        rows, columns = self._fronts.rows[t, number], self._fronts.columns[t, number]
-        pixels = np.zeros((*parameters.shape[:2], self.images.shape[-1]), np.uint8)
+        n = parameters.shape[1]
+        rows, columns = self._fronts.rows[t, :n], self._fronts.columns[t, :n]
         right, below = columns >= self._widths[:, np.newaxis], rows >= self._heights[:, np.newaxis]  # [tiles, n]
-        tile, k = np.nonzero(~(right | below))
+        outside = right | below
+        if not outside.any():
+            here = (slice(self._n), rows, columns)
+            known = self.images[here]
+            flat = [x.reshape(self._n * n, x.shape[-1]) for x in (parameters[: self._n], known)]
+            coded = self._code_pixels(*flat, FRONT_BLOCK)
+            self.images[here] = coded.reshape(known.shape)
+            return self.images[:, rows, columns]
+        tile, k = np.nonzero(~outside)
         i, j = rows[k], columns[k]
-        self.images[tile, i, j] = self._code_pixels(parameters[tile, number[k]], self.images[tile, i, j], FRONT_BLOCK)
-        if len(tile) < right.size:
-            tile, k = np.nonzero(right)
-            self.images[tile, rows[k], columns[k]] = self.images[tile, rows[k], columns[k] - 1]
-            tile, k = np.nonzero(below & ~right)
-            self.images[tile, rows[k], columns[k]] = self.images[tile, rows[k] - 1, columns[k]]
-        pixels[:, number] = self.images[:, rows, columns]
+        self.images[tile, i, j] = self._code_pixels(parameters[tile, k], self.images[tile, i, j], FRONT_BLOCK)
+        tile, k = np.nonzero(right)
+        self.images[tile, rows[k], columns[k]] = self.images[tile, rows[k], columns[k] - 1]
+        tile, k = np.nonzero(below & ~right)
+        self.images[tile, rows[k], columns[k]] = self.images[tile, rows[k] - 1, columns[k]]
+        return self.images[:, rows, columns]
+
+    def front_of_one(self, parameters: np.ndarray, t: int, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Codes the pixels of the only tile on a wavefront, which are inside it.
+
+        Args:
+          parameters: the likelihood parameters of these pixels, float32 [n, outputs].
+          t: the step of `Wavefronts`.
+          rows, columns: int [n], the pixels.
+
+        Returns:
+          The pixels, uint8 [n, C].
+
+        Raises:
+          VQError: the parameters are not finite.
+        """
+        self._in_order(t)
+        pixels = self._code_pixels(parameters, self.images[0, rows, columns], FRONT_BLOCK)
+        self.images[0, rows, columns] = pixels
         return pixels
 
     def pixels(self, parameters: np.ndarray) -> None:

@@ -41,11 +41,9 @@ class Progress:
     def __exit__(self, *error) -> None:
         self._bar.close()
 
-    def chunk(self, network: Network, frame: Frame, channels: int) -> "ChunkProgress":
+    def chunk(self, network: Network, frame: Frame) -> "ChunkProgress":
         """Returns the progress of one chunk."""
-        tiles = len(frame.extents)
-        pixels, codes = int(frame.extents.prod(1).sum()) * channels, tiles * int(np.prod(network.grid(frame)))
-        return ChunkProgress(self._advance, tiles, self._passes * (pixels + codes))
+        return ChunkProgress(self._advance, len(frame.extents), self._passes * network.symbols(frame))
 
     def _advance(self, tiles: float) -> None:
         with self._lock:

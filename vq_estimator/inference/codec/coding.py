@@ -1,12 +1,11 @@
-"""The parts of the codec that differ between image and speech models: tiles, graph ops and fed values.
+"""The parts of the codec that differ between kinds of models: tiles, graph ops and fed values.
 
-Images are cut into tiles of the model's size. A recording is an image of one row. Its tiles have LONGEST samples,
-except for a shorter last one. Recordings are sorted by length, the longest first, so that the recordings of a batch
-have similar lengths.
+Images are cut into tiles of the model's size. `speech_coding` and `whole` have the parts for recordings and for images
+that are not cut.
 """
 
 import functools
-from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -16,13 +15,10 @@ from vq_estimator.errors import VQError
 from vq_estimator.inference.codec.chunk import Chunk
 from vq_estimator.nn import likelihoods
 from vq_estimator.nn.likelihoods import cumulative, grouped
-from vq_estimator.nn.local import Wavefronts
-from vq_estimator.nn.waveform import repeat
+from vq_estimator.nn.neighbourhood import Wavefronts
 
 MAX_BATCH = 200
 MAX_FLOATS = 1 << 25  # limit of a batch's likelihood parameters; for speech models, of its condition
-LONGEST = 1 << 17  # samples of a recording's tile. Part of the format.
-SPEAKER_SAMPLES = 1 << 14  # samples, from the middle of a recording, that identify an unknown speaker
 
 Shape = Tuple[int, int]
 Ops = Dict[str, Any]
@@ -70,6 +66,16 @@ class ImageCoding:
         """The size of a tile in a header: the side of a square, or height and width."""
         return self.tile[1:] if self.tile[0] == self.tile[1] else self.tile
 
+    @property
+    def image_shape(self) -> Tuple[Optional[int], Optional[int], int]:
+        """The shape [H, W, C] of the tiles that the encoder gets."""
+        return self._model.shape
+
+    @property
+    def code_map_shape(self) -> Tuple[Optional[int], Optional[int], int]:
+        """The shape [h, w, L] of their codes."""
+        return self._model.codes_shape
+
     def check(self, images) -> None:
         """Raises VQError if a speech model gets `codec.images.Images` that are not recordings."""
 
@@ -114,6 +120,10 @@ class ImageCoding:
         """Returns the number of code columns of each tile, int [n]."""
         return np.full(len(frame.extents), self.grid[1])
 
+    def prior_chunks(self, chunk: Chunk) -> Iterator[Chunk]:
+        """Yields chunks whose code maps have the size of the learned prior's; together they code those of `chunk`."""
+        yield chunk
+
     def prior_width(self, codes: tf.Tensor) -> Optional[tf.Tensor]:
         """Returns the width of the code maps, int32 []; None if it is the same for all chunks."""
         del codes
@@ -126,10 +136,19 @@ class ImageCoding:
             return None
         return Wavefronts(*self._model.size, self._model.decoder.reach)
 
+    @property
+    def _is_grouped(self) -> bool:
+        return self._model.decoder.has_wavefronts and isinstance(self._model.likelihood, LogisticMixturePixels)
+
+    @property
+    def symbols_per_level(self) -> int:
+        """The number of symbols that code a level: 2 if they are its group and the level within it."""
+        return 2 if self._is_grouped else 1
+
     def pixels(self, scale: Optional[float]) -> Callable[..., cumulative.Pixels]:
         """Returns a function from a decoder's output to `cumulative.Pixels`; `scale` is for the likelihood "mse"."""
         likelihood, channels = self._model.likelihood, self._model.channels
-        if self._model.decoder.has_wavefronts and isinstance(likelihood, LogisticMixturePixels):
+        if self._is_grouped:
             return functools.partial(grouped.implementation(), channels=channels, components=likelihood.components)
         return cumulative.for_likelihood(likelihood, channels, scale)
 
@@ -146,7 +165,7 @@ class ImageCoding:
         if not self._model.is_stochastic_decoder:
             ops["parameters"] = model.parameters(ops["codes"])
         elif self._model.decoder.has_wavefronts:
-            request = make_request(Chunk.front, tf.uint8, [None, self.fronts.size, channels])
+            request = make_request(Chunk.front, tf.uint8, [None, None, channels])
             ops["pixels"] = model.scan(ops["codes"], lambda parameters, t, place: request(parameters, t))
         else:
             ops["pixels"] = model.scan(ops["codes"], make_request(Chunk.pixel, tf.uint8, [None, channels]))
@@ -166,99 +185,30 @@ class ImageCoding:
         del session, frame, speakers
         return {ops["codes"]: codes}
 
+    def code_pixels(
+        self, session: tf.Session, ops: Ops, chunk: Chunk, feed: Feed, frame: Frame, check_stop: Callable[[], None]
+    ) -> None:
+        """Codes the pixels of a chunk whose codes are known.
+
+        Args:
+          session: the session.
+          ops: what `add_ops` added.
+          chunk: the chunk.
+          feed: the number of the chunk, and the result of `feed`.
+          frame: the shapes and the speakers of the batch's tiles.
+          check_stop: a function that raises if the chunk shall end.
+        """
+        del frame
+        if "pixels" in ops:
+            session.run(ops["pixels"].op, feed)
+        else:
+            check_stop()
+            chunk.pixels(session.run(ops["parameters"], feed))
+
     def likeliest_speaker(self, session: tf.Session, ops: Ops, image: np.ndarray) -> int:
         """Returns the speaker under whom a recording is most likely; 0 for images."""
         del session, ops, image
         return 0
-
-
-class SpeechCoding(ImageCoding):
-    """The parts of the codec for speech models.
-
-    One loop generates the samples of a batch. Its condition is computed from the codes and the speaker of one recording
-    at a time, so it does not depend on the other recordings of the batch.
-    """
-
-    def __init__(self, model):
-        super().__init__(model)
-        self._stride = model.network.stride
-        self.sample_rate, self.voices = model.sample_rate, max(len(model.speakers), 1)
-
-    @staticmethod
-    def _full_tile(model):
-        return (1, LONGEST), (1, -(-LONGEST // model.network.stride), model.quantizer.L), type_name(model.decoder)
-
-    @property
-    def sizes(self):
-        return self.tile[1:]
-
-    def check(self, images) -> None:
-        if not (images.read and all(item.height == 1 for item in images.items)):
-            raise VQError("input: got images, expected recordings, because the run has a speech model")
-
-    def check_lossy(self) -> None:
-        """Accepts every model: a draw from p(x | z_q, speaker) sounds like the recording."""
-
-    def order(self, images, size):
-        return sorted(range(images), key=lambda i: -size(i)[1])
-
-    def speakers(self, items):
-        return np.array([item.speaker for item in items], np.int32)
-
-    def array_shape(self, extents):
-        """Rounds the length of the longest recording up to whole codes."""
-        return 1, -(-int(extents[:, 1].max()) // self._stride) * self._stride
-
-    def allowed_batch(self, shape):
-        return self.most_batch(shape)
-
-    def _floats(self, shape):
-        return shape[0] * shape[1] // repeat(self._stride) * self._model.decoder.condition_channels
-
-    def codes_shape(self, frame):
-        return 1, frame.shape[1] // self._stride, self._model.quantizer.L
-
-    def columns(self, frame):
-        return -(-frame.extents[:, 1] // self._stride)
-
-    def prior_width(self, codes):
-        return tf.shape(codes)[2]
-
-    def add_ops(self, model, ops, make_request) -> None:
-        request = make_request(Chunk.pixel, tf.uint8, [None, self._model.channels])
-        ops["speakers"] = tf.placeholder(tf.int32, [None])
-        ops["condition"] = model.condition(ops["codes"], ops["speakers"])
-        ops["conditions"] = tf.placeholder(tf.float32, [None, 1, None, self._model.decoder.condition_channels])
-        ops["pixels"] = model.decoder.scan(ops["conditions"], lambda *step: tf.cast(request(*step), tf.int32))
-        ops["log_p"] = model.likelihood(ops["codes"], ops["images"], ops["speakers"]).log_prob(ops["images"])
-
-    def add_lossy_ops(self, model, ops, make_request) -> None:
-        """Adds the ops of the likelihoods, from which the samples are drawn."""
-        self.add_ops(model, ops, make_request)
-
-    def encode(self, session, ops, images, frame):
-        codes = np.zeros((len(images), *self.codes_shape(frame)), np.int32)
-        for image, row, samples, columns in zip(images, codes, frame.extents[:, 1], self.columns(frame)):
-            row[:, :columns] = session.run(ops["encoded"], {ops["images"]: image[np.newaxis, :, :samples]})[0]
-        return codes
-
-    def feed(self, session, ops, codes, frame, speakers):
-        """Returns the condition of the loop over a batch's samples, which is 0 beyond the end of a recording."""
-        width, channels = frame.shape[1] // repeat(self._stride), self._model.decoder.condition_channels
-        conditions = np.zeros([len(codes), 1, width, channels], np.float32)
-        for k, columns in enumerate(self.columns(frame)):
-            feed = {ops["codes"]: codes[k : k + 1, :, :columns], ops["speakers"]: speakers[k : k + 1]}
-            condition = session.run(ops["condition"], feed)[0]
-            conditions[k, :, : condition.shape[1]] = condition
-        return {ops["conditions"]: conditions}
-
-    def likeliest_speaker(self, session, ops, image):
-        """Returns the speaker under whom the middle of a recording uint8 [1, T, 1] is most likely."""
-        start = max(image.shape[1] - SPEAKER_SAMPLES, 0) // 2
-        feed = {ops["images"]: image[np.newaxis, :, start : start + SPEAKER_SAMPLES]}
-        feed[ops["codes"]] = session.run(ops["encoded"], feed)
-        log_p = [session.run(ops["log_p"], {**feed, ops["speakers"]: [i]})[0] for i in range(self.voices)]
-        return int(np.argmax(log_p))
 
 
 def coding_of(model) -> ImageCoding:

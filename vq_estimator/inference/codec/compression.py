@@ -28,6 +28,7 @@ from vq_estimator.inference.codec.run import (
     scale_of,
 )
 from vq_estimator.inference.codec.tiles import Layout, Tiles, cut
+from vq_estimator.inference.codec.whole import coding_for, layout_for
 from vq_estimator.progress import ProgressBar
 
 log = logging.getLogger("vq_estimator")
@@ -87,7 +88,8 @@ def compress(
       path: the file to write.
       prior: "learned", "unigram" or "uniform"; "auto": the first of these that the run has.
       verify: decode every chunk and compare it with the input before the file gets its final name.
-      batch: tiles per chunk; None: a number that fits in memory, up to 200, and fills the last chunk.
+      batch: tiles per chunk; None: a number that fits in memory, up to 200, and fills the last chunk. Images that are
+        coded without tiles have a chunk each.
       workers: number of chunks to encode in parallel; None: one per processor.
       lossy: write the codes only, for a much smaller file. `decompress` returns the reconstructions of images, and
         draws from p(x | z_q, speaker) for recordings. `verify` then compares the codes.
@@ -110,23 +112,23 @@ def compress(
         raise VQError(f"path: got {path!r}, which is a folder, expected the path of a file to write")
     run = as_run(run)
     m = run.config.model
-    coding = coding_of(m)
     if not isinstance(images, Images):
         images = part(m, "codec_input").from_arrays(images, m)
-    coding.check(images)
+    coding_of(m).check(images)
     if lossy:
-        coding.check_lossy()
+        coding_of(m).check_lossy()
     if portable:
         portable_lib.check(m)
     prior = portable_lib.choose_prior(run, prior) if portable else prior_for(run, prior)
     scale = None if lossy else scale_of(run)
     items = None if images.items is None else list(images.items)
-    layout = Layout(m, images.number, images.size, items)
-    batch = batch_for(run.config, layout.total, layout.largest) if batch is None else batch
+    name = layout_for(m, images.size, items)
+    coding, layout = coding_for(m, name), Layout(m, images.number, images.size, items, name)
+    batch = batch_for(coding, layout.total, layout.largest) if batch is None else batch
     most = coding.allowed_batch(layout.largest)
-    batch = arguments.integer("batch", batch, 1, most, f"1 to {most}")
+    batch = arguments.integer("batch", batch, 1, most, f"1 to {most}") if name is None else 1
     workers = number_of_workers(workers)
-    network = Network(run, prior, scale, workers, lossy, portable)
+    network = Network(run, prior, scale, workers, lossy, portable, layout=name)
     try:
         if coding.voices:
             _find_voices(network, images, items)
@@ -140,11 +142,12 @@ def compress(
             size=size,
             arithmetic=network.arithmetic(),
             lossy=lossy,
+            layout=name,
             exponents=network.exponents,
         )
 
         def work(tiles: Tiles) -> Tuple[bytes, int, int]:
-            return encode(network, header, tiles, verify, progress.chunk(network, tiles.frame, m.channels))
+            return encode(network, header, tiles, verify, progress.chunk(network, tiles.frame))
 
         title = "compress and verify" if verify else "compress"
         with atomic_path(path) as temporary, Progress(layout.total, title, 2 if verify else 1) as progress:

@@ -70,7 +70,7 @@ def decompress(
     run, container = as_run(run), container_lib.read(path)
     header = container.header
     _check_model(run, container)
-    layout = Layout(run.config.model, header.images, header.size, container.items)
+    layout = Layout(run.config.model, header.images, header.size, container.items, header.layout)
     if len(container.entries) != -(-layout.total // header.batch):
         raise VQError(f"{path}: got {len(container.entries)} chunks, expected {-(-layout.total // header.batch)}")
     most = coding_of(run.config.model).most_batch(layout.largest)
@@ -82,12 +82,19 @@ def decompress(
         images_lib.check_out(container, layout, out)
     workers, lost = number_of_workers(workers), []
     network = Network(
-        run, header.prior, header.scale, workers, header.lossy, portable=header.portable, exponents=header.exponents
+        run,
+        header.prior,
+        header.scale,
+        workers,
+        header.lossy,
+        header.portable,
+        header.exponents,
+        header.layout,
     )
 
     def work(number: int) -> Union[np.ndarray, VQError]:
         frame = layout.frame(number * header.batch, min((number + 1) * header.batch, layout.total))
-        entry, part = container.entries[number], progress.chunk(network, frame, header.channels)
+        entry, part = container.entries[number], progress.chunk(network, frame)
         try:
             payload = container.payload(number)
         except VQError as e:

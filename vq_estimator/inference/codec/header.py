@@ -14,9 +14,11 @@ from vq_estimator.data.files import parse_json
 from vq_estimator.inference.codec.coding import MAX_BATCH
 from vq_estimator.inference.codec.portable import FACTORISED
 from vq_estimator.inference.codec.run import FINGERPRINT, LEARNED, PRIORS
+from vq_estimator.inference.codec.whole import WHOLE
 from vq_estimator.nn.exact import MAX_EXPONENT
 
-VERSIONS = (1, 2, 3)  # 2: images that are not square, and decoders with wavefronts; 3: lossy and portable files
+# 2: images that are not square, and decoders with wavefronts; 3: lossy and portable files, and images without tiles.
+VERSIONS = (1, 2, 3)
 PACKED = 3  # the first version with a packed header
 MAX_HEADER = 1 << 16  # bytes of the header, packed and unpacked
 MAX_PIXELS = 1 << 26  # per image
@@ -50,6 +52,7 @@ class Header(NamedTuple):
         in an error message only; the checksum of each chunk decides.
       sample_rate: in Hz, for speech models.
       lossy: whether the file has only the codes, and no pixels.
+      layout: WHOLE for images of any size that are not cut into tiles; None for tiles.
       exponents: the exponents of the exact decoder of a portable file; None for other files.
 
     A field that has its default here is absent from the file.
@@ -68,12 +71,13 @@ class Header(NamedTuple):
     arithmetic: Dict[str, str]
     sample_rate: Optional[int] = None
     lossy: bool = False
+    layout: Optional[str] = None
     exponents: Optional[List[int]] = None
 
     @property
     def version(self) -> int:
         """The lowest format version that can represent this header."""
-        if self.lossy or self.portable:
+        if self.lossy or self.portable or self.layout is not None:
             return 3
         return 2 if len(self.sizes) == 7 or has_wavefronts(self.decoder) else 1
 
@@ -167,6 +171,7 @@ def _validated(fields, chunks: int) -> Header:
     want(isinstance(h.sizes, list) and len(h.sizes) in (6, 7) and all(number(n, 1, 1 << 24) for n in h.sizes), "sizes")
     want(type(h.lossy) is bool, "entry 'lossy'")
     want(text(h.likelihood) and text(h.decoder), "likelihood or decoder")
+    want(h.layout is None or (h.layout == WHOLE and has_wavefronts(h.decoder) and h.batch == 1), "layout")
     want(h.prior in PRIORS if text(h.prior) else False, "prior")
     want(text(h.prior_model) and set(h.prior_model) <= HEX, "prior_model")
     want(h.scale is None or (isinstance(h.scale, float) and 1e-3 <= h.scale <= 1e4), "scale")

@@ -3,7 +3,6 @@
 `recordings.py` reads recordings for compression.
 """
 
-import logging
 import os
 from typing import Callable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
@@ -14,15 +13,14 @@ from vq_estimator import drawing
 from vq_estimator.config import Config, DataConfig, ModelConfig, arguments
 from vq_estimator.data import audio, batching, image_arrays, lossless_images, pipeline
 from vq_estimator.data import folder as folder_lib
+from vq_estimator.data.bad_files import BadFiles, Limit
 from vq_estimator.data.files import atomic_folder, atomic_path
 from vq_estimator.data.outputs import ARRAY, FOLDER, SOUND, SUFFIXES, output_kind
 from vq_estimator.data.sources import Source
-from vq_estimator.errors import VQError, one_line
+from vq_estimator.errors import VQError
 from vq_estimator.inference import code_files
 from vq_estimator.inference.codec.container import MAX_PIXELS, Container, Item
 from vq_estimator.inference.codec.tiles import Layout
-
-log = logging.getLogger("vq_estimator")
 
 
 class Images(NamedTuple):
@@ -105,7 +103,7 @@ def of_split(config: Config, source: Source, split: str) -> Images:
     return Images(total, m.size, None, each())
 
 
-def of_files(folder: str, names: Sequence[str], channels: int, max_bad_files: int = 0) -> Images:
+def of_files(folder: str, names: Sequence[str], channels: int, max_bad_files: Limit = 0) -> Images:
     """Reads image files at their original sizes. Each file is read twice.
 
     Files that can't be read are skipped with a warning.
@@ -122,24 +120,24 @@ def of_files(folder: str, names: Sequence[str], channels: int, max_bad_files: in
     return of_readable(names, lambda name: lossless_images.read(below(folder, name), channels), folder, max_bad_files)
 
 
+def from_files(folder: str, names: Sequence[str], m: ModelConfig, max_bad_files: Limit = 0) -> Images:
+    """Reads image files for a model; see `of_files`."""
+    return of_files(folder, names, m.channels, max_bad_files)
+
+
 def of_readable(
-    names: Sequence[str], read_file: Callable[[str], np.ndarray], folder: str, max_bad_files: int
+    names: Sequence[str], read_file: Callable[[str], np.ndarray], folder: str, max_bad_files: Limit
 ) -> Images:
     """Makes Images of files; `read_file` returns uint8 [H, W, C] or raises ValueError. See `of_files`."""
-    items, bad, reason = [], 0, ""
+    items, bad = [], BadFiles.of(max_bad_files, "can't be compressed")
     for name in names:
         try:
             items.append(Item(name, *read_file(name).shape[:2]))
         except ValueError as e:
-            bad += 1
-            reason = f"{name}: can't be compressed: {e}"
-            if bad > max_bad_files:
-                more = f"; expected at most {max_bad_files} such files (see --max_bad_files)" if bad > 1 else ""
-                raise VQError(f"input: {reason}{more}") from None
-            log.warning("%s; the file is skipped", one_line(reason))
+            bad.add(name, str(e))
     if not items:
         got = f"{len(names)} files in {folder!r}, none of which can be compressed"
-        raise VQError(f"input: got {got}, expected one or more; the last error is: {reason}")
+        raise VQError(f"input: got {got}, expected one or more; the last error is: {bad.files[-1][1]}")
     try:
         code_files.renamed([item.name for item in items])
     except ValueError as e:  # report it now rather than at decompression
@@ -158,7 +156,7 @@ def of_readable(
     return Images(len(items), None, items, map(read, range(len(items))), read)
 
 
-def of_folder(folder: str, channels: int, max_bad_files: int = 0) -> Images:
+def of_folder(folder: str, channels: int, max_bad_files: Limit = 0) -> Images:
     """Reads all image files below a folder, in the order of their paths; see `of_files`."""
     return of_files(folder, folder_lib.paths(folder), channels, max_bad_files)
 

@@ -19,10 +19,11 @@ import tensorflow.compat.v1 as tf
 from vq_estimator.errors import VQError
 from vq_estimator.inference.codec.chunk import Chunk
 from vq_estimator.inference.codec.coder import Coder, Sampler
-from vq_estimator.inference.codec.coding import Feed, Frame, coding_of
+from vq_estimator.inference.codec.coding import Feed, Frame
 from vq_estimator.inference.codec.portable import PortableDecoder
 from vq_estimator.inference.codec.run import LEARNED, Run, code_probabilities, distributions
 from vq_estimator.inference.codec.tables import MAX_SYMBOLS
+from vq_estimator.inference.codec.whole import coding_for
 from vq_estimator.inference.session import OpenRun
 from vq_estimator.nn import arithmetic
 
@@ -38,6 +39,7 @@ class Network:
       lossy: code the codes only; pixels are reconstructed from them.
       portable: compute the likelihood parameters of the pixels by the exact decoder.
       exponents: the exponents of the exact decoder; None: measure them.
+      layout: WHOLE, or None for tiles.
 
     Attributes:
       exponents: the exponents of the exact decoder; None if the network is not portable.
@@ -55,12 +57,13 @@ class Network:
         lossy: bool = False,
         portable: bool = False,
         exponents: Optional[Sequence[int]] = None,
+        layout: Optional[str] = None,
     ):
         m = run.config.model
         if m.quantizer.K > MAX_SYMBOLS:
             raise VQError(f"codec: got a codebook of {m.quantizer.K} entries, expected at most {MAX_SYMBOLS}")
         self._model, self._lossy, self._stopped = m, lossy, threading.Event()
-        self._coding = coding_of(m)
+        self._coding = coding_for(m, layout)
         self._pixels = self._coding.pixels(scale)
         self._alike = None if prior == LEARNED else distributions(run, prior)
         self._classes, self._condition = 0, "class"
@@ -93,11 +96,10 @@ class Network:
         self._stopped.set()
 
     def _build(self, model, code_prior=None):
-        m = self._model
         ops = {
             "chunk": tf.placeholder(tf.int32, []),
-            "images": tf.placeholder(tf.uint8, (None, *m.shape)),
-            "codes": tf.placeholder(tf.int32, (None, *m.codes_shape)),
+            "images": tf.placeholder(tf.uint8, (None, *self._coding.image_shape)),
+            "codes": tf.placeholder(tf.int32, (None, *self._coding.code_map_shape)),
         }
         ops["encoded"] = model.encode(ops["images"])
         add_ops = self._coding.add_lossy_ops if self._lossy else self._coding.add_ops
@@ -136,8 +138,7 @@ class Network:
         def call(number, values, *step):
             running = self._running[int(number)]
             try:
-                if self._stopped.is_set():
-                    raise InterruptedError("stopped")
+                self._check_stop()
                 return method(running, values, *(int(index) for index in step))
             except BaseException as e:
                 running.error = e
@@ -149,6 +150,13 @@ class Network:
             return symbols
 
         return request
+
+    def symbols(self, frame: Frame) -> int:
+        """Returns the number of symbols that a chunk's tiles have, of codes and of pixels."""
+        codes = len(frame.extents) * int(np.prod(self.grid(frame)))
+        if self._lossy:
+            return codes
+        return codes + int(frame.extents.prod(1).sum()) * self._model.channels * self._coding.symbols_per_level
 
     def grid(self, frame: Frame) -> Tuple[int, int, int]:
         """Returns the shape (h, w, L) of the codes of a chunk's tiles in arrays."""
@@ -227,20 +235,25 @@ class Network:
     def _code_codes(self, chunk: Chunk, feed: Feed, speakers: np.ndarray) -> None:
         ops = self._ops
         if self._alike is None:
-            labels = self._labels(speakers)
-            self._session.run(ops["prior"].op, {**feed, ops["codes"]: chunk.codes, ops["labels"]: labels})
+            for part in self._coding.prior_chunks(chunk):
+                self._running[feed[ops["chunk"]]] = part
+                labels = self._labels(speakers if part is chunk else np.zeros(len(part.codes), np.int32))
+                try:
+                    self._session.run(ops["prior"].op, {**feed, ops["codes"]: part.codes, ops["labels"]: labels})
+                finally:
+                    chunk.error = part.error
+            self._running[feed[ops["chunk"]]] = chunk
         else:
             chunk.codes_alike(self._alike)
 
     def _code_pixels(self, chunk: Chunk, feed: Feed, frame: Frame, speakers: np.ndarray) -> None:
-        ops, feed = self._ops, {**feed, **self._conditions(chunk.codes, frame, speakers)}
-        if "pixels" in ops:
-            self._session.run(ops["pixels"].op, feed)
-        else:
-            if self._stopped.is_set():
-                raise InterruptedError("stopped")
-            chunk.pixels(self._session.run(ops["parameters"], feed))
+        feed = {**feed, **self._conditions(chunk.codes, frame, speakers)}
+        self._coding.code_pixels(self._session, self._ops, chunk, feed, frame, self._check_stop)
         chunk.finish()
+
+    def _check_stop(self) -> None:
+        if self._stopped.is_set():
+            raise InterruptedError("stopped")
 
     def arithmetic(self) -> Dict[str, str]:
         """Returns the library versions, the processor and a checksum of sample results, for error messages."""

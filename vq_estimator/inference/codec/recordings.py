@@ -11,6 +11,7 @@ import numpy as np
 from vq_estimator.config import SpeechConfig, arguments
 from vq_estimator.data import audio
 from vq_estimator.data import folder as folder_lib
+from vq_estimator.data.bad_files import Limit
 from vq_estimator.data.numpy_files import load_npy
 from vq_estimator.data.speech import SpeechSource
 from vq_estimator.errors import VQError
@@ -92,7 +93,7 @@ def of_split(m: SpeechConfig, source: SpeechSource, split: str, speaker: Optiona
 
 
 def of_files(
-    folder: str, names: Sequence[str], m: SpeechConfig, speaker: Optional[str] = None, max_bad_files: int = 0
+    folder: str, names: Sequence[str], m: SpeechConfig, speaker: Optional[str] = None, max_bad_files: Limit = 0
 ) -> Images:
     """Reads complete sound files and resamples them to the run's sample rate.
 
@@ -125,7 +126,12 @@ def of_files(
     return images
 
 
-def of_folder(folder: str, m: SpeechConfig, speaker: Optional[str] = None, max_bad_files: int = 0) -> Images:
+def from_files(folder: str, names: Sequence[str], m: SpeechConfig, max_bad_files: Limit = 0) -> Images:
+    """Reads sound files for a model; see `of_files`."""
+    return of_files(folder, names, m, None, max_bad_files)
+
+
+def of_folder(folder: str, m: SpeechConfig, speaker: Optional[str] = None, max_bad_files: Limit = 0) -> Images:
     """Reads all sound files below a folder, in the order of their paths; see `of_files`."""
     return of_files(folder, folder_lib.paths(folder, folder_lib.SOUNDS), m, speaker, max_bad_files)
 

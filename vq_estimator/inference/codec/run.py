@@ -11,7 +11,7 @@ from vq_estimator.config import Config, LogisticMixturePixels, arguments, type_n
 from vq_estimator.errors import VQError
 from vq_estimator.inference import session
 from vq_estimator.inference.calibration import Calibration, kept
-from vq_estimator.inference.codec.coding import coding_of
+from vq_estimator.inference.codec.coding import ImageCoding, coding_of
 from vq_estimator.inference.trained_model import TrainedModel
 from vq_estimator.inference.trained_prior import TrainedPrior
 from vq_estimator.nn.likelihoods import cumulative
@@ -74,9 +74,9 @@ def made_by(run: Run, model: str) -> bool:
     return fingerprint(as_run(run).checkpoint.path)[:FINGERPRINT] == arguments.text("model", model)
 
 
-def batch_for(config: Config, tiles: int, shape: Tuple[int, int]) -> int:
+def batch_for(coding: ImageCoding, tiles: int, shape: Tuple[int, int]) -> int:
     """Returns the tiles per chunk, such that the last of the chunks for `tiles` tiles of `shape` is almost full."""
-    most = coding_of(config.model).most_batch(shape)
+    most = coding.most_batch(shape)
     chunks = -(-tiles // most)
     return -(-tiles // max(chunks, 1))
 

@@ -1,11 +1,12 @@
-"""Cuts images of any size and recordings of any length into tiles, and joins tiles again. See `coding`."""
+"""Cuts images of any size and recordings of any length into tiles, and joins tiles again. See `coding` and `whole`."""
 
 from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from vq_estimator.inference.codec.coding import Frame, coding_of
+from vq_estimator.inference.codec.coding import Frame
 from vq_estimator.inference.codec.container import Item
+from vq_estimator.inference.codec.whole import coding_for
 
 
 class Tiles(NamedTuple):
@@ -35,15 +36,23 @@ class Layout:
       images: number of images.
       size: (height, width) of every image, or None if `items` has the sizes.
       items: one per image, or None.
+      name: WHOLE, or None for tiles of the model's size.
 
     Attributes:
       order: the indices of the images in coding order; recordings are sorted by length, the longest first.
       total: number of tiles.
     """
 
-    def __init__(self, model, images: int, size: Optional[Sequence[int]], items: Optional[Sequence[Item]]):
+    def __init__(
+        self,
+        model,
+        images: int,
+        size: Optional[Sequence[int]],
+        items: Optional[Sequence[Item]],
+        name: Optional[str] = None,
+    ):
         self.images, self._size, self._items = images, size, items
-        self._coding = coding_of(model)
+        self._coding = coding_for(model, name)
         self._tile = self._coding.tile
         self.order = self._coding.order(images, self.size)
         if items is not None:

@@ -4,10 +4,11 @@ from typing import Callable, List
 
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.config import ModelConfig
+from vq_estimator.config import LogisticMixturePixels, ModelConfig
 from vq_estimator.nn import likelihoods
 from vq_estimator.nn.decoders.base import DecoderBase, centred
-from vq_estimator.nn.likelihoods import Subset
+from vq_estimator.nn.likelihoods import Likelihood, Subset
+from vq_estimator.nn.likelihoods.logistic import couple_residuals, couples
 from vq_estimator.nn.likelihoods.pixels import uniform
 from vq_estimator.nn.local import LocalPixels
 from vq_estimator.nn.networks import SubpixelDecoder
@@ -27,8 +28,16 @@ class Local(DecoderBase):
         d = config.decoder
         self._features = SubpixelDecoder(config.network, d.condition_channels, dtype)
         sizes = (d.reach, d.layers, d.channels, self._outputs)
-        self._pixels = LocalPixels(*sizes, dtype, d.embedded_neighbours, name="decoder_pixels")
+        read = (d.embedded_neighbours, d.contrasts)
+        self._pixels = LocalPixels(*sizes, dtype, *read, self._finish, name="decoder_pixels")
         self._modules = (self._features, self._pixels)
+
+    def _finish(self, parameters: tf.Tensor) -> tf.Tensor:
+        """Converts the network's outputs [n, outputs] to the likelihood's parameters."""
+        likelihood = self._config.likelihood
+        if not (self._config.decoder.residual_coupling and isinstance(likelihood, LogisticMixturePixels)):
+            return parameters
+        return couple_residuals(parameters, likelihood.components) if couples(self._config.channels) else parameters
 
     def likelihood(self, z_q: tf.Tensor, images: tf.Tensor, speakers=None, training: bool = False, training_seed=None):
         """Returns the distribution of each pixel given z_q and the earlier pixels of `images`, uint8 [B, H, W, C]."""
@@ -86,6 +95,18 @@ class Local(DecoderBase):
             return {"noise": noise}, centred(pixels), pixels
 
         return self._pixels.step_functions("decode", codes, self._features(z_q), channels, choose)
+
+    def condition(self, z_q: tf.Tensor) -> tf.Tensor:
+        """Computes the condition of each pixel, float32 [B, H, W, D], from z_q [B, h, w, features] of any size."""
+        return tf.cast(self._features(z_q), tf.float32)
+
+    def likelihood_of(self, parameters: tf.Tensor) -> Likelihood:
+        """Returns the distributions of n pixels, those of one row, given their parameters [n, outputs]."""
+        return self._given(parameters[tf.newaxis, tf.newaxis])
+
+    def parameters_at(self, near: tf.Tensor, condition: tf.Tensor) -> tf.Tensor:
+        """Computes the likelihood parameters [n, outputs] of n pixels; see `LocalPixels.at`."""
+        return self._pixels.at(near, condition)
 
     def scan(self, z_q: tf.Tensor, choose: Callable, compiled: bool = False) -> tf.Tensor:
         """Generates images wavefront by wavefront, each pixel given the near pixels before it.

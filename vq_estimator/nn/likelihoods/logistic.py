@@ -98,6 +98,28 @@ def mixture_sizes(channels: int) -> Tuple[int, int, int, int]:
     return (1, channels, channels, pairs) if couples(channels) else (channels, channels, channels, 0)
 
 
+def couple_residuals(parameters: tf.Tensor, components: int) -> tf.Tensor:
+    """Converts means that hold for earlier colours at their own means to the means of a `LogisticMixture`.
+
+    A `LogisticMixture` shifts a colour's mean in proportion to the earlier colours' levels, measured from the middle
+    level. So an error of a coefficient shifts the mean of a dark or bright pixel by many levels. With the means that
+    are converted here, it is multiplied by the deviations of the earlier colours from their means only.
+
+    Args:
+      parameters: float32 [n, LogisticMixture.parameters(3, components)].
+      components: M.
+
+    Returns:
+      The parameters of a `LogisticMixture`, of the same shape.
+    """
+    sizes = [components * size for size in mixture_sizes(3)]
+    logits, mean, log_scale, coefficients = tf.split(parameters, sizes, -1)
+    red, green, blue = tf.split(mean, 3, -1)
+    green_red, blue_red, blue_green = tf.split(tf.tanh(coefficients), 3, -1)
+    blue = blue - blue_red * red - blue_green * green
+    return tf.concat([logits, red, green - green_red * red, blue, log_scale, coefficients], -1)
+
+
 class LogisticMixture(Likelihood):
     """A mixture of discretised logistics.
 

@@ -1,0 +1,142 @@
+"""Evaluate, Compress and Decode with Apache Beam: the figures and files of the commands, whatever the shards."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+import vq_estimator as vq
+from helpers import pipelines
+from vq_estimator.data import audio
+from vq_estimator.errors import VQError
+from vq_estimator.inference import codec, speech_inputs
+from vq_estimator.inference.image_model import ImageModel
+
+pytest.importorskip("apache_beam", reason="the extra `beam` is not installed")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_batches():
+    with pipelines.small_batches():
+        yield
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A folder of PNGs in the folders of two classes, one of which is damaged."""
+    folder = tmp_path_factory.mktemp("pictures")
+    names = pipelines.save_pictures(folder, 240, bad=[10])
+    for kind, digit in (("a", "3"), ("b", "7")):
+        os.rename(str(folder / kind), str(folder / digit))
+    return str(folder), [name.replace("a/", "3/").replace("b/", "7/") for name in names]
+
+
+def evaluate(source, out, shards=0, run="mnist"):
+    pipelines.run(vq.beam.Read(run, source, shards), vq.beam.Evaluate(run, str(out)))
+    with open(str(out)) as f:
+        return json.load(f)
+
+
+def numbers(result):
+    """The figures of an evaluation, without what identifies its input."""
+    return {key: value for key, value in result.items() if key not in ("input", "sha256", "dataset_source", "left_out")}
+
+
+def assert_close(got, expected):
+    assert type(got) is type(expected) or {type(got), type(expected)} == {int, float}
+    if isinstance(expected, dict):
+        assert got.keys() == expected.keys()
+        for key, value in expected.items():
+            assert_close(got[key], value)
+    elif isinstance(expected, list):
+        for a, b in zip(got, expected):
+            assert_close(a, b)
+    else:
+        assert got == (pytest.approx(expected, rel=1e-13) if isinstance(expected, float) else expected)
+
+
+def test_an_evaluation_has_the_figures_of_vq_evaluate_and_does_not_depend_on_the_shards(pictures, tmp_path):
+    folder, _ = pictures
+    with vq.load("mnist") as model:
+        model.keeps_results = False
+        expected = model.evaluate(folder)
+    one, two = (evaluate(folder, tmp_path / f"{shards}.json", shards) for shards in (1, 2))
+    assert one == two and one["examples"] == 239 and one["prior"]["bits_per_image_given_class"] is not None
+    assert [file["name"] for file in one["left_out"]] == ["3/00010.png"]
+    assert_close(numbers(one), numbers(expected))
+
+
+def test_an_evaluation_of_speech(tmp_path):
+    for i in range(3):
+        (tmp_path / "in" / "theo").mkdir(parents=True, exist_ok=True)
+        levels = np.random.RandomState(i).randint(100, 156, 900 + 100 * i).astype(np.uint8)
+        audio.write_wav(str(tmp_path / "in" / "theo" / f"{i}.wav"), levels, 8000)
+    with vq.load("fsdd") as model:
+        model.keeps_results = False
+        expected = model.evaluate(speech_inputs.of_folder(model, str(tmp_path / "in")))
+    got = evaluate(str(tmp_path / "in"), tmp_path / "e.json", 2, "fsdd")
+    assert got["speakers"] == "known"
+    assert_close(numbers(got), numbers(expected))
+
+
+def test_a_prior_needs_shards_of_whole_batches(tmp_path, monkeypatch):
+    from vq_estimator.training import prior_trainer
+
+    path = str(tmp_path / "images.npy")
+    np.save(path, np.zeros([200, 24, 24, 1], np.uint8))
+    monkeypatch.setattr(prior_trainer, "evaluation_batch", lambda of, most: 75)
+    read = vq.beam.Read("mnist", path, 2, multiple_of=75)
+    assert [shard.first for shard in read.shards] == [0]
+    with pytest.raises(VQError, match=r"multiple_of: got .* begins at example 100, expected Read\(multiple_of=75\)"):
+        pipelines.run(vq.beam.Read("mnist", path, 2), vq.beam.Evaluate("mnist"))
+
+
+def test_files_of_a_pipeline_decompress_to_the_images(pictures, tmp_path):
+    folder, names = pictures
+    work = vq.beam.Compress("mnist", str(tmp_path / "vqz"), prior="uniform", verify=False, workers=1)
+    pipelines.run(vq.beam.Read("mnist", folder, 2), work)
+    made = pipelines.manifest(tmp_path / "vqz")
+    assert [s["examples"] for s in made["shards"]] == [99, 140] and made["left_out"][0]["name"] == "3/00010.png"
+    assert pipelines.listing(tmp_path / "vqz") == [f"compressed-0000{i}-of-00002.vqz" for i in range(2)] + [
+        "manifest.json"
+    ]
+    path = str(tmp_path / "vqz" / made["shards"][1]["file"])
+    assert os.path.getsize(path) == made["shards"][1]["bytes"]
+    assert [item.name for item in codec.read(path).items] == names[100:]
+    with vq.load("mnist") as model:
+        images = codec.decompress(model, path, workers=1).images
+        np.testing.assert_array_equal(np.stack(images), model.prepare([os.path.join(folder, n) for n in names[100:]]))
+
+
+def test_decoded_codes_are_those_of_vq_decode(pictures, tmp_path, monkeypatch):
+    folder, names = pictures
+    firsts, real = [], ImageModel.decode
+
+    def watched(self, codes, seed=0, shared=False, first=0):
+        firsts.append((first, seed))
+        return real(self, codes, seed, shared, first)
+
+    pipelines.run(vq.beam.Read("mnist", folder, 2), vq.beam.Encode("mnist", str(tmp_path / "codes")))
+    with vq.load("mnist") as model:
+        expected = model.decode(np.stack([row.codes for row in pipelines.rows(tmp_path / "codes")]))
+    monkeypatch.setattr(ImageModel, "decode", watched)
+    read = vq.beam.ReadCodes("mnist", str(tmp_path / "codes"), 2)
+    assert [shard.first for shard in read.shards] == [0, 100]  # the first file of codes has 99
+    pipelines.run(read, vq.beam.Decode("mnist", str(tmp_path / "arrays"), "npy", seed=5))
+    assert sorted(firsts) == [(0, 5), (100, 5)]
+    parts = [np.load(str(tmp_path / "arrays" / s["file"])) for s in pipelines.manifest(tmp_path / "arrays")["shards"]]
+    np.testing.assert_array_equal(np.concatenate(parts), expected)
+    pipelines.run(vq.beam.ReadCodes("mnist", str(tmp_path / "codes")), vq.beam.Decode("mnist", str(tmp_path / "png")))
+    with vq.load("mnist") as model:
+        left = [name for name in names if name != "3/00010.png"]
+        np.testing.assert_array_equal(model.prepare([str(tmp_path / "png" / name) for name in left]), expected)
+
+
+def test_codes_of_other_weights_are_refused(tmp_path):
+    np.save(str(tmp_path / "images.npy"), np.zeros([3, 24, 24, 1], np.uint8))
+    pipelines.run(vq.beam.Read("mnist", str(tmp_path / "images.npy")), vq.beam.Encode("mnist", str(tmp_path / "codes")))
+    with pytest.raises(VQError, match="run: got codes by the weights .*, the run's: name the run that made them"):
+        vq.beam.ReadCodes("mnist-original", str(tmp_path / "codes"))
+    with pytest.raises(VQError, match="input: got '.*nothing', expected the output folder of Encode"):
+        vq.beam.ReadCodes("mnist", str(tmp_path / "nothing"))

@@ -1,0 +1,58 @@
+"""Runs a pipeline of transforms from a list of Beam's options, with errors of one line."""
+
+import argparse
+import re
+from typing import Any, Callable, List, NoReturn, Sequence
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from vq_estimator.errors import VQError
+
+ERROR = re.compile(r"VQError: (.*?)(?: \[while running .*)?$", re.MULTILINE)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise VQError(f"options of Beam: {message}")
+
+
+def check_options(options: Sequence[str]) -> None:
+    """Raises a VQError if Beam, which ignores options that it does not know, has no such option or value."""
+    parser, classes = _Parser(add_help=False, allow_abbrev=False), [PipelineOptions]
+    for one in classes:  # which grows
+        classes += one.__subclasses__()
+        if "_add_argparse_args" in vars(one):
+            one._add_argparse_args(parser)
+    unknown = parser.parse_known_args(list(options))[1]
+    if unknown:
+        raise VQError(f"options of Beam: got {' '.join(unknown)}, expected pipeline options of Beam after --")
+
+
+def run(build: Callable[[Any], Any], runner: str, options: List[str]) -> None:
+    """Makes a pipeline, runs it and waits for its end.
+
+    Args:
+      build: adds the transforms to the pipeline.
+      runner: the name of a runner, such as DirectRunner.
+      options: Beam's pipeline options, such as --direct_num_workers=2.
+
+    Raises:
+      VQError: an option is invalid, the runner does not exist, or a worker had such an error.
+    """
+    check_options(options)
+    try:
+        pipeline = beam.Pipeline(runner=runner, options=PipelineOptions(options))
+    except (ValueError, ImportError) as e:
+        raise VQError(f"runner: got {runner!r}, expected a runner of Beam ({e})") from None
+    build(pipeline)
+    try:
+        pipeline.run().wait_until_finish()
+    except Exception as e:
+        raise translated(e) from None
+
+
+def translated(error: Exception) -> Exception:
+    """The VQError of a worker that a runner reports in its own way; another error unchanged."""
+    found = ERROR.findall(f"{type(error).__name__}: {error}")
+    return VQError(found[-1]) if found else error

@@ -1,0 +1,137 @@
+"""Files on any file system that Beam knows: a path is local, or begins with the scheme of a store (gs://, hdfs://)."""
+
+import contextlib
+import glob
+import json
+import os
+import shutil
+import tempfile
+import uuid
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence
+
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+
+from vq_estimator.data import files
+from vq_estimator.data.files import parse_json
+from vq_estimator.errors import VQError
+
+PLAIN = {"compression_type": CompressionTypes.UNCOMPRESSED}
+PATTERN = "*?["  # characters of a pattern
+
+
+class Found(NamedTuple):
+    """A file that exists: its path, its size in bytes, and the time of its last change in seconds."""
+
+    path: str
+    size: int
+    changed: float
+
+
+def is_remote(path: str) -> bool:
+    """Whether a path has the scheme of a store."""
+    return "://" in path
+
+
+def join(folder: str, *names: str) -> str:
+    """The path of a file below a folder."""
+    return "/".join([folder.rstrip("/"), *names]) if is_remote(folder) else os.path.join(folder, *names)
+
+
+def match(pattern: str) -> List[Found]:
+    """The files that match a pattern, sorted by their paths; `**` matches any number of folders.
+
+    Raises:
+      VQError: the store is unknown or can't be read.
+    """
+    if not is_remote(pattern):
+        paths = [pattern] if os.path.isfile(pattern) else sorted(glob.glob(pattern, recursive=True))
+        stats = [(path, os.stat(path)) for path in paths if os.path.isfile(path)]
+        return [Found(path, stat.st_size, stat.st_mtime) for path, stat in stats]
+    try:
+        (result,) = FileSystems.match([pattern])
+    except (BeamIOError, ValueError, OSError) as e:
+        raise VQError(f"input: got {pattern!r}, which can't be listed ({e}), expected files or a folder") from None
+    return sorted(Found(m.path, m.size_in_bytes, m.last_updated_in_seconds) for m in result.metadata_list)
+
+
+def exists(path: str) -> bool:
+    """Whether there is such a file."""
+    return FileSystems.exists(path) if is_remote(path) else os.path.lexists(path)
+
+
+@contextlib.contextmanager
+def reading(path: str) -> Iterator[Any]:
+    """Opens a file for reading, without unpacking it; errors are an OSError."""
+    try:
+        with FileSystems.open(path, **PLAIN) if is_remote(path) else files.open_regular(path) as f:
+            yield f
+    except BeamIOError as e:
+        raise OSError(str(e)) from None
+
+
+@contextlib.contextmanager
+def local_copies(paths: Sequence[str]) -> Iterator[List[str]]:
+    """Yields local names of files: their own, or those of temporary copies of remote ones."""
+    with tempfile.TemporaryDirectory() as folder:
+        names = []
+        for number, path in enumerate(paths):
+            names.append(os.path.join(folder, str(number)) if is_remote(path) else path)
+            if is_remote(path):
+                with reading(path) as source, open(names[-1], "wb") as target:
+                    shutil.copyfileobj(source, target)
+        yield names
+
+
+@contextlib.contextmanager
+def local_tree(folder: str, names: Optional[Sequence[str]] = None) -> Iterator[str]:
+    """Yields a local folder with the files of a folder: itself, or a temporary copy of a remote one.
+
+    `names` are the paths below the folder that are needed, with "/" between their parts; None copies all files.
+    """
+    if not is_remote(folder):
+        yield folder
+        return
+    if names is None:
+        names = [found.path[len(folder.rstrip("/")) + 1 :] for found in match(folder.rstrip("/") + "/**")]
+    with local_copies([join(folder, name) for name in names]) as copies, tempfile.TemporaryDirectory() as tree:
+        for name, copied in zip(names, copies):
+            target = os.path.join(tree, *name.split("/"))
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            os.replace(copied, target)
+        yield tree
+
+
+@contextlib.contextmanager
+def atomic(path: str) -> Iterator[str]:
+    """Yields the name of a local file to write. Its content gets the name `path` when the block succeeds, never in
+    part.
+    """
+    if not is_remote(path):
+        with files.atomic_path(path) as temporary:
+            yield temporary
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        local, temporary = os.path.join(folder, "made"), f"{path}.{uuid.uuid4().hex}.part"
+        yield local
+        with open(local, "rb") as source, FileSystems.create(temporary, **PLAIN) as target:
+            shutil.copyfileobj(source, target)
+        if FileSystems.exists(path):  # some stores do not rename onto a file, such as that of a repeated shard
+            FileSystems.delete([path])
+        FileSystems.rename([temporary], [path])
+
+
+def write_json(path: str, value: Any) -> None:
+    """Writes strict JSON, atomically."""
+    with atomic(path) as local, open(local, "w", encoding="utf-8") as f:
+        json.dump(value, f, indent=2, allow_nan=False)
+        f.write("\n")
+
+
+def read_json(path: str) -> Dict[str, Any]:
+    """Reads a JSON object that `write_json` wrote; {} if it does not exist."""
+    if not exists(path):
+        return {}
+    with reading(path) as f:
+        found = parse_json(f.read().decode("utf-8"))
+    return found if isinstance(found, dict) else {}
