@@ -44,7 +44,7 @@ CASES = {
     "autoregressive, categorical": (dict(SMALL, likelihood="categorical", quantizer="residual", L=2), 0, "learned"),
     "local": (dict(LOCAL, dataset="cifar10", likelihood="logistic_mixture", components=3, L=2), 3, "learned"),
     "local, grey": (dict(LOCAL, likelihood="logistic_mixture", image_size="8x16"), None, "unigram"),
-    "local, categorical": (dict(LOCAL, likelihood="categorical"), None, "uniform"),
+    "local, categorical": (dict(LOCAL, likelihood="categorical", decoder_embedded_neighbours=3), None, "uniform"),
     "local, bernoulli": (dict(LOCAL, likelihood="bernoulli", binarize=True), None, "uniform"),
     "autoregressive, bernoulli": (dict(SMALL, likelihood="bernoulli", binarize=True), None, "uniform"),
 }

@@ -77,6 +77,6 @@ def figures(name):
         out = {"codes": model.encode(x)}
         bits = model.bits_per_dim(x)._asdict()
         out.update({"bits_" + kind.replace("rate_", ""): value for kind, value in bits.items() if value is not None})
-        if "Autoregressive" not in type(config.decoder).__name__:
+        if not config.is_stochastic_decoder:
             out["pixels"] = model.decode(out["codes"])
         return out

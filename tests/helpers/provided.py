@@ -35,8 +35,7 @@ def figures(model):
     else:
         image = picture(m.image_size, m.channels)
         codes = model.encode(image)
-        each = model.bits_per_dim(image)._asdict().items()
-        bits = {key: value[0] for key, value in each if value is not None}  # None: the model has no trained prior
+        bits = {key: value[0] for key, value in model.bits_per_dim(image)._asdict().items() if value is not None}
     return {"bits": {key: float(value) for key, value in bits.items()}, "codes": codes.ravel().tolist()}
 
 

@@ -59,7 +59,7 @@ class LevelEmbeddings:
         rows = tf.reshape(tf.cast(tf.concat(chosen, 1), tf.int32), [-1, columns]) + LEVELS * tf.range(columns)
         first, *others = tf.unstack(rows, columns, axis=1)
         total = tf.gather(table, first)
-        for row in others:  # one after the other: all embeddings at once would be `columns` times as large as their sum
+        for row in others:  # in sequence: all embeddings at once would be `columns` times as large as their sum
             with tf.control_dependencies([total]):
                 total += tf.gather(table, tf.identity(row))
         return total
