@@ -8,6 +8,7 @@ import tensorflow.compat.v1 as tf
 
 import vq_estimator as vq
 from helpers import pipelines
+from helpers.marks import slow
 from helpers.sounds import save, tone
 from vq_estimator.data import records
 from vq_estimator.data.files import write_json
@@ -75,7 +76,7 @@ def test_the_batches_of_a_folder_are_those_of_vq_encode(pictures, model, tmp_pat
     assert made["model"]["fingerprint"] == model.fingerprint and made["model"]["K"] == 20
 
 
-@pytest.mark.parametrize("shards", [1, 2])
+@pytest.mark.parametrize("shards", [slow(1), 2])
 def test_an_array_becomes_files_of_vq_encode(images, model, tmp_path, shards):
     path, _ = images
     made = encode(path, tmp_path / "codes", shards=shards, format="npz")

@@ -10,6 +10,7 @@ import pytest
 import vq_estimator as vq
 from helpers import pipelines
 from helpers.forked import ROOT
+from helpers.marks import slow
 from vq_estimator import pretrained
 from vq_estimator.errors import VQError
 from vq_estimator.inference.image_model import ImageModel
@@ -127,7 +128,7 @@ def test_everything_on_a_store(images, expected, tmp_path, monkeypatch):
     assert [row.name for row in pipelines.rows(tmp_path / "named")] == ["a/00000.png", "a/00002.png", "b/00001.png"]
 
 
-@pytest.mark.parametrize("given", [dict(shards=2), dict(format="npz")])
+@pytest.mark.parametrize("given", [dict(shards=2), slow(dict(format="npz"))])
 def test_a_folder_of_another_pipeline_is_refused(images, tmp_path, given):
     encode(images, tmp_path / "codes")
     with pytest.raises(VQError, match="out: got '.*', which has the shards of another input, model, format or number"):

@@ -69,6 +69,7 @@ def test_the_rows_of_other_formats_are_the_same(run, tmp_path):
     assert len(sets.train.codes) == len(sets.validation.codes) == 30 and sets.train.labels.tolist() == labels.tolist()
 
 
+@pytest.mark.slow
 def test_codes_of_recordings_become_windows_that_end_in_silence(tmp_path):
     with SpeechModel(pretrained.folder("fsdd")) as model:
         width, L = model.config.model.prior_grid[1:]

@@ -106,7 +106,7 @@ def test_no_path_flag_takes_a_value_that_is_no_path_here(script, forked, tmp_pat
         urls += ["S3://x", "file:///tmp/x", "hdfs://h/x", "~no_such_user/x"]
     assert names and set(names) <= {
         *("model_dir", "model_dirs", "data_dir", "input", "out", "export_dir", "checkpoint", "prior_checkpoint"),
-        *("warm_start", "config", "validation", "test", "calibrate"),
+        *("warm_start", "config", "validation", "test", "calibrate", "codes", "validation_codes"),
     }
     for name, value in [*((name, "") for name in names), *((names[0], url) for url in urls)]:
         done = forked.script(script, f"--{name}={value}", cwd=tmp_path)

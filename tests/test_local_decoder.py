@@ -11,6 +11,7 @@ from vq_estimator import config as c
 from vq_estimator.errors import VQError
 from vq_estimator.inference.image_model import ImageModel
 from vq_estimator.models.vqvae import VQVAE
+from vq_estimator.nn.likelihoods.logistic import LogisticMixture, couple_residuals
 from vq_estimator.nn.likelihoods.pixels import uniform
 
 S = 8
@@ -108,3 +109,25 @@ def test_a_model_decodes_compiled_and_refuses_it_for_other_decoders(tmp_path):
     with ImageModel(write_run(tmp_path / "other")) as model:
         with pytest.raises(VQError, match="compiled: got True, expected False: .* factorised"):
             model.decode(given, compiled=True)
+
+
+def test_residual_coupling_shifts_a_mean_by_the_deviations_of_the_earlier_colours():
+    M, n, rng = 3, 5, np.random.RandomState(0)
+    parameters = (0.3 * rng.randn(n, LogisticMixture.parameters(3, M))).astype(np.float32)
+    p = LogisticMixture.from_parameters(couple_residuals(tf.constant(parameters), M)[tf.newaxis, tf.newaxis], 3, M)
+    levels = rng.randint(0, 256, [1, 1, n, 3]).astype(np.float32)
+    found = run([p._mean_given(channel, tf.constant(levels))[0, 0] for channel in range(3)])
+    mean = (parameters[:, M : 4 * M].reshape(n, 3, M) + 1.0) * 127.5
+    green_red, blue_red, blue_green = np.tanh(parameters[:, 7 * M :].reshape(n, 3, M)).transpose(1, 0, 2)
+    red, green = (levels[0, 0, :, c, np.newaxis] - mean[:, c] for c in range(2))  # deviations
+    want = [mean[:, 0], mean[:, 1] + green_red * red, mean[:, 2] + blue_red * red + blue_green * green]
+    np.testing.assert_allclose(found, want, rtol=1e-4, atol=1e-3)
+
+
+def test_a_draw_with_contrasts_and_residual_coupling_is_that_of_the_full_pass():
+    decoder = dataclasses.replace(SMALL, contrasts=True, residual_coupling=True)
+    model, given = vqvae(decoder=decoder), tf.constant(codes(2))
+    drawn = model.decode(given, 11)
+    noise = tf.reshape(uniform([2, S * S, 4], tf.constant([11, 0], tf.int64)), [2, S, S, 4])
+    drawn, again = run([drawn, model.likelihood(given, drawn).sample_from(noise)])
+    assert (drawn != again).mean() < 0.01 and drawn.std() > 5

@@ -23,6 +23,7 @@ PROVIDE.string("name", None, "name of the provided model")
 PROVIDE.string("title", None, "first sentence of the card")
 PROVIDE.string("commands", None, "commands that trained the model, one per line")
 PROVIDE.string("time", None, "duration of the training, in words, such as: about 4 core-minutes")
+PROVIDE.string("splits", None, "what the model was trained, chosen and tested on, in words; default: the usual splits")
 PROVIDE.string("steps", None, "training steps, in words; default: the checkpoint's")
 PROVIDE.bool("half", False, "store the weights as float16")
 PROVIDE.string("licence", None, "licence of the data and of the model, if the data's licence asks for it")
@@ -117,7 +118,7 @@ def _figures(r, unit):
     return "\n".join(f"| {name} | {value} |" for name, value, _ in rows), " ".join(key for _, _, key in rows)
 
 
-def card(config, steps, prior, result, megabytes, name, title, time, commands, half, licence):
+def card(config, steps, prior, result, megabytes, name, title, time, commands, half, licence, splits=None):
     """The text of a model card.
 
     Args:
@@ -126,7 +127,7 @@ def card(config, steps, prior, result, megabytes, name, title, time, commands, h
       prior: the prior's PriorConfig and its step, or None.
       result: what `eval/test.json` holds.
       megabytes: size of the model's folder.
-      name, title, time, commands, half, licence: the values of the flags.
+      name, title, time, commands, half, licence, splits: the values of the flags.
     """
     m, words, trained = config.model, WORDS[config.model.example], "none"
     if prior is not None:
@@ -139,7 +140,7 @@ def card(config, steps, prior, result, megabytes, name, title, time, commands, h
         dataset_source=config.dataset_source,
         input=words.input(m),
         kind=m.example + "s",
-        splits=words.splits,
+        splits=splits or words.splits,
         grid=words.codes(m),
         K=m.quantizer.K,
         D=m.quantizer.D,
@@ -181,7 +182,7 @@ def _provide(folder: str) -> None:
     os.remove(os.path.join(made, "eval", "test.npz"))
     trained = None if prior is None else (prior.config, prior.checkpoint.step)
     steps = FLAGS.steps or f"{checkpoint.step:,} steps"
-    flags = (FLAGS.name, FLAGS.title, FLAGS.time, FLAGS.commands, FLAGS.half, FLAGS.licence)
+    flags = (FLAGS.name, FLAGS.title, FLAGS.time, FLAGS.commands, FLAGS.half, FLAGS.licence, FLAGS.splits)
     text = card(config, steps, trained, result, _size(made) / 1e6, *flags)
     with open(os.path.join(made, pretrained.CARD), "w", encoding="utf-8") as f:
         f.write(text)

@@ -35,8 +35,11 @@ class Store(LocalFileSystem):
         for folder, _, names in os.walk(self._local(dir_or_prefix)):
             for name in names:
                 path = os.path.join(folder, name)
-                below = os.path.relpath(path, self.root).replace(os.sep, "/")
-                yield FileMetadata(f"{SCHEME}://{below}", os.path.getsize(path), os.path.getmtime(path))
+                yield self.metadata(f"{SCHEME}://" + os.path.relpath(path, self.root).replace(os.sep, "/"))
+
+    def metadata(self, path):
+        local = self._local(path)
+        return FileMetadata(path, os.path.getsize(local), os.path.getmtime(local))
 
     def create(self, path, *args, **given):
         os.makedirs(os.path.dirname(self._local(path)), exist_ok=True)

@@ -71,9 +71,8 @@ def _check_begin(model: TrainedModel, shard: Shard) -> None:
         return
     batch = prior_trainer.evaluation_batch(model.prior.config.codes, PRIOR_BATCH)
     if (shard.first or 0) % batch:
-        raise VQError(
-            f"multiple_of: got shards that begin at example {shard.first}, expected Read(multiple_of={batch})"
-        )
+        got = f"a shard that begins at example {shard.first}"
+        raise VQError(f"multiple_of: got {got}, expected Read(multiple_of={batch})")
 
 
 class _ReportFn(ShardFn):
