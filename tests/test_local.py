@@ -79,7 +79,7 @@ def test_places_have_the_outputs_of_their_pixels_and_are_one_in_each_cell():
     x, condition = tf.constant(data(0, 2, 6, 9, C)), tf.constant(data(1, 2, 6, 9, D))
     net = LocalPixels(2, 1, 8, OUT)
     places = Places.draw(tf.constant(2), (6, 9), 3, tf.constant([1, 2], tf.int64))
-    full, some, (rows, columns) = run([net(x, condition), net(x, condition, places), places])
+    full, some, (rows, columns, _) = run([net(x, condition), net(x, condition, places), places])
     np.testing.assert_allclose(some, full[np.arange(2)[:, None, None], rows, columns], atol=1e-6)
     np.testing.assert_array_equal(rows // 3, np.broadcast_to(np.arange(2)[:, None], (2, 2, 3)))
     np.testing.assert_array_equal(columns // 3, np.broadcast_to(np.arange(3), (2, 2, 3)))
