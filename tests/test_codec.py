@@ -120,7 +120,7 @@ def test_a_model_can_be_given_and_the_best_prior_is_taken(runs, tmp_path):
         codec.compress(run, x, path, prior="best")
 
 
-@pytest.mark.parametrize("name", [slow("autoregressive"), slow("categorical, learned"), "mixture", "local"])
+@pytest.mark.parametrize("name", [slow("autoregressive"), slow("categorical, learned"), "mixture"])
 def test_images_of_other_sizes_are_tiled(name, runs, tmp_path):
     run, _, _ = runs(name)
     rng = np.random.RandomState(0)

@@ -177,6 +177,8 @@ class Sampler:
       seed: integers; the same ones give the same draws.
     """
 
+    knows_symbols = False
+
     def __init__(self, *seed: int):
         self._random = np.random.RandomState(seed)
 
