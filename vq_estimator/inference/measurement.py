@@ -102,7 +102,7 @@ def collect(run: OpenRun, measured: Iterable[Tuple[Batch, Measured]], codes_axis
     Args:
       run: the run.
       measured: the batches and what they cost.
-      codes_axis: the axis along which codes are concatenated; None: that of the run's kind of examples.
+      codes_axis: the axis along which codes are concatenated; None: the axis of the run's kind of examples.
 
     Raises:
       VQError: there is no example, or a likelihood is not finite.

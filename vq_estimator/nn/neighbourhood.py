@@ -46,8 +46,8 @@ class Wavefronts:
 def contrasts(near: tf.Tensor, reach: int) -> tf.Tensor:
     """Computes the differences of the neighbours of n pixels from the mean of the ones above and to the left.
 
-    A level is small beside the range of all levels, so a network learns slowly to tell adjacent levels apart. The
-    differences are on a logarithmic scale, which is linear for differences of less than two levels.
+    The difference of two levels is small compared with their range, so a network learns slowly to tell adjacent levels
+    apart. The differences are on a logarithmic scale, which is linear for differences of less than two levels.
 
     Args:
       near: float32 [n, N C], the `neighbours` in -1..1.
