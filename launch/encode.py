@@ -28,7 +28,7 @@ ENCODE.path(
     "[N, H, W, C]; write ./test for a folder called test",
 )
 ENCODE.path("out", "codes.npz", "file to write; with --runner a folder")
-pipelines.flags()
+pipelines.define_flags()
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ FORMATS = ("tfrecord", "npz", "parquet")
 FEATURES = "image/encoded,image/class/label,image/filename"
 
 
-def flags() -> None:
+def define_flags() -> None:
     """Defines the flags. The paths of the command may then be on a store."""
     group = Group("Apache Beam")
     group.string("runner", None, "runner of Beam, such as DirectRunner (this machine), FlinkRunner or DataflowRunner")

@@ -54,8 +54,8 @@ def flags():
         for name in shared:  # the first calls the second, unless told not to
             if f"common.{name}(" in text or (name == "data_flags" and "common.run_flags()" in text):
                 text += shared[name]
-        if "cluster.define_flags()" in text:
-            text += read("launch/cluster.py")
+        for module in re.findall(r"(\w+)\.define_flags\(\)", text):
+            text += read(f"launch/{module}.py")
         found[os.path.basename(path)[:-3]] = set(defined.findall(text)) | settings_of(text)
     for name, path in (("speed", "benchmarks/speed/__main__.py"), ("speech", "benchmarks/speech/__main__.py")):
         found["benchmarks." + name] = set(re.findall(r'add_argument\("--(\w+)"', read(path)))
