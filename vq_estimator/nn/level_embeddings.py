@@ -51,6 +51,7 @@ class LevelEmbeddings:
         """
         C = static_shape(near)[1] // self._count
         levels = tf.round((tf.reshape(near, [-1, self._count, C]) + 1.0) * (0.5 * (LEVELS - 1)))
+        levels = tf.clip_by_value(levels, 0.0, LEVELS - 1.0)  # exported functions are compared on any numbers
         chosen = [tf.gather(levels, self._nearest, axis=1)]
         if self._predictions:
             a, b, c = (tf.gather(levels, numbers, axis=1) for numbers in zip(*self._predictions))
