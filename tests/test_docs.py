@@ -26,8 +26,10 @@ FOREIGN = {
     "batching_parameters_file",
     "rm",
 }
-BEAM = "direct_num_workers direct_running_mode environment_config environment_type flink_master parallelism project region"
-FOREIGN |= set((BEAM + " number_of_worker_harness_threads sdk_container_image temp_location").split())
+# Options of Beam, behind `--`.
+FOREIGN |= {"direct_num_workers", "direct_running_mode", "environment_config", "environment_type", "flink_master"}
+FOREIGN |= {"number_of_worker_harness_threads", "parallelism", "project", "region", "sdk_container_image"}
+FOREIGN |= {"temp_location"}
 FOREIGN |= {"logdir", "dir", "all", "help", "flagfile", "no"}  # no: pip install --no-deps
 
 
