@@ -3,8 +3,10 @@
 import json
 import zlib
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
 
+from helpers.hostile import damaged_json, refused, write
+from vq_estimator.inference import codec
 from vq_estimator.inference.codec import header as header_lib
 from vq_estimator.inference.codec.container import ENTRY, FIXED, MAGIC
 
@@ -32,3 +34,23 @@ def packed(version, header, index, entries, rest):
 def altered(count):
     """Decorates a property of altered files with the number of examples."""
     return settings(max_examples=count, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+
+
+def decompressed(run, path):
+    """The images of a file, of which no chunk is lost."""
+    found = codec.decompress(run, path, workers=1)
+    assert found.lost == []
+    return found.images
+
+
+def check_lying_headers(whole, run, path, count):
+    """Whatever the header of a file of 11 images says, the file is refused or has 11 images."""
+    version, header, index, entries, rest = parts(whole)
+
+    @altered(count)
+    @given(damaged_json(header))
+    def check(content):
+        bad, found = refused(decompressed, run, write(path, packed(version, content, index, entries, rest)))
+        assert bad or len(found) == 11
+
+    check()

@@ -108,28 +108,25 @@ class Array:
     def part(self, start: int, stop: int) -> "Array":
         return Array(self.path, self.first + start, self.first + stop)
 
-    def rows(self) -> np.ndarray:
-        """Reads the rows."""
+    def rows(self, channels: int) -> np.ndarray:
+        """Reads the rows; images [N, H, W] get an axis of one channel if the model has one."""
         try:
             with storage.reading(self.path) as f:
-                return numpy_files.read_rows(f, self.first, self.stop)
+                rows = numpy_files.read_rows(f, self.first, self.stop)
         except (OSError, ValueError) as e:
             raise unreadable(self.path, e) from None
+        return rows[..., np.newaxis] if rows.ndim == 3 and channels == 1 else rows
 
     @contextlib.contextmanager
     def open(self, model: TrainedModel, bad: BadFiles) -> Iterator[Source]:
         del bad
-        rows = self.rows()
-        if rows.ndim == 3 and model.config.model.channels == 1:
-            rows = rows[..., np.newaxis]  # images [N, H, W]
+        rows = self.rows(model.config.model.channels)
         yield Source(part(model.config.model, "inputs").from_arrays(model, rows, self.path), first=self.first)
 
     @contextlib.contextmanager
     def open_lossless(self, config: Config, bad: BadFiles) -> Iterator[Source]:
         del bad
-        rows = self.rows()
-        if rows.ndim == 3 and config.model.channels == 1:
-            rows = rows[..., np.newaxis]
+        rows = self.rows(config.model.channels)
         yield Source(images=part(config.model, "codec_input").from_arrays(rows, config.model))
 
 

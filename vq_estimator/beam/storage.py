@@ -2,7 +2,6 @@
 
 import contextlib
 import glob
-import json
 import os
 import shutil
 import tempfile
@@ -123,9 +122,8 @@ def atomic(path: str) -> Iterator[str]:
 
 def write_json(path: str, value: Any) -> None:
     """Writes strict JSON, atomically."""
-    with atomic(path) as local, open(local, "w", encoding="utf-8") as f:
-        json.dump(value, f, indent=2, allow_nan=False)
-        f.write("\n")
+    with atomic(path) as local:
+        files.write_json(local, value)
 
 
 def read_json(path: str) -> Dict[str, Any]:

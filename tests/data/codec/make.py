@@ -58,37 +58,23 @@ def exact_speech(name, shape, weights):
 
 def main():
     tf.disable_eager_execution()
-    small = dict(
+    drawn = dict(
+        dataset="cifar10",
+        K=6,
+        D=4,
+        L=2,
+        likelihood="logistic_mixture",
+        components=2,
+        classes=2,
         decoder_layers=1,
         decoder_channels=4,
         decoder_condition_channels=4,
-        decoder_kind="residual",
         hidden_channels=(4, 4),
     )
     cases = {
         "factorised": dict(dataset="mnist", K=5, D=4, likelihood="gaussian", hidden_channels=(4, 4), classes=None),
-        "autoregressive": dict(
-            dataset="cifar10",
-            K=6,
-            D=4,
-            L=2,
-            decoder="autoregressive",
-            likelihood="logistic_mixture",
-            components=2,
-            classes=2,
-            **small,
-        ),
-        "local": dict(
-            dataset="cifar10",
-            K=6,
-            D=4,
-            L=2,
-            decoder="local",
-            likelihood="logistic_mixture",
-            components=2,
-            classes=2,
-            **{k: v for k, v in small.items() if k != "decoder_kind"},
-        ),
+        "autoregressive": dict(decoder="autoregressive", decoder_kind="residual", **drawn),
+        "local": dict(decoder="local", **drawn),
         "portable": dict(
             dataset="cifar10",
             image_size=8,
