@@ -7,6 +7,7 @@ import weakref
 from typing import Any, Iterable, Iterator, Optional
 
 import apache_beam as beam
+from apache_beam.typehints.decorators import IOTypeHints
 from apache_beam.utils.shared import Shared
 
 from vq_estimator.beam import storage
@@ -78,6 +79,11 @@ class ShardFn(beam.DoFn):
         self._run, self._checkpoint, self._limit = run, checkpoint, max_bad_files
         self.shared = shared or Shared()
         self._open: Optional[OpenModel] = None
+
+    def default_type_hints(self) -> IOTypeHints:
+        """No hints. Beam would make those of the annotations of `process`, and fails or not at an optional named tuple
+        depending on the order of a set."""
+        return IOTypeHints.empty()
 
     def setup(self) -> None:
         self._acquire(1)
