@@ -55,14 +55,17 @@ def main() -> None:
     given = dict(prior=FLAGS.prior, verify=not FLAGS.no_verify, lossy=FLAGS.lossy, portable=FLAGS.portable)
     given.update(batch=FLAGS.batch or None, workers=FLAGS.workers or None)
     commands.check_speaker()
-    done = codec.compress(run, commands.read_lossless(), FLAGS.out, **given)
+    images = commands.read_lossless()
+    done = codec.compress(run, images, FLAGS.out, **given)
     exact = "codes" if done.lossy else commands.elements
     verified = "" if FLAGS.no_verify else f", all decoded to the same {exact}"
     kind = f", lossy: {commands.reconstructed}" if done.lossy else ", portable" if FLAGS.portable else ""
+    files = done.images + images.left_out
+    left_out = f"; {images.left_out:,} of {files:,} files were left out" if images.left_out else ""
     print(
         f"{done.images:,} {commands.noun} of {done.dims:,} bytes{commands.lossless} in {FLAGS.out}: "
         f"{done.bytes:,} bytes ({done.header:,} of them header), {done.bits_per_dim:.4f} bits/{run.config.model.unit}, "
-        f"{done.prior} prior{kind}{verified}"
+        f"{done.prior} prior{kind}{verified}{left_out}"
     )
 
 

@@ -93,7 +93,7 @@ class ImageCommands(Commands):
         model_dir = self.run.model_dir
         prior = prior_lib.find(model_dir, self.run.checkpoint)
         if prior is None:
-            raise VQError(f"prior: {model_dir!r} has none; train it with vq-train-prior --model_dir={model_dir}")
+            raise prior_lib.missing(self.config.model.quantizer.K, model_dir)
         names, num, classes = run_folder.class_names(model_dir, self.config), FLAGS.num, prior.config.codes.classes
         asked, field = _asked_labels(names)
         if num is None:

@@ -88,6 +88,17 @@ def test_both_given_are_kept():
     assert (train.save_checkpoints_steps, train.eval_steps) == (20, 5)
 
 
+def test_a_longer_run_says_that_it_keeps_a_short_interval(caplog):
+    trial, run = (c.make_config("mnist", "tuned", max_steps=steps) for steps in (200, 10000))
+    caplog.set_level("INFO", logger="vq_estimator")
+    for given in ({"eval_steps": 1000}, {}):
+        assert not caplog.records
+        c.keep_intervals(run, trial, given)
+    c.keep_intervals(trial, run, {})  # a shorter one is as it was
+    (record,) = caplog.records
+    assert "interval of 50 steps between evaluations (a new run of 10000 steps has 2000)" in record.getMessage()
+
+
 def test_a_resumed_run_keeps_its_intervals():
     old = c.make_config("mnist", "tuned", max_steps=2500)
     longer = c.make_config("mnist", "tuned", max_steps=90000)

@@ -207,11 +207,12 @@ def test_compress_and_decompress_speech(forked, tmp_path):
 
 
 def test_a_file_of_a_provided_model_needs_no_model_named(forked, tmp_path):
-    Image.fromarray(np.arange(600, dtype=np.uint8).reshape(20, 30)).save(str(tmp_path / "x.png"))
-    done = forked.script(
-        "compress", "--pretrained=mnist", "--input=x.png", "--out=x.vqz", "--prior=uniform", cwd=tmp_path
-    )
-    assert done.status == 0, done.stderr
+    grey = Image.fromarray(np.arange(600, dtype=np.uint8).reshape(20, 30))
+    (tmp_path / "in").mkdir()
+    grey.save(str(tmp_path / "in" / "x.png"))
+    grey.convert("RGB").save(str(tmp_path / "in" / "colour.png"))
+    done = forked.script("compress", "--pretrained=mnist", "--input=in", "--out=x.vqz", "--prior=uniform", cwd=tmp_path)
+    assert done.status == 0 and done.stdout.endswith("; 1 of 2 files were left out\n"), done.stderr
     done = forked.script("decompress", "x.vqz", "--out=y.png", cwd=tmp_path)
     assert (done.status, done.stdout) == (0, "1 of 1 images in y.png\n"), done.stderr
     with Image.open(str(tmp_path / "y.png")) as picture:

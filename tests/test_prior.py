@@ -207,3 +207,8 @@ def test_dropout_is_of_training_alone_and_decided_by_its_seed():
     np.testing.assert_array_equal(a, b)
     np.testing.assert_array_equal(c1, c2)
     assert (a != c1).any() and (c1 != d).any()
+
+
+def test_a_model_with_one_code_needs_no_prior(forked, tmp_path):
+    line = forked.script("sample", "--pretrained=mnist-28", cwd=tmp_path).one_line("sample")
+    assert line.startswith("prior: 'log/pretrained-mnist-28' has none and needs none: ") and "vq-decode" in line

@@ -11,7 +11,15 @@ from vq_estimator.config import arguments, type_name
 from vq_estimator.data import batching
 from vq_estimator.data.model_view import View, Viewer
 from vq_estimator.errors import VQError
-from vq_estimator.inference import code_cost, evaluation, image_codes, image_inputs, measurement, sampling
+from vq_estimator.inference import (
+    code_cost,
+    evaluation,
+    image_codes,
+    image_inputs,
+    measurement,
+    sampling,
+    trained_prior,
+)
 from vq_estimator.inference.examples import Examples
 from vq_estimator.inference.preparation import AnyImage, prepare
 from vq_estimator.inference.sampling import Label, Samples, check_seed
@@ -149,7 +157,7 @@ class ImageModel(TrainedModel):
         """
         self.check_open()
         if self.prior is None:
-            raise VQError("prior: the run has none; train it with vq-train-prior")
+            raise trained_prior.missing(self.config.model.quantizer.K)
         each = sampling.labels_for(self.prior.config.codes.classes, num, labels, self.class_names)
         return sampling.sample(self, num, each, temperature, top_k, seed)
 

@@ -10,7 +10,7 @@ import tensorflow.compat.v1 as tf
 from vq_estimator.config import arguments
 from vq_estimator.data import formats
 from vq_estimator.errors import VQError
-from vq_estimator.inference import evaluation, sampling, speech_inputs, speech_segments
+from vq_estimator.inference import evaluation, sampling, speech_inputs, speech_segments, trained_prior
 from vq_estimator.inference.examples import Examples
 from vq_estimator.inference.interruption import interruptible
 from vq_estimator.inference.sampling import Label
@@ -247,7 +247,7 @@ class SpeechModel(TrainedModel):
         """
         self.check_open()
         if self.prior is None:
-            raise VQError("prior: the run has none; train it with vq-train-prior")
+            raise trained_prior.missing(self.config.model.quantizer.K)
         num = arguments.integer("num", num, 1, MAX_SAMPLES, f"1 to {MAX_SAMPLES:,}")
         seconds = check_length(seconds)
         temperature, seed = sampling.check_temperature(temperature), sampling.check_seed(seed)

@@ -42,6 +42,21 @@ def find(model_dir: str, checkpoint: Checkpoint) -> Optional[TrainedPrior]:
     return TrainedPrior(config, checkpoints.find_checkpoint(folder, checkpoints.BEST))
 
 
+def missing(K: int, model_dir: Optional[str] = None) -> VQError:
+    """The error of sampling without a prior.
+
+    Args:
+      K: number of entries in the model's codebook.
+      model_dir: the run directory, to be named in the message.
+    """
+    run = "the run" if model_dir is None else repr(model_dir)
+    if K == 1:
+        why = "all images of its model have the same codes (K=1)"
+        return VQError(f"prior: {run} has none and needs none: {why}; vq-decode draws from what vq-encode wrote")
+    flag = "" if model_dir is None else f" --model_dir={model_dir}"
+    return VQError(f"prior: {run} has none; train it with vq-train-prior{flag}")
+
+
 def find_or_warn(model_dir: str, checkpoint: Checkpoint) -> Optional[TrainedPrior]:
     """Like `of_run`, but a prior of another checkpoint is a warning and counts as none."""
     try:

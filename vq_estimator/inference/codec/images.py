@@ -32,6 +32,7 @@ class Images(NamedTuple):
       items: one per image, or None if the images have neither names nor different sizes.
       each: iterator over the images uint8 [H, W, C], in order.
       read: a function from an index to an image, for random access; recordings need it.
+      left_out: number of files that cannot be compressed.
     """
 
     number: int
@@ -39,6 +40,7 @@ class Images(NamedTuple):
     items: Optional[List[Item]]
     each: Iterator[np.ndarray]
     read: Optional[Callable[[int], np.ndarray]] = None
+    left_out: int = 0
 
 
 def of_arrays(arrays: Union[np.ndarray, Sequence[np.ndarray]], channels: int) -> Images:
@@ -153,7 +155,7 @@ def of_readable(
             raise VQError(f"input: {item.name}: has changed during compression")
         return image
 
-    return Images(len(items), None, items, map(read, range(len(items))), read)
+    return Images(len(items), None, items, map(read, range(len(items))), read, len(bad.files))
 
 
 def of_folder(folder: str, channels: int, max_bad_files: Limit = 0) -> Images:
