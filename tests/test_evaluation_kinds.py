@@ -110,7 +110,7 @@ def test_an_autoregressive_run_has_the_same_keys_no_reconstruction_and_a_seeded_
     assert result["reconstruction"] == "draw" and result["original_nll"] is None
     with open(os.path.join(model_dir, "eval", "test.json")) as f:
         assert "NaN" not in f.read()
-    text = evaluation.table([result])
+    text = evaluation.table([result], config.model.unit)
     assert "mse of a draw" in text and "bits/dim, distortion" in text
     assert "nll" not in text and "-\n" not in text + "\n"  # no row is empty
     assert exploration.reconstructions(ImageModel(model_dir), digits, rows=2).dtype == np.uint8
