@@ -35,7 +35,7 @@ from vq_estimator.training import checkpoints, trainer
     ids=["vq", "rotation", "residual", "residual-ema", "fsq"],
 )
 def test_cifar10_trains_evaluates_and_exports(tmp_path, settings):
-    """The commands' path on CIFAR-10's layout, with random records in the place of its files."""
+    """The commands' path on CIFAR-10's layout, with random records instead of its files."""
     paths = []
     for name, n in (("data_batch_1.bin", 40), ("test_batch.bin", 20)):
         paths.append(str(tmp_path / name))

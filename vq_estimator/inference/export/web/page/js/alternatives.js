@@ -3,7 +3,7 @@
 import { bits, byId, crop, difference, element, picture } from "./dom.js";
 
 const MOST = 32; // alternatives; of larger codebooks the likeliest
-const WHOLE = 6; // grids of so many rows or columns: the whole image is shown, of finer ones the part that changes
+const WHOLE = 6; // up to this many rows or columns the complete image is drawn, and the part that changes in finer grids
 const AROUND = 4; // positions across that part, as in vq_estimator.explore
 
 export class Alternatives {
@@ -80,7 +80,7 @@ export class Alternatives {
     );
   }
 
-  /** Marks the code that is there; the differences are to its sum. */
+  /** Marks the present code; the differences are to its sum. */
   mark(code) {
     const present = this.items.find((item) => item.code === code);
     if (!present) return;

@@ -41,7 +41,7 @@ class App {
     } else select.closest("label").hidden = true;
   }
 
-  /** Runs `work(current)` as the newest request; `current()` says whether it still is. Errors are told. */
+  /** Runs `work(current)` as the newest request; `current()` says whether it still is. Errors are shown on the page. */
   async request(busy, work) {
     const turn = ++this.turn;
     const current = () => turn === this.turn;
@@ -132,7 +132,7 @@ class App {
       const state = await this.withBits(codes, this.state.pixels);
       if (!current()) return;
       this.history.push(this.state.codes);
-      this.show(state, from ? "The rest is drawn anew" : "All codes are drawn anew");
+      this.show(state, from ? "The rest is drawn again" : "All codes are drawn again");
       if (this.stage.selected !== null) await this.alternatives.show(state, this.stage.selected, current);
     });
   }
