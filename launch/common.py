@@ -192,7 +192,11 @@ def check_max_bad_files() -> None:
 
 def check_writable(name: str, file: bool = False) -> None:
     """Checks before the work that the path of a flag can be written to, and with `file` that it is not a folder."""
-    path = FLAGS[name].value
+    check_path_writable(name, FLAGS[name].value, file)
+
+
+def check_path_writable(name: str, path: str, file: bool = False) -> None:
+    """Like `check_writable`, for one path of the flag `name`, or for its default."""
     if file and os.path.isdir(path):
         raise VQError(f"{name}: got {path!r}, which is a folder, expected the name of a file")
     above = os.path.abspath(path)

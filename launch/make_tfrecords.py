@@ -30,8 +30,9 @@ def main() -> None:
 
     if not FLAGS.out:
         raise VQError("out: got none, expected --out=FOLDER, a new folder, or --out=FOLDER,FOLDER")
-    for folder in FLAGS.out.split(","):
+    for folder in common.paths.several("out"):
         outputs.output_kind("out", folder, (outputs.FOLDER,), outputs.FOLDER)
+        common.check_path_writable("out", folder)
     if not 1 <= FLAGS.shards <= shards.MAX_SHARDS // 2:
         raise VQError(f"shards: got {FLAGS.shards}, expected 1 to {shards.MAX_SHARDS // 2}")
     config = config_lib.make_config(FLAGS.dataset, **common.with_own_size(FLAGS.dataset, settings.given()))

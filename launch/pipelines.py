@@ -44,6 +44,8 @@ def encode() -> str:
     """Encodes --input to files in the folder --out; returns a message about it."""
     if FLAGS.verbosity <= 0:
         logging.getLogger("apache_beam").setLevel(logging.ERROR)  # before it is imported
+        for handler in logging.getLogger().handlers:
+            handler.addFilter(_is_unexpected)
     from vq_estimator import beam
 
     beam.check_installed()
@@ -71,6 +73,11 @@ def encode() -> str:
         f"{made['examples']:,} code maps of {made['input']} in {len(made['shards'])} files in {FLAGS.out}, "
         f"{len(made['left_out'])} files left out; see {storage.join(FLAGS.out, manifest.MANIFEST)}"
     )
+
+
+def _is_unexpected(record: logging.LogRecord) -> bool:
+    """Whether a record of the log is not about a VQError, which Beam logs with a traceback and the command reports."""
+    return not isinstance((record.exc_info or (None, None))[1], VQError)
 
 
 def _run() -> str:

@@ -69,6 +69,8 @@ def main(config: Any) -> None:
         checkpoints.find_checkpoint(model_dir, FLAGS.checkpoint)  # an invalid path fails before the training
     resumed = not FLAGS.overwrite and os.path.isfile(os.path.join(model_dir, run_folder.CONFIG))
     config, wanted = configuration.resume(config, model_dir) if resumed else (config, None)
+    if not resumed:
+        common.check_path_writable("model_dir", model_dir)
     warm = None
     if config.warm_start and not (resumed and checkpoints.latest_checkpoint(model_dir)):
         warm = warm_start.of_run(provided.locate_run(config.warm_start, "warm_start"))  # fails before data is read

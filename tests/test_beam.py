@@ -185,6 +185,13 @@ def test_too_many_bad_files_are_one_line(pictures, tmp_path):
     assert "manifest.json" not in pipelines.listing(tmp_path / "codes")
 
 
+def test_an_error_in_a_worker_is_one_line_of_the_command(forked, tmp_path):
+    pipelines.save_pictures(tmp_path / "in", 3, bad=[1])
+    given = ["--pretrained=mnist", "--input=in", "--out=codes", "--runner=DirectRunner", "--max_bad_files=0"]
+    line = forked.script("encode", *given, cwd=tmp_path).one_line("encode")
+    assert line.startswith("input: b/00001.png: can't be read: ")
+
+
 @pytest.mark.parametrize(
     "name, content, message",
     [

@@ -38,7 +38,7 @@ MODEL = [
     ("objective", "elbo", "objective: got 'elbo', expected a likelihood other than mse"),
     ("warm_start", "/no/run", "warm_start: got '/no/run', expected a run directory, or one of the provided models "),
     (["--dataset=wav", "--data_dir=/no"], "warm_start", "/no/run", "warm_start: got '/no/run', "),  # before the data
-    ("model_dir", NOWHERE, f"model_dir: can't write '{NOWHERE}': Not a directory"),
+    (["--dataset=wav"], "model_dir", NOWHERE, f"model_dir: got '{NOWHERE}', expected a path that can be written to"),
     ("model_dir", "run[1]", r"model_dir: got 'run\[1\]', expected a path without any of \* \? \[ \]"),
     ("checkpoint", "/no/file", "checkpoint: got '/no/file', expected latest, best or the path of a checkpoint"),
     (["--model_dir=other"], "overwrite", "true", "model_dir: got 'other', whose config.json is not of a run"),
@@ -228,6 +228,7 @@ TABLE = {
             ("max_bad_files", "-1", "max_bad_files: got -1, expected 0 or more"),
             ("image_size", "25", "image_size: got 25, expected a multiple of 8"),
             ("channels", "3", "channels: got 3, expected 1 as mnist has, or no value"),
+            (["--data_dir=/no"], *OUT),
             ("out", "a,b.tfrecord", "out: got 'b.tfrecord', expected the name of a folder to make"),
             ("shards", "0", "shards: got 0, expected 1 to 50000"),
             *OTHER_SPLITS,
