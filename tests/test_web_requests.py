@@ -14,6 +14,7 @@ from vq_estimator.inference.export.web import runtime
 pytestmark = pytest.mark.skipif(bool(browser_lib.missing()), reason=browser_lib.missing() or "all is here")
 IMAGES = np.random.RandomState(0).randint(0, 256, (3, 8, 8, 1)).astype(np.uint8)
 AT_ONCE = "(all) => { for (const [selector, i] of all) document.querySelectorAll(selector)[i].click(); }"
+LONG = "a_long_name_" * 10
 EXAMPLE, CELL, ALTERNATIVE = "#examples button", ".cell", "#alternatives button"
 
 
@@ -25,7 +26,7 @@ def opened(tmp_path_factory):
         runtime.fetch(cache)
     except VQError as e:
         pytest.skip(str(e))
-    with vq.load(write_run(folder / "run", classes=3, L=2, hidden_channels="8,8")) as model:
+    with vq.load(write_run(folder / LONG, classes=3, L=2, hidden_channels="8,8")) as model:
         model.export(str(folder / "page"), "web", examples=IMAGES, cache_dir=cache)
     with browser_lib.served(str(folder / "page")) as address, browser_lib.chromium() as browser:
         yield browser_lib.OpenPage(browser, address)
@@ -79,6 +80,16 @@ def test_a_change_is_not_lost_when_another_place_is_chosen(page):
     check_together(page, 6)
 
 
+def test_a_change_is_not_lost_when_the_rest_is_drawn(page):
+    page.click(CELL, 0)
+    before, code = page.state()["codes"], page.alternatives()[4][0]
+    click_at_once(page, (ALTERNATIVE, 4), ("#rest", 0))
+    assert page.state()["codes"][0] == code
+    check_together(page, 0)
+    page.click("#undo")
+    assert page.state()["codes"] == [code, *before[1:]]
+
+
 def test_alternatives_of_the_place_before_can_no_longer_be_taken(page):
     page.click(CELL, 0)
     before = page.state()["codes"]
@@ -128,3 +139,16 @@ def test_a_file_can_be_chosen_again_and_keeps_its_name(page, tmp_path):
         page.click(EXAMPLE, 1)
         page.click("#tab-file")
     page.click("#tab-examples")
+
+
+def test_long_names_fit_on_a_phone(page, tmp_path):
+    path = tmp_path / (LONG + ".png")
+    Image.fromarray(IMAGES[0, :, :, 0]).save(str(path))
+    page.page.set_viewport_size({"width": 360, "height": 740})
+    page.page.set_input_files("#file", str(path))
+    page.page.wait_for_selector(f"#status:has-text('{LONG}')")
+    page.settled()
+    page.page.evaluate("(name) => { document.querySelector('#class option').textContent = name; }", LONG)
+    assert page.text("#title") == LONG
+    assert page.page.evaluate("() => document.documentElement.scrollWidth") == 360
+    page.page.set_viewport_size({"width": 1280, "height": 900})

@@ -150,14 +150,15 @@ class App {
     if (this.opening) return;
     const label = byId("class").value === "" ? null : Number(byId("class").value);
     const temperature = Number(byId("temperature").value);
-    const before = this.state;
+    const [before, { codes: shown, pricing: known, pixels }] = [this.codes, this.state];
     this.alter("Drawing the rest …", async (current) => {
+      const pricing = before === shown ? known : await this.model.prior.price(before);
       const how = { label, temperature, random: Math.random, wanted: current };
-      const codes = await this.model.prior.drawRest(before.codes, from, before.pricing, how);
+      const codes = await this.model.prior.drawRest(before, from, pricing, how);
       if (!current()) return;
-      const state = await this.withBits(codes, before.pixels);
+      const state = await this.withBits(codes, pixels);
       if (!current()) return;
-      this.history.push(before.codes);
+      this.history.push(before);
       this.show(state, from ? "The rest is drawn anew" : "All codes are drawn anew");
     });
   }
