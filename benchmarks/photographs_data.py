@@ -24,6 +24,7 @@ from typing import Iterator, List, NamedTuple, Tuple
 import numpy as np
 from PIL import Image, ImageOps
 
+from vq_estimator.data import files
 from vq_estimator.errors import VQError
 from vq_estimator_launch import common
 from vq_estimator_launch.common import FLAGS, Group
@@ -123,6 +124,19 @@ SOURCES = (
 )
 
 
+# For each registry the command that downloads a package to the working folder, the pattern of the file, and the command
+# that unpacks it. The data in a wheel does not depend on the version of Python.
+_WHEEL = ("--no-deps", "--only-binary=:all:", "--python-version=3.9", "--platform=manylinux2010_x86_64")
+COMMANDS = {
+    "apt": (("apt-get", "download", "{name}={version}"), "*.deb", ("dpkg-deb", "-x")),
+    "pip": (
+        (sys.executable, "-m", "pip", "download", "-q", *_WHEEL, "{name}=={version}"),
+        "*.whl",
+        (sys.executable, "-m", "zipfile", "-e"),
+    ),
+}
+
+
 class Photograph(NamedTuple):
     """A photograph, RGB, and whether it was stored with loss."""
 
@@ -132,25 +146,29 @@ class Photograph(NamedTuple):
 
 
 def fetch(package: Package, folder: str) -> str:
-    """Downloads and unpacks a package unless that has been done; returns its folder."""
+    """Downloads and unpacks a package unless that has been done; returns its folder.
+
+    Raises:
+      VQError: the registry does not have this version, or a program is missing.
+    """
     target = os.path.join(folder, "packages", package.name)
-    if os.path.isdir(target):
-        return target
-    downloads = os.path.join(folder, "downloads", package.name)
-    os.makedirs(downloads, exist_ok=True)
-    if package.registry == "apt":
-        subprocess.run(["apt-get", "download", package.name], cwd=downloads, check=True)
-        (file,) = glob.glob(os.path.join(downloads, "*.deb"))
-        subprocess.run(["dpkg-deb", "-x", file, target + ".part"], check=True)
-    else:
-        # A wheel for any Python is good for its data.
-        tags = ["--no-deps", "--only-binary=:all:", "--python-version=3.9", "--platform=manylinux2010_x86_64"]
-        wanted = f"{package.name}=={package.version}"
-        subprocess.run([sys.executable, "-m", "pip", "download", "-q", *tags, "-d", downloads, wanted], check=True)
-        (file,) = glob.glob(os.path.join(downloads, "*.whl"))
-        subprocess.run([sys.executable, "-m", "zipfile", "-e", file, target + ".part"], check=True)
-    os.replace(target + ".part", target)
+    if not os.path.isdir(target):
+        with files.atomic_folder(target) as made:
+            download, pattern, unpack = COMMANDS[package.registry]
+            execute(package, [part.format(**package._asdict()) for part in download], made)
+            (archive,) = glob.glob(os.path.join(glob.escape(made), pattern))
+            execute(package, [*unpack, archive, "."], made)
+            os.remove(archive)
     return target
+
+
+def execute(package: Package, command: List[str], folder: str) -> None:
+    """Runs a command in a folder."""
+    try:
+        subprocess.run(command, cwd=folder, check=True)
+    except (OSError, subprocess.CalledProcessError) as e:
+        want = "apt-get of Debian 12, after apt-get update" if package.registry == "apt" else "pip with a package index"
+        raise VQError(f"{package.name} {package.version}: got {e}, expected {want}") from None
 
 
 def opened(name: str, file) -> Photograph:
@@ -229,15 +247,16 @@ def main() -> None:
     os.makedirs(os.path.join(out, "test"), exist_ok=True)
     by_split = {split: [p for p in SOURCES if p.split == split] for split in ("train", "validation", "test")}
     tiles: List[np.ndarray] = []
+    counts = {"test": 0}
     for package in by_split["test"]:
         for photograph in photographs(package, out):
             image = test_photograph(photograph)
             image.save(os.path.join(out, "test", photograph.name + ".png"))
+            counts["test"] += 1
             x = np.asarray(image)
             tiles += [
                 x[i : i + SIDE, j : j + SIDE] for i in range(0, x.shape[0], SIDE) for j in range(0, x.shape[1], SIDE)
             ]
-    counts = {"test": len(os.listdir(os.path.join(out, "test")))}
     arrays = {"test": np.stack(tiles)}
     for split, number in (("validation", 5000), ("train", FLAGS.crops)):
         images = [x for package in by_split[split] for x in photographs(package, out)]
@@ -247,7 +266,8 @@ def main() -> None:
     arrays["train"] = np.concatenate([arrays["train"], cifar10()])
     arrays["train"] = arrays["train"][rng.permutation(len(arrays["train"]))]
     for split, array in arrays.items():
-        np.save(os.path.join(out, split + ".npy"), array)
+        with files.atomic_path(os.path.join(out, split + ".npy")) as path, open(path, "wb") as f:
+            np.save(f, array)
         digest = hashlib.sha256(array.tobytes()).hexdigest()[:16]
         print(f"{split}: {counts[split]} photographs, {len(array):,} arrays, SHA-256 {digest}", flush=True)
 

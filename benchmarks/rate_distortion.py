@@ -14,9 +14,9 @@ PSNR and SSIM are means over the images; images of at least 176 pixels have MS-S
 `pip install ".[bench_codec]"`.
 """
 
-import io
 import math
 import os
+import sys
 import tempfile
 import time
 import zlib
@@ -34,6 +34,7 @@ RATES.enum("prior", "auto", ["auto", "learned", "unigram", "uniform"], "prior of
 RATES.bool("plot", False, "only draw the picture of the results")
 common.data_flags()
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, ROOT)
 RESULTS = os.path.join(ROOT, "benchmarks", "results", "rate_distortion.json")
 PICTURE = os.path.join(ROOT, "docs", "lossy.png")
 MS_SSIM_SIDE = 176  # pixels of the smallest image that has the five scales of MS-SSIM
@@ -44,37 +45,6 @@ FORMATS = {
     "webp": dict(format="WEBP", method=6),
     "jpeg_xl": dict(format="JXL", effort=7),
 }
-
-
-def picture(x):
-    from PIL import Image
-
-    return Image.fromarray(x[..., 0] if x.shape[-1] == 1 else x)
-
-
-def coded(x, quality, settings):
-    """Bytes of an image uint8 [H, W, C] in a format, and the decoded image."""
-    import numpy as np
-    from PIL import Image
-
-    out = io.BytesIO()
-    picture(x).save(out, quality=quality, **settings)
-    with Image.open(io.BytesIO(out.getvalue())) as back:  # WebP has no grey
-        return len(out.getvalue()), np.asarray(back.convert("L" if x.shape[-1] == 1 else "RGB")).reshape(x.shape)
-
-
-def sheet_of(images):
-    from vq_estimator import drawing
-
-    return drawing.grid(images, math.ceil(len(images) ** 0.5), gap=0)
-
-
-def cut(sheet, images):
-    """The images of a sheet, uint8 [N, H, W, C]."""
-    n, height, width, channels = images.shape
-    rows, columns = sheet.shape[0] // height, sheet.shape[1] // width
-    cells = sheet.reshape(rows, height, columns, width, channels).swapaxes(1, 2)
-    return cells.reshape(-1, height, width, channels)[:n]
 
 
 class Quality:
@@ -106,18 +76,15 @@ class Quality:
 
 def others(images, quality, as_sheet):
     """For each format the bytes and the quality of the images at each of QUALITIES, as files or as one sheet."""
+    from benchmarks.image_formats import encode_images
+
     curves = {}
     for name, settings in FORMATS.items():
         if images[0].shape[-1] == 1 and "subsampling" in settings:
             continue
         curves[name] = []
         for q in QUALITIES:
-            if as_sheet:
-                size, sheet = coded(sheet_of(images), q, settings)
-                decoded = cut(sheet, images)
-            else:
-                sizes, decoded = zip(*(coded(x, q, settings) for x in images))
-                size = sum(sizes)
+            size, decoded = encode_images(images, dict(settings, quality=q), as_sheet)
             curves[name].append({"quality": q, "bytes": size, **quality(decoded)})
         print(name, "sheet" if as_sheet else "files", [p["bytes"] for p in curves[name]], flush=True)
     return curves
@@ -160,7 +127,6 @@ def measure_speech(run):
 def measure(run, before):
     """The result of one set of images; curves are those of `before` if it has the same images."""
     import numpy as np
-    import pillow_jxl  # noqa: F401 - gives Pillow the format
     import tensorflow.compat.v1 as tf
 
     from vq_estimator.data import sources

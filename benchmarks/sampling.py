@@ -30,7 +30,8 @@ def measure(grid, K):
     import tensorflow.compat.v1 as tf
 
     from vq_estimator import config as c
-    from vq_estimator.nn.code_prior import CodePrior, Sampling, noise_seed
+    from vq_estimator.nn.code_prior import CodePrior
+    from vq_estimator.nn.code_sampling import Sampling, noise_seed
     from vq_estimator.nn.likelihoods.pixels import gumbel
 
     height, width, L = grid

@@ -26,16 +26,20 @@ WARM_UP = 3
 
 
 def image_step(precision_here, image_size=64, **settings):
-    """The train_op of a VQ-VAE of own images on a random batch, or None where the machine lacks the precision."""
-    import tensorflow.compat.v1 as tf
-
+    """The train_op of a VQ-VAE of own images, or None where the machine lacks the precision."""
     from vq_estimator import config as c
-    from vq_estimator.training.model_fns import vqvae_model_fn
 
     config = c.make_config("images", "tuned", image_size=image_size, **settings)
-    if not precision_here(config.model.precision):
-        return None
-    shape = [config.train.batch_size, image_size, image_size, 3]
+    return vqvae_step(config) if precision_here(config.model.precision) else None
+
+
+def vqvae_step(config):
+    """The train_op of a VQ-VAE of images on a random batch."""
+    import tensorflow.compat.v1 as tf
+
+    from vq_estimator.training.model_fns import vqvae_model_fn
+
+    shape = [config.train.batch_size, *config.model.shape]
     images = tf.cast(tf.random.uniform(shape, 0, 256, tf.int32), tf.uint8)
     return vqvae_model_fn({"image": images}, None, "train", {"config": config}, None).train_op
 

@@ -10,8 +10,8 @@ The file holds `codes` [N, h, w, L], and the `labels` of a data set or the `file
 reads such a file.
 
 With --runner, Apache Beam encodes on several processes or machines (docs/beam.md): options of Beam follow --. The
-input may also be TFRecord files or a pattern such as 'photographs/*.jpg'. --out is a folder of files with a part of the
-codes each, and manifest.json. The same command continues a stopped one.
+input may also be TFRecord files or a pattern such as 'photographs/*.jpg', but not a split. --out is a folder of files
+with a part of the codes each, and manifest.json. The same command continues a stopped one.
 """
 
 from vq_estimator.data import formats

@@ -65,7 +65,7 @@ def main() -> None:
             result = evaluate_input(commands, model)
         else:
             result = evaluation.evaluate(model, source, FLAGS.split, FLAGS.codes, FLAGS.save_reconstructions)
-    print(evaluation.table([result]))
+    print(evaluation.table([result], commands.config.model.unit))
 
 
 def check_flags(commands: Any) -> None:

@@ -149,6 +149,9 @@ def _parse(
             _fail(program, str(e), 2)
         if len(rest) == 2 and argument and not FLAGS[argument].present:
             FLAGS[argument].parse(rest.pop())
+        if len(rest) > 1 and argument:  # such as a pattern that the shell expanded
+            given = [FLAGS[argument].value] * FLAGS[argument].present + rest[1:]
+            _fail(program, f"{argument}: got {', '.join(map(repr, given))}, expected one value; see --help", 2)
         if len(rest) > 1:
             _fail(program, f"got the argument {rest[1]!r}, expected only flags (--name=value); see --help", 2)
         try:

@@ -69,11 +69,11 @@ def main(config: Any) -> None:
         checkpoints.find_checkpoint(model_dir, FLAGS.checkpoint)  # an invalid path fails before the training
     resumed = not FLAGS.overwrite and os.path.isfile(os.path.join(model_dir, run_folder.CONFIG))
     config, wanted = configuration.resume(config, model_dir) if resumed else (config, None)
-    source = common.locate_data(config, wanted, FLAGS.cache)
-    config = config_lib.with_data(config, source.name, source.speakers)
     warm = None
     if config.warm_start and not (resumed and checkpoints.latest_checkpoint(model_dir)):
-        warm = warm_start.of_run(provided.locate_run(config.warm_start, "warm_start"))
+        warm = warm_start.of_run(provided.locate_run(config.warm_start, "warm_start"))  # fails before data is read
+    source = common.locate_data(config, wanted, FLAGS.cache)
+    config = config_lib.with_data(config, source.name, source.speakers)
     result = trainer.train(config, source, model_dir, FLAGS.overwrite, warm=warm, shared=shared)
     if shared.task != "chief":
         return
@@ -94,7 +94,7 @@ def evaluate(config: Any, model_dir: str, source: Any) -> None:
     with config_lib.opener(config.model)(model_dir, FLAGS.checkpoint) as model:
         results = [evaluation.evaluate(model, source, split) for split in ("validation", "test")]
         projector.write(model, calibrate(model, source))
-        print(evaluation.table(results))
+        print(evaluation.table(results, config.model.unit))
         print(f"\nrun directory    {model_dir}")
         if config.model.has_mse:
             picture = os.path.join(model_dir, "reconstructions.png")

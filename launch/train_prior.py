@@ -84,7 +84,7 @@ def train(run: Any) -> None:
         results = [evaluation.evaluate(run, source, split) for split in ("validation", "test")]
     samples = commands.save_samples(folder, run.prior, class_names)
     if source is not None:
-        print(evaluation.table(results))
+        print(evaluation.table(results, config.model.unit))
     else:
         best, number = checkpoints.load_best(folder), len(codes["validation"].codes)
         value, step = (best["value"], best["global_step"]) if best else (float("nan"), result.step)

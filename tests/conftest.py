@@ -186,7 +186,7 @@ def mnist_model():
 
 @pytest.fixture(scope="session")
 def noise_folder(tmp_path_factory):
-    """90 recordings of noise by two speakers and some that lie beside their folders, among what is none."""
+    """90 recordings of noise by two speakers, some outside of the folders of the speakers, and other files."""
     folder = tmp_path_factory.mktemp("voices")
     for i in range(90):
         name = ("eve/%02d.wav", "dan/deep/%02d.FLAC", "%02d.wav")[i % 3] % i

@@ -207,3 +207,17 @@ def test_an_input_that_cannot_be_read_is_one_line(tmp_path, name, content, messa
 
     with pytest.raises(VQError, match=message):
         running.run(build, "DirectRunner", [])
+
+
+@pytest.mark.parametrize(
+    "run, split, want",
+    [
+        ("mnist", "test", r"files: vq-make-tfrecords writes test-\*$"),
+        ("cifar10", "cifar100:train", r"files: vq-make-tfrecords writes train-\*$"),
+        ("fsdd", "validation", "a folder of sound files$"),
+    ],
+)
+def test_a_split_of_a_data_set_is_one_line_that_says_what_to_do(run, split, want):
+    message = f"^input: got the split '{split}', which a pipeline does not read, expected {want}"
+    with pytest.raises(VQError, match=message):
+        vq.beam.Read(run, split)

@@ -12,7 +12,7 @@ import vq_estimator as vq
 from helpers import pipelines
 from vq_estimator.data import audio
 from vq_estimator.errors import VQError
-from vq_estimator.inference import codec, speech_inputs
+from vq_estimator.inference import codec, speech_code_files, speech_inputs
 from vq_estimator.inference.image_model import ImageModel
 
 pytest.importorskip("apache_beam", reason="the extra `beam` is not installed")
@@ -93,12 +93,17 @@ def test_sums_do_not_depend_on_their_order():
     assert sum(parts) == exact_sum(values[::-1]) and float(sum(parts)) == pytest.approx(math.fsum(values), rel=1e-16)
 
 
+def save_recordings(folder):
+    """Saves three recordings of noise by one speaker."""
+    for i in range(3):
+        (folder / "theo").mkdir(parents=True, exist_ok=True)
+        levels = np.random.RandomState(i).randint(100, 156, 900 + 100 * i).astype(np.uint8)
+        audio.write_wav(str(folder / "theo" / f"{i}.wav"), levels, 8000)
+
+
 @pytest.mark.slow
 def test_an_evaluation_of_speech(tmp_path):
-    for i in range(3):
-        (tmp_path / "in" / "theo").mkdir(parents=True, exist_ok=True)
-        levels = np.random.RandomState(i).randint(100, 156, 900 + 100 * i).astype(np.uint8)
-        audio.write_wav(str(tmp_path / "in" / "theo" / f"{i}.wav"), levels, 8000)
+    save_recordings(tmp_path / "in")
     with vq.load("fsdd") as model:
         model.keeps_results = False
         expected = model.evaluate(speech_inputs.of_folder(model, str(tmp_path / "in")))
@@ -158,6 +163,38 @@ def test_decoded_codes_are_those_of_vq_decode(pictures, tmp_path, monkeypatch):
     with vq.load("mnist") as model:
         left = [name for name in names if name != "3/00010.png"]
         np.testing.assert_array_equal(model.prepare([str(tmp_path / "png" / name) for name in left]), expected)
+
+
+@pytest.mark.slow
+def test_decoded_recordings_are_those_of_vq_decode(tmp_path, monkeypatch):
+    monkeypatch.setattr(speech_code_files, "DECODED_AT_ONCE", 2)
+    save_recordings(tmp_path / "in")
+    with vq.load("fsdd") as model:
+        speech_code_files.encode(model, speech_inputs.of_folder(model, str(tmp_path / "in")), str(tmp_path / "c.npz"))
+        codes = speech_code_files.load(model, str(tmp_path / "c.npz"))
+        speech_code_files.decode(model, codes, str(tmp_path / "plain"), "jackson", seed=5)
+    pipelines.run(vq.beam.Read("fsdd", str(tmp_path / "in")), vq.beam.Encode("fsdd", str(tmp_path / "codes")))
+    read = vq.beam.ReadCodes("fsdd", str(tmp_path / "codes"), 2)
+    assert [shard.first for shard in read.shards] == [0, 2]
+    pipelines.run(read, vq.beam.Decode("fsdd", str(tmp_path / "out"), seed=5, speaker="jackson"))
+    assert [shard["examples"] for shard in pipelines.manifest(tmp_path / "out")["shards"]] == [2, 1]
+    for i in range(3):
+        plain, ours = (tmp_path / folder / "theo" / f"{i}.wav" for folder in ("plain", "out"))
+        assert plain.read_bytes() == ours.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "run, given, message",
+    [
+        ("fsdd", dict(), "speaker: got none, expected one of george, jackson"),
+        ("fsdd", dict(speaker="eve"), "speaker: got 'eve', expected one of george, jackson"),
+        ("fsdd", dict(speaker="theo", format="npy"), "format: got npy for speech, expected files"),
+        ("mnist", dict(speaker="theo"), "speaker: got 'theo' and guidance 1.0, expected none: images have neither"),
+    ],
+)
+def test_settings_that_a_model_does_not_have_are_refused_before_the_pipeline(run, given, message):
+    with pytest.raises(VQError, match=message):
+        vq.beam.Decode(run, "decoded", **given)
 
 
 def test_codes_of_other_weights_are_refused(tmp_path):

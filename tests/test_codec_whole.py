@@ -11,7 +11,7 @@ from helpers.codec_runs import images, write_run
 from helpers.hostile import damaged, refused, write
 from helpers.vqz_files import altered, packed, parts
 from vq_estimator.errors import VQError
-from vq_estimator.inference import any_size, codec, original_size
+from vq_estimator.inference import any_size, codec, evaluation, original_size
 from vq_estimator.inference.codec import images as images_lib
 from vq_estimator.inference.codec import whole
 from vq_estimator.inference.image_model import ImageModel
@@ -103,6 +103,7 @@ def test_the_file_has_the_bits_of_the_evaluation(run, tmp_path):
         result = original_size.evaluate(model, examples, model.calibrated())
     bits = result["bits_per_dim"]["total_unigram"] * done.dims
     assert result["dims_per_example"] == 64 * 40 * 3 and result["examples"] == 2
+    assert "bits/dim, total" in evaluation.table([result], run.config.model.unit)
     assert abs(8 * (done.bytes - done.header) - bits) < 0.001 * bits + 8 * 8 * 2  # a chunk ends with up to two words
 
 

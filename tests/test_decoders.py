@@ -9,7 +9,7 @@ import tensorflow.compat.v1 as tf
 from helpers.marks import needs_bfloat16, slow
 from vq_estimator import config as c
 from vq_estimator.models.vqvae import VQVAE
-from vq_estimator.nn.code_prior import noise_seed
+from vq_estimator.nn.code_sampling import noise_seed
 from vq_estimator.nn.decoders import SEEDS_PER_PIXEL
 
 S = 8

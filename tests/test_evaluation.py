@@ -85,7 +85,7 @@ def test_of_images_of_one_level_the_error_has_no_variance_to_be_divided_by(small
     run = session_lib.OpenRun(config, checkpoints.find_checkpoint(model_dir), str(tmp_path))
     result = evaluation.evaluate(run, digits, "test")
     assert result["normalized_mse"] is None and result["mse"] > 0 and set(result) == KEYS
-    assert "normalized mse" not in evaluation.table([result])
+    assert "normalized mse" not in evaluation.table([result], "dim")
 
 
 def test_bits_per_dim_equal_numpy(small_run, digits, evaluated, outputs):
@@ -216,7 +216,7 @@ def test_usage_of_several_codebooks():
 
 
 def test_table_has_a_row_for_each_figure(evaluated):
-    text = evaluation.table([evaluated, dict(evaluated, split="validation")])
+    text = evaluation.table([evaluated, dict(evaluated, split="validation")], "dim")
     assert "step 60, mnist-5k" in text and len(text.split("\n")) == 12 and "%.5f" % evaluated["mse"] in text
 
 

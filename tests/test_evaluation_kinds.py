@@ -35,7 +35,7 @@ from vq_estimator.training import checkpoints, trainer
     ids=["vq", "rotation", "residual", "residual-ema", "fsq"],
 )
 def test_cifar10_trains_evaluates_and_exports(tmp_path, settings):
-    """The commands' path on CIFAR-10's layout, with random records in the place of its files."""
+    """The commands' path on CIFAR-10's layout, with random records instead of its files."""
     paths = []
     for name, n in (("data_batch_1.bin", 40), ("test_batch.bin", 20)):
         paths.append(str(tmp_path / name))
@@ -110,7 +110,7 @@ def test_an_autoregressive_run_has_the_same_keys_no_reconstruction_and_a_seeded_
     assert result["reconstruction"] == "draw" and result["original_nll"] is None
     with open(os.path.join(model_dir, "eval", "test.json")) as f:
         assert "NaN" not in f.read()
-    text = evaluation.table([result])
+    text = evaluation.table([result], config.model.unit)
     assert "mse of a draw" in text and "bits/dim, distortion" in text
     assert "nll" not in text and "-\n" not in text + "\n"  # no row is empty
     assert exploration.reconstructions(ImageModel(model_dir), digits, rows=2).dtype == np.uint8

@@ -1,4 +1,4 @@
-"""Formats that can't be had are refused in one line, before anything is written."""
+"""Formats that are not available are refused in one line, before anything is written."""
 
 import importlib.util
 import os

@@ -1,11 +1,7 @@
-"""The examples of docs/extending.md and docs/extending_data.md: each is run as it stands on the page, and then used."""
+"""The examples of docs/extending.md, each run as it stands on the page and then used; and the form of both pages."""
 
-import importlib
-import inspect
 import os
 import re
-import shutil
-import struct
 import subprocess
 import sys
 
@@ -13,62 +9,22 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from helpers.sessions import session_scope
+from helpers.extending import ROOT, copy_package, example, examples_as_modules, page, vq_train
 from vq_estimator import config as c
 from vq_estimator.config.registry import Registry, Row
-from vq_estimator.config.run import MODELS
-from vq_estimator.data.batching import WHOLE
-from vq_estimator.data.pipeline import Source
-from vq_estimator.data.speech import SpeechSource
 from vq_estimator.errors import VQError
 from vq_estimator.models import objectives, vqvae
 from vq_estimator.nn import decoders, likelihoods, quantizers
 from vq_estimator.nn.likelihoods import cumulative
-from vq_estimator.training import checkpoints, optimization, trainer
+from vq_estimator.training import optimization
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-REGISTRIES = {"likelihood": c.LIKELIHOODS, "quantizer": c.QUANTIZERS, "decoder": c.DECODERS, "kind of data": MODELS}
 MAX_LINES = 30
-
-
-def page():
-    """The text of both pages; the imports of all examples are at the top of the first one."""
-    texts = []
-    for name in ("extending.md", "extending_data.md"):
-        with open(os.path.join(ROOT, "docs", name), encoding="utf-8") as f:
-            texts.append(f.read())
-    return "\n".join(texts)
-
-
-def example(title):
-    """The code of the section whose title is "A <title>"."""
-    (section,) = re.findall(rf"^## A {title}\n(.*?)(?=^## |\Z)", page(), re.M | re.S)
-    (code,) = re.findall(r"^```(?:python|diff)\n(.*?)^```", section, re.M | re.S)
-    return code
 
 
 @pytest.fixture
 def added(tmp_path, monkeypatch):
-    """A function that runs a section's example as a module, which it returns; the registries are restored after."""
-    monkeypatch.syspath_prepend(str(tmp_path))
-    before = {title: set(registry.rows) for title, registry in REGISTRIES.items()}
-    tables = [(table, dict(table)) for table in (c.DATASETS, c.PRESETS_OF)]
-
-    def run(title):
-        (common,) = re.findall(r"^```python\n(.*?)^```", page().split("\n## ")[0], re.M | re.S)
-        name = "extending_" + re.sub(r"\W", "_", title)
-        (tmp_path / (name + ".py")).write_text(common + example(title), encoding="utf-8")
-        monkeypatch.setitem(sys.modules, name, None)
-        del sys.modules[name]
-        return importlib.import_module(name)
-
-    yield run
-    for title, registry in REGISTRIES.items():
-        for name in set(registry.rows) - before[title]:
-            registry.remove(name)
-    for table, old in tables:
-        table.clear()
-        table.update(old)
+    with examples_as_modules(tmp_path, monkeypatch) as run:
+        yield run
 
 
 def small(**given):
@@ -101,31 +57,6 @@ def train_two_steps(config):
             moved = [np.abs(a - b).max() > 0.0 for a, b in zip(old, session.run(variables))]
             names = [v.op.name for v in variables]
             return (losses, dict(zip(names, moved)), *session.run([codes, *decoded]))
-
-
-@pytest.fixture(scope="module")
-def copied(tmp_path_factory):
-    """A function that copies the package, without weights, and applies some changes: path to function of its text."""
-    count = iter(range(10))
-
-    def copy(changes):
-        folder = tmp_path_factory.mktemp(f"copy_{next(count)}")
-        for source, target in (("vq_estimator", "vq_estimator"), ("launch", "vq_estimator_launch")):
-            weights = shutil.ignore_patterns("__pycache__", "*.data-*", "*.index", "*.png")
-            shutil.copytree(os.path.join(ROOT, source), str(folder / target), ignore=weights)
-        for path, change in changes.items():
-            text = (folder / path).read_text(encoding="utf-8")
-            (folder / path).write_text(change(text), encoding="utf-8")
-        return folder
-
-    return copy
-
-
-def vq_train(folder, *args):
-    environment = {**os.environ, "PYTHONPATH": str(folder), "VQ_CACHE_DIR": str(folder / "cache")}
-    command = [sys.executable, "-m", "vq_estimator_launch.train", *args]
-    done = subprocess.run(command, cwd=str(folder), env=environment, capture_output=True, text=True, timeout=300)
-    return done.returncode, done.stdout, done.stderr
 
 
 def changed_by(diff):
@@ -164,11 +95,12 @@ def test_the_page_has_a_section_for_each_row_of_its_table():
         assert any(map(os.path.exists, at)), name
 
 
-def test_a_setting_is_a_flag_a_help_text_an_argument_and_a_check(copied):
+def test_a_setting_is_a_flag_a_help_text_an_argument_and_a_check(tmp_path):
     changes = changed_by(example("setting"))
     in_config = [path for path in changes if path.startswith("vq_estimator/config/")]
     assert len(changes) == 2 and len(in_config) == 1
-    folder = copied(changes)
+    folder = tmp_path
+    copy_package(folder, changes)
     status, out, _ = vq_train(folder, "--dataset=cifar10", "--preset=factorised", "--help")
     assert re.search(r"--final_rate=FLOAT\s+fraction of the learning rate [\w ]+ \[0.01\]", out) and status in (0, 1)
     for value in ("-0.1", "1.5"):
@@ -281,93 +213,6 @@ def test_a_decoder_decodes(added, likelihood, precision):
     assert all(of_noise[0].std(axis).max() > 0 for axis in (0, 1)) and (of_noise[0] != of_noise[1]).any()
     assert np.isfinite(losses).all() and losses[2] < losses[0]
     assert moved["decoder/conv_1/w"] and moved["decoder/to_pixels/b"]
-
-
-def stripes(first, count):
-    """The two IDX files of some stripes, made apart from the page."""
-    images = ((np.arange(28)[None, None] + np.arange(first, first + count)[:, None, None]) % 8 < 4) * np.uint8(255)
-    images = np.broadcast_to(images, (count, 28, 28)).astype(np.uint8)
-    labels = (np.arange(first, first + count) % 8).astype(np.uint8)
-    return (
-        struct.pack(">4i", 2051, count, 28, 28) + images.tobytes(),
-        struct.pack(">2i", 2049, count) + labels.tobytes(),
-    )
-
-
-def test_a_data_set_is_one_row_with_which_vq_train_trains(copied):
-    path = "vq_estimator/config/catalogue.py"
-    assert path in example("data set")
-    folder = copied({path: lambda text: text + "\n" + example("data set")})
-    (folder / "data" / "stripes").mkdir(parents=True)
-    for half, first, count in (("train", 0, 60), ("t10k", 60, 20)):
-        for kind, content in zip(("images-idx3", "labels-idx1"), stripes(first, count)):
-            (folder / "data" / "stripes" / f"{half}-{kind}-ubyte").write_bytes(content)
-    given = ("--dataset=stripes", "--data_dir=data", "--model_dir=run", "--max_steps=2", "--batch_size=4", "--D=16")
-    status, _, err = vq_train(folder, *given)
-    assert status == 0, err
-    assert checkpoints.find_checkpoint(str(folder / "run")).step == 2
-    assert '"dataset_source": "stripes"' in (folder / "run" / "config.json").read_text()
-    status, _, err = vq_train(folder, "--dataset=stripes", "--preset=sonnet", "--data_dir=data")
-    assert status in (1, 2) and "preset: got 'sonnet', expected for stripes one of original" in err
-
-
-def test_a_kind_of_data_trains_and_decodes(added, tmp_path):
-    example = added("kind of data")
-    sizes = {"hidden_channels": (8, 8, 8), "K": 8, "D": 8, "window": 64, "sample_rate": 100}
-    wavenet = {"wavenet_" + name: 8 for name in ("channels", "skip_channels", "condition_channels")}
-    given = dict(batch_size=4, max_steps=2, residual_blocks=0, wavenet_stacks=1, wavenet_layers=3, **sizes, **wavenet)
-    config = c.make_config("signals", **given)
-    assert c.type_name(config.model) == "signal" and c.from_json(c.to_json(config)) == config
-    with pytest.raises(VQError, match="image_size: got 8, expected no value"):
-        c.make_config("signals", image_size=8)
-    t = np.arange(64)
-    phases = np.random.RandomState(0).uniform(0, 6, (20, 1))
-    waves = np.round(127.5 + 100.0 * np.sin(t / 5.0 + phases)).astype(np.uint8)
-    source = example.SignalSource("sines", {"train": waves[:12], "validation": waves[12:16], "test": waves[16:]})
-    config = c.with_data(config, source.name, source.speakers)
-    run = str(tmp_path / "run")
-    assert trainer.train(config, source, run).step == 2
-    batches = [
-        tf.data.make_one_shot_iterator(source.training_dataset(config, start, WHOLE)).get_next() for start in (0, 1)
-    ]
-    with tf.Session() as session:
-        from_0 = [session.run(batches[0]["signal"]) for _ in range(2)]
-        np.testing.assert_array_equal(from_0[1], session.run(batches[1]["signal"]))  # so that a run can resume
-    checkpoint = checkpoints.find_checkpoint(run)
-
-    def tensors(model):
-        x = tf.constant(waves[:2, np.newaxis, :, np.newaxis])
-        codes = model.encode(x)
-        return codes, model.decode(codes, speakers=tf.zeros([2], tf.int32))
-
-    with session_scope(config, checkpoint.path, tensors) as (session, ops):
-        codes, decoded = session.run(ops)
-    assert codes.shape == (2, 1, 8, 1) and decoded.shape == (2, 1, 64, 1) and decoded.dtype == np.uint8
-
-
-OBJECTS = {
-    "configuration": (c.ModelConfig, c.SpeechConfig),
-    "model": (vqvae.VQVAE, vqvae.SpeechVQVAE),
-    "source": (Source, SpeechSource),
-}
-
-
-@pytest.mark.parametrize("kind", sorted(OBJECTS))
-def test_the_kinds_of_data_provide_what_the_page_lists(kind, added):
-    (names,) = re.findall(rf"^\| {kind} \| `(.*?)` \|", page(), re.M)
-    example = added("kind of data")
-    third = {"configuration": example.SignalConfig, "model": example.SignalVQVAE, "source": example.SignalSource}
-    image, speech = OBJECTS[kind]
-    assert len(names.split()) >= 7
-    for name in names.split():
-        for cls in (image, speech, third[kind]):
-            fields = getattr(cls, "__dataclass_fields__", {})
-            assert hasattr(cls, name) or name in fields, f"{cls.__name__} has no {name}"
-        if inspect.isfunction(getattr(image, name, None)):
-            parameters = [
-                list(inspect.signature(getattr(cls, name)).parameters) for cls in (image, speech, third[kind])
-            ]
-            assert parameters[0] == parameters[1] == parameters[2], name
 
 
 def test_a_name_or_a_class_is_added_once(added):

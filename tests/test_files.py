@@ -1,3 +1,4 @@
+import errno
 import gzip
 import json
 import os
@@ -19,6 +20,24 @@ def test_atomic_path_leaves_nothing_when_the_block_fails(tmp_path):
             f.write("half")
         raise RuntimeError
     assert target.read_text() == "before" and everything_below(tmp_path) == ["file"]
+
+
+def test_errors_name_the_file_and_no_temporary_one(tmp_path):
+    target, folder = str(tmp_path / "file"), str(tmp_path / "folder")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "x").write_text("")
+    with pytest.raises(OSError) as e, files.atomic_path(folder):  # a file cannot replace a folder
+        pass
+    assert e.value.filename == folder
+    with pytest.raises(OSError) as e, files.atomic_folder(folder):
+        pass
+    assert e.value.filename == folder
+    with pytest.raises(OSError) as e, files.atomic_path(target):
+        raise OSError(errno.ENOSPC, "No space left on device")  # write() names no file
+    assert e.value.filename == target
+    with pytest.raises(OSError) as e, files.atomic_path(target):
+        open(str(tmp_path / "other"))
+    assert e.value.filename == str(tmp_path / "other") and everything_below(tmp_path) == ["folder/x"]
 
 
 def test_written_files_have_ordinary_permissions(tmp_path):

@@ -153,7 +153,7 @@ def write_deep(folder, values):
 
 
 def seen(folder, names, array, value_range):
-    """What a model sees of some files, of two ways, and of the array."""
+    """What a model sees of the same images as files, by two ways, and as an array."""
     view = View((16, 16), 1, value_range=value_range)
     viewer = Viewer(view)
     files = decode_files([os.fsencode(str(folder / name)) for name in names], view)

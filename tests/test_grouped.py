@@ -1,10 +1,13 @@
 """The functions that Numba compiles for the codec have the bits of their twins in NumPy."""
 
+import sys
+
 import numpy as np
 import pytest
 
 from vq_estimator.errors import VQError
 from vq_estimator.inference.codec import tables
+from vq_estimator.nn import compiled as compiled_lib
 from vq_estimator.nn.likelihoods import grouped
 from vq_estimator.nn.likelihoods.logistic import mixture_sizes
 
@@ -68,7 +71,7 @@ def test_the_compiled_tables_are_equal_bit_for_bit(name, monkeypatch):
         return [*table, table.intervals(symbols), tables.table(cumulative[:, :1]).intervals(symbols)]
 
     ours = made()
-    monkeypatch.setattr(tables, "_compiled", lambda: None)
+    monkeypatch.setattr("vq_estimator.nn.compiled.twin", lambda module: None)
     for a, b in zip(ours, made()):
         np.testing.assert_array_equal(a, b)
 
@@ -79,6 +82,13 @@ def test_tables_of_no_numbers_are_an_error(bad, compiled, monkeypatch):
     if compiled:
         pytest.importorskip("numba")
     else:
-        monkeypatch.setattr(tables, "_compiled", lambda: None)
+        monkeypatch.setattr("vq_estimator.nn.compiled.twin", lambda module: None)
     with pytest.raises(VQError, match="likelihoods that are NaN or infinite"):
         tables.table(np.array([[0.1], [bad], [0.9]]))
+
+
+def test_numpy_computes_without_numba(monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    monkeypatch.setattr(compiled_lib, "twin", compiled_lib.twin.__wrapped__)  # without its cache
+    assert grouped.implementation() is grouped.GroupedMixture
+    assert tables.table(np.array([[0.5]])).bounds[1] == (tables.TOTAL - 2) / 2

@@ -43,6 +43,14 @@ def test_a_compressed_file(kind, unit):
     assert made_by.startswith(weights) and len(weights) >= 16
 
 
+def test_a_truncated_compressed_file_is_called_damaged(tmp_path):
+    with open(os.path.join(DATA, "factorised.vqz"), "rb") as f:
+        content = f.read()
+    for part, damaged in ((content, ""), (content[:-1], f" (damaged: expected {len(content):,} bytes)")):
+        size = dict(info.describe(write(tmp_path / "x.vqz", part), KNOWN))["size"]
+        assert size.startswith(f"{len(part):,} bytes, ") and size.partition("chunks")[2] == damaged
+
+
 def test_a_file_of_codes_by_the_command(tmp_path, forked):
     np.save(str(tmp_path / "x.npy"), np.zeros([3, 24, 24, 1], np.uint8))
     assert forked.script("encode", "--pretrained=mnist", "--input=x.npy", cwd=tmp_path).status == 0

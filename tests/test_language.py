@@ -15,6 +15,10 @@ import pytest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PAGES = ["README.md"] + sorted(os.path.relpath(p, ROOT) for p in glob.glob(os.path.join(ROOT, "docs", "*.md")))
+SCRIPTS = sorted(
+    os.path.relpath(p, ROOT)
+    for p in glob.glob(os.path.join(ROOT, "vq_estimator", "inference", "export", "web", "page", "js", "*.js"))
+)
 PAGES.remove(os.path.join("docs", "modules.md"))  # generated from docstrings, which are read below
 MODULES = sorted(
     os.path.relpath(path, ROOT)
@@ -26,10 +30,11 @@ CARDS = sorted(
 )
 
 # Each: what must not be written, as a regular expression in which a space is any white space, and what to write.
-THINGS = "sample|second|code|pixel|dimension|step|image|class|clip|row|recording|speaker|draw|position|value|line"
+THINGS = "side|sample|second|code|pixel|dimension|step|image|class|clip|row|recording|speaker|draw|position|value|line"
+COUNTED = "pixels|bits|codes?|samples|bytes|steps|images|passe?s|numbers|entries|draws|row|one|figures|nats"
 PHRASES = [
     (
-        rf"(bits|codes?|samples|bytes|steps|images|passe?s|numbers|entries|draws|row|one|figures|nats) an? ({THINGS})",
+        rf"({COUNTED}) an? ({THINGS})",
         "per, as in bits per sample",
     ),
     (r"beside", "next to, besides, with"),
@@ -110,6 +115,15 @@ def texts_of_module(source):
     return [(line, re.sub(r"`[^`\n]*`", lambda m: "~" * len(m.group()), text)) for line, text in found]
 
 
+def texts_of_script(source):
+    """(line, text) of every comment and string of JavaScript."""
+    found = re.finditer(r"/\*.*?\*/|//[^\n]*|\"[^\"\n]*\"|`[^`]*`", source, re.S)
+    return [
+        (source.count("\n", 0, m.start()) + 1, re.sub(r"\$\{.*?\}|^`|`$|(?<=.)`[^`\n]*`", "~", m.group()))
+        for m in found
+    ]
+
+
 def stumbles(texts):
     """One line for each phrase that is found."""
     lines = []
@@ -125,10 +139,11 @@ def stumbles(texts):
 def texts_of(path):
     with open(os.path.join(ROOT, path), encoding="utf-8") as f:
         text = f.read()
-    return texts_of_module(text) if path.endswith(".py") else texts_of_page(text)
+    readers = {".py": texts_of_module, ".js": texts_of_script, ".md": texts_of_page}
+    return readers[os.path.splitext(path)[1]](text)
 
 
-@pytest.mark.parametrize("path", PAGES + CARDS + MODULES)
+@pytest.mark.parametrize("path", PAGES + CARDS + MODULES + SCRIPTS)
 def test_plain_english(path):
     assert stumbles(texts_of(path)) == []
 
@@ -136,6 +151,11 @@ def test_plain_english(path):
 def test_a_phrase_is_found_with_its_line():
     page = "# A page\n\nIt costs 4 bits a\nsample, `beside` this.\n\n    beside code\n"
     assert stumbles(texts_of_page(page)) == ["line 3: 'bits a sample' (write: per, as in bits per sample)"]
+    script = 'const x = told; // this is\nf("is told"); // `is told`\n/** so\n many */\n'
+    assert [line.split(" (")[0] for line in stumbles(texts_of_script(script))] == [
+        "line 2: 'is told'",
+        "line 3: 'so many'",
+    ]
     module = 'x = 1  # is fed\n# and is\n# told who speaks\ny = f"a image {x}"\n'
     found = stumbles(texts_of_module(module))
     assert [line.split(" (")[0] for line in found] == ["line 2: 'is told'", "line 3: 'who speaks'", "line 4: 'a image'"]

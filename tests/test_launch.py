@@ -70,6 +70,8 @@ BAD = [
     ("train", ["--dataset=imagenet"], 2, "flag --dataset=imagenet: expected one of mnist, fashion_mnist, "),
     ("train", ["--colour=red"], 2, "Unknown command line flag 'colour'"),
     ("train", ["mnist"], 2, "got the argument 'mnist', expected only flags"),
+    ("info", ["a.vqz", "b.vqz"], 2, "input: got 'a.vqz', 'b.vqz', expected one value"),
+    ("info", ["a.vqz", "--input=b.vqz"], 2, "input: got 'b.vqz', 'a.vqz', expected one value"),
 ]
 
 

@@ -8,7 +8,8 @@ import tensorflow.compat.v1 as tf
 
 from vq_estimator import config as c
 from vq_estimator.errors import VQError
-from vq_estimator.nn.code_prior import CodePrior, Sampling
+from vq_estimator.nn.code_prior import CodePrior
+from vq_estimator.nn.code_sampling import Sampling
 
 
 def prior(grid, K, classes=0, layers=2, maps=8, dropout=0.0):

@@ -69,7 +69,7 @@ def test_it_learns_and_evaluate_counts_its_bits(trained, digits):
     assert figures["bits_per_image"] == pytest.approx(bits["rate_prior"] * config.model.dims)
     assert figures["bits_per_image_uniform"] == pytest.approx(9 * math.log2(8))
     assert figures["global_step"] == prior.checkpoint.step
-    assert "rate (trained prior)" in evaluation.table([result])
+    assert "rate (trained prior)" in evaluation.table([result], "dim")
     rates = np.load(os.path.join(model_dir, "eval", "test.npz"))["rate_prior"]
     assert rates.mean() / math.log(2) == pytest.approx(figures["bits_per_image"])
 
@@ -238,7 +238,7 @@ def test_a_run_without_a_prior_has_nulls(small_run, digits):
     result = evaluation.evaluate(open_run(model_dir), digits, "test")
     assert result["prior"] is None
     assert result["bits_per_dim"]["rate_prior"] is None and result["bits_per_dim"]["total_prior"] is None
-    assert "trained prior" not in evaluation.table([result])
+    assert "trained prior" not in evaluation.table([result], "dim")
 
 
 def test_the_saved_model_samples(trained, tmp_path):

@@ -176,7 +176,7 @@ def test_there_is_no_fallback_where_some_files_are_there(tmp_path, monkeypatch, 
 NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
 
-@pytest.mark.parametrize("form", ["{}", "{}.gz", "dots", "dots.gz", "mixed", "beside"])
+@pytest.mark.parametrize("form", ["{}", "{}.gz", "dots", "dots.gz", "mixed", "next to"])
 def test_idx_files_are_used_in_every_form_that_they_are_unpacked_to(tmp_path, monkeypatch, digits, form):
     """The embedded digits in MNIST's place: the same examples from whatever files hold them."""
     spec = digits.spec._replace(
@@ -189,9 +189,9 @@ def test_idx_files_are_used_in_every_form_that_they_are_unpacked_to(tmp_path, mo
         dotted = name.replace("-idx", ".idx")
         here = form.replace("{}", name).replace("dots", dotted)
         here = (
-            (name, dotted, name + ".gz", dotted + ".gz")[i] if form == "mixed" else name if form == "beside" else here
+            (name, dotted, name + ".gz", dotted + ".gz")[i] if form == "mixed" else name if form == "next to" else here
         )
-        if form == "beside":
+        if form == "next to":
             (folder / (name + ".gz")).write_bytes(b"mine")
         with gzip.open(path) as f:
             content = f.read()

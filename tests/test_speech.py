@@ -98,7 +98,7 @@ def test_evaluation_has_the_keys_of_images_and_counts_each_sample_once(with_prio
     result = evaluation.evaluate(open_run(model_dir), source, "test")
     assert set(result) == KEYS and result["mse"] is None and result["original_nll"] is None
     assert json.load(open(os.path.join(model_dir, "eval", "test.json"))) == result
-    text, (row,) = evaluation.table([result]), comparison.load([model_dir])
+    text, (row,) = evaluation.table([result], "sample"), comparison.load([model_dir])
     assert "bits/sample, total (trained prior)" in text and "bits/dim" not in text and "nll" not in text
     assert comparison.table([row]).endswith("in bits/sample")
     lengths = source.splits["test"].lengths

@@ -1,4 +1,4 @@
-"""Codes of speech: their meaning, conversions, and files of codes, compared with plain arithmetic."""
+"""The codes of speech models: their meaning, conversions, and files of codes, compared with plain arithmetic."""
 
 import os
 import shutil

@@ -105,7 +105,7 @@ def test_a_guided_draw_is_of_the_two_full_passes(guidance):
     drawn = vqvae.decode_vectors(z_q, 5, speakers=[0, 1], guidance=tf.constant(guidance))
     x = tf.placeholder(tf.uint8, [2, 1, 256, 1])
     given = vqvae.likelihood_of_vectors(z_q, x, [0, 1]).log_table(0)
-    seeds = tf.constant([[1, number] for number in range(200)], tf.int64)  # among so many both are dropped somewhere
+    seeds = tf.constant([[1, number] for number in range(200)], tf.int64)  # among 200 both are dropped somewhere
     some = tf.map_fn(
         lambda s: vqvae.likelihood_of_vectors(z_q, x, [0, 1], training_seed=s).log_table(0), seeds, tf.float32
     )

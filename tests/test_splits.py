@@ -2,13 +2,11 @@
 
 import errno
 import os
-import re
 import shutil
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from helpers.folder_trees import by_split, make, splits_of, tree
 from vq_estimator.config import DataConfig
 from vq_estimator.data import folder as folder_lib
 from vq_estimator.data import splits
@@ -17,29 +15,6 @@ from vq_estimator.errors import VQError
 
 AUTO, FOLDERS, HASH = (DataConfig(rules=2, splits=by) for by in ("auto", "folders", "hash"))
 OLD = DataConfig(rules=1)
-
-
-def make(folder, *names):
-    for name in names:
-        path = os.path.join(str(folder), name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        open(path, "wb").close()
-    return str(folder)
-
-
-def tree(folder, *tops, number=40):
-    """Files of each top folder. `{}` in a name is replaced by an index; otherwise the files are in the folder."""
-    names = [top.format(i) if "{}" in top else f"{top}/{i}" for top in tops for i in range(number)]
-    return make(folder, *(name + ".png" for name in names))
-
-
-def by_split(listing):
-    return {s: {f.path for f in listing.files if f.split == s} for s in folder_lib.SPLITS}
-
-
-def splits_of(listing, *depth):
-    """The folders of the files of each split."""
-    return {s: {os.path.dirname(path) for path in paths} for s, paths in by_split(listing).items()}
 
 
 LAYOUTS = {
@@ -82,8 +57,8 @@ def test_two_folders_of_one_split_are_one(tmp_path):
 ASKED = {
     "class_like_split": ("cat", "dog", "test"),
     "class_like_test": ("cat", "pregnancy test"),
-    "beside": ("train", "test", "extra"),
-    "train_beside": ("train", "extra"),
+    "next to": ("train", "test", "extra"),
+    "next to train": ("train", "extra"),
     "deeper": ("cat/train", "cat/test", "dog/train", "dog/test"),
     "far": ("cat/x/y/Testing_Set/z", "dog/x"),
     "test_alone": ("test/cat", "test/dog"),
@@ -188,76 +163,6 @@ def test_another_level_names_the_speaker(tmp_path):
     make(tmp_path, "de/4.wav")
     with pytest.raises(VQError, match="speaker_level: got 2, expected at most 1: 'de/4.wav'"):
         folder_lib.read(folder, SOUNDS, DataConfig(2, speaker_level=2))
-
-
-# Trees that nobody drew.
-
-LIKE = {
-    "train": ["train", "training", "train_set", "training-set", "trainset", "train-clean-100", "train 1"],
-    "validation": ["val", "valid", "validation", "val_set", "dev", "dev-clean", "validation_set"],
-    "test": ["test", "testing", "test_set", "testing set", "test-other", "testset", "my_test"],
-}
-PLAIN = ["cat", "dog", "data", "images", "x", "wav", "latest"]
-ALL = [(split, name) for split, names in LIKE.items() for name in names] + [("", name) for name in PLAIN]
-
-
-@st.composite
-def trees(draw):
-    """Paths of files, and of each the splits that its folders are named like."""
-    found = {}
-    wrapper = draw(st.lists(st.sampled_from(ALL), max_size=2))
-    pool = draw(st.lists(st.sampled_from(ALL), min_size=1, max_size=5))
-    for i in range(draw(st.integers(1, 8))):
-        parts = wrapper + draw(st.lists(st.sampled_from(pool), max_size=3))
-        case = [draw(st.sampled_from([str, str.upper, str.title, str.swapcase])) for _ in parts]
-        path = "/".join([*(c(name) for c, (_, name) in zip(case, parts)), f"{i}.png"])
-        found[path] = {split for split, _ in parts if split}
-    return found
-
-
-@pytest.mark.parametrize("kind", [IMAGES, SOUNDS], ids=["images", "sounds"])
-def test_no_test_file_is_trained_on_without_a_word(tmp_path_factory, kind):
-    outcomes = set()
-
-    @given(trees())
-    def check(found):
-        folder = str(tmp_path_factory.mktemp("tree"))
-        found = {path.replace(".png", ".wav") if kind is SOUNDS else path: like for path, like in found.items()}
-        make(folder, *found)
-        try:
-            listing = folder_lib.read(folder, kind)
-        except VQError as e:
-            assert re.match("splits: got .*--splits=hash", str(e)) and "\n" not in str(e)
-            outcomes.add("asked")
-            return
-        finally:
-            shutil.rmtree(folder)
-        of = {f.path: f.split for f in listing.files}
-        for path, like in found.items():
-            if path in of:
-                assert "test" not in like or of[path] == "test", path
-        others = [path for path in of if "validation" in found[path] and of[path] == "train"]
-        assert not others or all("validation" in like for like in found.values())  # nothing but them is there
-        outcomes.add("folders" if any(found.values()) else "hash")
-
-    check()
-    assert outcomes == {"asked", "folders", "hash"}
-
-
-@given(trees())
-def test_a_folder_around_all_changes_nothing(tmp_path_factory, found):
-    folder = str(tmp_path_factory.mktemp("tree"))
-    make(os.path.join(folder, "box"), *found)
-
-    def read(data_dir):
-        try:
-            listing = folder_lib.read(data_dir)
-        except VQError:
-            return None
-        return [(f.path.replace("box/", ""), f.split, f.label) for f in listing.files], listing.class_names
-
-    assert read(folder) == read(os.path.join(folder, "box"))
-    shutil.rmtree(folder)
 
 
 # What version 0.1.0 made

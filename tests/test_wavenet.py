@@ -5,7 +5,8 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.config import CodesConfig, PriorNetworkConfig
-from vq_estimator.nn.code_prior import CodePrior, Sampling
+from vq_estimator.nn.code_prior import CodePrior
+from vq_estimator.nn.code_sampling import Sampling
 from vq_estimator.nn.module import XLA
 from vq_estimator.nn.wavenet import WaveNet
 

@@ -18,7 +18,7 @@ from vq_estimator.training import checkpoints, run_folder
 from vq_estimator.training.checkpoints import fingerprint
 
 SCALE = 20.5
-VOICES, WORDS = ("anna", "ben", "carl"), 2  # of speech runs
+VOICES, WORDS = ("anna", "ben", "carl"), 2  # in speech runs
 
 
 def write_run(

@@ -31,5 +31,5 @@ def local(folder):
 
 
 def speech(folder):
-    """A run of speech with a prior."""
+    """A speech run with a prior."""
     return write_run(folder, "wav", classes=2)

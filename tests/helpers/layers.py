@@ -44,6 +44,6 @@ def clusters():
 
 
 def gradients(out, wrt, weight):
-    """d (weight . quantized) and d loss by z and by the codebook; None where there is none."""
+    """d (weight . quantized) and d loss by z and by the codebook; None where there is no gradient."""
     quantized, loss = tf.gradients(tf.reduce_sum(weight * out.quantized), wrt), tf.gradients(out.loss, wrt)
     return [None if g is None else tf.convert_to_tensor(g) for g in quantized + loss]

@@ -23,7 +23,7 @@ def small_batches():
 
 
 def run(*transforms):
-    """Runs a pipeline of transforms, one after the other."""
+    """Runs a pipeline of transforms in sequence."""
     import apache_beam as beam
 
     with beam.Pipeline(runner="DirectRunner") as pipeline:

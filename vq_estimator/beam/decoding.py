@@ -9,13 +9,13 @@ import numpy as np
 from vq_estimator import drawing
 from vq_estimator.beam import storage
 from vq_estimator.beam.inputs import CodeFiles
-from vq_estimator.beam.shards import Shard
+from vq_estimator.beam.shards import Shard, model_of
 from vq_estimator.beam.writing import WriteFn, WriteShards
 from vq_estimator.config import arguments
 from vq_estimator.data import audio
 from vq_estimator.data.bad_files import BadFiles
 from vq_estimator.errors import VQError
-from vq_estimator.inference import code_files, sampling, speech_code_files
+from vq_estimator.inference import code_files, sampling, speech_code_files, speech_inputs
 from vq_estimator.inference.code_shards import Row
 from vq_estimator.inference.sampling import Label
 from vq_estimator.inference.speech_sampling import seeds
@@ -37,6 +37,9 @@ class Decode(beam.PTransform):
       speaker: the speaker of all recordings, by name or number; for speech only.
       guidance: classifier-free guidance scale; for speech only.
       checkpoint: "latest", "best" or a path.
+
+    Raises:
+      VQError: there is no such run, or it has no such setting.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Decode(beam.PTransform):
         super().__init__()
         format, seed = arguments.one_of("format", format, (NPY, FILES)), sampling.check_seed(seed)
         settings = (seed, speaker, sampling.check_guidance(guidance))
+        check_settings(model_of(run, checkpoint)[0], format, speaker, guidance)
         self._fn = _DecodeFn(run, checkpoint, 0, out, "decoded", format, settings)
         self._fn.given = settings
 
@@ -75,8 +79,6 @@ class _DecodeFn(WriteFn):
                     self._save(local + suffix, example, model)
                     os.replace(local + suffix, local)
             return {"file": None, "examples": len(rows)}
-        if speech:
-            raise VQError("format: got npy for speech, expected files: recordings differ in length")
         name = f"images-{shard.name}.npy"
         with storage.atomic(storage.join(self.out, name)) as local, open(local, "wb") as f:
             np.save(f, np.stack(list(decoded)))
@@ -90,22 +92,32 @@ class _DecodeFn(WriteFn):
             drawing.save_image(path, example)
 
     def _images(self, model: Any, rows: List[Row], first: int) -> Iterator[np.ndarray]:
-        seed, speaker, guidance = self.given
-        if speaker is not None or guidance != 1.0:
-            raise VQError(f"speaker: got {speaker!r} and guidance {guidance}, expected none: images have neither")
+        seed, _, _ = self.given
         for start in range(0, len(rows), code_files.DECODED_AT_ONCE):
             codes = np.stack([row.codes for row in rows[start : start + code_files.DECODED_AT_ONCE]])
             yield from model.decode(codes, seed, first=first + start)
 
     def _speech(self, model: Any, rows: List[Row], first: int) -> Iterator[np.ndarray]:
         seed, speaker, guidance = self.given
-        if speaker is None:
-            raise VQError("speaker: got none, expected one of " + ", ".join(model.config.model.speakers))
         at_once = speech_code_files.DECODED_AT_ONCE
         for start in range(0, len(rows), at_once):
             codes = [row.codes for row in rows[start : start + at_once]]
             each = seeds(seed, len(codes), first + start)
             yield from model.decode_all(codes, [speaker] * len(codes), each, guidance=guidance)
+
+
+def check_settings(m: Any, format: str, speaker: Optional[Label], guidance: float) -> None:
+    """Raises a VQError if a model with the configuration `m` has no such format, speaker or guidance."""
+    if m.fixed_dims is not None:
+        if speaker is not None or guidance != 1.0:
+            raise VQError(f"speaker: got {speaker!r} and guidance {guidance}, expected none: images have neither")
+        return
+    if format == NPY:
+        raise VQError("format: got npy for speech, expected files: recordings differ in length")
+    if speaker is None:
+        raise VQError("speaker: got none, expected one of " + ", ".join(m.speakers))
+    speech_inputs.speaker_number(m, speaker)
+    speech_inputs.check_guidance(m, guidance)
 
 
 def file_name(row: Row, suffix: str) -> str:

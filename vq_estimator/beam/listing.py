@@ -9,6 +9,7 @@ from vq_estimator.beam.inputs import FEATURES, Array, Features, Files, Records, 
 from vq_estimator.beam.storage import Found
 from vq_estimator.config import part
 from vq_estimator.data import numpy_files, records, shards
+from vq_estimator.data.pipeline import SPLITS
 from vq_estimator.errors import VQError
 
 AnyInput = Union[Files, Array, Records, TFExamples]
@@ -31,7 +32,7 @@ def list_input(pattern: str, model: Any, features: Features = FEATURES) -> Liste
       features: the names of the features of tf.Example.
 
     Raises:
-      VQError: nothing is there, or several kinds of files.
+      VQError: nothing is there, or several kinds of files, or it is a split of a data set.
     """
     kind = part(model, "inputs").KIND
     if not any(c in pattern for c in storage.PATTERN) or os.path.lexists(pattern):
@@ -43,6 +44,12 @@ def list_input(pattern: str, model: Any, features: Features = FEATURES) -> Liste
     wanted = (*kind.formats.suffixes(), *RECORDS, ".npy")
     found = [one for one in found if one.path.lower().endswith(wanted)]
     if not found:
+        split = pattern.rpartition(":")[2]
+        if split in SPLITS:
+            want = (
+                "a folder of sound files" if model.fixed_dims is None else f"files: vq-make-tfrecords writes {split}-*"
+            )
+            raise VQError(f"input: got the split {pattern!r}, which a pipeline does not read, expected {want}")
         want = f"a folder or pattern of {kind.formats.names()} or TFRecord files, or a .npy"
         raise VQError(f"input: got {pattern!r}, where no such file is, expected {want}")
     return _of_found(base, found, kind, model, features)

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from typing import Any, List, Optional
+from typing import Any, List, Optional, Tuple
 
 import apache_beam as beam
 
@@ -43,7 +43,23 @@ class Shard:
         return f"{self.number:05d}-of-{self.count:05d}"
 
 
-class Read(beam.PTransform):
+class _Shards(beam.PTransform):
+    """Provides `shards`, a list of Shard, to a pipeline."""
+
+    shards: List[Shard]
+
+    def expand(self, pipeline: Any) -> Any:
+        return pipeline | beam.Create(self.shards) | beam.Reshuffle()
+
+
+def model_of(run: str, checkpoint: str) -> Tuple[Any, str]:
+    """The configuration of a run's model, and the fingerprint of its weights."""
+    with locate(run) as folder:
+        path = checkpoints.find_checkpoint(folder, checkpoint).path
+        return run_folder.load_config(folder).model, checkpoints.fingerprint(path)
+
+
+class Read(_Shards):
     """Divides an input into shards, for `Encode`, `Evaluate` and `Compress`.
 
     Listing happens here, where the pipeline is made; the workers read the content. A shard consists of complete
@@ -77,19 +93,14 @@ class Read(beam.PTransform):
     ):
         super().__init__()
         multiple = arguments.integer("multiple_of", multiple_of, 1)
-        with locate(run) as folder:
-            config = run_folder.load_config(folder)
-            fingerprint = checkpoints.fingerprint(checkpoints.find_checkpoint(folder, checkpoint).path)
-        dims = config.model.fixed_dims
+        m, fingerprint = model_of(run, checkpoint)
+        dims = m.fixed_dims
         batch = 1 if dims is None else batching.evaluation_batch(dims)
         batch = batch * multiple // math.gcd(batch, multiple)
-        self.shards = shards_of(list_input(input, config.model, features), shards, batch, input, fingerprint)
-
-    def expand(self, pipeline: Any) -> Any:
-        return pipeline | beam.Create(self.shards) | beam.Reshuffle()
+        self.shards = shards_of(list_input(input, m, features), shards, batch, input, fingerprint)
 
 
-class ReadCodes(beam.PTransform):
+class ReadCodes(_Shards):
     """Divides the codes that `Encode` wrote into shards, for `Decode`.
 
     Args:
@@ -107,9 +118,7 @@ class ReadCodes(beam.PTransform):
 
     def __init__(self, run: str, input: str, shards: int = 0, checkpoint: str = "latest"):
         super().__init__()
-        with locate(run) as folder:
-            m = run_folder.load_config(folder).model
-            fingerprint = checkpoints.fingerprint(checkpoints.find_checkpoint(folder, checkpoint).path)
+        m, fingerprint = model_of(run, checkpoint)
         made = storage.read_json(storage.join(input, manifest.MANIFEST))
         if made.get("content") != "codes":
             want = f"the output folder of Encode, with its {manifest.MANIFEST}"
@@ -122,9 +131,6 @@ class ReadCodes(beam.PTransform):
         paths, counts = tuple(path for path, _ in files), tuple(n for _, n in files)
         listed = Listed(CodeFiles(paths, counts, 0, sum(counts)), repr([files, made["plan"]]))
         self.shards = shards_of(listed, shards, part(m, "code_files").DECODED_AT_ONCE, input, fingerprint)
-
-    def expand(self, pipeline: Any) -> Any:
-        return pipeline | beam.Create(self.shards) | beam.Reshuffle()
 
 
 def shards_of(listed: Listed, number: int, batch: int, origin: str, fingerprint: str) -> List[Shard]:

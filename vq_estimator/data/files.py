@@ -24,6 +24,7 @@ except ImportError:  # Windows
 CHUNK = 1 << 20
 MAX_JSON = 1 << 26  # largest JSON file in bytes
 LOCK = "lock"  # lock file in the temporary folder of `atomic_folder`
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # errors of writing
 
 
 def user_cache(cache_dir: Optional[str] = None) -> str:
@@ -55,8 +56,20 @@ def atomic_path(path: str) -> Iterator[str]:
     """Yields a temporary name in the folder of `path`. It is renamed to `path` if the block succeeds, and removed
     otherwise.
     """
-    with made_folder(os.path.dirname(path) or "."), _atomic_path(path) as temporary:
+    with _named_in_errors(path), made_folder(os.path.dirname(path) or "."), _atomic_path(path) as temporary:
         yield temporary
+
+
+@contextlib.contextmanager
+def _named_in_errors(path: str) -> Iterator[None]:
+    """Makes an OSError of a temporary file for `path`, or of a full disk, which names no file, name `path`."""
+    prefix = "." + os.path.basename(path) + "."
+    try:
+        yield
+    except OSError as e:
+        if prefix in str(e.filename) or (e.filename is None and e.errno in FULL):
+            e.filename = path
+        raise
 
 
 @contextlib.contextmanager
@@ -79,18 +92,19 @@ def _atomic_path(path: str) -> Iterator[str]:
 def atomic_folder(path: str) -> Iterator[str]:
     """Like `atomic_path`, for a folder; `path` must not exist. Removes what a killed process left of an earlier try."""
     parent, prefix = os.path.dirname(os.path.abspath(path)), "." + os.path.basename(path) + "."
-    os.makedirs(parent, exist_ok=True)
-    _sweep(parent, prefix)
-    temporary = tempfile.mkdtemp(dir=parent, prefix=prefix)
-    try:
-        with open(os.path.join(temporary, LOCK), "wb") as lock:
-            _locked(lock)
-            made = os.path.join(temporary, "made")  # with the usual permissions; mkdtemp's allow the owner only
-            os.mkdir(made)
-            yield made
-            os.rename(made, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with _named_in_errors(path):
+        os.makedirs(parent, exist_ok=True)
+        _sweep(parent, prefix)
+        temporary = tempfile.mkdtemp(dir=parent, prefix=prefix)
+        try:
+            with open(os.path.join(temporary, LOCK), "wb") as lock:
+                _locked(lock)
+                made = os.path.join(temporary, "made")  # with the usual permissions; mkdtemp's allow the owner only
+                os.mkdir(made)
+                yield made
+                os.rename(made, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _locked(file: BinaryIO) -> bool:

@@ -48,9 +48,9 @@ class Kind(NamedTuple):
     def plural(self) -> str:
         return self.group + ("es" if self.group.endswith("s") else "s")
 
-    def find(self, folder: str, rules: int = RULES) -> Found:
-        """The files below a folder whose suffixes the rules know; see `find_files`."""
-        return find_files(folder, self.formats.suffixes(rules), self.formats.names(rules))
+    def find(self, folder: str, rules: int = RULES, field: str = "input") -> Found:
+        """The files below a folder whose suffixes the rules know; `field` is the folder's flag. See `find_files`."""
+        return find_files(folder, self.formats.suffixes(rules), self.formats.names(rules), field)
 
     def arrange(self, found: Found, by: str, rules: int = RULES) -> splits_lib.Tree:
         """The splits of files, following `DataConfig.splits`; see `splits.arrange`."""
@@ -137,7 +137,7 @@ def read(folder: str, kind: Kind = IMAGES, data: DataConfig = NOW) -> Listing:
     if not os.path.isdir(folder):
         names = kind.formats.names(data.rules)
         raise VQError(f"data_dir: got {folder!r}, which is no folder; expected a folder of {names} files")
-    found = kind.find(folder, data.rules)
+    found = kind.find(folder, data.rules, "data_dir")
     if data.rules == 1:
         listing = _listing_1(found, kind)
         _compare_rules(listing, found, kind)

@@ -13,27 +13,33 @@ MAX_SUFFIXES = 10  # most names in a message
 Found = Dict[str, Tuple[int, int]]  # path, "/" between its parts: bytes, modification time in nanoseconds
 
 
-def find_files(folder: str, suffixes: Tuple[str, ...], name: str) -> Found:
+def find_files(folder: str, suffixes: Tuple[str, ...], name: str, field: str) -> Found:
     """The files below a folder whose names end in one of `suffixes`, in upper or lower case.
 
     Skips hidden files and folders. Files with other suffixes are counted in the log. An unreadable folder is skipped
     with a warning.
 
+    Args:
+      folder: the folder.
+      suffixes: suffixes of the files, in lower case.
+      name: the word for these files in an error.
+      field: the flag that names the folder, for an error.
+
     Raises:
-      VQError: there is no such file (`name` is the word for them), or the folder itself cannot be read.
+      VQError: there is no such file, or the folder itself cannot be read.
     """
-    found, others = _walk(folder, suffixes)
+    found, others = _walk(folder, suffixes, field)
     if others:
         most = others.most_common(MAX_SUFFIXES)
         rest = sum(others.values()) - sum(count for _, count in most)
         counted = [f"{count:,} {suffix or 'without a suffix'}" for suffix, count in most]
         log.info("left out: %s", one_line(", ".join([*counted, *([f"{rest:,} of other kinds"] if rest else [])])))
     if not found:
-        raise VQError(f"data_dir: got {folder!r}, which has no {name} file; expected a folder of them")
+        raise VQError(f"{field}: got {folder!r}, which has no {name} file; expected a folder of them")
     return found
 
 
-def _walk(folder: str, suffixes: Tuple[str, ...]) -> Tuple[Found, Counter[str]]:
+def _walk(folder: str, suffixes: Tuple[str, ...], field: str) -> Tuple[Found, Counter[str]]:
     """The files with the suffixes, and the number of other files by suffix."""
     found: Found = {}
     others: Counter[str] = collections.Counter()
@@ -41,7 +47,7 @@ def _walk(folder: str, suffixes: Tuple[str, ...]) -> Tuple[Found, Counter[str]]:
 
     def leave_out(error):
         if error.filename in (None, folder):
-            raise VQError(f"data_dir: {error.filename or folder}: can't be read ({error.strerror})")
+            raise VQError(f"{field}: {error.filename or folder}: can't be read ({error.strerror})")
         log.warning("the folder %s can't be read and is left out (%s)", one_line(error.filename), error.strerror)
 
     for top, folders, names in os.walk(folder, onerror=leave_out, followlinks=True):

@@ -2,7 +2,7 @@
 
 import os
 import re
-from typing import Dict, Iterable, Optional, Tuple
+from typing import Dict, Iterable, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -123,9 +123,14 @@ def _write(name: str, result: dict, arrays: Dict[str, np.ndarray]) -> None:
         np.savez_compressed(f, **arrays)
 
 
-def table(splits) -> str:
-    """Formats the results of several splits as a table; a row without values is left out."""
-    unit = "bits/sample" if splits[0]["mse"] is None else "bits/dim"  # speech models have no mse
+def table(splits: Sequence[dict], unit: str) -> str:
+    """Formats the results of several splits as a table; a row without values is left out.
+
+    Args:
+      splits: the results, one per column.
+      unit: the name of a dimension, such as `ModelConfig.unit`.
+    """
+    unit = f"bits/{unit}"
     rows = [
         ("mse of a draw" if splits[0]["reconstruction"] == "draw" else "mse", "{:.5f}", lambda r: r["mse"]),
         ("psnr (dB)", "{:.2f}", lambda r: r["psnr_db"]),

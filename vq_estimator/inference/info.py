@@ -121,10 +121,11 @@ def describe_compressed(path: str, known: Mapping[str, str]) -> Lines:
     versions = ", ".join(f"{name} {value}" for name, value in h.arithmetic.items() if isinstance(value, str))
     coded = f"likelihood {h.likelihood}, decoder {h.decoder}, {h.prior} prior"
     coded += ", portable" if h.portable else ""
+    damaged = "" if file.size == file.expected_size else f" (damaged: expected {file.expected_size:,} bytes)"
     lines = [
         ("compressed file", f"{path}, format {h.version}"),
         ("content", f"{h.images:,} {content}{size}"),
-        ("size", f"{file.size:,} bytes, {file.overhead:,} of them header, in {len(file.entries):,} chunks"),
+        ("size", f"{file.size:,} bytes, {file.overhead:,} of them header, in {len(file.entries):,} chunks{damaged}"),
         ("coded with", f"{h.prior} prior, decoder {h.decoder}" if h.lossy else coded),
         ("written by", one_line(versions)),
         ("decodes with", _needed(h.model, known)),

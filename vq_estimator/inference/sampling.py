@@ -11,7 +11,7 @@ from vq_estimator.errors import VQError
 from vq_estimator.exported.noise import part_seed
 from vq_estimator.inference.interruption import interruptible
 from vq_estimator.inference.session import OpenRun
-from vq_estimator.nn.code_prior import Sampling
+from vq_estimator.nn.code_sampling import Sampling
 
 Label = Union[int, str]  # a class, by index or name
 BATCH = 100  # a batch is always complete, so that the first images do not depend on the number of images
@@ -117,7 +117,7 @@ def sample(
       run: an image run with a prior.
       num: number of samples.
       labels: int32 [num] for a class-conditional prior.
-      temperature, top_k, seed: see `nn.code_prior.Sampling`.
+      temperature, top_k, seed: see `nn.code_sampling.Sampling`.
 
     Raises:
       VQError: an argument is invalid.

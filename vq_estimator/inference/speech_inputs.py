@@ -12,6 +12,7 @@ from vq_estimator.data import folder as folder_lib
 from vq_estimator.data.bad_files import BadFiles, Limit
 from vq_estimator.data.speech import SpeechSource
 from vq_estimator.errors import VQError
+from vq_estimator.inference import sampling
 from vq_estimator.inference.examples import Batch, Examples
 from vq_estimator.inference.sampling import Label
 from vq_estimator.inference.session import OpenRun
@@ -22,6 +23,15 @@ KIND = folder_lib.SOUNDS
 def speaker_number(model: SpeechConfig, name: Label) -> int:
     """The index of a speaker; see `SpeechModel.speaker`."""
     return arguments.class_number("speaker", name, len(model.speakers), model.speakers)
+
+
+def check_guidance(m: SpeechConfig, guidance: float) -> float:
+    """Returns a guidance as a float; VQError if it is invalid or the model was trained without guidance."""
+    checked = sampling.check_guidance(guidance)
+    if checked != 1.0 and not m.decoder.condition_dropout:
+        want = "1: the run was trained without --wavenet_condition_dropout"
+        raise VQError(f"guidance: got {guidance}, expected {want}")
+    return checked
 
 
 def voices_of(m: SpeechConfig, speakers: Sequence[str]) -> List[Optional[int]]:

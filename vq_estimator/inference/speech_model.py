@@ -268,11 +268,7 @@ class SpeechModel(TrainedModel):
 
     def check_guidance(self, guidance: float) -> float:
         """Returns a guidance as a float; VQError if it is invalid or the run was trained without guidance."""
-        checked = sampling.check_guidance(guidance)
-        if checked != 1.0 and not self.config.model.decoder.condition_dropout:
-            want = "1: the run was trained without --wavenet_condition_dropout"
-            raise VQError(f"guidance: got {guidance}, expected {want}")
-        return checked
+        return speech_inputs.check_guidance(self.config.model, guidance)
 
     def check_draws(self, draws: int) -> int:
         """Returns a number of draws as an integer; VQError if it is invalid, or the model has one voice to compare."""

@@ -12,7 +12,7 @@ from vq_estimator.errors import VQError
 from vq_estimator.inference import sampling
 from vq_estimator.inference.sampling import Label
 from vq_estimator.inference.session import OpenRun
-from vq_estimator.nn.code_prior import Sampling
+from vq_estimator.nn.code_sampling import Sampling
 
 BATCH = 16  # recordings that are drawn at once
 MAX_SAMPLES = 10000  # of one call

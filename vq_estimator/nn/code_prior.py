@@ -10,37 +10,20 @@ Each factor is a softmax over K values, so p(z) is normalised over all code maps
 van den Oord et al. (2016), arXiv 1606.05328; van den Oord et al. (2017), arXiv 1711.00937, sections 3.3 and 4.3.
 """
 
-from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, List, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.config import CodesConfig, PriorNetworkConfig
 from vq_estimator.config.prior import PRIOR_KINDS
 from vq_estimator.config.registry import load_object
-from vq_estimator.nn.likelihoods.pixels import gumbel, uniform
+from vq_estimator.nn import code_sampling
+from vq_estimator.nn.code_sampling import Sampling
+from vq_estimator.nn.likelihoods.pixels import uniform
 from vq_estimator.nn.module import Module
 from vq_estimator.nn.pixelcnn import PixelCNN
 from vq_estimator.nn.stepwise import POSITION, SEED, Traced, seed_inputs
 from vq_estimator.nn.wavenet import WaveNet
-
-
-class Sampling(NamedTuple):
-    """How codes are drawn.
-
-    Attributes:
-      seed: int, determines all draws.
-      temperature: float above 0 that divides the logits.
-      top_k: number of most likely values of each code that are drawn from; 0: all.
-    """
-
-    seed: tf.Tensor
-    temperature: tf.Tensor = 1.0
-    top_k: int = 0
-
-
-def noise_seed(seed: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
-    """Returns the seed, int64 [2], of the code at index `place`; negative, since pixels use indices from 0 on."""
-    return tf.stack([tf.cast(seed, tf.int64), -1 - tf.cast(place, tf.int64)])
 
 
 class CodePrior(Module):
@@ -99,19 +82,10 @@ class CodePrior(Module):
         c = self._codes
         _, columns, L = c.grid
 
-        def draw(logits, i, j, level):
-            return self._draw(logits, how, (i * columns + j) * L + level)
+        def choose(logits, i, j, level):
+            return code_sampling.draw(logits, c.K, how, (i * columns + j) * L + level)
 
-        return self.scan(batch, labels, draw, width)
-
-    def _draw(self, logits, how: Sampling, place):
-        """Draws the code at index `place`, int32 [B], from logits [B, K]."""
-        noise = gumbel(tf.shape(logits), noise_seed(how.seed, place))
-        logits /= how.temperature
-        if 0 < how.top_k < self._codes.K:
-            lowest = tf.nn.top_k(logits, how.top_k).values[:, -1:]
-            logits = tf.where(logits < lowest, tf.fill(tf.shape(logits), -1e9), logits)
-        return tf.argmax(logits + noise, -1, output_type=tf.int32)
+        return self.scan(batch, labels, choose, width)
 
     def step_functions(self) -> List[Traced]:
         """Makes the functions that draw codes position by position in another runtime; see `nn.stepwise`.
@@ -133,7 +107,7 @@ class CodePrior(Module):
         seeds, temperature = seed_inputs(), tf.placeholder(tf.float32, [])
 
         def draw(logits, i, j, level):
-            return self._draw(logits, Sampling(seeds[SEED], temperature), seeds[POSITION] * L + level)
+            return code_sampling.draw(logits, c.K, Sampling(seeds[SEED], temperature), seeds[POSITION] * L + level)
 
         def choose(features):
             embedded, codes = self._position(weights, features, draw, 0, 0)

@@ -77,6 +77,11 @@ class Container(NamedTuple):
         """Number of bytes before the first chunk."""
         return self.starts[0] if self.starts else self.size
 
+    @property
+    def expected_size(self) -> int:
+        """Number of bytes of the undamaged file."""
+        return self.starts[-1] + self.entries[-1].bytes if self.entries else self.overhead
+
     def payload(self, number: int) -> bytes:
         """Reads the bytes of a chunk.
 
@@ -173,7 +178,7 @@ def _read(f: BinaryIO, path: str, size: int) -> Container:
 
 def check(container: Container) -> None:
     """Raises VQError if the size of the file differs from its header, or a chunk's bytes are damaged."""
-    end = container.starts[-1] + container.entries[-1].bytes if container.entries else container.overhead
+    end = container.expected_size
     if container.size != end:
         raise VQError(f"{container.path}: got {container.size:,} bytes, expected {end:,} according to its header")
     for number in range(len(container.entries)):

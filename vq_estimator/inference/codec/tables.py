@@ -10,12 +10,12 @@ each and multiplies by (2^24 - K) / sum = 1, which results in exactly these coun
 it. The cost of a symbol is within K / 2^24 of -ln p, relative to p.
 """
 
-import functools
 from typing import NamedTuple
 
 import numpy as np
 
 from vq_estimator.errors import VQError
+from vq_estimator.nn import compiled
 
 BITS = 24  # the precision of constriction's tables
 TOTAL = 1 << BITS
@@ -43,9 +43,9 @@ class Table(NamedTuple):
 
         Each of m = n symbols has its own table. If there is only one table, it is that of all m symbols.
         """
-        found, compiled = np.empty([2, len(symbols)], "<i4"), _compiled()
-        if compiled is not None:
-            compiled.intervals(self.bounds, symbols, found)
+        found, twin = np.empty([2, len(symbols)], "<i4"), compiled.twin(__name__)
+        if twin is not None:
+            twin.intervals(self.bounds, symbols, found)
         else:
             columns = np.arange(len(symbols)) if self.bounds.shape[1] > 1 else 0
             found[0], found[1] = self.bounds[symbols, columns], self.bounds[symbols + 1, columns]
@@ -62,10 +62,10 @@ def table(cumulative: np.ndarray) -> Table:
       VQError: a value is not finite.
     """
     K, n = len(cumulative) + 1, cumulative.shape[1]
-    compiled, bounds = _compiled(), np.empty([K + 1, n])
-    if compiled is not None:
+    twin, bounds = compiled.twin(__name__), np.empty([K + 1, n])
+    if twin is not None:
         weights = np.empty([n, K])
-        if not compiled.quantise(np.ascontiguousarray(cumulative), float(TOTAL - K), bounds, weights):
+        if not twin.quantise(np.ascontiguousarray(cumulative), float(TOTAL - K), bounds, weights):
             raise VQError(NOT_FINITE)
         return Table(bounds, weights)
     bounds[0], bounds[K] = 0.0, TOTAL - K
@@ -80,13 +80,3 @@ def table(cumulative: np.ndarray) -> Table:
         np.maximum(inner, 0.0, out=inner)
         weights = np.subtract(bounds[1:], bounds[:-1])
     return Table(bounds, np.ascontiguousarray(weights.T))
-
-
-@functools.lru_cache(maxsize=None)
-def _compiled():
-    """Returns the compiled functions, or None if Numba is not installed."""
-    try:
-        from vq_estimator.inference.codec import tables_compiled
-    except ImportError:
-        return None
-    return tables_compiled

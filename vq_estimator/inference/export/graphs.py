@@ -10,7 +10,7 @@ from vq_estimator.inference.session import OpenRun
 from vq_estimator.inference.trained_prior import TrainedPrior
 from vq_estimator.models.vqvae import OURS, VQVAE, Networks
 from vq_estimator.nn import mu_law
-from vq_estimator.nn.code_prior import Sampling
+from vq_estimator.nn.code_sampling import Sampling
 from vq_estimator.training.checkpoints import Checkpoint
 
 SEED = "seed"

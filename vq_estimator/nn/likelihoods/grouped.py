@@ -9,7 +9,7 @@ from typing import Callable
 
 import numpy as np
 
-from vq_estimator.nn import arithmetic
+from vq_estimator.nn import arithmetic, compiled
 from vq_estimator.nn.likelihoods import cumulative
 from vq_estimator.nn.likelihoods.pixels import LEVELS
 
@@ -71,11 +71,8 @@ class GroupedMixture(cumulative.LogisticMixture):
 
 def implementation() -> Callable[..., cumulative.Pixels]:
     """Returns the compiled class if Numba is installed, else GroupedMixture; both give the same bits."""
-    try:
-        from vq_estimator.nn.likelihoods.grouped_compiled import CompiledMixture
-    except ImportError:
-        return GroupedMixture
-    return CompiledMixture
+    twin = compiled.twin(__name__)
+    return GroupedMixture if twin is None else twin.CompiledMixture
 
 
 def _power(x: np.ndarray, n: int) -> np.ndarray:

@@ -20,7 +20,7 @@ from vq_estimator.inference.export.verification import Difference
 from vq_estimator.inference.export.web import graphs, runtime
 from vq_estimator.inference.export.web.colours import code_colours
 from vq_estimator.inference.session import OpenRun
-from vq_estimator.nn.code_prior import Sampling
+from vq_estimator.nn.code_sampling import Sampling
 
 PAGE = os.path.join(runtime.HERE, "page")
 EXAMPLES = 20

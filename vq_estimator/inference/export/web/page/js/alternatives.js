@@ -3,7 +3,7 @@
 import { bits, byId, crop, difference, element, picture } from "./dom.js";
 
 const MOST = 32; // alternatives; of larger codebooks the likeliest
-const WHOLE = 6; // grids of so many rows or columns: the whole image is shown, of finer ones the part that changes
+const WHOLE = 6; // up to this many rows or columns the complete image is drawn, and the part that changes in finer grids
 const AROUND = 4; // positions across that part, as in vq_estimator.explore
 
 export class Alternatives {
@@ -28,7 +28,7 @@ export class Alternatives {
   }
 
   clear() {
-    this.of = null; // what the items are of: the place n, and the codes and pixels of a state
+    this.of = null; // the place n, codes and pixels that the items belong to
     this.items = [];
     this.list.replaceChildren();
     this.list.removeAttribute("aria-busy");
@@ -37,7 +37,7 @@ export class Alternatives {
     byId("limit").hidden = true;
   }
 
-  /** Says for which code alternatives are on their way; those that are there can't be chosen any more. */
+  /** Names the place whose alternatives are being computed; until then the present ones cannot be chosen. */
   announce(n) {
     const { grid, K } = this.model;
     const [position, level] = [Math.floor(n / grid[2]), n % grid[2]];
@@ -51,7 +51,7 @@ export class Alternatives {
     return { level, part: this.part(row, column) };
   }
 
-  /** Shows the alternatives of the code n of a state, unless `current()` has become false when they are there. */
+  /** Shows the alternatives of the code n of a state, unless `current()` is false once they are computed. */
   async show(state, n, current) {
     const { level, part } = this.announce(n);
     if (!this.areOf(state, n)) {
@@ -64,7 +64,7 @@ export class Alternatives {
     this.list.removeAttribute("aria-busy");
   }
 
-  /** Whether the items are the alternatives of the code n of a state: its other codes are those that they were made for. */
+  /** Whether the items are the alternatives of the code n of a state: no other code may have changed since. */
   areOf({ codes, pixels }, n) {
     const { of, items } = this;
     if (of === null || of.n !== n || of.pixels !== pixels || !items.some(({ code }) => code === codes[n])) return false;
@@ -97,7 +97,7 @@ export class Alternatives {
     );
   }
 
-  /** Marks the code that is there; the differences are to its sum. */
+  /** Marks the present code; the differences are to its sum. */
   mark(code) {
     const present = this.items.find((item) => item.code === code);
     [...this.list.children].forEach((button, i) => {

@@ -13,10 +13,10 @@ const say = (text) => (byId("status").textContent = text);
 class App {
   constructor(model) {
     this.model = model;
-    this.turn = 0; // of the last thing that was asked for: what an earlier one finds is not shown
-    this.altering = false; // another state is on its way
-    this.opening = false; // and it has another image
-    this.codes = null; // of the state that was asked for last
+    this.turn = 0; // number of the newest request: the results of earlier ones are not shown
+    this.altering = false; // whether the newest request computes another state
+    this.opening = false; // whether that state has another image
+    this.codes = null; // the codes of the newest requested state
     this.history = [];
     this.describe();
     this.stage = new Stage(model, (n) => this.select(n));
@@ -44,7 +44,7 @@ class App {
     } else select.closest("label").hidden = true;
   }
 
-  /** Runs `work(current)` as the newest request; `current()` says whether it still is. Errors are told. */
+  /** Runs `work(current)` as the newest request; `current()` says whether it still is. Errors are shown on the page. */
   async request(busy, work) {
     const turn = ++this.turn;
     const current = () => turn === this.turn;
@@ -60,8 +60,8 @@ class App {
   }
 
   /**
-   * A request whose `work` shows another state. Places that the user chooses meanwhile wait: in the end the alternatives
-   * of the chosen place are those of the state that is shown.
+   * Runs `work`, which shows another state, as the newest request. Then it shows the alternatives of the selected place,
+   * which the user may have selected in the meantime.
    */
   alter(busy, work) {
     this.altering = true;
@@ -79,14 +79,14 @@ class App {
 
   /** A new image; its pixels may be a promise. */
   open(promised, name) {
-    Object.assign(this, { opening: true, choseMeanwhile: false });
+    Object.assign(this, { opening: true, selectedMeanwhile: false });
     return this.alter("", async (current) => {
       const pixels = await promised;
       const codes = await this.model.encode(pixels);
       const state = await this.withBits(codes, pixels);
       if (!current()) return;
       Object.assign(this, { own: codes, ownTotal: state.pricing.rate + state.distortion, history: [] });
-      if (!this.choseMeanwhile) this.stage.selected = null;
+      if (!this.selectedMeanwhile) this.stage.selected = null;
       this.interpolation.setStart(pixels);
       this.show(state, name);
     });
@@ -114,7 +114,7 @@ class App {
 
   /** Other codes for the same image. */
   use(codes, name) {
-    if (this.opening) return; // they are of the image before
+    if (this.opening) return; // the codes belong to the previous image
     this.history.push(this.codes);
     this.goTo(codes, name);
   }
@@ -133,7 +133,7 @@ class App {
 
   select(n) {
     byId("rest").disabled = n + 1 >= this.model.size;
-    this.choseMeanwhile = true;
+    this.selectedMeanwhile = true;
     this.alternatives.announce(n);
     if (this.altering) return;
     this.request("", async (current) => {
@@ -159,7 +159,7 @@ class App {
       const state = await this.withBits(codes, pixels);
       if (!current()) return;
       this.history.push(before);
-      this.show(state, from ? "The rest is drawn anew" : "All codes are drawn anew");
+      this.show(state, from ? "The rest is drawn again" : "All codes are drawn again");
     });
   }
 }

@@ -143,7 +143,7 @@ export function setUp(model, use) {
   }
 
   new Pad(model, (canvas) => other(read(canvas, "Your drawing"), "Your drawing"));
-  byId("file").addEventListener("click", ({ target }) => (target.value = "")); // choosing the same file again is a change
+  byId("file").addEventListener("click", ({ target }) => (target.value = "")); // so that the same file can be chosen again
   byId("file").addEventListener("change", ({ target }) => target.files[0] && open(target.files[0]));
   addEventListener("paste", ({ clipboardData }) => clipboardData.files[0] && open(clipboardData.files[0]));
   addEventListener("dragover", (event) => {

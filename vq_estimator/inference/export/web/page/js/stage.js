@@ -2,7 +2,7 @@
 
 import { bits, byId, element, paint, radios } from "./dom.js";
 
-const LABELLED = 6; // a grid of so many rows or columns has room for the codes' numbers
+const LABELLED = 6; // a grid of up to this many rows or columns has room for the codes' numbers
 
 export class Stage {
   /** `select(n)` is called when the user chooses the code of index n. */
@@ -94,7 +94,7 @@ export class Stage {
     cell.focus();
   }
 
-  /** Shows a state: {pixels, reconstruction, codes, pricing}. */
+  /** Shows a state: `{pixels, reconstruction, codes, pricing}`. */
   show(state) {
     this.state = state;
     this.paint();

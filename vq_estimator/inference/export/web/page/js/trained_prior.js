@@ -1,13 +1,13 @@
 // The trained prior: p(z), or of a class-conditional one p(z) = mean over the classes of p(z | class).
 //
 // A code map is an Int32Array of h w L codes, in the order in which the prior draws them: row by row, and the L codes of
-// a position one after the other. The index n of a code is its place in this order.
+// a position in sequence. The index n of a code is its place in this order.
 
 import { draw, gumbel, meanBits, shares, softmaxBits } from "./bits.js";
 import { tensor } from "./engine.js";
 
 const FORCE = 1e9; // noise that makes a code the one that is chosen
-const CERTAIN = 16; // a class that is so many bits less likely than the best adds less than 0.0001 bits
+const CERTAIN = 16; // a class that is this many bits less likely than the best adds less than 0.0001 bits
 const SMALL = 64; // maps of up to this many codes are evaluated under all classes: one code can change the class
 
 export class TrainedPrior {
@@ -30,7 +30,7 @@ export class TrainedPrior {
     return { row: Math.floor(position / this.width), column: position % this.width, level: n % this.levels };
   }
 
-  /** Prices a map: `before[c][n]` are the bits of the codes before n under class c, and `rate` those of the map. */
+  /** Computes a map's bits: `before[c][n]` are those of the codes before n under class c, `rate` those of the map. */
   async price(codes) {
     const all = this.everyClass;
     const half = Math.ceil(all.length / 2); // two calls, for two workers
@@ -79,7 +79,7 @@ export class TrainedPrior {
     });
   }
 
-  /** The `most` likeliest codes at n given the codes before, and the one that is there; with their bits by class. */
+  /** The `most` likeliest codes at n given the codes before, and the present one, with their bits by class. */
   async candidates(codes, n, pricing, most) {
     const { level } = this.place(n);
     const start = n - level;
@@ -97,12 +97,12 @@ export class TrainedPrior {
     return { codes: chosen, bits: bits.map((of) => chosen.map((k) => of[k])) };
   }
 
-  /** The bits of the whole map with each candidate at n in place of the code that is there. */
+  /** The bits of the whole map with each candidate at n instead of the present code. */
   async rescore(codes, n, pricing, candidates) {
     const first = this.place(n).row;
     const skipped = n - first * this.width * this.levels; // codes of that row before n
     const maps = candidates.codes.map((k) => Int32Array.from(codes, (code, i) => (i === n ? k : code)));
-    // Priced as if the codes after n cost what they cost now; then exactly where the class matters.
+    // At first the codes after n have the bits that they have now; then the sum is exact where the class matters.
     const totals = pricing.before.map((sums, c) =>
       candidates.bits[c].map((bits) => sums[n] + bits + sums[this.size] - sums[n + 1]),
     );
