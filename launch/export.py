@@ -8,6 +8,7 @@ A SavedModel has the signatures encode, decode, reconstruct and serving_default,
 The other formats have a file for each function, which is compared with the checkpoint first (docs/deploy.md).
 """
 
+import functools
 import itertools
 import logging
 import os
@@ -48,7 +49,8 @@ def main() -> None:
         raise VQError(f"export_dir: {FLAGS.export_dir!r} exists; give the name of a folder to make")
     commands = kinds.of(common.open_run())
     with commands.open() as model:
-        examples = None if FLAGS.format == SAVED_MODEL else _examples(commands, model)
+        # A function, so that a run that can't have the format is refused before its data is read.
+        examples = None if FLAGS.format == SAVED_MODEL else functools.partial(_examples, commands, model)
         differences = model.export(FLAGS.export_dir, FLAGS.format, FLAGS.float16, examples, common.cache_dir())
         done = f"step {model.checkpoint.step} exported to {FLAGS.export_dir}"
         if FLAGS.format == SAVED_MODEL:

@@ -1,6 +1,7 @@
 """Formats that are not available are refused in one line, before anything is written."""
 
 import importlib.util
+import os
 import subprocess
 import sys
 
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from helpers.exported_models import needs_tensorflow_2
+from helpers.exported_models import factorised, needs_tensorflow_2, speech
+from vq_estimator import estimators
 from vq_estimator.config.export import FORMATS
 from vq_estimator.config.registry import load_object
 from vq_estimator.errors import VQError
@@ -41,6 +43,27 @@ def test_tensorflow_1_is_refused(monkeypatch):
 def test_float16_is_refused_where_a_format_has_none():
     with pytest.raises(VQError, match="float16: got it with the format saved_model, expected tflite"):
         formats.check_format("saved_model", float16=True)
+
+
+NO_IMAGES = [[], np.zeros([0, 8, 8, 1], np.uint8), np.zeros([2, 8, 8, 1]), np.zeros([8, 8, 1], np.uint8), "images", 3]
+NO_RECORDINGS = [[], [np.zeros([0], np.uint8)], [np.zeros([3, 1], np.uint8)], [[0.5]], 3]
+
+
+@needs_tensorflow_2
+@pytest.mark.parametrize(
+    "make, refused, want",
+    [
+        (factorised, NO_IMAGES, r"uint8 \[N, 8, 8, 1\]; prepare\(images\) makes them$"),
+        (speech, NO_RECORDINGS, r"(uint8 \[T\], mu-law levels|a list of recordings|one or more)$"),
+    ],
+    ids=["images", "speech"],
+)
+def test_examples_that_are_no_input_of_the_model_are_refused(make, refused, want, tmp_path):
+    with estimators.load(make(tmp_path / "run")) as run:
+        for examples in refused:
+            with pytest.raises(VQError, match="^examples: got .*, expected " + want):
+                run.export(str(tmp_path / "out"), "tflite", examples=examples)
+    assert os.listdir(str(tmp_path)) == ["run"]
 
 
 @needs_tensorflow_2

@@ -9,6 +9,8 @@ import pytest
 
 import vq_estimator as vq
 from helpers import browser as browser_lib
+from helpers.exported_models import autoregressive, local, speech
+from vq_estimator.config import type_name
 from vq_estimator.errors import VQError
 from vq_estimator.inference.export.web.colours import code_colours
 
@@ -59,10 +61,27 @@ def test_without_a_network_nothing_is_written(tmp_path, monkeypatch):
 
 @TF2
 @needs_onnx
-def test_a_decoder_that_draws_is_refused(tmp_path):
-    with pytest.raises(VQError, match="^format: got web with a .*autoregressive run, expected .* a factorised decoder"):
-        export(tmp_path, "cifar10")
-    assert os.listdir(str(tmp_path)) == []
+@pytest.mark.parametrize("make", [autoregressive, speech])
+def test_a_decoder_that_draws_is_refused_before_any_data_is_read(make, tmp_path):
+    def read():
+        raise AssertionError("the data was read")
+
+    with vq.load(make(tmp_path / "run")) as model:
+        decoder = type_name(model.config.model.decoder)
+        with pytest.raises(VQError, match=f"^format: got web with the decoder {decoder}, expected a run of images"):
+            model.export(str(tmp_path / "page"), "web", examples=read, cache_dir=str(tmp_path / "cache"))
+    assert os.listdir(str(tmp_path)) == ["run"]
+
+
+@TF2
+@needs_onnx
+def test_the_command_refuses_by_one_line(forked, tmp_path):
+    local(tmp_path / "run")
+    done = forked.script("export", "--model_dir=run", "--format=web", "--export_dir=page", cwd=tmp_path)
+    assert done.status == 1 and done.stdout == ""
+    (line,) = done.stderr.strip().splitlines()
+    assert line.endswith("format: got web with the decoder local, expected a run of images with --decoder=factorised")
+    assert os.listdir(str(tmp_path)) == ["run"]
 
 
 def test_the_page_is_small_and_asks_nobody_else():

@@ -211,7 +211,7 @@ def test_a_dropped_file_is_taken(page):
           dispatchEvent(new DragEvent("drop", { dataTransfer: data, cancelable: true }));
         }"""
     )
-    page.page.wait_for_selector("#status:has-text('Dropped.png')")
+    page.page.wait_for_selector("#status:has-text('dropped.png')")
     page.settled()
     assert set(page.state()["pixels"]) == {255}
 

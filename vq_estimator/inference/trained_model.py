@@ -2,9 +2,7 @@
 
 import os
 import re
-from typing import ClassVar, List, Optional, Sequence, Tuple
-
-import numpy as np
+from typing import ClassVar, List, Optional, Tuple
 
 from vq_estimator.config import arguments, opener
 from vq_estimator.config.export import SAVED_MODEL
@@ -12,7 +10,7 @@ from vq_estimator.data.files import user_cache
 from vq_estimator.errors import VQError
 from vq_estimator.inference import calibration as calibration_lib
 from vq_estimator.inference.calibration import Calibration
-from vq_estimator.inference.export.formats import Job, Page, export_job
+from vq_estimator.inference.export.formats import AnyExamples, Job, Page, export_job
 from vq_estimator.inference.export.verification import Difference
 from vq_estimator.inference.session import OpenRun
 from vq_estimator.inference.trained_prior import TrainedPrior
@@ -66,7 +64,7 @@ class TrainedModel(OpenRun):
         export_dir: str,
         format: str = SAVED_MODEL,
         float16: bool = False,
-        examples: Optional[Sequence[np.ndarray]] = None,
+        examples: AnyExamples = None,
         cache_dir: Optional[str] = None,
     ) -> List[Difference]:
         """Writes the model in a format that needs neither this package nor the checkpoint (docs/deploy.md).
@@ -78,22 +76,23 @@ class TrainedModel(OpenRun):
           format: "saved_model"; or with TensorFlow 2 "onnx" or "web", which need the extra `onnx`, or "tflite".
           float16: store the weights of "tflite" as float16.
           examples: what the files are compared on: images uint8 [N, H, W, C] as the model sees them (see `prepare`), or
-            a list of recordings uint8 [T]; None: draws of the model. A page shows the first 20.
+            a list of recordings uint8 [T]; or a function without arguments that returns them, which is called after
+            the run was checked; None: draws of the model. A page shows the first 20.
           cache_dir: for the runtime of "web"; None: the user's cache folder.
 
         Returns:
           How far the outputs of each file are from the checkpoint's; empty for a SavedModel, which has the same graph.
 
         Raises:
-          VQError: the folder exists or can't be written, the format is not available, or a file is too far from the
-            checkpoint; then nothing is written.
+          VQError: the folder exists or can't be written, the format is not available for the run, an argument is
+            invalid, or a file is too far from the checkpoint; then nothing is written.
         """
         self.check_open()
         export_dir = arguments.path("export_dir", export_dir)
         title = re.sub("^pretrained-", "", os.path.basename(os.path.abspath(self.model_dir)))
         page = Page(title, user_cache(cache_dir), self.calibration, self.class_names)
-        job = Job(self.config, self.checkpoint, self.prior, self.networks, examples, float16, page)
-        return export_job(job, export_dir, format)
+        job = Job(self.config, self.checkpoint, self.prior, self.networks, None, float16, page)
+        return export_job(job, export_dir, format, examples)
 
     def calibrated(self) -> Calibration:
         """The calibration.

@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Tuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.config import MSE, ModelConfig
+from vq_estimator.config import MSE, ModelConfig, type_name
 from vq_estimator.data import files
 from vq_estimator.data.model_view import View
 from vq_estimator.errors import VQError
@@ -34,7 +34,8 @@ def prepare(job: Job) -> None:
     """
     m, page = job.config.model, _page(job)
     if not isinstance(m, ModelConfig) or m.is_stochastic_decoder:
-        raise VQError(f"format: got web with a {m.describe()} run, expected images and a factorised decoder")
+        decoder = type_name(m.decoder)
+        raise VQError(f"format: got web with the decoder {decoder}, expected a run of images with --decoder=factorised")
     if m.channels not in (1, 3):
         raise VQError(f"format: got web with images of {m.channels} channels, expected 1 or 3")
     if isinstance(m.likelihood, MSE) and page.calibration is None:
@@ -118,8 +119,9 @@ def _inputs(functions: FunctionSet, images: np.ndarray) -> Dict[str, List[Arrays
 
 
 def _batches(inputs: Arrays) -> List[Arrays]:
-    """A batch of one example, so that the batch size is seen to be free, and one of the others."""
-    return [{name: value[part] for name, value in inputs.items()} for part in (slice(0, 1), slice(1, None))]
+    """A batch of one example and, if there are more, one of the others, so that the batch size is seen to be free."""
+    parts = (slice(0, 1), slice(1, None)) if len(next(iter(inputs.values()))) > 1 else (slice(0, 1),)
+    return [{name: value[part] for name, value in inputs.items()} for part in parts]
 
 
 def manifest(job: Job, functions: FunctionSet, examples: int) -> Dict[str, Any]:

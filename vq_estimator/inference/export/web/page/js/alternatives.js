@@ -7,11 +7,13 @@ const WHOLE = 6; // up to this many rows or columns the complete image is drawn,
 const AROUND = 4; // positions across that part, as in vq_estimator.explore
 
 export class Alternatives {
+  /** `change(n, code)` is called when the user chooses a code for the place n. */
   constructor(model, change) {
-    Object.assign(this, { model, change, list: byId("alternatives"), items: [] });
+    Object.assign(this, { model, list: byId("alternatives"), items: [], of: null });
     this.list.addEventListener("click", (event) => {
       const button = event.target.closest("button");
-      if (button && button.getAttribute("aria-pressed") !== "true") this.change(Number(button.value));
+      if (!button || button.getAttribute("aria-pressed") === "true" || this.list.hasAttribute("aria-busy")) return;
+      change(this.of.n, Number(button.value));
     });
     this.list.addEventListener("keydown", (event) => this.move(event));
   }
@@ -26,14 +28,17 @@ export class Alternatives {
   }
 
   clear() {
+    this.of = null; // the place n, codes and pixels that the items belong to
+    this.items = [];
     this.list.replaceChildren();
+    this.list.removeAttribute("aria-busy");
     byId("place").textContent = "";
     byId("hint").hidden = false;
     byId("limit").hidden = true;
   }
 
-  /** Shows the alternatives of the code n of a state; returns them. */
-  async show({ codes, pixels, pricing }, n, current) {
+  /** Names the place whose alternatives are being computed; until then the present ones cannot be chosen. */
+  announce(n) {
     const { grid, K } = this.model;
     const [position, level] = [Math.floor(n / grid[2]), n % grid[2]];
     const [row, column] = [Math.floor(position / grid[1]), position % grid[1]];
@@ -43,15 +48,27 @@ export class Alternatives {
     byId("limit").hidden = K <= MOST;
     byId("limit").textContent = `The ${MOST} likeliest of ${K} codes given the codes before, and the current one.`;
     this.list.setAttribute("aria-busy", "true");
-    const items = await this.model.alternatives(codes, n, pricing, pixels, MOST);
-    if (!current()) return items;
-    const part = this.part(row, column);
-    this.level = level;
-    this.items = items;
-    this.list.replaceChildren(...items.map((item) => this.button(item, part)));
-    this.mark(codes[n]);
+    return { level, part: this.part(row, column) };
+  }
+
+  /** Shows the alternatives of the code n of a state, unless `current()` is false once they are computed. */
+  async show(state, n, current) {
+    const { level, part } = this.announce(n);
+    if (!this.areOf(state, n)) {
+      const items = await this.model.alternatives(state.codes, n, state.pricing, state.pixels, MOST);
+      if (!current()) return;
+      Object.assign(this, { level, items, of: { n, codes: state.codes, pixels: state.pixels } });
+      this.list.replaceChildren(...items.map((item) => this.button(item, part)));
+    }
+    this.mark(state.codes[n]);
     this.list.removeAttribute("aria-busy");
-    return items;
+  }
+
+  /** Whether the items are the alternatives of the code n of a state: no other code may have changed since. */
+  areOf({ codes, pixels }, n) {
+    const { of, items } = this;
+    if (of === null || of.n !== n || of.pixels !== pixels || !items.some(({ code }) => code === codes[n])) return false;
+    return codes.every((code, i) => i === n || code === of.codes[i]);
   }
 
   /** The part of the image that is shown. */
@@ -83,7 +100,6 @@ export class Alternatives {
   /** Marks the present code; the differences are to its sum. */
   mark(code) {
     const present = this.items.find((item) => item.code === code);
-    if (!present) return;
     [...this.list.children].forEach((button, i) => {
       const item = this.items[i];
       const change = item.rate + item.distortion - present.rate - present.distortion;

@@ -13,14 +13,17 @@ const say = (text) => (byId("status").textContent = text);
 class App {
   constructor(model) {
     this.model = model;
-    this.turn = 0; // of the last thing that was asked for: what an earlier one finds is not shown
+    this.turn = 0; // number of the newest request: the results of earlier ones are not shown
+    this.altering = false; // whether the newest request computes another state
+    this.opening = false; // whether that state has another image
+    this.codes = null; // the codes of the newest requested state
     this.history = [];
     this.describe();
     this.stage = new Stage(model, (n) => this.select(n));
-    this.alternatives = new Alternatives(model, (code) => this.change(code));
+    this.alternatives = new Alternatives(model, (n, code) => this.change(n, code));
     this.interpolation = new Interpolation(model, (codes, name) => this.use(codes, name));
     byId("undo").addEventListener("click", () => this.undo());
-    byId("reset").addEventListener("click", () => this.use(this.own, "the encoder's own codes"));
+    byId("reset").addEventListener("click", () => this.use(this.own, "The encoder's own codes"));
     byId("rest").addEventListener("click", () => this.resample(this.stage.selected + 1));
     byId("all").addEventListener("click", () => this.resample(0));
     byId("temperature").addEventListener("input", ({ target }) => (byId("heat").value = Number(target.value).toFixed(2)));
@@ -56,18 +59,36 @@ class App {
     if (current()) document.body.removeAttribute("aria-busy");
   }
 
+  /**
+   * Runs `work`, which shows another state, as the newest request. Then it shows the alternatives of the selected place,
+   * which the user may have selected in the meantime.
+   */
+  alter(busy, work) {
+    this.altering = true;
+    return this.request(busy, async (current) => {
+      try {
+        await work(current);
+      } finally {
+        if (current()) {
+          Object.assign(this, { altering: false, opening: false, codes: this.state?.codes });
+          await this.showAlternatives(current);
+        }
+      }
+    });
+  }
+
   /** A new image; its pixels may be a promise. */
   open(promised, name) {
-    return this.request("", async (current) => {
+    Object.assign(this, { opening: true, selectedMeanwhile: false });
+    return this.alter("", async (current) => {
       const pixels = await promised;
       const codes = await this.model.encode(pixels);
       const state = await this.withBits(codes, pixels);
       if (!current()) return;
       Object.assign(this, { own: codes, ownTotal: state.pricing.rate + state.distortion, history: [] });
-      this.stage.selected = null;
-      this.alternatives.clear();
+      if (!this.selectedMeanwhile) this.stage.selected = null;
       this.interpolation.setStart(pixels);
-      this.show(state, `${name[0].toUpperCase()}${name.slice(1)}`);
+      this.show(state, name);
     });
   }
 
@@ -86,54 +107,59 @@ class App {
     say(`${what}: ${total}`);
   }
 
+  async showAlternatives(current) {
+    if (this.stage.selected === null) this.alternatives.clear();
+    else await this.alternatives.show(this.state, this.stage.selected, current);
+  }
+
   /** Other codes for the same image. */
-  use(codes, name, keepAlternatives = false) {
-    return this.request("", async (current) => {
-      const state = await this.withBits(codes, this.state.pixels);
-      if (!current()) return;
-      this.history.push(this.state.codes);
-      this.show(state, `${name[0].toUpperCase()}${name.slice(1)}`);
-      if (keepAlternatives) this.alternatives.mark(codes[this.stage.selected]);
-      else if (this.stage.selected !== null) await this.alternatives.show(state, this.stage.selected, current);
-    });
+  use(codes, name) {
+    if (this.opening) return; // the codes belong to the previous image
+    this.history.push(this.codes);
+    this.goTo(codes, name);
   }
 
   undo() {
-    return this.request("", async (current) => {
-      const state = await this.withBits(this.history.at(-1), this.state.pixels);
-      if (!current()) return;
-      this.history.pop();
-      this.show(state, "Undone");
-      if (this.stage.selected !== null) await this.alternatives.show(state, this.stage.selected, current);
+    if (!this.opening && this.history.length) this.goTo(this.history.pop(), "Undone");
+  }
+
+  goTo(codes, what) {
+    this.codes = codes;
+    return this.alter("", async (current) => {
+      const state = await this.withBits(codes, this.state.pixels);
+      if (current()) this.show(state, what);
     });
   }
 
   select(n) {
     byId("rest").disabled = n + 1 >= this.model.size;
-    return this.request("", async (current) => {
-      const { length } = await this.alternatives.show(this.state, n, current);
-      if (current()) say(`${length} codes that could stand there, those with the fewest bits first.`);
+    this.selectedMeanwhile = true;
+    this.alternatives.announce(n);
+    if (this.altering) return;
+    this.request("", async (current) => {
+      await this.showAlternatives(current);
+      if (current()) say(`${this.alternatives.items.length} codes that could stand there, those with the fewest bits first.`);
     });
   }
 
-  change(code) {
-    const n = this.stage.selected;
-    const codes = Int32Array.from(this.state.codes, (old, i) => (i === n ? code : old));
-    return this.use(codes, `code ${code}`, true);
+  change(n, code) {
+    this.use(Int32Array.from(this.codes, (old, i) => (i === n ? code : old)), `Code ${code}`);
   }
 
   resample(from) {
+    if (this.opening) return;
     const label = byId("class").value === "" ? null : Number(byId("class").value);
     const temperature = Number(byId("temperature").value);
-    return this.request("Drawing the rest …", async (current) => {
+    const [before, { codes: shown, pricing: known, pixels }] = [this.codes, this.state];
+    this.alter("Drawing the rest …", async (current) => {
+      const pricing = before === shown ? known : await this.model.prior.price(before);
       const how = { label, temperature, random: Math.random, wanted: current };
-      const codes = await this.model.prior.drawRest(this.state.codes, from, this.state.pricing, how);
+      const codes = await this.model.prior.drawRest(before, from, pricing, how);
       if (!current()) return;
-      const state = await this.withBits(codes, this.state.pixels);
+      const state = await this.withBits(codes, pixels);
       if (!current()) return;
-      this.history.push(this.state.codes);
+      this.history.push(before);
       this.show(state, from ? "The rest is drawn again" : "All codes are drawn again");
-      if (this.stage.selected !== null) await this.alternatives.show(state, this.stage.selected, current);
     });
   }
 }
@@ -157,7 +183,7 @@ try {
   const model = await Model.load(new URL("..", import.meta.url).href);
   const app = new App(model);
   globalThis.page = app; // for the console, and for tests
-  await app.open(model.examples[0], "example 1");
+  await app.open(model.examples[0], "Example 1");
   document.body.classList.add("ready");
   say("Choose a code in the grid to see what else could stand there.");
 } catch (error) {

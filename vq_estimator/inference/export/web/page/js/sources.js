@@ -124,7 +124,7 @@ export class Unreadable extends Error {}
 /** Sets up all sources; `use(pixels, name)` gets what the model sees, or a promise of it that may be Unreadable. */
 export function setUp(model, use) {
   tabs(byId("sources"));
-  const check = exampleStrip(byId("examples"), model, (pixels, i) => use(pixels, `example ${i + 1}`));
+  const check = exampleStrip(byId("examples"), model, (pixels, i) => use(pixels, `Example ${i + 1}`));
   const other = (pixels, name) => {
     check(null);
     use(pixels, name);
@@ -138,11 +138,12 @@ export function setUp(model, use) {
   }
 
   function open(file) {
-    const name = file.name || "the pasted image";
+    const name = file.name || "The pasted image";
     other(read(file, name), name);
   }
 
-  new Pad(model, (canvas) => other(read(canvas, "your drawing"), "your drawing"));
+  new Pad(model, (canvas) => other(read(canvas, "Your drawing"), "Your drawing"));
+  byId("file").addEventListener("click", ({ target }) => (target.value = "")); // so that the same file can be chosen again
   byId("file").addEventListener("change", ({ target }) => target.files[0] && open(target.files[0]));
   addEventListener("paste", ({ clipboardData }) => clipboardData.files[0] && open(clipboardData.files[0]));
   addEventListener("dragover", (event) => {
