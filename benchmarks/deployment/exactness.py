@@ -20,9 +20,10 @@ def measure(model: str, path: str, formats, data: str) -> dict:
       data: the folder of the data sets.
 
     Returns:
-      For each format the numbers of images and codes, how many codes differ, the largest relative gap in float64
-      between the squared distances to the two entries of a code that differs, and of decoded pixels the share that
-      differs and the largest difference in levels.
+      For each format the numbers of images and codes; how many codes differ, and how many of these are not the
+      consequence of another one: in a residual quantizer, later codes of a position follow from earlier ones; the
+      largest relative gap in float64 between the squared distances to the two entries of such a code; and of decoded
+      pixels the share that differs and the largest difference in levels.
     """
     from vq_estimator import estimators
     from vq_estimator.data import sources
@@ -50,7 +51,7 @@ def _compare(run, functions, batches, codes, pixels) -> dict:
         if apart.any():
             gaps += _gaps(run, images, want, got)
     row = {"images": sum(map(len, batches)), "codes": total, "codes_that_differ": differ}
-    row["largest_gap"] = max(gaps) if gaps else 0.0
+    row.update(first_codes_that_differ=len(gaps), largest_gap=max(gaps) if gaps else 0.0)
     if pixels is not None:
         levels = []
         for one, wanted in zip(codes, pixels):
