@@ -1,5 +1,6 @@
 """The functions that Numba compiles for the codec have the bits of their twins in NumPy."""
 
+import os
 import sys
 
 import numpy as np
@@ -31,6 +32,13 @@ def recorded(kind, parameters, pixels, components):
         assert (p.code(recorder, channel, x.astype(np.int32)) == x).all()
         p.observe(channel, x)
     return recorder.cumulative
+
+
+def test_the_cache_of_compiled_functions_is_not_in_the_package():
+    numba = pytest.importorskip("numba")
+    before = numba.config.CACHE_DIR
+    path = compiled_lib.compiled(compiled_lib.inlined)._cache.cache_path  # a function of the package
+    assert not path.startswith(os.path.dirname(compiled_lib.__file__)) and before == numba.config.CACHE_DIR
 
 
 @pytest.mark.parametrize("channels, components", [(3, 10), (3, 1), (1, 5), (2, 3)])

@@ -2,13 +2,14 @@
 
 A module `x` whose functions are compiled is the twin in NumPy of a module `x_compiled`, which has the same bits. It
 asks `twin` for that module. The first call of a function compiles it, for seconds; later processes load the result from
-Numba's cache.
+Numba's cache in the user's cache folder, or in NUMBA_CACHE_DIR.
 """
 
+import contextlib
 import functools
 import importlib
 from types import ModuleType
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Iterator, Optional
 
 
 def _numba() -> Any:
@@ -34,11 +35,29 @@ def twin(module: str) -> Optional[ModuleType]:
     return importlib.import_module(module + "_compiled")
 
 
+@contextlib.contextmanager
+def _cache_of_user() -> Iterator[None]:
+    """Replaces the default folder of Numba's cache, which is next to the source.
+
+    pip would not remove that folder with the package, and then it would hide an editable installation.
+    """
+    from numba.misc.appdirs import AppDirs
+
+    config = _numba().config
+    before = config.CACHE_DIR
+    config.CACHE_DIR = before or AppDirs(appname="numba", appauthor=False).user_cache_dir
+    try:
+        yield
+    finally:
+        config.CACHE_DIR = before
+
+
 def compiled(function: Callable) -> Callable:
     """Compiles a function. It runs without Python's lock, so that the chunks of other threads go on."""
     settings = dict(nogil=True, error_model="numpy")  # a division by zero is infinite, as in NumPy
     try:
-        return _numba().njit(function, cache=True, **settings)
+        with _cache_of_user():
+            return _numba().njit(function, cache=True, **settings)
     except RuntimeError:  # no folder for the cache can be written
         return _numba().njit(function, **settings)
 
