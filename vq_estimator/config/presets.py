@@ -176,7 +176,7 @@ def _cifar_local(K: Optional[int], D: Optional[int]) -> ImageParts:
     quantizer = VectorQuantizerConfig(_or(K, 256), _or(D, 64), codebook=EMACodebook())
     decoder = LocalDecoder(layers=3, training_stride=4)
     model = ModelConfig(32, 3, network, quantizer, LogisticMixturePixels(10), decoder, precision="bfloat16")
-    train = dataclasses.replace(_LIKELIHOOD_TRAIN, batch_size=16, max_steps=130000)
+    train = dataclasses.replace(_LIKELIHOOD_TRAIN, batch_size=16, max_steps=200000)
     return model, ObjectiveConfig("elbo"), _LIKELIHOOD_OPTIMIZER, train
 
 
