@@ -34,6 +34,11 @@ def test_every_bad_value_of_a_prior_is_refused_by_its_name(speech):
                 c.make_prior_config(codes, speech, **{found.flag: bad})
 
 
+def test_codes_of_one_value_get_no_prior():
+    with pytest.raises(VQError, match="^K: got 1, expected 2 or more"):
+        c.make_prior_config(c.CodesConfig((1, 8, 1), 1, 0, "mnist", 10, "0" * 64))
+
+
 @pytest.mark.parametrize("dataset, preset", ALL)
 def test_a_setting_that_a_configuration_lacks_is_refused(dataset, preset):
     config = c.make_config(dataset, preset)

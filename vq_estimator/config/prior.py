@@ -122,8 +122,9 @@ def make_prior_config(codes: CodesConfig, speech: bool = False, **given: Any) ->
         follow `max_steps` (`resolve_intervals`).
 
     Raises:
-      VQError: an unknown name or an invalid value.
+      VQError: an unknown name, an invalid value, or codes that have one value only.
     """
+    check(codes.K > 1, "K", codes.K, "2 or more, because a prior has nothing to learn about codes of one value")
     given = {name: value for name, value in given.items() if value is not None}
     if speech and "stacks" in given:
         positive_int("stacks", given["stacks"])  # a PixelCNN needs a fixed number of columns
