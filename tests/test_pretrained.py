@@ -53,7 +53,7 @@ def test_they_are_small_enough():
 
 
 def test_they_are_found_by_their_cards():
-    first = ("cifar10", "cifar10-factorised", "fashion_mnist", "fashion_mnist-28", "fsdd")
+    first = ("cifar10", "cifar10-factorised", "cifar10-local", "fashion_mnist", "fashion_mnist-28", "fsdd")
     assert (*first, "mnist", "mnist-28", "mnist-original", "photographs") == NAMES
 
 

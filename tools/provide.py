@@ -191,7 +191,7 @@ def _provide(folder: str) -> None:
         if os.path.isdir(target):
             os.replace(target, os.path.join(beside, "old"))
         os.replace(os.path.join(beside, "new"), target)
-    print(evaluation.table([result]))
+    print(evaluation.table([result], config.model.unit))
     print(json.dumps({"folder": target, "megabytes": round(_size(target) / 1e6, 2)}))
 
 
