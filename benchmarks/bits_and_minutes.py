@@ -1,11 +1,13 @@
 """Bits/dim of the CIFAR-10 runs in results/ over the processor time of their training.
 
   python -m benchmarks.bits_and_minutes
+  python -m benchmarks.bits_and_minutes --runs=results/cifar10/local
   python -m benchmarks.bits_and_minutes --plot
 
 A run's time is that of one training step of its configuration, measured here on random images, times its steps. Reading
 images and evaluations are not counted. The bits/dim are those of the validation split. Writes
-benchmarks/results/bits_and_minutes.json and docs/bits_and_minutes.png; --plot draws the picture only.
+benchmarks/results/bits_and_minutes.json and docs/bits_and_minutes.png; --runs keeps the results of other runs, and
+--plot draws the picture only.
 """
 
 import glob
@@ -19,7 +21,7 @@ from vq_estimator_launch.common import FLAGS, Group
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 RESULTS = os.path.join(ROOT, "benchmarks", "results", "bits_and_minutes.json")
 PICTURE = os.path.join(ROOT, "docs", "bits_and_minutes.png")
-RUNS = ("results/cifar10/*", "results/cifar10_codes/*")
+RUNS = "results/cifar10/*,results/cifar10_codes/*"
 STYLES = {"factorised": ("#ee8866", "s"), "autoregressive": ("#4477aa", "o"), "local": ("#228833", "^")}
 SHOWN = 5.6  # bits/dim; runs with more are not in the picture
 
@@ -74,23 +76,25 @@ def plot(results):
 def main() -> None:
     from vq_estimator.data.files import read_json, write_json
 
+    known = read_json(RESULTS)["runs"] if os.path.isfile(RESULTS) else {}
     if not FLAGS.plot:
-        folders = sorted(folder for pattern in RUNS for folder in glob.glob(os.path.join(ROOT, pattern)))
-        results = {}
+        patterns = FLAGS.runs.split(",")
+        folders = sorted(folder for pattern in patterns for folder in glob.glob(os.path.join(ROOT, pattern)))
         for folder in folders:
             name = os.path.relpath(folder, ROOT)
-            results[name] = found = measure(folder, FLAGS.steps)
+            known[name] = found = measure(folder, FLAGS.steps)
             minutes, bits = found["core_minutes"], found["bits_per_dim"]
             print(f"{name:40} {minutes:8.1f} core-minutes {bits:6.3f} bits/dim", flush=True)
-        write_json(RESULTS, {"cores": os.cpu_count(), "steps": FLAGS.steps, "runs": results})
-    elif not os.path.isfile(RESULTS):
+        write_json(RESULTS, {"cores": os.cpu_count(), "steps": FLAGS.steps, "runs": known})
+    if not known:
         raise VQError(f"plot: got no {RESULTS!r}, expected the results of a run without --plot")
-    plot(read_json(RESULTS)["runs"])
+    plot(known)
 
 
 def run() -> None:
     group = Group("Cost")
     group.integer("steps", 20, "steps of each configuration that are timed")
+    group.string("runs", RUNS, "comma-separated patterns of run directories in this repository")
     group.bool("plot", False, "only draw the picture of the results")
     common.run(main, __doc__)
 
