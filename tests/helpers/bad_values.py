@@ -63,7 +63,7 @@ OF_A_RUN = [
     (
         "pretrained",
         "imagenet",
-        "pretrained: got 'imagenet', expected one of cifar10, cifar10-factorised, fashion_mnist, ",
+        "pretrained: got 'imagenet', expected one of cifar10, cifar10-factorised, cifar10-local, ",
     ),
     ("checkpoint", "/no/file", "checkpoint: got '/no/file', expected latest, best or the path of a checkpoint"),
 ]

@@ -1,7 +1,6 @@
 """Default intervals of summaries, evaluations and checkpoints, derived from the length of the training."""
 
 import dataclasses
-import logging
 from typing import Any, Collection, Dict, Mapping
 
 from vq_estimator.config.training import TrainConfig
@@ -9,7 +8,6 @@ from vq_estimator.config.training import TrainConfig
 INTERVALS = ("save_checkpoints_steps", "save_summary_steps", "eval_steps", "log_steps")
 POINTS, EVALUATIONS = 50, 5  # minimum of a run of LONG steps or more
 LONG = 1000
-log = logging.getLogger("vq_estimator")
 MIN_EVAL_STEPS = 10  # a run of a few steps is evaluated only at its end
 
 
@@ -56,7 +54,9 @@ def keep_intervals(config: Any, old: Any, settings: Mapping[str, Any]) -> Any:
     kept = {name: getattr(old.train, name) for name in INTERVALS if name not in given}
     steps = config.train.eval_steps
     if kept.get("eval_steps", steps) < steps and config.train.max_steps > old.train.max_steps:
-        log.info(
+        import logging  # the configuration is imported with the package, which needs no library then
+
+        logging.getLogger("vq_estimator").info(
             "the run keeps its interval of %d steps between evaluations (a new run of %d steps has %d); "
             "--eval_steps sets another",
             *(kept["eval_steps"], config.train.max_steps, steps),
