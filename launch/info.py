@@ -1,16 +1,18 @@
-"""Describes a run directory, a file of codes or a compressed file: model, sizes, steps, data, and the model it needs.
+"""Describes a run, a file of codes or a compressed file: model, sizes, steps, data, and the model it needs.
 
 vq-info log/mnist-original-K20-D64
+vq-info cifar10
 vq-info codes.npz
 vq-info images.vqz
 """
 
+from vq_estimator.config import provided
 from vq_estimator.errors import VQError
 from vq_estimator_launch import common
 from vq_estimator_launch.common import FLAGS, Group
 
 INFO = Group("Info")
-INFO.path("input", None, "a run directory, a .npz of codes or a .vqz file; --input= may be left out")
+INFO.path("input", None, "a run directory, a provided model, a .npz of codes or a .vqz file; --input= may be left out")
 
 
 def main() -> None:
@@ -19,7 +21,8 @@ def main() -> None:
 
     if not FLAGS.input:
         raise VQError("input: got none, expected --input=PATH, a run directory, a .npz of codes or a .vqz file")
-    lines = info.describe(FLAGS.input, pretrained.by_fingerprint())
+    path = provided.locate_run(FLAGS.input, "input") if FLAGS.input in provided.names() else FLAGS.input
+    lines = info.describe(path, pretrained.by_fingerprint())
     width = max(len(label) for label, _ in lines)
     for label, text in lines:
         print(f"{label:<{width}}  {text}")

@@ -51,6 +51,14 @@ def test_a_truncated_compressed_file_is_called_damaged(tmp_path):
         assert size.startswith(f"{len(part):,} bytes, ") and size.partition("chunks")[2] == damaged
 
 
+def test_a_provided_model_by_the_command(tmp_path, forked):
+    done = forked.script("info", "mnist", cwd=tmp_path)
+    assert done.status == 0 and "the provided model mnist" in done.stdout, done.stderr
+    (tmp_path / "mnist").mkdir()
+    done = forked.script("info", "mnist", cwd=tmp_path)
+    assert done.status == 1 and "input: got 'mnist', which is a provided model and a folder too" in done.stderr
+
+
 def test_a_file_of_codes_by_the_command(tmp_path, forked):
     np.save(str(tmp_path / "x.npy"), np.zeros([3, 24, 24, 1], np.uint8))
     assert forked.script("encode", "--pretrained=mnist", "--input=x.npy", cwd=tmp_path).status == 0
