@@ -4,8 +4,8 @@
   python -m benchmarks.bits_and_minutes --runs=results/cifar10/local
   python -m benchmarks.bits_and_minutes --plot
 
-A run's time is that of one training step of its configuration, measured here on random images, times its steps. Reading
-images and evaluations are not counted. The bits/dim are those of the validation split. Writes
+A run's time is the time of one training step with its configuration, measured here on random images, times its steps.
+Reading images and evaluations are not counted. The bits/dim are for the validation split. Writes
 benchmarks/results/bits_and_minutes.json and docs/bits_and_minutes.png; --runs keeps the results of other runs, and
 --plot draws the picture only.
 """
@@ -40,6 +40,7 @@ def measure(folder, steps):
         "codes": config.model.quantizer.K > 1,
         "steps": result["global_step"],
         "bits_per_dim": result["bits_per_dim"]["total_uniform"],
+        "timed_steps": steps,
         "core_seconds_per_step": seconds,
         "core_minutes": seconds * result["global_step"] / 60,
     }
@@ -85,7 +86,7 @@ def main() -> None:
             known[name] = found = measure(folder, FLAGS.steps)
             minutes, bits = found["core_minutes"], found["bits_per_dim"]
             print(f"{name:40} {minutes:8.1f} core-minutes {bits:6.3f} bits/dim", flush=True)
-        write_json(RESULTS, {"cores": os.cpu_count(), "steps": FLAGS.steps, "runs": known})
+        write_json(RESULTS, {"cores": os.cpu_count(), "runs": known})
     if not known:
         raise VQError(f"plot: got no {RESULTS!r}, expected the results of a run without --plot")
     plot(known)

@@ -14,7 +14,7 @@ def encode_images(images: Sequence[np.ndarray], settings: Dict[str, Any], as_she
     """Encodes images to one file each, or all to one file, and decodes these.
 
     Args:
-      images: uint8 [H, W, C] each; those of a sheet have one size.
+      images: uint8 [H, W, C] each; for a sheet they have one size.
       settings: arguments of `PIL.Image.Image.save`, with `format`.
       as_sheet: encode one image with all images in rows.
 

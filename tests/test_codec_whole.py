@@ -9,7 +9,7 @@ from PIL import Image
 
 from helpers.codec_runs import images, write_run
 from helpers.hostile import damaged, refused, write
-from helpers.vqz_files import altered, packed, parts
+from helpers.vqz_files import altered, decompressed, packed, parts
 from vq_estimator.errors import VQError
 from vq_estimator.inference import any_size, codec, evaluation, original_size
 from vq_estimator.inference.codec import images as images_lib
@@ -48,12 +48,6 @@ def content(run, pixels, tmp_path_factory):
     codec.compress(run, pixels, path, prior="uniform", verify=False, workers=1)
     with open(path, "rb") as f:
         return f.read()
-
-
-def decompressed(run, path):
-    found = codec.decompress(run, path, workers=1)
-    assert found.lost == []
-    return found.images
 
 
 def test_images_of_other_sizes_have_a_chunk_each(run, pixels, content, tmp_path):

@@ -81,8 +81,8 @@ class ShardFn(beam.DoFn):
         self._open: Optional[OpenModel] = None
 
     def default_type_hints(self) -> IOTypeHints:
-        """No hints. Beam would make those of the annotations of `process`, and fails or not at an optional named tuple
-        depending on the order of a set."""
+        """Returns no hints. Beam would derive them from the annotations of `process`, and for an optional named tuple
+        it fails or not, depending on the order of a set."""
         return IOTypeHints.empty()
 
     def setup(self) -> None:
