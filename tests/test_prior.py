@@ -130,8 +130,12 @@ def test_rows_from_one_on_and_one_position_are_those_of_the_full_pass(make):
     )
     alike = np.repeat(codes[:1], 6, 0)
     first_row = model.tail_log_prob(tf.constant(alike), labels, tf.constant(0))
+    alike[:, -1] = codes[:, -1]
+    last_row = model.tail_log_prob(tf.constant(alike), labels, tf.constant(height - 1))
+    of_last_row = model.log_prob(tf.constant(alike), labels)[:, -1:]
     with tf.Session() as session:
         start(session)
+        np.testing.assert_allclose(*session.run([last_row, of_last_row]), atol=1e-5)
         whole, logits, tails, chosen, given, first_row = session.run([whole, logits, tails, chosen, given, first_row])
     np.testing.assert_allclose(tails[0], whole, atol=1e-5)
     np.testing.assert_allclose(tails[1], whole[:, 1:], atol=1e-5)

@@ -16,7 +16,7 @@ from typing import Callable, List, Tuple
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.nn.module import Module, classic_loops, static_shape
-from vq_estimator.nn.pixelcnn_layers import LAYERS, Convolution
+from vq_estimator.nn.pixelcnn_layers import LAYERS, Convolution, convolutions_as_products
 from vq_estimator.nn.stepwise import Traced
 
 ABOVE = 3  # rows above and columns to the left in the first layer's receptive field
@@ -79,7 +79,8 @@ class PixelCNN(Module):
         Returns:
           The outputs of these rows, [B, H - first, W, outputs].
         """
-        return self._template(self._tail, x, condition, first)
+        with convolutions_as_products():
+            return self._template(self._tail, x, condition, first)
 
     def scan(self, condition: tf.Tensor, channels: int, kept: Tuple[int, tf.DType], choose: Callable) -> tf.Tensor:
         """Generates pixels incrementally in raster order, inside the graph.
@@ -115,17 +116,23 @@ class PixelCNN(Module):
 
     def _tail(self, parts, x, condition, first):
         first_v, first_h, layers, head = parts
-        x, condition = tf.cast(x, self._dtype), tf.cast(condition, self._dtype)
-        rows, here = x[:, first:], condition[:, first:]
+        x, condition = tf.cast(x, self._dtype), tf.cast(condition[:1], self._dtype)
         above = tf.pad(x, [[0, 0], [ABOVE, 0], [ABOVE, ABOVE], [0, 0]])[:, :-1]
-        v_common, v = first_v(above[:1, : first + ABOVE]), first_v(above[:, first:])
-        h = v + first_h(tf.pad(rows, [[0, 0], [0, 0], [ABOVE, 0], [0, 0]])[:, :, :-1])
+        # The vertical stack reads the rows above only, so it differs only below `first`, where no row may be left.
+        same, v = first_v(above[:1, : first + ABOVE]), first_v(above[:, first + 1 :])
+
+        def with_first(common, others):
+            return tf.concat([tf.tile(common[:, first:], [tf.shape(x)[0], 1, 1, 1]), others], 1)
+
+        rows = tf.pad(x[:, first:], [[0, 0], [0, 0], [ABOVE, 0], [0, 0]])[:, :, :-1]
+        h = with_first(same, v) + first_h(rows)
         for layer in layers:
-            common = tf.pad(v_common, [[0, 0], [1, 0], [0, 0], [0, 0]])
-            before = tf.tile(common[:, first : first + 1], [tf.shape(x)[0], 1, 1, 1])
-            v_common, _ = layer.vertical(common, v_common, condition[:1, : first + 1])
-            v, across = layer.vertical(tf.concat([before, v], 1), v, here)
-            h = layer.horizontal(tf.pad(h, [[0, 0], [0, 0], [1, 0], [0, 0]]), h, across)
+            seen = with_first(same, v)
+            same, same_across = layer.vertical(
+                tf.pad(same, [[0, 0], [1, 0], [0, 0], [0, 0]]), same, condition[:, : first + 1]
+            )
+            v, across = layer.vertical(seen, v, condition[:, first + 1 :])
+            h = layer.horizontal(tf.pad(h, [[0, 0], [0, 0], [1, 0], [0, 0]]), h, with_first(same_across, across))
         return self._head(head, h)
 
     @staticmethod

@@ -6,6 +6,7 @@ from typing import Any, List, Optional
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.inference.session import OpenRun
+from vq_estimator.nn.pixelcnn_layers import convolutions_as_products
 from vq_estimator.nn.stepwise import Traced
 
 BITS = 1.0 / math.log(2.0)
@@ -21,7 +22,7 @@ def trace(run: OpenRun, scale: Optional[float]) -> List[Traced]:
     Returns:
       `encoder` (images uint8 [B, H, W, C] -> z float32 [B, h, w, P, D]), `quantizer` (z -> codes int32 [B, h, w, L]),
       `decoder` (codes, image uint8 [1, H, W, C] -> images, and bits float32 [B], what `image` costs given each map);
-      and for a trained prior those of `trace_prior`.
+      and for a trained prior those of `_trace_prior`.
     """
     m, model = run.config.model, run.vqvae
     images, codes = tf.placeholder(tf.uint8, (None, *m.shape)), tf.placeholder(tf.int32, (None, *m.grid))
@@ -35,10 +36,11 @@ def trace(run: OpenRun, scale: Optional[float]) -> List[Traced]:
         Traced("encoder", {"images": images}, {"z": encoded}),
         Traced("quantizer", {"z": z}, {"codes": model.quantizer(z, False).codes}),
         Traced("decoder", {"codes": codes, "image": image}, {"images": model.decode(codes), "bits": bits}),
-    ] + ([] if run.prior is None else trace_prior(run, run.prior.config.codes.classes))
+    ] + ([] if run.prior is None else _trace_prior(run, run.prior.config.codes.classes))
 
 
-def trace_prior(run: OpenRun, classes: int) -> List[Traced]:
+@convolutions_as_products()
+def _trace_prior(run: OpenRun, classes: int) -> List[Traced]:
     """Adds the functions of the trained prior, which has `classes` classes.
 
     All take codes int32 [B, h, w, L] and, where the prior has classes, labels int32 [B]. Bits are -log2 p of each code.

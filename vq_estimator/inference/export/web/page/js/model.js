@@ -46,6 +46,12 @@ export class Model {
 
   /** Code maps to images, with the bits that `pixels`, the true image, costs given each. */
   async decode(maps, pixels) {
+    const half = Math.ceil(maps.length / 2); // two calls, for two workers
+    const parts = [maps.slice(0, half), maps.slice(half)].filter((part) => part.length);
+    return (await Promise.all(parts.map((part) => this.decodeTogether(part, pixels)))).flat();
+  }
+
+  async decodeTogether(maps, pixels) {
     const codes = new Int32Array(maps.length * this.size);
     maps.forEach((map, i) => codes.set(map, i * this.size));
     const { images, bits } = await this.run("decoder", {
@@ -59,9 +65,9 @@ export class Model {
   async alternatives(codes, n, pricing, pixels, most) {
     const candidates = await this.prior.candidates(codes, n, pricing, most);
     const maps = candidates.codes.map((k) => Int32Array.from(codes, (code, i) => (i === n ? k : code)));
-    const [rates, decoded] = await Promise.all([
+    const [decoded, rates] = await Promise.all([
+      this.decode(maps, pixels), // the longest calls first
       this.prior.rescore(codes, n, pricing, candidates),
-      this.decode(maps, pixels),
     ]);
     return candidates.codes
       .map((code, i) => ({ code, rate: rates[i], ...decoded[i] }))

@@ -79,8 +79,12 @@ export class TrainedPrior {
     });
   }
 
-  /** The `most` likeliest codes at n given the codes before, and the present one, with their bits by class. */
+  /**
+   * The `most` likeliest codes at n given the codes before, and the present one, with their bits by class. If these are
+   * all codes, and of a small map, `rescore` needs no bits.
+   */
   async candidates(codes, n, pricing, most) {
+    if (this.size <= SMALL && this.K <= most) return { codes: [...Array(this.K).keys()] };
     const { level } = this.place(n);
     const start = n - level;
     const { logits } = await this.step(codes, n, this.everyClass, 1, (values, l) => {
@@ -102,15 +106,15 @@ export class TrainedPrior {
     const first = this.place(n).row;
     const skipped = n - first * this.width * this.levels; // codes of that row before n
     const maps = candidates.codes.map((k) => Int32Array.from(codes, (code, i) => (i === n ? k : code)));
+    const everywhere = this.size <= SMALL;
     // At first the codes after n have the bits that they have now; then the sum is exact where the class matters.
     const totals = pricing.before.map((sums, c) =>
-      candidates.bits[c].map((bits) => sums[n] + bits + sums[this.size] - sums[n + 1]),
+      maps.map((_, i) => (everywhere ? 0 : sums[n] + candidates.bits[c][i] + sums[this.size] - sums[n + 1])),
     );
-    const best = candidates.codes.map((_, i) => Math.min(...totals.map((of) => of[i])));
-    const margin = this.size <= SMALL ? Infinity : CERTAIN;
+    const best = maps.map((_, i) => Math.min(...totals.map((of) => of[i])));
     await Promise.all(
       this.everyClass.map(async (c) => {
-        const kept = maps.map((_, i) => i).filter((i) => totals[c][i] < best[i] + margin);
+        const kept = [...maps.keys()].filter((i) => everywhere || totals[c][i] < best[i] + CERTAIN);
         if (!kept.length) return;
         const { bits } = await this.run("tail", {
           codes: this.stack(kept.map((i) => maps[i])),
@@ -125,7 +129,7 @@ export class TrainedPrior {
         });
       }),
     );
-    return candidates.codes.map((_, i) => meanBits(totals.map((of) => of[i])));
+    return maps.map((_, i) => meanBits(totals.map((of) => of[i])));
   }
 
   /** Draws the codes from n on, given those before; `label` null: a class that fits those before. */
