@@ -13,6 +13,8 @@ from vq_estimator.models.vqvae import VQVAE
 from vq_estimator.nn import likelihoods
 from vq_estimator.nn.quantizers import VectorQuantizer
 
+pytestmark = pytest.mark.once
+
 K, D = 3, 2
 
 

@@ -16,6 +16,8 @@ from vq_estimator.inference.codec import chunk_workers, network
 from vq_estimator.inference.codec import images as images_lib
 from vq_estimator.inference.codec.chunk import Chunk
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):

@@ -20,6 +20,8 @@ from vq_estimator.inference.codec import decompression
 from vq_estimator.inference.codec import images as images_lib
 from vq_estimator.inference.codec.container import MAGIC
 
+pytestmark = pytest.mark.once
+
 LOCAL = dict(decoder="local", decoder_layers=1, decoder_channels=4, decoder_condition_channels=4)
 AUTOREGRESSIVE = dict(decoder="autoregressive", decoder_layers=1, decoder_channels=4, decoder_condition_channels=4)
 

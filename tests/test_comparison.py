@@ -9,6 +9,8 @@ from vq_estimator.errors import VQError
 from vq_estimator.inference import comparison, evaluation
 from vq_estimator.inference.session import open_run
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module")
 def runs(small_run, autoregressive_run, digits):

@@ -5,6 +5,8 @@ from PIL import Image
 from vq_estimator import drawing
 from vq_estimator.drawing import figures, tables
 
+pytestmark = pytest.mark.once
+
 
 def test_grid_places_row_by_row():
     images = np.arange(5, dtype=np.uint8).reshape(5, 1, 1, 1)

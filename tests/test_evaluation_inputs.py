@@ -20,6 +20,8 @@ from vq_estimator.inference import calibration, evaluation, image_codes, image_i
 from vq_estimator.inference.image_model import ImageModel
 from vq_estimator.inference.speech_model import SpeechModel
 
+pytestmark = pytest.mark.once
+
 # What an evaluation says of the examples; the other keys say where they come from.
 FIGURES = sorted(KEYS - {"split", "input", "sha256", "dataset_source", "codebook", "bits_per_dim", "prior", "speakers"})
 

@@ -21,6 +21,8 @@ from vq_estimator.inference.session import open_run
 from vq_estimator.nn import quantizers
 from vq_estimator.training import checkpoints, trainer
 
+pytestmark = pytest.mark.once
+
 START = np.array([[[0], [3]], [[7], [2]]], np.int32)  # [2, 2, 1]
 
 

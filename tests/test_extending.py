@@ -18,6 +18,8 @@ from vq_estimator.nn import decoders, likelihoods, quantizers
 from vq_estimator.nn.likelihoods import cumulative
 from vq_estimator.training import optimization
 
+pytestmark = pytest.mark.once
+
 MAX_LINES = 30
 
 

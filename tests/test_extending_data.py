@@ -18,6 +18,8 @@ from vq_estimator.errors import VQError
 from vq_estimator.models import vqvae
 from vq_estimator.training import checkpoints, trainer
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def added(tmp_path, monkeypatch):

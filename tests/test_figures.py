@@ -26,6 +26,8 @@ import statistics
 
 import pytest
 
+pytestmark = pytest.mark.once
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 GENERATED = ("settings.md", "modules.md")  # by tools/settings_page.py and tools/modules_page.py
 UNMARKED = ("docs/architecture.md", "docs/extending.md", "docs/extending_data.md")  # may have figures without a source

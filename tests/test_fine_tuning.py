@@ -21,6 +21,8 @@ from vq_estimator.errors import VQError
 from vq_estimator.models import vqvae
 from vq_estimator.training import run_folder, warm_start
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize("name", pretrained.names())
 def test_all_that_a_run_is_is_taken_but_its_data(name):

@@ -18,6 +18,8 @@ from vq_estimator.config import Config, PriorConfig, declarations
 from vq_estimator.inference import calibration, codec
 from vq_estimator.inference.session import open_run
 
+pytestmark = pytest.mark.once
+
 # The bad values of settings are checked without a command, by test_settings.py.
 SETTINGS = {flag for cls in (Config, PriorConfig) for flag, _, _ in declarations(cls)}
 KINDS = {"int": ("ten", "an integer"), "float": ("x", "a number"), "bool": ("maybe", "true or false")}

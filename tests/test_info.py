@@ -13,6 +13,8 @@ from vq_estimator.errors import VQError
 from vq_estimator.inference import info
 from vq_estimator.training import checkpoints, run_folder
 
+pytestmark = pytest.mark.once
+
 DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "codec")
 KNOWN = pretrained.by_fingerprint()
 

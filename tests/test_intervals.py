@@ -14,6 +14,8 @@ from helpers.image_folders import write_images
 from vq_estimator import config as c
 from vq_estimator.training import summaries
 
+pytestmark = pytest.mark.once
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ALL = [(dataset, preset) for dataset in c.DATASETS for preset in c.PRESETS_OF[dataset]]
 STEPS = [1000, 1001, 1024, 1499, 1500, 1999, 2500, 7777, 9999, 10000, 123456, 10**6 + 1]

@@ -107,6 +107,7 @@ def examples():
         return re.findall(r"^```python\n(.*?)^```", f.read(), re.M | re.S)
 
 
+@pytest.mark.once
 def test_the_examples_of_the_page_run(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # of the Estimator
     tf.set_random_seed(0)

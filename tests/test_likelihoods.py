@@ -77,18 +77,18 @@ def test_samples_follow_the_table():
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("kind", ["bernoulli", "gaussian", "logistic", "categorical", "logistic_mixture"])
 def test_draws_from_uniform_numbers_are_draws(kind, channels):
-    config = LIKELIHOODS.rows[kind].config()
+    config, draws = LIKELIHOODS.rows[kind].config(), 8000
     n = likelihoods.parameters(config, channels)
     one = (0.3 * np.random.RandomState(0).randn(1, 1, 1, n)).astype(np.float32)
-    p = likelihoods.from_parameters(config, tf.constant(np.repeat(one, 20000, 0)), channels)
-    uniforms = np.random.RandomState(1).rand(20000, 1, 1, likelihoods.num_uniforms(config, channels))
+    p = likelihoods.from_parameters(config, tf.constant(np.repeat(one, draws, 0)), channels)
+    uniforms = np.random.RandomState(1).rand(draws, 1, 1, likelihoods.num_uniforms(config, channels))
     by_uniforms, by_seed = p.sample_from(tf.constant(uniforms.astype(np.float32))), p.sample([3, 4])
     with tf.Session() as session:
         levels = session.run([by_uniforms, by_seed])
         nats = session.run([p.log_prob(x) for x in (by_uniforms, by_seed)])
     for pair in (levels, nats):
-        a, b = (t.reshape(20000, -1).astype(float) for t in pair)
-        error = np.sqrt((a.var(0) + b.var(0)) / 20000)
+        a, b = (t.reshape(draws, -1).astype(float) for t in pair)
+        error = np.sqrt((a.var(0) + b.var(0)) / draws)
         assert (np.abs(a.mean(0) - b.mean(0)) < 5 * error + 1e-6).all()
         np.testing.assert_allclose(a.std(0), b.std(0), rtol=0.05)
         np.testing.assert_allclose(np.corrcoef(a.T), np.corrcoef(b.T), atol=0.05)

@@ -18,6 +18,8 @@ from vq_estimator.errors import VQError
 from vq_estimator.inference import codec, image_inputs
 from vq_estimator.inference.image_model import ImageModel
 
+pytestmark = pytest.mark.once
+
 SIZES = [(17, 400), (400, 17), (640, 480), (24, 24), (32, 32), (19, 16), (5, 7), (1, 1)]
 
 

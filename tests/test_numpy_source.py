@@ -20,6 +20,8 @@ from vq_estimator.inference.image_model import ImageModel
 from vq_estimator.inference.preparation import prepare
 from vq_estimator.training import trainer
 
+pytestmark = pytest.mark.once
+
 rng = np.random.RandomState(0)
 IMAGES = rng.randint(0, 256, (30, 8, 12, 4)).astype(np.uint8)
 LABELS = rng.permutation(30) % 3

@@ -11,6 +11,8 @@ import pytest
 
 from helpers.forked import SCRIPTS
 
+pytestmark = pytest.mark.once
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 

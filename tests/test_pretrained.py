@@ -252,6 +252,7 @@ def test_placed_it_is_a_run_folder(tmp_path):
     assert os.listdir(str(other)) == ["mine"]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("half", [False, True])
 def test_stripped_it_gives_the_same(autoregressive_run, digits, tmp_path, half):
     config, model_dir = autoregressive_run
@@ -275,6 +276,7 @@ def test_stripped_it_gives_the_same(autoregressive_run, digits, tmp_path, half):
         stripping.strip(config, checkpoint, target)
 
 
+@pytest.mark.once
 def test_a_stripped_prior_is_of_the_stripped_codes(tmp_path):
     placed = str(tmp_path / "run")
     pretrained.copy_to_run_dir("mnist", placed)

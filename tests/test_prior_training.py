@@ -177,6 +177,7 @@ def test_resuming_gives_what_one_run_gives(vqvae_run, digits, tmp_path_factory):
         np.testing.assert_allclose(values[0][name], values[1][name], atol=1e-5, err_msg=name)
 
 
+@pytest.mark.once
 def test_it_stops_when_validation_gets_no_better(vqvae_run, digits, tmp_path_factory, monkeypatch):
     _, model_dir, codes = copy_of(vqvae_run, tmp_path_factory)
     config = prior_config(vqvae_run, digits, channels=8, save_checkpoints_steps=2, eval_steps=2, patience=2)

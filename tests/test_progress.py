@@ -14,6 +14,8 @@ from vq_estimator import progress
 from vq_estimator.inference import codec
 from vq_estimator.inference.codec import chunk_workers
 
+pytestmark = pytest.mark.once
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CASES = {
     "factorised": ({}, lambda: codec_runs.images(6, 8, 1)),

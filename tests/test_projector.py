@@ -20,6 +20,8 @@ from vq_estimator.inference.calibration import Calibration, calibrate
 from vq_estimator.inference.image_model import ImageModel
 from vq_estimator.training import run_folder, trainer
 
+pytestmark = pytest.mark.once
+
 
 def embeddings(folder):
     with open(os.path.join(folder, "projector_config.pbtxt")) as f:

@@ -106,6 +106,7 @@ EXAMPLES = [pytest.param(name, value, id=name) for name, value in public_objects
 EXAMPLES.append(pytest.param("compress", vq_estimator.compress, id="compress", marks=pytest.mark.slow))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name, value", EXAMPLES)
 def test_every_public_docstring_has_an_example_that_runs(name, value, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

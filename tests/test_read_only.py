@@ -12,6 +12,8 @@ from vq_estimator.inference.calibration import calibrate
 from vq_estimator.inference.image_model import ImageModel
 from vq_estimator.inference.session import open_run
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(autouse=True)
 def no_warning_yet():

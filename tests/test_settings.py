@@ -14,6 +14,8 @@ from vq_estimator.config.registry import numpy_implementation
 from vq_estimator.config.renamed import NEW_NAMES
 from vq_estimator.errors import VQError
 
+pytestmark = pytest.mark.once
+
 DECLARED = {flag: setting for flag, setting, _ in c.declarations(c.Config)}
 
 

@@ -17,6 +17,8 @@ from vq_estimator.inference.codec import container
 from vq_estimator.inference.image_model import ImageModel
 from vq_estimator.nn.likelihoods.logistic import LogisticMixture
 
+pytestmark = pytest.mark.once
+
 LIKELIHOODS = ("mse", "logistic", "logistic_mixture", "gaussian", "categorical")
 
 

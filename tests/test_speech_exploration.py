@@ -18,6 +18,8 @@ from vq_estimator.inference.session import open_run
 from vq_estimator.inference.speech_exploration import EncodedClips
 from vq_estimator.inference.speech_model import SpeechModel
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module")
 def folder(spoken_source):

@@ -176,6 +176,7 @@ class FillAt(tf.train.SessionRunHook):
             fill(self._folder, 4096)
 
 
+@pytest.mark.once
 def test_a_full_disk_is_one_line_and_the_last_checkpoint_stays(digits, small_disk):
     disk = small_disk("8m")
     config, folder = small_config(digits, max_steps=30, save_checkpoints_steps=10), os.path.join(disk, "run")
@@ -197,6 +198,7 @@ def test_an_export_to_a_full_disk_is_one_line_and_leaves_nothing(small_run, smal
     assert os.listdir(disk) == []
 
 
+@pytest.mark.once
 def test_decompression_to_a_full_disk_is_an_error_and_leaves_nothing(small_disk, tmp_path):
     run, path = codec.open_run(write_run(tmp_path / "run")), str(tmp_path / "x.vqz")
     codec.compress(run, images(100, 8, 1), path, prior="uniform", verify=False)

@@ -11,6 +11,8 @@ from vq_estimator.data.image_decoding import decode_files
 from vq_estimator.data.model_view import View, Viewer
 from vq_estimator.inference.image_model import ImageModel
 
+pytestmark = pytest.mark.once
+
 
 def ct(number):
     """A CT-like image: samples 127 to 2191."""
