@@ -12,7 +12,7 @@ VENV_BENCH := .venv-bench
 PIP := -m pip install -q --disable-pip-version-check
 ARGS ?=
 # Two processes, a file of tests to each in turn; TensorFlow's own threads would only be in each other's way.
-# In the order of their names: by default those of few tests, which take the longest, come last.
+# In the order of conftest.py: by default those of few tests, which take the longest, come last.
 WORKERS ?= 2
 PYTEST = env TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=2 OMP_NUM_THREADS=1 \
   $(1)/bin/python -m pytest -n $(WORKERS) --dist=loadfile

@@ -5,7 +5,8 @@
   python -m benchmarks.bits_and_minutes --plot
 
 A run's time is the time of one training step with its configuration, measured here on random images, times its steps.
-Reading images and evaluations are not counted. The bits/dim are for the validation split. Writes
+Reading images and evaluations are not counted, and runs that began with the weights of another run (--warm_start) are
+left out. The bits/dim are for the validation split. Writes
 benchmarks/results/bits_and_minutes.json and docs/bits_and_minutes.png; --runs keeps the results of other runs, and
 --plot draws the picture only.
 """
@@ -26,13 +27,11 @@ STYLES = {"factorised": ("#ee8866", "s"), "autoregressive": ("#4477aa", "o"), "l
 SHOWN = 5.6  # bits/dim; runs with more are not in the picture
 
 
-def measure(folder, steps):
+def measure(folder, config, steps):
     """The decoder, steps, bits/dim and core-minutes of a run."""
     from vq_estimator.config.registry import type_name
-    from vq_estimator.config.serialization import read_config
     from vq_estimator.data.files import read_json
 
-    config = read_config(os.path.join(folder, "config.json"))
     result = read_json(os.path.join(folder, "eval", "validation.json"))
     seconds = core_seconds(lambda: vqvae_step(config), steps)
     return {
@@ -75,6 +74,7 @@ def plot(results):
 
 
 def main() -> None:
+    from vq_estimator.config.serialization import read_config
     from vq_estimator.data.files import read_json, write_json
 
     known = read_json(RESULTS)["runs"] if os.path.isfile(RESULTS) else {}
@@ -82,8 +82,10 @@ def main() -> None:
         patterns = FLAGS.runs.split(",")
         folders = sorted(folder for pattern in patterns for folder in glob.glob(os.path.join(ROOT, pattern)))
         for folder in folders:
-            name = os.path.relpath(folder, ROOT)
-            known[name] = found = measure(folder, FLAGS.steps)
+            name, config = os.path.relpath(folder, ROOT), read_config(os.path.join(folder, "config.json"))
+            if config.warm_start:
+                continue
+            known[name] = found = measure(folder, config, FLAGS.steps)
             minutes, bits = found["core_minutes"], found["bits_per_dim"]
             print(f"{name:40} {minutes:8.1f} core-minutes {bits:6.3f} bits/dim", flush=True)
         write_json(RESULTS, {"cores": os.cpu_count(), "runs": known})

@@ -38,6 +38,14 @@ hypothesis.settings.load_profile("fast")
 gc.freeze()
 
 
+LONGEST = ("test_web_page.py", "test_estimators.py", "test_codec.py", "test_survival.py", "test_web_requests.py")
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files come first: with one of them last, a process of `make test` would wait for the other."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
 @pytest.fixture(autouse=True)
 def clean_graph():
     with tf.Graph().as_default():
