@@ -151,6 +151,7 @@ def smoke(section, out, *more):
         return json.load(f)["results"]
 
 
+@pytest.mark.slow
 def test_a_smoke_run_of_the_quantizers(tmp_path):
     (point,) = smoke("quantizer", tmp_path)["N"]
     assert point["ours"]["seconds"] > 0 and point["broadcast"]["seconds"] > 0
@@ -165,6 +166,7 @@ def test_a_smoke_run_of_training(tmp_path, full_data):
     assert all(len(c["steps_per_second"]) == 1 for c in found["contenders"].values())
 
 
+@pytest.mark.slow
 def test_a_smoke_run_of_monitoring(digits):
     from benchmarks import monitoring
 

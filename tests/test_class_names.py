@@ -13,6 +13,8 @@ from vq_estimator.inference.image_model import ImageModel
 from vq_estimator.inference.speech_model import SpeechModel
 from vq_estimator.training import run_folder
 
+pytestmark = pytest.mark.once
+
 ANIMALS = ("cat", "dog", "ox")
 
 

@@ -149,6 +149,7 @@ def test_a_folder(runs, tmp_path, caplog):
     np.testing.assert_array_equal(levels(tmp_path / "one.png"), x["b.png"])
 
 
+@pytest.mark.once
 def test_a_split(digits, tmp_path):
     run = write_run(tmp_path / "run")
     given = images_lib.of_split(codec.open_run(run).config, digits, "test")

@@ -19,6 +19,8 @@ from vq_estimator.inference.codec.coder import Sampler
 from vq_estimator.inference.image_model import ImageModel
 from vq_estimator.nn.likelihoods import cumulative
 
+pytestmark = pytest.mark.once
+
 RESIDUAL = dict(dataset="cifar10", likelihood="logistic_mixture", components=2, quantizer="residual", L=3)
 DRAWS = dict(decoder_layers=1, decoder_channels=4, decoder_condition_channels=4, likelihood="logistic")
 

@@ -126,6 +126,7 @@ codec.decompress(sys.argv[1], sys.argv[3])
 """
 
 
+@pytest.mark.slow
 def test_the_environment_hides_every_bar(tmp_path):
     runs = [codec_runs.write_run(tmp_path / "a", classes=2), codec_runs.write_run(tmp_path / "b", dataset="wav")]
     shown = {}
