@@ -182,6 +182,7 @@ def test_what_is_coded_does_not_depend_on_the_neighbours(runs, tmp_path):
         network.close()
 
 
+@pytest.mark.once
 def test_a_long_recording_is_several_tiles(runs, tmp_path, monkeypatch):
     monkeypatch.setattr(speech_coding, "LONGEST", 64)
     run, path, lengths = codec.open_run(runs("uniform")), str(tmp_path / "x.vqz"), (20, 200, 64, 65)
@@ -196,6 +197,7 @@ def test_a_long_recording_is_several_tiles(runs, tmp_path, monkeypatch):
     same([found.images[i] for i in (0, 2, 3)], [sounds(lengths)[i] for i in (0, 2, 3)])
 
 
+@pytest.mark.once
 def test_a_damaged_chunk_and_the_rest(whole, runs, tmp_path):
     run, path = codec.open_run(runs("both")), hostile.write(tmp_path / "x.vqz", whole)
     start = codec.read(path).starts[1]
@@ -311,6 +313,7 @@ def test_files_and_their_speakers(runs, tmp_path, caplog):
         np.testing.assert_array_equal(again.read(0)[0, :, 0], levels)
 
 
+@pytest.mark.once
 def test_an_array_of_levels(runs, tmp_path):
     run, path = codec.open_run(runs("uniform")), str(tmp_path / "x.vqz")
     x = np.stack(sounds((40, 40)))

@@ -68,6 +68,7 @@ def test_two_replicas_are_one_with_twice_the_batch(digits, alone, tmp_path):
     two_replicas_are_one(*alone, digits, str(tmp_path / "shared"))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("kinds", [("mirrored",), slow(("mirrored", "none"))])
 def test_a_run_goes_on_under_another_distribution(digits, alone, tmp_path, kinds):
     config, folder = alone

@@ -188,6 +188,7 @@ def test_arrays_stay_outside_of_the_graph(trained):
         assert graph.as_graph_def().ByteSize() < 100000
 
 
+@pytest.mark.once
 def test_max_steps_of_train_only_stops(tmp_path):
     images = noise(40, 8, 8, 1)
     config = config_of(final_decay=0.5)

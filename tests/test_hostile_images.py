@@ -193,6 +193,7 @@ def contents(source):
     return [found[os.path.basename(path)] for (path,) in source.paths]
 
 
+@pytest.mark.once
 def test_the_records_of_images_are_right_or_made_anew(tmp_path):
     folder, cache = tmp_path / "folder", str(tmp_path / "cache")
     for i, split in enumerate(("train", "train", "validation", "test")):

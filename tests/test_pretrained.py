@@ -57,6 +57,7 @@ def test_they_are_found_by_their_cards():
     assert (*first, "mnist", "mnist-28", "mnist-original", "photographs") == NAMES
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", SPEECH)
 def test_each_of_speech_encodes_converts_samples_and_prices(name, opened):
     model = opened(name)
@@ -74,6 +75,7 @@ def test_each_of_speech_encodes_converts_samples_and_prices(name, opened):
     assert bits["total_prior"] < bits["total_unigram"] < bits["total_uniform"] < 5
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in SPEECH])
 def test_each_encodes_decodes_samples_and_prices(name, opened):
     model = opened(name)

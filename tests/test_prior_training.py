@@ -162,6 +162,7 @@ def test_labels():
             sampling.labels_for(*args)
 
 
+@pytest.mark.once
 def test_resuming_gives_what_one_run_gives(vqvae_run, digits, tmp_path_factory):
     values = []
     schedule = dict(channels=8, save_checkpoints_steps=4, eval_steps=1000, final_decay=0.0)

@@ -116,6 +116,7 @@ def run(arguments, environment, redirected="", **given):
 CLOSED = ["2>&-", "1>&-", "0<&-", "0<&- 1>&-", "1>&- 2>&-", "0<&- 2>&-", "0<&- 1>&- 2>&-"]
 
 
+@pytest.mark.once
 def test_streams_that_are_closed(environment, small_run, tmp_path):
     export = os.path.join(ROOT, "launch", "export.py")
     for redirected in CLOSED:  # refused before TensorFlow is imported
@@ -228,6 +229,7 @@ def test_a_cache_that_can_not_be_written_names_its_variable(server, environment,
 NAMES = ["run [v1]", "a*b?", "a\\b", "[", "漢字"]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", [NAMES[0], *map(slow, NAMES[1:])])
 def test_a_run_whose_name_is_a_pattern(forked, small_run, tmp_path, name):
     shutil.copytree(small_run[1], str(tmp_path / name))

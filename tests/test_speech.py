@@ -93,6 +93,7 @@ def test_training_learns_and_resumes(run, source):
     assert trainer.train(config, source, model_dir).step == 30  # nothing left to do
 
 
+@pytest.mark.once
 def test_evaluation_has_the_keys_of_images_and_counts_each_sample_once(with_prior, source, monkeypatch):
     model_dir = with_prior[2]
     result = evaluation.evaluate(open_run(model_dir), source, "test")

@@ -25,6 +25,7 @@ def first_checkpoint(config, digits, model_dir, warm):
     return tensors(str(model_dir / "model.ckpt-0"))
 
 
+@pytest.mark.once
 def test_it_begins_with_the_averages_where_there_are_some(autoregressive_run, digits, tmp_path):
     config, model_dir = autoregressive_run
     warm = warm_start.of_run(model_dir)
