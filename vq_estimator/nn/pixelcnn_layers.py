@@ -63,11 +63,11 @@ def convolutions_as_products() -> Iterator[None]:
     Other runtimes compute a convolution image by image, which takes several times as long if the images are small. The
     sums are the same but for their order. The output can have no rows.
     """
-    Convolution._as_products = True
+    before, Convolution._as_products = Convolution._as_products, True
     try:
         yield
     finally:
-        Convolution._as_products = False
+        Convolution._as_products = before
 
 
 @tf.custom_gradient

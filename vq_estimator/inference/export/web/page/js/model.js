@@ -66,7 +66,7 @@ export class Model {
     const candidates = await this.prior.candidates(codes, n, pricing, most);
     const maps = candidates.codes.map((k) => Int32Array.from(codes, (code, i) => (i === n ? k : code)));
     const [decoded, rates] = await Promise.all([
-      this.decode(maps, pixels), // the longest calls first
+      this.decode(maps, pixels),
       this.prior.rescore(codes, n, pricing, candidates),
     ]);
     return candidates.codes
