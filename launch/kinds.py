@@ -1,5 +1,6 @@
 """The commands of each kind of data: one class per kind, which the run's model selects."""
 
+import abc
 import os
 from typing import Any, Callable, ClassVar, NamedTuple, Optional, Tuple
 
@@ -31,7 +32,7 @@ class Readers(NamedTuple):
     array: Callable[[str], Any]
 
 
-class Commands:
+class Commands(abc.ABC):
     """Base class of the commands of a kind of data.
 
     Attributes:
@@ -68,45 +69,47 @@ class Commands:
 
     def check_speaker(self) -> None:
         """Raises a VQError if --speaker is set and the data has no speakers."""
+        return  # a kind with speakers refuses none
 
     def check_guidance(self) -> None:
         """Raises a VQError if --guidance is set and the model has none."""
+        return  # a model that may have it checks the value itself
 
+    @abc.abstractmethod
     def examples(self, model: Any, flag: str = "input") -> Any:
         """Reads the value of --input or of another flag as `Examples` of the model."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def evaluate(self, model: Any, examples: Any) -> dict:
         """Evaluates examples with the flags of vq-evaluate; returns the results."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def encode(self, model: Any) -> str:
         """Writes the codes of --input to --out; returns a message about it."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def decode(self, model: Any) -> int:
         """Decodes the codes of --input to --out; returns the number of examples."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def read_lossless(self) -> Any:
         """Reads the value of --input for `codec.compress`."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def sample(self) -> None:
         """Draws samples to --out."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def summarize_samples(self, events: str, prior: Any, class_names: Any) -> None:
         """Writes samples of a prior in training to TensorBoard's events."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def save_samples(self, folder: str, prior: Any, class_names: Any) -> str:
         """Writes samples of a trained prior to its directory; returns the path."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def explore(self) -> None:
         """Writes the pictures of vq-explore to the folder --out."""
-        raise NotImplementedError
 
     @staticmethod
     def announce(name: str) -> str:

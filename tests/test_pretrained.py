@@ -1,4 +1,4 @@
-"""The provided models, runs in a Python program, and stripped runs."""
+"""The provided models, and runs in a Python program."""
 
 import dataclasses
 import json
@@ -8,19 +8,19 @@ import sys
 
 import numpy as np
 import pytest
-import tensorflow.compat.v1 as tf
 
 from helpers import provided
+from helpers.batches import first_images
+from helpers.folders import size_of
 from vq_estimator import pretrained
-from vq_estimator.data import arrays, audio, pipeline
+from vq_estimator.data import arrays, audio
 from vq_estimator.errors import VQError
-from vq_estimator.inference import evaluation, sampling, stripping
+from vq_estimator.inference import evaluation, sampling
 from vq_estimator.inference import trained_prior as prior_lib
 from vq_estimator.inference.image_model import ImageModel
-from vq_estimator.inference.session import OpenRun, open_run
+from vq_estimator.inference.session import open_run
 from vq_estimator.nn.code_prior import CodePrior
 from vq_estimator.training import checkpoints, run_folder
-from vq_estimator.training.checkpoint_reader import CheckpointReader
 
 NAMES = pretrained.names()
 SPEECH = ("fsdd",)
@@ -42,12 +42,8 @@ def opened():
         model.close()
 
 
-def size(folder):
-    return sum(os.path.getsize(os.path.join(f, name)) for f, _, names in os.walk(folder) for name in names)
-
-
 def test_they_are_small_enough():
-    sizes = [size(pretrained.folder(name)) for name in NAMES]
+    sizes = [size_of(pretrained.folder(name)) for name in NAMES]
     assert sizes and max(sizes) <= 6 * MEGABYTE
     assert sum(sizes) <= 40 * MEGABYTE
 
@@ -144,7 +140,7 @@ def test_draws_of_many_images_differ_between_batches(opened):
 def test_mnist_has_the_bits_that_its_card_says(opened, full_data):
     source = full_data("mnist")
     model = opened("mnist")
-    example = next(iter_images(source, model.config, 500))
+    example = first_images(source, model.config, 500)
     bits = model.bits_per_dim(example)
     assert 0 < bits.rate_prior.mean() < bits.rate_unigram.mean() < bits.rate_uniform.mean()
     with open(os.path.join(pretrained.folder("mnist"), "eval", "test.json")) as f:
@@ -156,20 +152,13 @@ def test_mnist_has_the_bits_that_its_card_says(opened, full_data):
     np.testing.assert_array_equal(samples.labels, np.arange(10))
 
 
-def iter_images(source, config, n):
-    with tf.Graph().as_default(), tf.Session() as session:
-        dataset = pipeline.evaluation_dataset(source, "test", config.model.size, n)
-        features = tf.data.make_one_shot_iterator(dataset).get_next()
-        yield session.run(features["image"])
-
-
 def test_a_model_gives_what_its_run_gives(small_run, digits):
     config, model_dir = small_run
     result = evaluation.evaluate(open_run(model_dir), digits, "test")
     with np.load(os.path.join(model_dir, "eval", "test.npz")) as f:
         codes, distortion = f["codes"], f["distortion"]
     with ImageModel(model_dir) as model:
-        images = next(iter_images(digits, config, 500))
+        images = first_images(digits, config, 500)
         np.testing.assert_array_equal(model.encode(images), codes)
         bits = model.bits_per_dim(images)
         np.testing.assert_allclose(bits.distortion, distortion / (576 * np.log(2)), rtol=1e-5)
@@ -205,9 +194,9 @@ def test_no_training_goes_on_from_weights_alone(digits, tmp_path):
 
 def test_prepare_resizes_as_the_data_was(digits, small_run):
     config, model_dir = small_run
-    raw = next(iter_images(digits, with_size(config, 28), 500))
+    raw = first_images(digits, with_size(config, 28), 500)
     with ImageModel(model_dir) as model:
-        np.testing.assert_array_equal(model.prepare(raw), next(iter_images(digits, config, 500)))
+        np.testing.assert_array_equal(model.prepare(raw), first_images(digits, config, 500))
 
 
 def with_size(config, size):
@@ -252,46 +241,6 @@ def test_placed_it_is_a_run_folder(tmp_path):
     with pytest.raises(VQError, match="not empty and not the provided model 'mnist'"):
         pretrained.copy_to_run_dir("mnist", str(other))
     assert os.listdir(str(other)) == ["mine"]
-
-
-@pytest.mark.once
-@pytest.mark.parametrize("half", [False, True])
-def test_stripped_it_gives_the_same(autoregressive_run, digits, tmp_path, half):
-    config, model_dir = autoregressive_run
-    checkpoint = checkpoints.find_checkpoint(model_dir)
-    target = stripping.strip(config, checkpoint, str(tmp_path / "small"), half=half)
-    assert size(target) < size(model_dir) / 4
-    whole, small = (CheckpointReader(c.path) for c in (checkpoint, checkpoints.find_checkpoint(target)))
-    for name in ("quantizer/codebook", "quantizer/ema_count", "quantizer/ema_sum"):  # the last follows from the others
-        a, b = (stored.fitting(name, whole.shapes[name], np.float32) for stored in (whole, small))
-        np.testing.assert_allclose(a, b, rtol=1e-3 if half else 1e-5, atol=1e-7)
-    assert "quantizer/ema_sum" not in dict(tf.train.list_variables(checkpoints.find_checkpoint(target).path))
-    images = next(iter_images(digits, config, 50))
-    with ImageModel(model_dir) as whole, ImageModel(target) as small:
-        a, b = whole.encode(images), small.encode(images)
-        if half:
-            assert (a == b).mean() > 0.98
-        else:
-            np.testing.assert_array_equal(a, b)
-            np.testing.assert_array_equal(whole.decode(a[:3], seed=2), small.decode(a[:3], seed=2))
-    with pytest.raises(VQError, match="target: .* exists"):
-        stripping.strip(config, checkpoint, target)
-
-
-@pytest.mark.once
-def test_a_stripped_prior_is_of_the_stripped_codes(tmp_path):
-    placed = str(tmp_path / "run")
-    pretrained.copy_to_run_dir("mnist", placed)
-    config, checkpoint = run_folder.load_config(placed), checkpoints.find_checkpoint(placed)
-    prior = prior_lib.find(placed, checkpoint)
-    target = stripping.strip(config, checkpoint, str(tmp_path / "again"), prior)
-    at = checkpoints.find_checkpoint(target)
-    again = prior_lib.find(target, at)
-    drawn = [
-        sampling.sample(OpenRun(config, c, prior=p), 10, np.arange(10, dtype=np.int32)).codes
-        for c, p in ((checkpoint, prior), (at, again))
-    ]
-    np.testing.assert_array_equal(*drawn)
 
 
 EAGER = """

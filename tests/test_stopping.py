@@ -6,21 +6,11 @@ import threading
 import time
 
 import pytest
-import tensorflow.compat.v1 as tf
 
+from helpers.hooks import AfterSteps
 from helpers.marks import slow
 from helpers.small_runs import small_config
 from vq_estimator.training import checkpoints, hooks, trainer
-
-
-class SignalAt(tf.train.SessionRunHook):
-    def __init__(self, step, number):
-        self._left, self._number = step, number
-
-    def after_run(self, run_context, run_values):
-        self._left -= 1
-        if self._left == 0:
-            os.kill(os.getpid(), self._number)
 
 
 @pytest.mark.parametrize("number", [slow(signal.SIGINT), slow(signal.SIGTERM), signal.SIGHUP])
@@ -28,7 +18,7 @@ def test_a_signal_saves_a_checkpoint_and_the_run_goes_on_from_it(digits, tmp_pat
     config, folder = small_config(digits, max_steps=12, save_checkpoints_steps=1000), str(tmp_path / "run")
     before = signal.signal(number, signal.default_int_handler)  # nohup ignores SIGHUP
     try:
-        result = trainer.train(config, digits, folder, hooks=[SignalAt(7, number)])
+        result = trainer.train(config, digits, folder, hooks=[AfterSteps(7, lambda _: os.kill(os.getpid(), number))])
         assert signal.getsignal(number) == signal.default_int_handler
     finally:
         signal.signal(number, before)

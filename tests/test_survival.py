@@ -15,6 +15,7 @@ import tensorflow.compat.v1 as tf
 
 from helpers import spoken
 from helpers.codec_runs import images, write_run
+from helpers.hooks import AfterSteps
 from helpers.small_runs import small_config
 from vq_estimator.errors import VQError
 from vq_estimator.inference import codec, export
@@ -166,16 +167,6 @@ def fill(folder, leave):
         f.write(bytes(size))
 
 
-class FillAt(tf.train.SessionRunHook):
-    def __init__(self, step, folder):
-        self._left, self._folder = step, folder
-
-    def after_run(self, run_context, run_values):
-        self._left -= 1
-        if self._left == 0:
-            fill(self._folder, 4096)
-
-
 @pytest.mark.once
 def test_a_full_disk_is_one_line_and_the_last_checkpoint_stays(digits, small_disk):
     disk = small_disk("8m")
@@ -183,7 +174,7 @@ def test_a_full_disk_is_one_line_and_the_last_checkpoint_stays(digits, small_dis
     with pytest.raises(
         VQError, match=r"model_dir: can't write .*: No space left on device; .* step 20 is complete"
     ) as e:
-        trainer.train(config, digits, folder, hooks=[FillAt(25, disk)])
+        trainer.train(config, digits, folder, hooks=[AfterSteps(25, lambda _: fill(disk, 4096))])
     assert "\n" not in str(e.value)
     os.remove(os.path.join(disk, "ballast"))
     assert trainer.train(config, digits, folder).step == 30

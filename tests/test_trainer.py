@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from helpers.hooks import AfterSteps
 from helpers.marks import slow
 from helpers.sessions import session_scope
 from helpers.small_runs import small_config
@@ -108,19 +109,15 @@ def test_a_finished_run_is_not_trained_further(small_run, digits):
     assert os.stat(checkpoints.find_checkpoint(model_dir).path + ".index").st_mtime_ns == before
 
 
-class SpoilAt(tf.train.SessionRunHook):
-    """Puts NaN into a variable after some steps."""
+def spoil_after(runs, name="decoder/conv_transpose_3/b"):
+    """A hook that puts NaN into a variable."""
 
-    def __init__(self, step, name="decoder/conv_transpose_3/b"):
-        self._left, self._name = step, name
+    def spoil(session):
+        variable = next(v for v in session.graph.get_collection(tf.GraphKeys.GLOBAL_VARIABLES) if v.op.name == name)
+        with session.graph.as_default():
+            variable.load(np.array([np.nan], np.float32), session)
 
-    def begin(self):
-        self._variable = next(v for v in tf.global_variables() if v.op.name == self._name)
-
-    def after_run(self, run_context, run_values):
-        self._left -= 1
-        if self._left == 0:
-            self._variable.load(np.array([np.nan], np.float32), run_context.session)
+    return AfterSteps(runs, spoil)
 
 
 def test_a_diverging_run_is_one_line_with_the_term_that_broke_and_keeps_its_checkpoint(digits, tmp_path):
@@ -130,7 +127,7 @@ def test_a_diverging_run_is_one_line_with_the_term_that_broke_and_keeps_its_chec
         r"commitment [0-9.]+, total nan\); the checkpoint of step 20 is from before it; lower --learning_rate"
     )
     with pytest.raises(VQError, match=message) as e:
-        trainer.train(config, digits, folder, hooks=[SpoilAt(22)])
+        trainer.train(config, digits, folder, hooks=[spoil_after(22)])
     assert "\n" not in str(e.value) and checkpoints.find_checkpoint(folder).step == 20
     assert np.isfinite(weights(folder)["decoder/conv_transpose_3/b"]).all()
 
@@ -140,7 +137,7 @@ def test_weights_that_are_no_numbers_are_not_saved(digits, tmp_path):
     with pytest.raises(
         VQError, match=r"weights are not finite at step 20: decoder/conv_transpose_3/b.*; the .* step 15"
     ):
-        trainer.train(config, digits, folder, hooks=[SpoilAt(19, "decoder/conv_transpose_3/b/Adam_1")])
+        trainer.train(config, digits, folder, hooks=[spoil_after(19, "decoder/conv_transpose_3/b/Adam_1")])
     assert checkpoints.find_checkpoint(folder).step == 15
 
 

@@ -234,8 +234,8 @@ class CodePrior(Module):
         return -tf.nn.sparse_softmax_cross_entropy_with_logits(labels=codes, logits=logits)
 
     def _tail_log_prob(self, codes, labels, first):
-        weights = self._weights()
-        condition = self._condition(weights, tf.shape(codes)[0], labels, tf.shape(codes)[2])
+        weights, label = self._weights(), None if labels is None else labels[:1]  # the same for all maps
+        condition = self._condition(weights, 1, label, tf.shape(codes)[2])
         features = self._positions.tail(tf.concat(self._embedded(weights, codes), -1), condition, first)
         codes = codes[:, first:]
         embedded = self._embedded(weights, codes)

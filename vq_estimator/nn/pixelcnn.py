@@ -73,7 +73,7 @@ class PixelCNN(Module):
 
         Args:
           x: float32 [B, H, W, C]; the images differ in the rows from `first` on only.
-          condition: [B, H, W, D], the same for all images.
+          condition: [1, H, W, D], of all images.
           first: int32 [], the row.
 
         Returns:
@@ -116,7 +116,7 @@ class PixelCNN(Module):
 
     def _tail(self, parts, x, condition, first):
         first_v, first_h, layers, head = parts
-        x, condition = tf.cast(x, self._dtype), tf.cast(condition[:1], self._dtype)
+        x, condition = tf.cast(x, self._dtype), tf.cast(condition, self._dtype)
         above = tf.pad(x, [[0, 0], [ABOVE, 0], [ABOVE, ABOVE], [0, 0]])[:, :-1]
         # The vertical stack reads the rows above only, so it differs only below `first`, where no row may be left.
         same, v = first_v(above[:1, : first + ABOVE]), first_v(above[:, first + 1 :])

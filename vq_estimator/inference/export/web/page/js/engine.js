@@ -4,6 +4,20 @@ const MAX_WORKERS = 2; // each holds the runtime and all models
 
 export const tensor = (type, dims, data) => ({ type, dims, data });
 
+/** Code maps as one tensor int32 [maps, ...grid]. */
+export function stack(maps, grid) {
+  const size = grid.reduce((a, b) => a * b);
+  const data = new Int32Array(maps.length * size);
+  maps.forEach((codes, i) => data.set(codes, i * size));
+  return tensor("int32", [maps.length, ...grid], data);
+}
+
+/** The two halves of a list, for two workers; of a list of one, that one. */
+export function halves(list) {
+  const half = Math.ceil(list.length / 2);
+  return [list.slice(0, half), list.slice(half)].filter((part) => part.length);
+}
+
 class Pool {
   constructor() {
     this.idle = [];

@@ -1,6 +1,6 @@
 // The VQ-VAE of the page: images to codes and back, and what an image costs in bits given codes.
 
-import { start, tensor } from "./engine.js";
+import { halves, stack, start, tensor } from "./engine.js";
 import { TablePrior } from "./table_prior.js";
 import { TrainedPrior } from "./trained_prior.js";
 
@@ -46,19 +46,14 @@ export class Model {
 
   /** Code maps to images, with the bits that `pixels`, the true image, costs given each. */
   async decode(maps, pixels) {
-    const half = Math.ceil(maps.length / 2); // two calls, for two workers
-    const parts = [maps.slice(0, half), maps.slice(half)].filter((part) => part.length);
-    return (await Promise.all(parts.map((part) => this.decodeTogether(part, pixels)))).flat();
-  }
-
-  async decodeTogether(maps, pixels) {
-    const codes = new Int32Array(maps.length * this.size);
-    maps.forEach((map, i) => codes.set(map, i * this.size));
-    const { images, bits } = await this.run("decoder", {
-      codes: tensor("int32", [maps.length, ...this.grid], codes),
-      image: tensor("uint8", [1, ...this.shape], pixels),
+    const decoded = halves(maps).map(async (part) => {
+      const { images, bits } = await this.run("decoder", {
+        codes: stack(part, this.grid),
+        image: tensor("uint8", [1, ...this.shape], pixels),
+      });
+      return part.map((_, i) => ({ pixels: bytesOf(images.data, i, this.dims), distortion: bits.data[i] }));
     });
-    return maps.map((_, i) => ({ pixels: bytesOf(images.data, i, this.dims), distortion: bits.data[i] }));
+    return (await Promise.all(decoded)).flat();
   }
 
   /** What the maps cost with each alternative at n: [{code, pixels, rate, distortion}], the cheapest first. */

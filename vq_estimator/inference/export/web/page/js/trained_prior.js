@@ -4,7 +4,7 @@
 // a position in sequence. The index n of a code is its place in this order.
 
 import { draw, gumbel, meanBits, shares, softmaxBits } from "./bits.js";
-import { tensor } from "./engine.js";
+import { halves, stack, tensor } from "./engine.js";
 
 const FORCE = 1e9; // noise that makes a code the one that is chosen
 const CERTAIN = 16; // a class that is this many bits less likely than the best adds less than 0.0001 bits
@@ -32,11 +32,9 @@ export class TrainedPrior {
 
   /** Computes a map's bits: `before[c][n]` are those of the codes before n under class c, `rate` those of the map. */
   async price(codes) {
-    const all = this.everyClass;
-    const half = Math.ceil(all.length / 2); // two calls, for two workers
-    const parts = [all.slice(0, half), all.slice(half)].filter((part) => part.length);
+    const parts = halves(this.everyClass);
     const results = await Promise.all(
-      parts.map((part) => this.run("prior", { codes: this.stack(part.map(() => codes)), ...this.labels(part) })),
+      parts.map((part) => this.run("prior", { codes: stack(part.map(() => codes), this.grid), ...this.labels(part) })),
     );
     const before = results.flatMap(({ bits }, i) => parts[i].map((_, b) => this.sums(bits.data, b * this.size)));
     const mixture = Float64Array.from({ length: this.size + 1 }, (_, n) => meanBits(before.map((sums) => sums[n])));
@@ -53,12 +51,6 @@ export class TrainedPrior {
     return sums;
   }
 
-  stack(maps) {
-    const data = new Int32Array(maps.length * this.size);
-    maps.forEach((codes, i) => data.set(codes, i * this.size));
-    return tensor("int32", [maps.length, ...this.grid], data);
-  }
-
   /** One step of the prior at the position of code n: `noise(level, class)` fills the K numbers of a code. */
   step(codes, n, labels, temperature, noise) {
     const { row, column } = this.place(n);
@@ -70,7 +62,7 @@ export class TrainedPrior {
       }
     });
     return this.run("step", {
-      codes: this.stack(labels.map(() => codes)),
+      codes: stack(labels.map(() => codes), this.grid),
       ...this.labels(labels),
       row: tensor("int32", [], Int32Array.of(row)),
       column: tensor("int32", [], Int32Array.of(column)),
@@ -117,7 +109,7 @@ export class TrainedPrior {
         const kept = [...maps.keys()].filter((i) => everywhere || totals[c][i] < best[i] + CERTAIN);
         if (!kept.length) return;
         const { bits } = await this.run("tail", {
-          codes: this.stack(kept.map((i) => maps[i])),
+          codes: stack(kept.map((i) => maps[i]), this.grid),
           ...this.labels(kept.map(() => c)),
           first: tensor("int32", [], Int32Array.of(first)),
         });
