@@ -11,7 +11,7 @@ is first converted to 8-bit mu-law levels at the model's sample rate, which is l
 A lossy file has the codes and no pixels. vq-decompress restores the model's reconstructions of images, and draws the
 samples of recordings (docs/lossy.md).
 
-A portable file decodes on any processor and any version of TensorFlow. The model needs a factorised decoder.
+A portable file decodes on any processor and any version of TensorFlow. The model needs a factorised or a local decoder.
 """
 
 from vq_estimator.data import formats
@@ -32,7 +32,7 @@ CODEC.path("out", None, "file to write [images.vqz, for speech recordings.vqz]")
 CODEC.string("speaker", None, "speech: speaker of all recordings [from the data set or folder, else the likeliest]")
 CODEC.enum("prior", "auto", ("auto", "learned", "unigram", "uniform"), "prior of the codes; auto: the first available")
 CODEC.bool("lossy", False, "write the codes only: a much smaller file, restored as reconstructions")
-CODEC.bool("portable", False, "write a file that decodes on any machine; for factorised decoders, no learned prior")
+CODEC.bool("portable", False, "write a file for any machine; for factorised and local decoders, no learned prior")
 CODEC.bool("no_verify", False, "do not decode the file to check it; takes half the time")
 CODEC.integer("batch", 0, "tiles or recordings per chunk; 0: chosen by size, at most 200")
 CODEC.integer("workers", 0, "chunks to process in parallel; 0: one per processor")

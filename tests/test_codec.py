@@ -191,10 +191,11 @@ def test_ranges():
 FROZEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "codec")
 
 
+NAMES = ("factorised", "autoregressive", "local", "portable", "portable_local", "speech")
 RUNS = {"lossy": "factorised", "lossy_speech": "speech", "whole": "local"}  # files that other files' runs wrote
 
 
-@pytest.mark.parametrize("name", ["factorised", "autoregressive", "local", "portable", "speech", *RUNS])
+@pytest.mark.parametrize("name", [*NAMES, *RUNS])
 def test_a_frozen_file_is_still_decoded(name):
     run, path = os.path.join(FROZEN, RUNS.get(name, name)), os.path.join(FROZEN, name + ".vqz")
     found = codec.decompress(run, path)

@@ -1,15 +1,15 @@
-"""Convolutions whose float32 results are the same bits on every processor, thread count and version of TensorFlow.
+"""Layers whose float32 results are the same bits on every processor, thread count and version of TensorFlow.
 
-A float32 sum depends on the order of its terms only if a partial sum is rounded. An exact convolution rounds its inputs
-and weights to integers that are so small that no partial sum exceeds 2^24 in any order. All other operations of a
-decoder act on single elements (scaling by powers of two, floor, clipping, ReLU, adding two tensors), and IEEE 754
-defines their results.
+A float32 sum depends on the order of its terms only if a partial sum is rounded. An exact layer rounds its inputs and
+weights to integers that are so small that no partial sum exceeds 2^24 in any order. All other operations of a decoder
+act on single elements (scaling by powers of two, floor, clipping, ReLU, adding two tensors), and IEEE 754 defines their
+results.
 
 #### References
 Balle, Johnston, Minnen (2019), Integer Networks for Data Compression with Latent-Variable Models, ICLR.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -20,14 +20,15 @@ from vq_estimator.nn.module import static_shape
 
 MAX_SUM = 1 << 24  # all integers up to here are float32 numbers
 INPUT_BITS = 10  # part of the format of portable files
-INPUT_LIMIT = 1 << INPUT_BITS  # largest magnitude of an input
+INPUT_LIMIT = 1 << INPUT_BITS  # largest magnitude of an input, unless a layer has another limit
+SUM_BITS = 20  # of the sum of values that are only added
 MAX_EXPONENT = 30  # of powers of two: no product is subnormal, which TensorFlow may flush to zero
 
 
 class Layer(NamedTuple):
-    """A convolution with integer weights.
+    """A convolution with integer weights; with a kernel of 1 x 1 also a dense layer.
 
-    Its inputs are rounded to multiples of 2^-exponent, n 2^-exponent with |n| <= INPUT_LIMIT.
+    Its inputs are rounded to multiples of 2^-exponent, n 2^-exponent with |n| <= limit.
 
     Attributes:
       kernel: float32 [k, k, C, M], integers.
@@ -36,16 +37,26 @@ class Layer(NamedTuple):
       scale: float32 [M], powers of two by which the integer sums are multiplied.
       upsampling: the stride of a transposed convolution: its M channels are the pixels of a block, as in
         `tf.nn.depth_to_space`; 1 for other layers.
+      limit: the largest magnitude of an input.
     """
 
     kernel: np.ndarray
     bias: np.ndarray
     exponent: int
     scale: np.ndarray
-    upsampling: int
+    upsampling: int = 1
+    limit: int = INPUT_LIMIT
 
 
-def make_layer(name: str, weights: np.ndarray, bias: np.ndarray, exponent: int, upsampling: int, signed: bool) -> Layer:
+def make_layer(
+    name: str,
+    weights: np.ndarray,
+    bias: np.ndarray,
+    exponent: int,
+    upsampling: int = 0,
+    signed: bool = True,
+    limit: int = INPUT_LIMIT,
+) -> Layer:
     """Rounds the weights of a layer, as finely as its sums allow.
 
     The weights of each output channel are multiples of a power of two: the smallest one for which no sum exceeds 2^24.
@@ -57,6 +68,7 @@ def make_layer(name: str, weights: np.ndarray, bias: np.ndarray, exponent: int, 
       exponent: the exponent of the inputs, see `Layer`.
       upsampling: the stride of a transposed convolution; 0 for a convolution.
       signed: whether inputs may be negative.
+      limit: the largest magnitude of an input.
 
     Raises:
       VQError: a weight is not finite or too large.
@@ -66,19 +78,20 @@ def make_layer(name: str, weights: np.ndarray, bias: np.ndarray, exponent: int, 
         kernel, bias = to_convolution(kernel, upsampling), np.tile(bias, upsampling**2)
     finest = np.full(len(bias), -MAX_EXPONENT - 1)
     for e in range(-MAX_EXPONENT, MAX_EXPONENT + 1):
-        finest[_largest_sums(np.rint(kernel * 2.0**e), np.rint(bias * 2.0 ** (e + exponent)), signed) <= MAX_SUM] = e
+        largest = limit * _sums(np.rint(kernel * 2.0**e), signed) + np.abs(np.rint(bias * 2.0 ** (e + exponent)))
+        finest[largest <= MAX_SUM] = e
     if finest.min(initial=0) < -MAX_EXPONENT:  # NaN exceeds every limit
         raise VQError(f"checkpoint: got weights of {name} that are infinite, NaN or huge, expected finite numbers")
     kernel, bias = np.rint(kernel * 2.0**finest), np.rint(bias * 2.0 ** (finest + exponent))
     scale = 2.0 ** -(finest + exponent)
-    return Layer(*(a.astype(np.float32) for a in (kernel, bias)), exponent, scale.astype(np.float32), upsampling or 1)
+    kernel, bias, scale = (a.astype(np.float32) for a in (kernel, bias, scale))
+    return Layer(kernel, bias, exponent, scale, upsampling or 1, limit)
 
 
-def _largest_sums(kernel: np.ndarray, bias: np.ndarray, signed: bool) -> np.ndarray:
-    """Returns the largest magnitude of a partial sum, in any order, of each output channel, [M]."""
+def _sums(kernel: np.ndarray, signed: bool) -> np.ndarray:
+    """Returns the largest magnitude of a partial sum, in any order, of each output channel for inputs up to 1, [M]."""
     positive, negative = (np.maximum(sign * kernel, 0.0).sum((0, 1, 2)) for sign in (1, -1))
-    one_sided = positive + negative if signed else np.maximum(positive, negative)
-    return one_sided * INPUT_LIMIT + np.abs(bias)
+    return positive + negative if signed else np.maximum(positive, negative)
 
 
 def to_convolution(kernel: np.ndarray, stride: int) -> np.ndarray:
@@ -114,28 +127,41 @@ def find_exponent(largest: float, bits: int) -> int:
     return int(np.clip(exponent, -MAX_EXPONENT, MAX_EXPONENT))
 
 
+def on_grid_of_sums(x: np.ndarray, terms: int) -> np.ndarray:
+    """Rounds x to a grid on which sums of `terms` of its values are exact."""
+    return round_to_grid(x, find_exponent(terms * np.abs(x).max(), SUM_BITS))
+
+
 def round_to_grid(x: np.ndarray, exponent: int) -> np.ndarray:
     """Rounds x to multiples of 2^-exponent, float32."""
     return (np.floor(x.astype(np.float64) * 2.0**exponent + 0.5) * 2.0**-exponent).astype(np.float32)
 
 
-def to_grid(x: Any, exponent: int, xp: Any) -> Any:
-    """Rounds x to integers n, for x close to n 2^-exponent; `xp` is `np` or `tf`."""
-    n = xp.floor(x * np.float32(2.0**exponent) + np.float32(0.5))
-    return xp.minimum(xp.maximum(n, np.float32(-INPUT_LIMIT)), np.float32(INPUT_LIMIT))
+def to_grid(x: tf.Tensor, exponent: int, limit: int) -> tf.Tensor:
+    """Rounds x to integers n, for x close to n 2^-exponent, and clips them to -limit..limit."""
+    n = tf.floor(x * np.float32(2.0**exponent) + np.float32(0.5))
+    return tf.minimum(tf.maximum(n, np.float32(-limit)), np.float32(limit))
+
+
+def dense(layer: Layer, x: tf.Tensor) -> tf.Tensor:
+    """Computes a layer with a kernel of 1 x 1 on x float32 [n, C]; returns [n, M]."""
+    n = to_grid(x, layer.exponent, layer.limit)
+    total = tf.matmul(n, tf.constant(layer.kernel[0, 0])) + tf.constant(layer.bias)
+    return total * tf.constant(layer.scale)
 
 
 def convolve(layer: Layer, x: tf.Tensor) -> tf.Tensor:
     """Computes a layer on x float32 [B, H, W, C]; returns [B, H u, W u, M / u^2] with the upsampling factor u."""
     k, _, C, M = layer.kernel.shape
-    _, height, width, _ = static_shape(x)
+    height, width = tf.shape(x)[1], tf.shape(x)[2]
     reach = k // 2
-    n = tf.pad(to_grid(x, layer.exponent, tf), [[0, 0], [reach, reach], [reach, reach], [0, 0]])
+    n = tf.pad(to_grid(x, layer.exponent, layer.limit), [[0, 0], [reach, reach], [reach, reach], [0, 0]])
     # A matrix product per weight: an optimized convolution may transform its inputs (Winograd), which rounds.
     total = tf.constant(layer.bias)
     for i in range(k):
         for j in range(k):
             rows = tf.reshape(n[:, i : i + height, j : j + width], [-1, C])
             total = tf.matmul(rows, tf.constant(layer.kernel[i, j])) + total
-    y = tf.reshape(total * tf.constant(layer.scale), [-1, height, width, M])
+    y = tf.reshape(total * tf.constant(layer.scale), tf.stack([-1, height, width, M]))
+    y.set_shape([None, *static_shape(x)[1:3], M])
     return tf.nn.depth_to_space(y, layer.upsampling) if layer.upsampling > 1 else y

@@ -14,10 +14,12 @@ from typing import Callable, Dict, Optional, Tuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from vq_estimator.nn import local_weights
 from vq_estimator.nn.level_embeddings import LevelEmbeddings
 from vq_estimator.nn.likelihoods.pixels import LEVELS
+from vq_estimator.nn.local_weights import CONDITION, CONTRASTS, DIRECT, NEAR, OUTPUTS, LocalWeights
 from vq_estimator.nn.module import Module, loops, static_shape
-from vq_estimator.nn.neighbourhood import Wavefronts, contrasts, neighbours
+from vq_estimator.nn.neighbourhood import Wavefronts, neighbours
 from vq_estimator.nn.places import Places
 from vq_estimator.nn.stepwise import Traced
 
@@ -157,16 +159,16 @@ class LocalPixels(Module):
         weights = self._weights(inputs // len(neighbours(self._reach)), depth)
         return self._outputs_of(weights, near, self._start(weights, condition))
 
-    def _weights(self, channels: int, depth: int) -> Dict[str, tf.Tensor]:
+    def _weights(self, channels: int, depth: int) -> LocalWeights:
         """Reads all variables once, before any loop."""
         m, near = self._channels, channels * len(neighbours(self._reach))
-        shapes = {"near": (near, m, 1.0), "condition": (depth, m, 1.0), "direct": (near, self._outputs, 0.1)}
+        shapes = {NEAR: (near, m, 1.0), CONDITION: (depth, m, 1.0), DIRECT: (near, self._outputs, 0.1)}
         if self._contrasts:
-            shapes["contrasts"] = (near, m, 1.0)
+            shapes[CONTRASTS] = (near, m, 1.0)
         for i in range(self._layers):
             shapes.update({f"layer_{i}_in": (m, m, RELU), f"layer_{i}_out": (m, m, 0.5)})
-        shapes["outputs"] = (m, self._outputs, 0.1)
-        values = {}
+        shapes[OUTPUTS] = (m, self._outputs, 0.1)
+        values: Dict[str, tf.Tensor] = {}
         if self._levels is not None:
             columns = channels * self._levels.columns
             start = tf.truncated_normal_initializer(stddev=0.1 / columns**0.5)
@@ -174,31 +176,30 @@ class LocalPixels(Module):
         for name, (inputs, maps, gain) in shapes.items():
             start = tf.truncated_normal_initializer(stddev=gain / inputs**0.5)
             values[name + "_w"] = self.variable(name + "_w", [inputs, maps], start).read_value()
-            if name not in ("condition", "direct", "contrasts"):  # their sums have a bias already
+            if name not in (CONDITION, DIRECT, CONTRASTS):  # their sums have a bias already
                 values[name + "_b"] = self.variable(name + "_b", [maps], tf.zeros_initializer()).read_value()
-            if name.startswith(("layer", "condition")) or name == "outputs":
+            if name.startswith("layer") or name in (CONDITION, OUTPUTS):
                 values.update({k: tf.cast(v, self._dtype) for k, v in values.items() if k.startswith(name)})
-        return values
+        return local_weights.make(self.name, values)
 
-    def _start(self, weights, condition: tf.Tensor) -> tf.Tensor:
+    def _start(self, weights: LocalWeights, condition: tf.Tensor) -> tf.Tensor:
         """Computes what the condition adds to the first layer, float32 [n, channels], from [n, D]."""
-        return tf.cast(tf.matmul(tf.cast(condition, self._dtype), weights["condition_w"]), tf.float32)
+        return tf.cast(weights.dense(CONDITION, tf.cast(condition, self._dtype)), tf.float32)
 
-    def _outputs_of(self, weights, near: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
+    def _outputs_of(self, weights: LocalWeights, near: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
         """Computes outputs float32 [n, outputs] of n pixels from their neighbours [n, N] and `_start` [n, channels]."""
-        first = _dense(weights, "near", near) + start
+        first = weights.add(weights.of_pixels(NEAR, near), start)
         if self._contrasts:
-            first += tf.matmul(contrasts(near, self._reach), weights["contrasts_w"])
+            first = weights.add(first, weights.of_contrasts(near, self._reach))
         if self._levels is not None:
-            first += self._levels.sum(weights["levels_w"], near)
+            first = weights.add(first, weights.of_levels(self._levels, near))
         h = tf.cast(first, self._dtype)
         for i in range(self._layers):
-            inside = _dense(weights, f"layer_{i}_in", tf.nn.relu(h))
-            h += _dense(weights, f"layer_{i}_out", tf.nn.relu(inside))
+            inside = weights.dense(f"layer_{i}_in", tf.nn.relu(h))
+            h += weights.dense(f"layer_{i}_out", tf.nn.relu(inside))
         # The direct path predicts a pixel from its neighbours linearly, so the layers need to learn only the rest.
-        direct = tf.matmul(near, weights["direct_w"])
-        outputs = direct + tf.cast(_dense(weights, "outputs", tf.nn.relu(h)), tf.float32)
-        return outputs if self._finish is None else self._finish(outputs)
+        outputs = weights.of_pixels(DIRECT, near) + tf.cast(weights.dense(OUTPUTS, tf.nn.relu(h)), tf.float32)
+        return outputs if self._finish is None else weights.finish(outputs, self._finish)
 
     def _full(self, x, condition, places):
         batch, (_, height, width, channels), depth = tf.shape(x)[0], static_shape(x), static_shape(condition)[-1]
@@ -280,7 +281,3 @@ class LocalPixels(Module):
             lambda t, *_: t < fronts.steps, step, [tf.constant(0), recent, collected], back_prop=False
         )
         return collected.stack()
-
-
-def _dense(weights: Dict[str, tf.Tensor], name: str, x: tf.Tensor) -> tf.Tensor:
-    return tf.nn.bias_add(tf.matmul(x, weights[name + "_w"]), weights[name + "_b"])

@@ -1,6 +1,6 @@
 """The pixels that each pixel of a local network depends on, and the order that follows from it; see `local`."""
 
-from typing import List, Tuple
+from typing import Any, List, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -44,10 +44,12 @@ class Wavefronts:
 
 
 def contrasts(near: tf.Tensor, reach: int) -> tf.Tensor:
-    """Computes the differences of the neighbours of n pixels from the mean of the ones above and to the left.
+    """Computes `contrast_of` the `differences_from_mean`; arguments and result as there."""
+    return contrast_of(differences_from_mean(near, reach), tf)
 
-    The difference of two levels is small compared with their range, so a network learns slowly to tell adjacent levels
-    apart. The differences are on a logarithmic scale, which is linear for differences of less than two levels.
+
+def differences_from_mean(near: tf.Tensor, reach: int) -> tf.Tensor:
+    """Computes the differences of the neighbours of n pixels from the mean of the ones above and to the left.
 
     Args:
       near: float32 [n, N C], the `neighbours` in -1..1.
@@ -59,5 +61,14 @@ def contrasts(near: tf.Tensor, reach: int) -> tf.Tensor:
     places = neighbours(reach)
     pixels = tf.reshape(near, [-1, len(places), static_shape(near)[1] // len(places)])
     mean = 0.5 * (pixels[:, places.index((1, 0))] + pixels[:, places.index((0, -1))])
-    differences = CONTRAST * (pixels - mean[:, tf.newaxis])
-    return tf.reshape(0.5 * tf.sign(differences) * tf.log1p(tf.abs(differences)), tf.shape(near))
+    return tf.reshape(pixels - mean[:, tf.newaxis], tf.shape(near))
+
+
+def contrast_of(differences: Any, xp: Any) -> Any:
+    """Computes differences on a logarithmic scale, which is linear for less than two levels; `xp` is `np` or `tf`.
+
+    The difference of two levels is small compared with their range, so a network learns slowly to tell adjacent levels
+    apart.
+    """
+    scaled = CONTRAST * differences
+    return 0.5 * xp.sign(scaled) * xp.log1p(xp.abs(scaled))

@@ -90,6 +90,17 @@ def main():
             linear_path=True,
             values=None,
         ),
+        "portable_local": dict(
+            dict(drawn, decoder_channels=8),
+            decoder="local",
+            decoder_reach=2,
+            decoder_contrasts=True,
+            decoder_residual_coupling=True,
+            decoder_embedded_neighbours=3,
+            precision="bfloat16",
+            classes=None,
+            values=None,
+        ),
         "speech": dict(dataset="wav", L=2, classes=6, condition="both", values=exact_speech),
     }
     with open(os.path.join(HERE, "pixels.json"), encoding="utf-8") as f:
@@ -110,7 +121,7 @@ def main():
         else:
             channels = 3 if given["dataset"] == "cifar10" else 1
             given = x = list(images(3, 8, channels, seed=5)) + [images(1, 11, channels, seed=6)[0, :, :5]]
-        codec.compress(folder, given, path, batch=3, workers=1, lossy=lossy, portable=name == "portable")
+        codec.compress(folder, given, path, batch=3, workers=1, lossy=lossy, portable=name.startswith("portable"))
         if lossy:
             x = codec.decompress(folder, path, workers=1).images
         pixels[name] = [[*image.shape, zlib.crc32(np.ascontiguousarray(image).tobytes())] for image in x]

@@ -93,8 +93,8 @@ def compress(
       workers: number of chunks to encode in parallel; None: one per processor.
       lossy: write the codes only, for a much smaller file. `decompress` returns the reconstructions of images, and
         draws from p(x | z_q, speaker) for recordings. `verify` then compares the codes.
-      portable: write a file that decodes on any processor and any version of TensorFlow, for factorised decoders. Its
-        prior is "unigram" or "uniform".
+      portable: write a file that decodes on any processor and any version of TensorFlow, for factorised and local
+        decoders. Its prior is "unigram" or "uniform".
 
     Returns:
       The sizes of the input and of the file.

@@ -11,8 +11,8 @@ from typing import Dict, List, NamedTuple, Optional
 
 from vq_estimator.config import has_wavefronts
 from vq_estimator.data.files import parse_json
+from vq_estimator.inference.codec import portable
 from vq_estimator.inference.codec.coding import MAX_BATCH
-from vq_estimator.inference.codec.portable import FACTORISED
 from vq_estimator.inference.codec.run import FINGERPRINT, LEARNED, PRIORS
 from vq_estimator.inference.codec.whole import WHOLE
 from vq_estimator.nn.exact import MAX_EXPONENT
@@ -177,7 +177,7 @@ def _validated(fields, chunks: int) -> Header:
     want(h.scale is None or (isinstance(h.scale, float) and 1e-3 <= h.scale <= 1e4), "scale")
     if h.portable:
         exponents = isinstance(h.exponents, list) and all(number(e, -MAX_EXPONENT, MAX_EXPONENT) for e in h.exponents)
-        want(exponents and h.decoder == FACTORISED and h.prior != LEARNED and not h.lossy, "entry 'exponents'")
+        want(exponents and portable.supports(h.decoder) and h.prior != LEARNED and not h.lossy, "entry 'exponents'")
     want(number(h.batch, 1, MAX_BATCH), "batch")
     want(number(h.images, 1, min(MAX_IMAGES, h.batch * chunks)), "number of images")
     if h.size is not None:

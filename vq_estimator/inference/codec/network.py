@@ -17,10 +17,10 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.errors import VQError
+from vq_estimator.inference.codec import portable as portable_lib
 from vq_estimator.inference.codec.chunk import Chunk
 from vq_estimator.inference.codec.coder import Coder, Sampler
 from vq_estimator.inference.codec.coding import Feed, Frame
-from vq_estimator.inference.codec.portable import PortableDecoder
 from vq_estimator.inference.codec.run import LEARNED, Run, code_probabilities, distributions
 from vq_estimator.inference.codec.tables import MAX_SYMBOLS
 from vq_estimator.inference.codec.whole import coding_for
@@ -78,13 +78,16 @@ class Network:
             use_per_session_threads=True,
             device_count={"GPU": 0},
         )
-        self._run = OpenRun(run.config, run.checkpoint, prior=learned, settings=settings)
-        self._ops = self._run.op("codec", lambda: self._build(self._run.vqvae, learned and self._run.code_prior))
-        self._session = self._run.session
+        config = portable_lib.in_float32(run.config) if portable else run.config
+        self._run = OpenRun(config, run.checkpoint, prior=learned, settings=settings)
         self.exponents: Optional[List[int]] = None
+        decoder, arithmetic_of = self._run.vqvae, contextlib.nullcontext
         if portable:
-            decoder = PortableDecoder(self._run, self._ops["codes"], exponents, code_probabilities(run))
-            self.exponents, self._ops["parameters"] = decoder.exponents, decoder.parameters
+            exact = portable_lib.PortableModel(self._run, exponents, code_probabilities(run))
+            self.exponents, decoder, arithmetic_of = exact.exponents, exact.vqvae, exact.arithmetic
+            self._pixels = portable_lib.pixels(m, self._pixels)
+        self._ops = self._run.op("codec", lambda: self._build(decoder, arithmetic_of, learned and self._run.code_prior))
+        self._session = self._run.session
 
     def close(self) -> None:
         """Stops the chunks that are being coded, and closes the session."""
@@ -95,7 +98,8 @@ class Network:
         """Makes the chunks that are being coded end soon with an error."""
         self._stopped.set()
 
-    def _build(self, model, code_prior=None):
+    def _build(self, model, computed, code_prior=None):
+        """Adds the ops; the decoder of `model` is connected within the context that `computed` returns."""
         ops = {
             "chunk": tf.placeholder(tf.int32, []),
             "images": tf.placeholder(tf.uint8, (None, *self._coding.image_shape)),
@@ -103,7 +107,8 @@ class Network:
         }
         ops["encoded"] = model.encode(ops["images"])
         add_ops = self._coding.add_lossy_ops if self._lossy else self._coding.add_ops
-        add_ops(model, ops, functools.partial(self._make_request, ops["chunk"]))
+        with computed():
+            add_ops(model, ops, functools.partial(self._make_request, ops["chunk"]))
         if code_prior is not None:
             ops["prior"] = self._prior(code_prior, ops)
         ops["floats"] = tf.placeholder(tf.float32, [64, 192])

@@ -16,6 +16,12 @@ from vq_estimator.nn.places import Places
 from vq_estimator.nn.stepwise import Traced
 
 
+def couples_residuals(config: ModelConfig) -> bool:
+    """Returns whether the means in the outputs of a local decoder must be converted; see `couple_residuals`."""
+    mixture = isinstance(config.likelihood, LogisticMixturePixels)
+    return config.decoder.residual_coupling and mixture and couples(config.channels)
+
+
 class Local(DecoderBase):
     """A decoder whose pixels depend on z_q and on near pixels before them; it decodes to a draw.
 
@@ -34,10 +40,9 @@ class Local(DecoderBase):
 
     def _finish(self, parameters: tf.Tensor) -> tf.Tensor:
         """Converts the network's outputs [n, outputs] to the likelihood's parameters."""
-        likelihood = self._config.likelihood
-        if not (self._config.decoder.residual_coupling and isinstance(likelihood, LogisticMixturePixels)):
+        if not couples_residuals(self._config):
             return parameters
-        return couple_residuals(parameters, likelihood.components) if couples(self._config.channels) else parameters
+        return couple_residuals(parameters, self._config.likelihood.components)
 
     def likelihood(self, z_q: tf.Tensor, images: tf.Tensor, speakers=None, training: bool = False, training_seed=None):
         """Returns the distribution of each pixel given z_q and the earlier pixels of `images`, uint8 [B, H, W, C]."""

@@ -61,6 +61,18 @@ def for_likelihood(likelihood: c.LikelihoodConfig, channels: int, scale: Optiona
     return functools.partial(kind, channels=channels, **dataclasses.asdict(likelihood))
 
 
+def couple_residuals(parameters: np.ndarray, components: int) -> np.ndarray:
+    """Computes `logistic.couple_residuals` of parameters float32 [n, outputs], with the same bits on every machine."""
+    sizes = np.cumsum([components * size for size in mixture_sizes(3)])[:-1]
+    logits, mean, log_scale, coefficients = np.split(parameters, sizes, -1)
+    red, green, blue = np.split(mean.astype(np.float64), 3, -1)
+    tanh = 2.0 * arithmetic.sigmoid(2.0 * coefficients.astype(np.float64)) - 1.0
+    green_red, blue_red, blue_green = np.split(tanh, 3, -1)
+    blue = blue - blue_red * red - blue_green * green
+    means = np.concatenate([red, green - green_red * red, blue], -1).astype(np.float32)
+    return np.concatenate([logits, means, log_scale, coefficients], -1)
+
+
 def of_probabilities(p: np.ndarray) -> np.ndarray:
     """Returns the cumulative distribution [K - 1, n] of probabilities [K, n], which need not sum to one."""
     total = np.cumsum(p, 0)
