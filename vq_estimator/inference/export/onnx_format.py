@@ -12,7 +12,7 @@ import tf2onnx
 from tf2onnx.handler import tf_op
 
 from vq_estimator.errors import VQError
-from vq_estimator.inference.export import onnx_ops
+from vq_estimator.inference.export import onnx_ops, onnx_upsampling
 from vq_estimator.inference.export.files import write_functions
 from vq_estimator.inference.export.formats import Job
 from vq_estimator.inference.export.functions import Function, as_text
@@ -45,6 +45,7 @@ def convert(function: Function) -> onnx.ModelProto:
         onnx.checker.check_model(model)
     _name_the_batch(model)
     _match_ranks_of_scalars(model.graph)
+    onnx_upsampling.merge(model.graph)
     onnx.helper.set_model_props(model, as_text(function.metadata))
     model.producer_name, model.producer_version = "vq_estimator", function.metadata["vq_estimator"]
     return model
