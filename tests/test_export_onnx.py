@@ -72,6 +72,14 @@ def test_a_decoder_of_speech_draws_that_of_the_package(exports):
     np.testing.assert_array_equal(found.decode(codes[np.newaxis], 5, [2], 0.9)[0], want)
 
 
+def test_codes_of_new_speech_are_those_of_the_package(exports):
+    run, found = exports(speech)
+    stride, rate = run.config.model.network.stride, run.config.model.sample_rate
+    want = run.sample(4, 7 * stride / rate, temperature=0.8, seed=3)
+    got = found.sample_codes(want.labels, 7, temperature=0.8, seed=3)
+    np.testing.assert_array_equal(got, want.codes)
+
+
 def test_the_files_carry_the_facts_of_the_model(exports):
     import onnx
 

@@ -174,11 +174,6 @@ class ModelConfig(Settings):
         return (*self.size, self.channels)
 
     @property
-    def training_shape(self) -> Tuple[int, int, int]:
-        """The shape of a training example: the shape of an image."""
-        return self.shape
-
-    @property
     def grid(self) -> Tuple[int, int, int]:
         """The shape [h, w, L] of an image's codes."""
         height, width = self.size

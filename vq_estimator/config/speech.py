@@ -148,11 +148,6 @@ class SpeechConfig(Settings):
         return 1, None, 1
 
     @property
-    def training_shape(self) -> Tuple[int, int, int]:
-        """The shape of a training example: the shape of a window."""
-        return 1, self.window, 1
-
-    @property
     def grid(self) -> Tuple[int, int, int]:
         """The shape [1, n, L] of a window's codes."""
         return 1, self.window // self.network.stride, self.quantizer.L

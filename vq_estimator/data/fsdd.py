@@ -11,7 +11,6 @@ from vq_estimator.data.files import FileSpec
 
 NAME = "fsdd"
 HALF = "fsdd-half"  # the recordings with an index below 25
-LICENCE = "CC BY-SA 4.0"
 DIGITS = tuple(str(d) for d in range(10))
 SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
 INDICES = {NAME: 50, HALF: 25}
