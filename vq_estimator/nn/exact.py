@@ -21,7 +21,7 @@ from vq_estimator.nn.module import static_shape
 MAX_SUM = 1 << 24  # all integers up to here are float32 numbers
 INPUT_BITS = 10  # part of the format of portable files
 INPUT_LIMIT = 1 << INPUT_BITS  # largest magnitude of an input, unless a layer has another limit
-SUM_BITS = 20  # of the sum of values that are only added
+SUM_BITS = 20  # of the sum of values that are only added; part of the format too
 MAX_EXPONENT = 30  # of powers of two: no product is subnormal, which TensorFlow may flush to zero
 
 
