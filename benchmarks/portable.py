@@ -43,7 +43,7 @@ ARRAYS = "images.npz"
 
 
 def read_images(run):
-    """The images of the split as the model sees them, or those of --input, uint8 [H, W, C] each."""
+    """The images of the split as the model sees them, or the images of --input, uint8 [H, W, C] each."""
     from vq_estimator.data import sources
     from vq_estimator.inference.codec import images
 

@@ -44,7 +44,7 @@ class Layer(NamedTuple):
     bias: np.ndarray
     exponent: int
     scale: np.ndarray
-    upsampling: int = 1
+    upsampling: int
     limit: int = INPUT_LIMIT
 
 
@@ -53,8 +53,8 @@ def make_layer(
     weights: np.ndarray,
     bias: np.ndarray,
     exponent: int,
-    upsampling: int = 0,
-    signed: bool = True,
+    upsampling: int,
+    signed: bool,
     limit: int = INPUT_LIMIT,
 ) -> Layer:
     """Rounds the weights of a layer, as finely as its sums allow.
@@ -137,9 +137,14 @@ def round_to_grid(x: np.ndarray, exponent: int) -> np.ndarray:
     return (np.floor(x.astype(np.float64) * 2.0**exponent + 0.5) * 2.0**-exponent).astype(np.float32)
 
 
+def nearest(x: tf.Tensor, scale: float) -> tf.Tensor:
+    """Rounds x scale to integers."""
+    return tf.floor(x * np.float32(scale) + np.float32(0.5))
+
+
 def to_grid(x: tf.Tensor, exponent: int, limit: int) -> tf.Tensor:
     """Rounds x to integers n, for x close to n 2^-exponent, and clips them to -limit..limit."""
-    n = tf.floor(x * np.float32(2.0**exponent) + np.float32(0.5))
+    n = nearest(x, 2.0**exponent)
     return tf.minimum(tf.maximum(n, np.float32(-limit)), np.float32(limit))
 
 

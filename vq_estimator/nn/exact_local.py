@@ -87,8 +87,7 @@ class ExactWeights(LocalWeights):
         return self.dense(name, near * np.float32(PIXEL_LIMIT))
 
     def of_contrasts(self, near: tf.Tensor, reach: int) -> tf.Tensor:
-        differences = differences_from_mean(near, reach)
-        number = tf.cast(tf.floor(differences * np.float32(0.5 * QUARTERS) + np.float32(0.5)), tf.int32)
+        number = tf.cast(exact.nearest(differences_from_mean(near, reach), 0.5 * QUARTERS), tf.int32)
         number = tf.clip_by_value(number + QUARTERS, 0, 2 * QUARTERS)
         return self.dense(CONTRASTS, tf.gather(tf.constant(contrast_table()), number))
 
@@ -97,7 +96,7 @@ class ExactWeights(LocalWeights):
 
     def add(self, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
         scale = np.float32(2.0**FIRST_EXPONENT)
-        return tf.floor((a + b) * scale + np.float32(0.5)) / scale
+        return exact.nearest(a + b, scale) / scale
 
     def finish(self, outputs: tf.Tensor, function: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
         """Returns the outputs themselves: the codec finishes them in float64."""

@@ -81,12 +81,12 @@ class Network:
         config = portable_lib.in_float32(run.config) if portable else run.config
         self._run = OpenRun(config, run.checkpoint, prior=learned, settings=settings)
         self.exponents: Optional[List[int]] = None
-        decoder, arithmetic_of = self._run.vqvae, contextlib.nullcontext
+        model, computed = self._run.vqvae, contextlib.nullcontext
         if portable:
             exact = portable_lib.PortableModel(self._run, exponents, code_probabilities(run))
-            self.exponents, decoder, arithmetic_of = exact.exponents, exact.vqvae, exact.arithmetic
+            self.exponents, model, computed = exact.exponents, exact.vqvae, exact.arithmetic
             self._pixels = portable_lib.pixels(m, self._pixels)
-        self._ops = self._run.op("codec", lambda: self._build(decoder, arithmetic_of, learned and self._run.code_prior))
+        self._ops = self._run.op("codec", lambda: self._build(model, computed, learned and self._run.code_prior))
         self._session = self._run.session
 
     def close(self) -> None:

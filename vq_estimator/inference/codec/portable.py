@@ -52,7 +52,7 @@ def pixels(model, make: Callable[..., cumulative.Pixels]) -> Callable[..., cumul
       model: the configuration.
       make: the function for likelihood parameters.
     """
-    if not (has_wavefronts(type_name(model.decoder)) and couples_residuals(model)):
+    if not (model.decoder.has_wavefronts and couples_residuals(model)):
         return make
     components = model.likelihood.components
     return lambda outputs: make(cumulative.couple_residuals(outputs, components))

@@ -85,9 +85,7 @@ def _match_ranks_of_scalars(graph: onnx.GraphProto) -> None:
                     ranks[node.input[i]] = rank
                     one = constants[name].reshape([1] * rank)
                     graph.initializer.append(onnx.numpy_helper.from_array(one, node.input[i]))
-    used = {name for node in graph.node for name in node.input}.union(value.name for value in graph.output)
-    for constant in [c for c in graph.initializer if c.name not in used]:
-        graph.initializer.remove(constant)
+    onnx_upsampling.remove_unused_constants(graph)
 
 
 def _name_the_batch(model: onnx.ModelProto) -> None:

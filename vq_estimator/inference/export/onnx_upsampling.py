@@ -106,10 +106,14 @@ def _replace(
     nodes[nodes.index(first)] = start
     del graph.node[:], graph.value_info[:]
     graph.node.extend(nodes)
-    used = {name for node in nodes for name in node.input}
-    for name in [*first.input[1:], *last.input[1:]]:
-        if name not in used:
-            graph.initializer.remove(next(c for c in graph.initializer if c.name == name))
+    remove_unused_constants(graph)
+
+
+def remove_unused_constants(graph: onnx.GraphProto) -> None:
+    """Removes the constants that no node reads and that are no output."""
+    used = {name for node in graph.node for name in node.input}.union(value.name for value in graph.output)
+    for constant in [c for c in graph.initializer if c.name not in used]:
+        graph.initializer.remove(constant)
 
 
 def _inside(size: int) -> np.ndarray:
