@@ -13,13 +13,18 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from helpers import spoken
+from helpers import tones as tones_lib
 from helpers.forked import Forked
 from helpers.noise_sounds import noise, own
 from helpers.small_runs import small_config
 from helpers.sounds import save as save_sound
 from helpers.sources import DATA_DIR, no_network
+from helpers.speech_models import RATE
 from vq_estimator import pretrained
-from vq_estimator.data import sources
+from vq_estimator.data import sources, speech_sources
+from vq_estimator.inference import extraction
+from vq_estimator.inference.session import open_run
+from vq_estimator.inference.speech_model import SpeechModel
 from vq_estimator.training import checkpoints, trainer
 
 assert __name__ == "conftest"  # imported once: again, as tests.conftest, it would undo --hypothesis-profile
@@ -175,6 +180,41 @@ def spoken_run(spoken_source, made_once):
     config = spoken.tiny_config(source)
     model_dir = made_once("spoken", lambda folder: trainer.train(config, source, folder))
     return config, checkpoints.find_checkpoint(model_dir), model_dir
+
+
+@pytest.fixture(scope="session")
+def tones(tmp_path_factory):
+    """A folder of the recordings of `helpers.tones`."""
+    folder = tmp_path_factory.mktemp("tones")
+    tones_lib.write(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def tones_source(tones, cache_dir):
+    return speech_sources.locate("wav", tones, cache_dir, RATE)
+
+
+@pytest.fixture(scope="session")
+def tones_run(tones_source, made_once):
+    """(config, checkpoint, model_dir) of a model of those recordings and its prior."""
+    model_dir = made_once("tones_run", lambda folder: tones_lib.train(tones_source, folder))
+    return tones_lib.config_of(tones_source), checkpoints.find_checkpoint(model_dir), model_dir
+
+
+@pytest.fixture(scope="session")
+def tones_model(tones_run):
+    """That model, opened."""
+    with SpeechModel(tones_run[2]) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def tuned_run(digits, made_once):
+    """(config, model_dir, codes by split) of a VQ-VAE that uses its codes, trained for 60 steps."""
+    config = small_config(digits, preset="tuned", eval_steps=60)
+    model_dir = made_once("tuned", lambda folder: trainer.train(config, digits, folder))
+    return config, model_dir, extraction.extract(open_run(model_dir), digits)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import dataclasses
 import json
 import math
 import os
-import shutil
 
 import numpy as np
 import pytest
@@ -12,47 +11,21 @@ import tensorflow.compat.v1 as tf
 
 from helpers.exported import LOAD_TF1, TF1_PYTHON, in_a_process
 from helpers.marks import slow
+from helpers.priors import copy_of, prior_config
 from helpers.sessions import features_of, session_scope
-from helpers.small_runs import small_config
-from vq_estimator import config as c
 from vq_estimator.errors import VQError
-from vq_estimator.inference import evaluation, export, extraction, image_codes, sampling
+from vq_estimator.inference import evaluation, export, image_codes, sampling
 from vq_estimator.inference import trained_prior as prior_lib
 from vq_estimator.inference.session import OpenRun, open_run
 from vq_estimator.inference.trained_prior import TrainedPrior
-from vq_estimator.training import checkpoints, loop, prior_trainer, run_folder, trainer
-
-
-@pytest.fixture(scope="module")
-def vqvae_run(digits, tmp_path_factory):
-    """(config, model_dir, codes by split) of a VQ-VAE that uses its codes."""
-    model_dir = str(tmp_path_factory.mktemp("runs") / "vqvae")
-    config = small_config(digits, preset="tuned", eval_steps=60)
-    trainer.train(config, digits, model_dir)
-    codes = extraction.extract(open_run(model_dir), digits)
-    return config, model_dir, codes
-
-
-def prior_config(vqvae_run, digits, classes=0, **settings):
-    model_dir = vqvae_run[1]
-    of = extraction.codes_config(open_run(model_dir), digits, classes > 0)
-    given = dict(layers=1, channels=16, max_steps=100, save_checkpoints_steps=50, eval_steps=100, learning_rate=5e-3)
-    given.update(settings)
-    return c.make_prior_config(of, **given)
-
-
-def copy_of(vqvae_run, tmp_path_factory):
-    config, model_dir, codes = vqvae_run
-    copy = str(tmp_path_factory.mktemp("copies") / "run")
-    shutil.copytree(model_dir, copy)
-    return config, copy, codes
+from vq_estimator.training import checkpoints, prior_trainer, run_folder
 
 
 @pytest.fixture(scope="module", params=[slow(0), 10], ids=["unconditional", "conditional"])
-def trained(request, vqvae_run, digits, tmp_path_factory):
+def trained(request, tuned_run, digits, tmp_path_factory):
     """(config, model_dir, codes, prior) with the prior trained."""
-    config, model_dir, codes = copy_of(vqvae_run, tmp_path_factory)
-    prior_trainer.train(prior_config(vqvae_run, digits, request.param), codes["train"], codes["validation"], model_dir)
+    config, model_dir, codes = copy_of(tuned_run, tmp_path_factory)
+    prior_trainer.train(prior_config(tuned_run, digits, request.param), codes["train"], codes["validation"], model_dir)
     checkpoint = checkpoints.find_checkpoint(model_dir)
     return config, model_dir, codes, prior_lib.find(model_dir, checkpoint)
 
@@ -160,57 +133,6 @@ def test_labels():
     for args, message in cases:
         with pytest.raises(VQError, match=message):
             sampling.labels_for(*args)
-
-
-@pytest.mark.once
-def test_resuming_gives_what_one_run_gives(vqvae_run, digits, tmp_path_factory):
-    values = []
-    schedule = dict(channels=8, save_checkpoints_steps=4, eval_steps=1000, final_decay=0.0)
-    for stops in ([8], [4, 8]):
-        _, model_dir, codes = copy_of(vqvae_run, tmp_path_factory)
-        for stop in stops:
-            config = prior_config(vqvae_run, digits, max_steps=stop, dropout=0.2, **schedule)
-            result = prior_trainer.train(config, codes["train"], codes["validation"], model_dir)
-            assert result.step == stop
-        path = checkpoints.find_checkpoint(prior_trainer.folder(model_dir)).path
-        values.append({name: tf.train.load_variable(path, name) for name, _ in tf.train.list_variables(path)})
-    for name in values[0]:
-        np.testing.assert_allclose(values[0][name], values[1][name], atol=1e-5, err_msg=name)
-
-
-@pytest.mark.once
-def test_it_stops_when_validation_gets_no_better(vqvae_run, digits, tmp_path_factory, monkeypatch):
-    _, model_dir, codes = copy_of(vqvae_run, tmp_path_factory)
-    config = prior_config(vqvae_run, digits, channels=8, save_checkpoints_steps=2, eval_steps=2, patience=2)
-    config = dataclasses.replace(config, optimizer=dataclasses.replace(config.optimizer, learning_rate=1e-12))
-    keep = checkpoints.keep_best
-    monkeypatch.setattr(
-        loop.checkpoints, "keep_best", lambda d, p, s, m, v: keep(d, p, s, m, 1.0 + s)
-    )  # each is worse than the one before
-    result = prior_trainer.train(config, codes["train"], codes["validation"], model_dir)
-    assert result.step == 6 and result.stopped_by is None  # the best is of step 2
-    evaluated = []
-    result = prior_trainer.train(
-        config, codes["train"], codes["validation"], model_dir, evaluated=lambda at: evaluated.append(at.step)
-    )
-    assert result.step == 6  # and stays stopped
-
-
-def test_patience_counts_evaluations_which_happen_at_checkpoints(vqvae_run, digits, tmp_path):
-    config = prior_config(vqvae_run, digits, save_checkpoints_steps=20, eval_steps=5, patience=3)
-    job = loop.Job(config, str(tmp_path), None, None, None, "bits", str, config.patience)
-    assert not loop.out_of_patience(job, 1000)  # nothing evaluated yet
-    (tmp_path / "best").mkdir()
-    best = {"checkpoint": "model.ckpt-100", "metric": "bits", "global_step": 100, "value": 1.0}
-    (tmp_path / "best" / "best.json").write_text(json.dumps(best))
-    assert [loop.out_of_patience(job, step) for step in (120, 140, 159, 160)] == [False, False, False, True]
-    assert not loop.out_of_patience(job._replace(patience=0), 1000)
-    # Where one is no multiple of the other: 150, 250, 300 and 350 are evaluated, for 140, 210, 280 and 350 are due.
-    uneven = prior_config(vqvae_run, digits, save_checkpoints_steps=50, eval_steps=70, patience=4)
-    found = [loop.out_of_patience(job._replace(config=uneven, patience=4), step) for step in (300, 349, 350)]
-    assert found == [False, False, True]
-    longer = dataclasses.replace(config, patience=9)
-    assert c.differences(config, longer) == []  # a run goes on with more patience
 
 
 def test_another_checkpoint_another_prior(trained, digits):

@@ -8,9 +8,12 @@ import pytest
 
 from helpers.noise_sounds import noise, own, same
 from helpers.sounds import save
-from vq_estimator.data import audio
+from helpers.speech_models import RATE
+from helpers.tones import tone
+from vq_estimator.data import audio, speech_cache, speech_sources
 from vq_estimator.data.pipeline import SPLITS
 from vq_estimator.errors import VQError
+from vq_estimator.inference import speech_inputs
 
 
 def test_every_recording_is_in_one_split_with_its_speaker(noise_folder, noise_source):
@@ -102,3 +105,20 @@ def test_the_cache_is_used_until_a_file_changes_or_it_is_damaged(
         assert "the cached recordings are damaged" in warnings.text, name
         os.remove(str(made / name))
         assert same(own(mine, tmp_path / "cache"), changed)
+
+
+def test_a_long_recording_is_several_clips(tmp_path, monkeypatch):
+    for split in ("train", "validation", "test"):
+        (tmp_path / split / "anna").mkdir(parents=True)
+        audio.write_wav(str(tmp_path / split / "anna" / "x.wav"), tone(1, 20000), RATE)
+    monkeypatch.setattr(speech_cache, "MAX_SECONDS", 1)
+    clips = speech_sources.locate("wav", str(tmp_path), str(tmp_path / "cache"), RATE).splits["test"]
+    assert clips.count == 3 and set(clips.names) == {"test/anna/x.wav"}
+    assert list(clips.lengths[:2]) == [RATE, RATE] and 0 < clips.lengths[2] < RATE
+
+
+def test_parts_of_a_recording_take_no_name_that_another_has():
+    names = ["a.wav", "a.wav", "a-part0.wav", "a--part0.wav", "b.wav"]
+    got = speech_inputs.make_unique(names)
+    assert len(set(got)) == len(names) and got[1:] == ["a-part1.wav", "a-part0.wav", "a--part0.wav", "b.wav"]
+    assert speech_inputs.make_unique(["a.wav", "a.wav"]) == ["a-part0.wav", "a-part1.wav"]

@@ -6,7 +6,7 @@ import apache_beam as beam
 
 from vq_estimator.beam import manifest, storage, totals
 from vq_estimator.beam.inputs import Files
-from vq_estimator.beam.runs import ShardFn
+from vq_estimator.beam.runs import ModelFn, ShardFn
 from vq_estimator.beam.shards import Shard
 from vq_estimator.beam.totals import Totals
 from vq_estimator.config import arguments, part
@@ -75,7 +75,7 @@ def _check_begin(model: TrainedModel, shard: Shard) -> None:
         raise VQError(f"multiple_of: got {got}, expected Read(multiple_of={batch})")
 
 
-class _ReportFn(ShardFn):
+class _ReportFn(ModelFn):
     """Makes the figures of all examples, with the model's configuration and calibration."""
 
     out: Optional[str] = None

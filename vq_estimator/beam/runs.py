@@ -1,5 +1,6 @@
-"""The trained model of a worker process, opened once; and the DoFn that processes shards with it."""
+"""The trained model of a worker process, opened once; and the DoFns that use it."""
 
+import abc
 import contextlib
 import logging
 import threading
@@ -56,16 +57,13 @@ class OpenModel:
         return model
 
 
-class ShardFn(beam.DoFn):
-    """Processes shards with the trained model. A subclass has `process_shard`.
-
-    A shard that fails for another reason than a VQError, such as a store that does not answer, is tried again with a
-    newly opened model.
+class ModelFn(beam.DoFn):
+    """A DoFn with the trained model, which the worker process opens once.
 
     Args:
       run, checkpoint: see `estimators.load`; the run directory may be on a store.
       max_bad_files: the largest number of files that cannot be read, of a shard.
-      shared: that of another ShardFn of the run, to use its model.
+      shared: that of another ModelFn of the run, to use its model.
 
     Attributes:
       open_model: how the model is opened.
@@ -94,9 +92,15 @@ class ShardFn(beam.DoFn):
     def _acquire(self, attempt: int) -> None:
         self._open = self.shared.acquire(lambda: self.open_model(self._run, self._checkpoint), tag=attempt)
 
+
+class ShardFn(ModelFn, abc.ABC):
+    """Processes shards. A shard that fails for another reason than a VQError, such as a store that does not answer, is
+    tried again with a newly opened model.
+    """
+
+    @abc.abstractmethod
     def process_shard(self, model: Any, shard: Any, bad: BadFiles) -> Iterable[Any]:
         """Returns the elements for a shard. Files that cannot be read are added to `bad`."""
-        raise NotImplementedError
 
     def process(self, shard: Any) -> Iterable[Any]:
         for attempt in range(1, ATTEMPTS + 1):

@@ -1,5 +1,6 @@
 """Writes a file per shard, once: the DoFn and the transform that the transforms with an output folder share."""
 
+import abc
 import logging
 from typing import Any, Iterable, Tuple
 
@@ -17,7 +18,7 @@ class WriteFn(ShardFn):
     """Writes the output of shards that are not finished. A subclass has `write_shard`.
 
     Args:
-      run, checkpoint, max_bad_files: see `ShardFn`.
+      run, checkpoint, max_bad_files: see `ModelFn`.
       out: the output folder.
       content, format: what the files hold, and how; the output of another pipeline in `out` is refused.
       settings: what else the content depends on.
@@ -29,6 +30,7 @@ class WriteFn(ShardFn):
         super().__init__(run, checkpoint, max_bad_files)
         self.out, self.format, self._content = out, format, repr((content, format, *settings))
 
+    @abc.abstractmethod
     def write_shard(self, model: Any, shard: Shard, bad: BadFiles) -> dict:
         """Writes the output of a shard.
 
@@ -36,7 +38,6 @@ class WriteFn(ShardFn):
           `examples`, their number; `file`, the name of the file below `out`, None if there are several; and more for
           the manifest.
         """
-        raise NotImplementedError
 
     def process_shard(self, model: Any, shard: Shard, bad: BadFiles) -> Iterable[dict]:
         kept = shards.finished(self.out, shard, self._content)

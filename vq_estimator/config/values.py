@@ -1,5 +1,6 @@
 """The values that a setting may have: their check, their text and their type as a flag."""
 
+import abc
 import dataclasses
 import numbers
 import re
@@ -9,7 +10,7 @@ from vq_estimator.config.checks import MAX_CHANNELS, MAX_INT, check, natural, nu
 from vq_estimator.errors import VQError
 
 
-class Kind:
+class Kind(abc.ABC):
     """The values that a setting may have.
 
     Attributes:
@@ -19,24 +20,25 @@ class Kind:
     flag = "string"
 
     def check(self, field: str, value: Any) -> None:
-        """Raises a VQError if `value` is invalid."""
+        """Raises a VQError if `value` is invalid; every value is valid here."""
+        del field, value
 
     def read(self, field: str, value: Any) -> Any:
         """Converts the text of a flag, or an argument of a caller, to a value."""
         del field
         return value
 
+    @abc.abstractmethod
     def describe(self) -> str:
         """Returns the allowed values as text, for the table of settings."""
-        raise NotImplementedError
 
     def text(self, value: Any) -> str:
         """Formats a value as its flag accepts it."""
         return "none" if value is None else str(value)
 
+    @abc.abstractmethod
     def bad_values(self) -> List[Any]:
         """Returns examples of values that `check` or `read` refuses, for the tests."""
-        raise NotImplementedError
 
 
 @dataclasses.dataclass(frozen=True)
