@@ -74,3 +74,14 @@ def test_the_average_of_the_weights_follows_the_oracle_and_is_what_is_restored()
         np.testing.assert_allclose(session.run(average), want, rtol=1e-5)
     assert set(averaging.restore_map([x, step], [x], 0.6)) == {"x/average", "global_step"}
     assert set(averaging.restore_map([x, step], [x], 0.0)) == {"x", "global_step"}
+
+
+@pytest.mark.parametrize("settings", [{}, dict(clip_norm=2.0), dict(average_decay=0.6)])
+def test_a_variable_that_the_loss_does_not_depend_on_stays(settings):
+    step = tf.train.get_or_create_global_step()
+    used, unused = (tf.get_variable(name, initializer=2.0, use_resource=True) for name in ("used", "unused"))
+    train = optimization.minimize(used * used, tf.constant(0.1), step, tf.no_op, **settings)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        session.run(train)
+        assert session.run(unused) == 2.0 and session.run(used) < 2.0

@@ -6,7 +6,7 @@ import tensorflow.compat.v1 as tf
 
 from vq_estimator.config import make_config
 from vq_estimator.models import objectives
-from vq_estimator.models.vqvae import VQVAE
+from vq_estimator.models.vqvae import VQVAE, SpeechVQVAE
 
 BETA = 0.25
 
@@ -87,6 +87,30 @@ def test_an_ema_codebook_gets_no_gradient_at_all():
     _, model, _, _, terms = build("ema")
     assert tf.gradients(tf.reduce_sum(terms.total + terms.codebook), [model.quantizer.codebook.read_value()]) == [None]
     assert model.quantizer.codebook not in tf.trainable_variables()
+
+
+@pytest.mark.parametrize("settings", [{}, dict(L=3, quantizer="residual"), dict(dataset="wav")])
+def test_with_one_code_the_encoder_is_not_computed(settings):
+    """The decoder sees the entry itself, as it would if the encoder were computed."""
+    if settings.get("dataset") == "wav":
+        config = make_config(codebook="ema", K=1, window=1024, hidden_channels=(4,) * 6, **settings)
+        x, model = tf.zeros([2, 1, 1024, 1], tf.uint8), SpeechVQVAE(config.model)
+        out = model(x, training=True, step=tf.constant(0, tf.int64), speakers=tf.zeros([2], tf.int32))
+        loss = tf.reduce_sum(objectives.terms(x, out, config.objective, config.model).total)
+    else:
+        _, model, x, out, terms = build("ema", K=1, **settings)
+        loss = tf.reduce_sum(terms.total)
+    assert set(tf.gradients(loss, model.encoder.trainable_variables)) == {None}
+    assert None not in tf.gradients(loss, [v for v in model.decoder.trainable_variables if "scale" not in v.name])
+    z_q, entries = run([out.quantized.z_q, model.quantizer.lookup(out.quantized.codes)])
+    np.testing.assert_array_equal(z_q, entries)
+    assert z_q.shape[1:] == tuple(out.z_e.shape.as_list()[1:])
+
+
+@pytest.mark.parametrize("given", [dict(K=2), dict(K=1, codebook="gradient")])
+def test_elsewhere_the_encoder_is_trained(given):
+    _, model, _, _, terms = build(**dict(dict(codebook="ema"), **given))
+    assert None not in tf.gradients(tf.reduce_sum(terms.total), model.encoder.trainable_variables)
 
 
 def test_the_straight_through_gradient_is_that_of_the_unquantised_copy():

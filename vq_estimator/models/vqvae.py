@@ -82,6 +82,8 @@ class VQVAE:
     ) -> VQVAEOutput:
         """images: uint8 [B, H, W, C]; with the factorised decoder also float32 in 0..1."""
         z_e = self.encode_continuous(images, training)
+        if training and self.config.quantizer.says_nothing:
+            z_e = _zeros(z_e, tf.shape(images)[0])
         with tf.name_scope("quantizer"):
             quantized = self.quantizer(z_e, training, step)
         given = self._training_arguments(step) if training else {}
@@ -229,6 +231,16 @@ class SpeechVQVAE(VQVAE):
 def make(config: Any, seed: int = 0, networks: Networks = OURS) -> VQVAE:
     """Makes the model of a configuration; see `VQVAE`."""
     return implementation(config)(config, seed, networks)
+
+
+def _zeros(z_e: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
+    """Zeros of the shape of z_e, which nothing has to compute; z_e itself if its size is not known in the graph."""
+    sizes = static_shape(z_e)[1:]
+    if None in sizes:
+        return z_e
+    zeros = tf.zeros(tf.stack([batch, *sizes]), z_e.dtype)
+    zeros.set_shape(z_e.shape)
+    return zeros
 
 
 def _check_networks(config: Any, networks: Networks) -> None:

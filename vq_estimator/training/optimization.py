@@ -44,14 +44,16 @@ def minimize(
       average_decay: decay of the averaged weights; 0 disables averaging.
     """
     optimizer, variables = tf.train.AdamOptimizer(rate), tf.trainable_variables()
-    gradients = [g for g, _ in optimizer.compute_gradients(loss, variables)]
+    # A variable without a gradient is one that the loss does not depend on, such as the encoder's if there is one code.
+    trained = [(g, v) for g, v in optimizer.compute_gradients(loss, variables) if g is not None]
+    gradients = [g for g, _ in trained]
     if clip_norm:
         # The global norm needs the gradient of the whole batch, but `apply_gradients` sums over replicas only later.
         if replicas.count() > 1:
             gradients = [tf.convert_to_tensor(g) for g in gradients]  # the gradient of an embedding has only some rows
         whole, _ = tf.clip_by_global_norm(replicas.summed(gradients), clip_norm)
         gradients = [g / replicas.count() for g in whole] if replicas.count() > 1 else whole
-    with tf.control_dependencies([optimizer.apply_gradients(list(zip(gradients, variables)))]):
+    with tf.control_dependencies([optimizer.apply_gradients([(g, v) for g, (_, v) in zip(gradients, trained)])]):
         after = then()
     if average_decay:
         with tf.control_dependencies([after]):
