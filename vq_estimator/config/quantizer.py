@@ -57,8 +57,8 @@ CODEBOOKS = Registry(
     "how the codebook is trained: by the gradient of the codebook loss, or as a moving average (ema)",
     QUANTIZER,
     {
-        "gradient": Row(GradientCodebook, "vq_estimator.nn.quantizers.codebooks:Codebooks"),
-        "ema": Row(EMACodebook, "vq_estimator.nn.quantizers.codebooks:Codebooks"),
+        "gradient": Row(GradientCodebook, "vq_estimator.nn.quantizers.codebooks:WithCodebooks"),
+        "ema": Row(EMACodebook, "vq_estimator.nn.quantizers.codebooks:WithCodebooks"),
     },
 )
 CodebookConfig = Union[GradientCodebook, EMACodebook]
