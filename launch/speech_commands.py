@@ -10,7 +10,7 @@ from vq_estimator.data import audio, outputs
 from vq_estimator.data.files import atomic_folder
 from vq_estimator.data.folder import SOUNDS
 from vq_estimator.errors import VQError
-from vq_estimator.inference import projector, speech_code_files, speech_inputs, speech_sampling
+from vq_estimator.inference import code_files, projector, speech_code_files, speech_inputs, speech_sampling
 from vq_estimator.inference import speech_exploration as explore
 from vq_estimator.inference.calibration import calibrate
 from vq_estimator.inference.codec import recordings
@@ -48,7 +48,7 @@ class SpeechCommands(Commands):
         return self.read_input(readers, flag)
 
     def encode(self, model: Any) -> str:
-        number = speech_code_files.encode(model, self.examples(model), FLAGS.out)
+        number = code_files.encode(model, self.examples(model), FLAGS.out)
         stride, rate = self.config.model.network.stride, model.sample_rate
         return (
             f"{number} recordings, one code per {stride} samples ({rate / stride:g} codes per second), in {FLAGS.out}"

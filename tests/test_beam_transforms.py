@@ -12,7 +12,7 @@ import vq_estimator as vq
 from helpers import pipelines
 from vq_estimator.data import audio
 from vq_estimator.errors import VQError
-from vq_estimator.inference import codec, speech_code_files, speech_inputs
+from vq_estimator.inference import code_files, codec, speech_code_files, speech_inputs
 from vq_estimator.inference.image_model import ImageModel
 
 pytest.importorskip("apache_beam", reason="the extra `beam` is not installed")
@@ -170,7 +170,7 @@ def test_decoded_recordings_are_those_of_vq_decode(tmp_path, monkeypatch):
     monkeypatch.setattr(speech_code_files, "DECODED_AT_ONCE", 2)
     save_recordings(tmp_path / "in")
     with vq.load("fsdd") as model:
-        speech_code_files.encode(model, speech_inputs.of_folder(model, str(tmp_path / "in")), str(tmp_path / "c.npz"))
+        code_files.encode(model, speech_inputs.of_folder(model, str(tmp_path / "in")), str(tmp_path / "c.npz"))
         codes = speech_code_files.load(model, str(tmp_path / "c.npz"))
         speech_code_files.decode(model, codes, str(tmp_path / "plain"), "jackson", seed=5)
     pipelines.run(vq.beam.Read("fsdd", str(tmp_path / "in")), vq.beam.Encode("fsdd", str(tmp_path / "codes")))

@@ -12,7 +12,7 @@ from helpers import spoken
 from helpers.codec_runs import write_run
 from vq_estimator.data import audio, speech_sources
 from vq_estimator.errors import VQError
-from vq_estimator.inference import speech_code_files, speech_inputs
+from vq_estimator.inference import code_files, speech_code_files, speech_inputs
 from vq_estimator.inference import speech_exploration as explore
 from vq_estimator.inference.session import open_run
 from vq_estimator.inference.speech_exploration import EncodedClips
@@ -222,7 +222,7 @@ def test_ten_minutes(run, model, forked, tmp_path):
 
 def test_a_split_to_a_file(model, source, tmp_path):
     out = str(tmp_path / "codes.npz")
-    assert speech_code_files.encode(model, speech_inputs.of_split(model, source, "validation"), out) == 8
+    assert code_files.encode(model, speech_inputs.of_split(model, source, "validation"), out) == 8
     with np.load(out) as found:
         np.testing.assert_array_equal(found["speakers"], source.splits["validation"].speakers)
         np.testing.assert_array_equal(found["labels"], source.splits["validation"].labels)
@@ -237,9 +237,9 @@ def test_unreadable_recordings_are_left_out(model, folder, tmp_path):
     shutil.copytree(os.path.join(folder, "test", "ann"), str(tmp_path / "some"))
     (tmp_path / "some" / "zero.wav").write_bytes(b"")
     out = str(tmp_path / "codes.npz")
-    assert speech_code_files.encode(model, speech_inputs.of_folder(model, str(tmp_path / "some")), out) == 6
+    assert code_files.encode(model, speech_inputs.of_folder(model, str(tmp_path / "some")), out) == 6
     with pytest.raises(VQError, match=r"input: zero.wav: can't be read: it is empty"):
-        speech_code_files.encode(model, speech_inputs.of_folder(model, str(tmp_path / "some"), 0), out)
+        code_files.encode(model, speech_inputs.of_folder(model, str(tmp_path / "some"), 0), out)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Decodes the codes that `Encode` wrote."""
 
 import os
-from typing import Any, Iterator, List, Optional, Tuple
+from typing import Any, Optional, Tuple
 
 import apache_beam as beam
 import numpy as np
@@ -18,7 +18,6 @@ from vq_estimator.errors import VQError
 from vq_estimator.inference import code_files, sampling, speech_code_files, speech_inputs
 from vq_estimator.inference.code_shards import Row
 from vq_estimator.inference.sampling import Label
-from vq_estimator.inference.speech_sampling import seeds
 
 NPY, FILES = "npy", "files"
 
@@ -70,7 +69,11 @@ class _DecodeFn(WriteFn):
         del bad
         assert isinstance(shard.input, CodeFiles)
         rows, first, speech = shard.input.rows(), shard.first or 0, model.config.model.fixed_dims is None
-        decoded = self._speech(model, rows, first) if speech else self._images(model, rows, first)
+        codes, (seed, speaker, guidance) = [row.codes for row in rows], self.given
+        if speech:
+            decoded = speech_code_files.decode_each(model, codes, speaker, seed, guidance, first)
+        else:
+            decoded = code_files.decode_each(model, np.stack(codes), seed, first)
         if self.format == FILES:
             suffix = ".wav" if speech else drawing.image_suffix(model.config.model.channels)
             for row, example in zip(rows, decoded):
@@ -90,20 +93,6 @@ class _DecodeFn(WriteFn):
             audio.write_wav(path, example, model.sample_rate)
         else:
             drawing.save_image(path, example)
-
-    def _images(self, model: Any, rows: List[Row], first: int) -> Iterator[np.ndarray]:
-        seed, _, _ = self.given
-        for start in range(0, len(rows), code_files.DECODED_AT_ONCE):
-            codes = np.stack([row.codes for row in rows[start : start + code_files.DECODED_AT_ONCE]])
-            yield from model.decode(codes, seed, first=first + start)
-
-    def _speech(self, model: Any, rows: List[Row], first: int) -> Iterator[np.ndarray]:
-        seed, speaker, guidance = self.given
-        at_once = speech_code_files.DECODED_AT_ONCE
-        for start in range(0, len(rows), at_once):
-            codes = [row.codes for row in rows[start : start + at_once]]
-            each = seeds(seed, len(codes), first + start)
-            yield from model.decode_all(codes, [speaker] * len(codes), each, guidance=guidance)
 
 
 def check_settings(m: Any, format: str, speaker: Optional[Label], guidance: float) -> None:

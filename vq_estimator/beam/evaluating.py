@@ -45,7 +45,8 @@ class Evaluate(beam.PTransform):
 
     def expand(self, of: Any) -> Any:
         each = of | "EvaluateShards" >> beam.ParDo(self._fn)
-        joined = each | beam.CombineGlobally(totals.Join())
+        # A lambda, because Beam would derive type hints from the annotations of `join`; see `ModelFn`.
+        joined = each | beam.CombineGlobally(lambda parts: totals.join(parts))
         return joined | "Report" >> beam.ParDo(self._report)
 
 

@@ -252,16 +252,10 @@ class TFExamples:
             yield folder, known
 
     def _records(self, path: str) -> Iterator[bytes]:
-        with tf.Graph().as_default(), tf.Session() as session:
-            following = tf.data.make_one_shot_iterator(tf.data.TFRecordDataset(path)).get_next()
-            step = session.make_callable(following)
-            try:
-                while True:
-                    yield step()
-            except tf.errors.OutOfRangeError:
-                return
-            except tf.errors.OpError as e:
-                raise unreadable(self.paths[0], e) from None
+        try:
+            yield from records.contents(path)
+        except tf.errors.OpError as e:
+            raise unreadable(self.paths[0], e) from None
 
 
 def unreadable(path: str, error: Any) -> VQError:

@@ -1,8 +1,6 @@
 """`manifest.json` of an output: the model, the shards, and the files that were left out and why."""
 
-from typing import Any, Iterable, List
-
-import apache_beam as beam
+from typing import List
 
 from vq_estimator.beam import storage
 from vq_estimator.config import Config
@@ -25,33 +23,19 @@ def about_model(config: Config, checkpoint: Checkpoint, fingerprint: str) -> dic
     }
 
 
-class Write(beam.PTransform):
-    """Writes the manifest of the shards when all are finished; the result is its content.
+def write(done: List[dict], out: str, limit: int, content: str) -> dict:
+    """Writes the manifest of the finished shards; returns its content.
 
     Args:
+      done: the shards, in any order.
       out: the output folder.
       limit: the largest number of files that cannot be read, of all shards.
       content: what the shards hold.
     """
-
-    def __init__(self, out: str, limit: int, content: str):
-        super().__init__()
-        self._fn = _WriteFn(out, limit, content)
-
-    def expand(self, done: Any) -> Any:
-        return done | beam.combiners.ToList() | beam.ParDo(self._fn)
-
-
-class _WriteFn(beam.DoFn):
-    def __init__(self, out: str, limit: int, content: str):
-        super().__init__()
-        self._out, self._limit, self._content = out, limit, content
-
-    def process(self, done: List[dict]) -> Iterable[dict]:
-        made = compose(done, self._content)
-        check(made, self._limit)
-        storage.write_json(storage.join(self._out, MANIFEST), made)
-        yield made
+    made = compose(done, content)
+    check(made, limit)
+    storage.write_json(storage.join(out, MANIFEST), made)
+    return made
 
 
 def compose(done: List[dict], content: str) -> dict:

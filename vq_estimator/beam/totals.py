@@ -1,9 +1,9 @@
 """Exact sums over examples: the result does not depend on how they were divided, or on the order of the parts."""
 
+import functools
 from fractions import Fraction
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional
 
-import apache_beam as beam
 import numpy as np
 
 from vq_estimator.config import Config
@@ -61,12 +61,10 @@ def exact_sum(values: np.ndarray) -> Fraction:
     return sum((Fraction(float(value)) for value in values), Fraction(0))
 
 
-def join(parts: Iterable[Totals]) -> Optional[Totals]:
-    """The totals of several parts; None without any part."""
-    whole: Optional[Totals] = None
-    for one in parts:
-        whole = one if whole is None else _add(whole, one)
-    return whole
+def join(parts: Iterable[Optional[Totals]]) -> Optional[Totals]:
+    """The totals of several parts, of which None has no example; None without any example."""
+    known = [one for one in parts if one is not None]
+    return functools.reduce(_add, known) if known else None
 
 
 def _add(a: Totals, b: Totals) -> Totals:
@@ -87,19 +85,3 @@ def summary_of(whole: Totals) -> Summary:
     speakers = {None: None, True: "known", False: "likeliest"}[whole.speakers]
     variance = whole.pixels.variance
     return Summary(n, whole.dims / n, pixel_variance=variance, counts=whole.counts, speakers=speakers, **means)
-
-
-class Join(beam.CombineFn):
-    """Joins totals."""
-
-    def create_accumulator(self) -> Optional[Totals]:
-        return None
-
-    def add_input(self, accumulator: Optional[Totals], element: Totals) -> Optional[Totals]:
-        return join(one for one in (accumulator, element) if one is not None)
-
-    def merge_accumulators(self, accumulators: Iterable[Optional[Totals]]) -> Optional[Totals]:
-        return join(one for one in accumulators if one is not None)
-
-    def extract_output(self, accumulator: Optional[Totals]) -> Optional[Totals]:
-        return accumulator

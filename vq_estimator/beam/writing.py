@@ -54,7 +54,8 @@ class WriteShards(beam.PTransform):
 
     def __init__(self, fn: WriteFn, limit: int, content: str):
         super().__init__()
-        self._fn, self._manifest = fn, manifest.Write(fn.out, limit, content)
+        self._fn, self._settings = fn, (fn.out, limit, content)
 
     def expand(self, of: Any) -> Any:
-        return of | "WriteShards" >> beam.ParDo(self._fn) | self._manifest
+        done = of | "WriteShards" >> beam.ParDo(self._fn) | beam.combiners.ToList()
+        return done | "WriteManifest" >> beam.Map(manifest.write, *self._settings)

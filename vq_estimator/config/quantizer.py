@@ -14,19 +14,6 @@ MAX_CODES = 2**20  # largest K of finite scalar quantization
 MAX_ENTRIES = 2**24  # largest K of a codebook
 
 
-def _K() -> Any:
-    return setting(MISSING, Integer(1, MAX_ENTRIES), "entries of a codebook", COMMON)
-
-
-def _D() -> Any:
-    return setting(
-        MISSING,
-        Integer(1, MAX_CHANNELS),
-        "embedding dimension; in some presets also sets the network's channels",
-        COMMON,
-    )
-
-
 def _L() -> Any:
     help = "codes per position: codebooks of vq, stages of residual, groups of fsq"
     return setting(1, Integer(1, MAX_LAYERS), help, QUANTIZER)
@@ -70,8 +57,8 @@ CODEBOOKS = Registry(
     "how the codebook is trained: by the gradient of the codebook loss, or as a moving average (ema)",
     QUANTIZER,
     {
-        "gradient": Row(GradientCodebook, "vq_estimator.nn.quantizers.codebooks:Codebooks"),
-        "ema": Row(EMACodebook, "vq_estimator.nn.quantizers.codebooks:Codebooks"),
+        "gradient": Row(GradientCodebook, "vq_estimator.nn.quantizers.codebooks:WithCodebooks"),
+        "ema": Row(EMACodebook, "vq_estimator.nn.quantizers.codebooks:WithCodebooks"),
     },
 )
 CodebookConfig = Union[GradientCodebook, EMACodebook]
@@ -126,15 +113,26 @@ class QuantizerSettings(Settings):
 
 
 @dataclasses.dataclass(frozen=True)
-class VectorQuantizerConfig(QuantizerSettings):
-    """`L` independent codebooks of `K` entries, each for its own `D` numbers at every position."""
+class CodebookSettings(QuantizerSettings):
+    """The settings of quantizers with codebooks."""
 
     kept_from_others = ("K", "D", "L", "codebook")
 
-    K: int = _K()
-    D: int = _D()
+    K: int = setting(MISSING, Integer(1, MAX_ENTRIES), "entries of a codebook", COMMON)
+    D: int = setting(
+        MISSING,
+        Integer(1, MAX_CHANNELS),
+        "embedding dimension; in some presets also sets the network's channels",
+        COMMON,
+    )
     L: int = _L()
     codebook: CodebookConfig = variant(GradientCodebook(), CODEBOOKS)
+
+
+@dataclasses.dataclass(frozen=True)
+class VectorQuantizerConfig(CodebookSettings):
+    """`L` independent codebooks of `K` entries, each for its own `D` numbers at every position."""
+
     gradient: str = setting(
         "straight_through",
         Choice(GRADIENTS),
@@ -144,15 +142,8 @@ class VectorQuantizerConfig(QuantizerSettings):
 
 
 @dataclasses.dataclass(frozen=True)
-class ResidualQuantizerConfig(QuantizerSettings):
+class ResidualQuantizerConfig(CodebookSettings):
     """`L` stages with a codebook of `K` entries each; a stage quantizes the residual of the stages before it."""
-
-    kept_from_others = ("K", "D", "L", "codebook")
-
-    K: int = _K()
-    D: int = _D()
-    L: int = _L()
-    codebook: CodebookConfig = variant(GradientCodebook(), CODEBOOKS)
 
     @property
     def vectors_per_position(self) -> int:

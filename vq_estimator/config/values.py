@@ -15,9 +15,11 @@ class Kind(abc.ABC):
 
     Attributes:
       flag: the type of its flag: "integer", "float", "bool", "enum" or "string".
+      want: the allowed values in words, of a kind that has no `describe`.
     """
 
     flag = "string"
+    want: str
 
     def check(self, field: str, value: Any) -> None:
         """Raises a VQError if `value` is invalid; every value is valid here."""
@@ -28,9 +30,9 @@ class Kind(abc.ABC):
         del field
         return value
 
-    @abc.abstractmethod
     def describe(self) -> str:
         """Returns the allowed values as text, for the table of settings."""
+        return self.want
 
     def text(self, value: Any) -> str:
         """Formats a value as its flag accepts it."""
@@ -70,9 +72,6 @@ class Number(Kind):
 
     def check(self, field: str, value: Any) -> None:
         number(field, value, self.low, self.high, self.want)
-
-    def describe(self) -> str:
-        return self.want
 
     def bad_values(self) -> List[Any]:
         return [self.low - 1.0, float("nan"), float("inf")]
@@ -132,9 +131,6 @@ class Integers(Kind):
         except (ValueError, TypeError):
             raise VQError(f"{field}: got {value!r}, expected {self.want}") from None
 
-    def describe(self) -> str:
-        return self.want
-
     def text(self, value: Any) -> str:
         return "none" if value is None else ",".join(str(n) for n in value)
 
@@ -166,9 +162,6 @@ class Size(Kind):
         found = tuple(int(n) for n in sides)
         return found[0] if found[0] == found[-1] else found
 
-    def describe(self) -> str:
-        return self.want
-
     def text(self, value: Any) -> str:
         return "x".join(str(n) for n in dict.fromkeys(value)) if isinstance(value, tuple) else str(value)
 
@@ -184,9 +177,6 @@ class Text(Kind):
 
     def check(self, field: str, value: Any) -> None:
         check(value is None or isinstance(value, str), field, value, self.want)
-
-    def describe(self) -> str:
-        return self.want
 
     def bad_values(self) -> List[Any]:
         return [5]

@@ -1,7 +1,7 @@
 """Counts the files of an input that cannot be read, up to a limit."""
 
 import logging
-from typing import List, Tuple, Union
+from typing import List, Sequence, Tuple, Union
 
 from vq_estimator.errors import VQError, one_line
 
@@ -43,3 +43,11 @@ class BadFiles:
 
 
 Limit = Union[int, BadFiles]  # a number of files, or the counter of several inputs
+
+
+def check_number(bad: Sequence[Sequence[str]], most: int) -> None:
+    """Raises a VQError if there are more than `most` files (name, reason) that can't be read."""
+    if len(bad) > most:
+        path, why = bad[-1]
+        got = f"{len(bad)} or more files that can't be read, {path} among them ({why})"
+        raise VQError(f"data_dir: got {got}, expected at most {most}; --max_bad_files changes that")

@@ -8,7 +8,7 @@ Functions of datasets are marked `do_not_convert`: they have no Python control f
 to a second of every command to find that out.
 """
 
-from typing import Dict, Iterator, NamedTuple
+from typing import Any, Dict, Iterator, NamedTuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -26,6 +26,17 @@ def evaluation_batch(dims: int) -> int:
 def parts(array: np.ndarray, size: int) -> Iterator[np.ndarray]:
     """Yields an array in parts of `size`; the last one may be shorter."""
     return (array[start : start + size] for start in range(0, len(array), size))
+
+
+def elements(session: tf.Session, tensors: Any) -> Iterator[Any]:
+    """Yields the values of a dataset's next element, `tensors`, until its end."""
+    step = session.make_callable(tensors)
+    while True:
+        try:
+            values = step()
+        except tf.errors.OutOfRangeError:
+            return
+        yield values
 
 
 @tf.autograph.experimental.do_not_convert

@@ -94,7 +94,7 @@ class Listing(NamedTuple):
 
 
 def encoded(path: str) -> bytes:
-    """Decodes a path as the file system stores it, whatever its characters."""
+    """Encodes a path as the file system stores it, whatever its characters."""
     return os.fsencode(path)
 
 

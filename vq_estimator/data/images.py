@@ -8,12 +8,14 @@ import contextlib
 import hashlib
 import logging
 import os
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from vq_estimator.config import DataConfig
 from vq_estimator.config.model import SIZE
 from vq_estimator.data import folder as folder_lib
 from vq_estimator.data import shards
+from vq_estimator.data.bad_files import check_number
+from vq_estimator.data.files import split_paths
 from vq_estimator.data.folder import Listing
 from vq_estimator.data.image_decoding import decode_files
 from vq_estimator.data.model_view import View
@@ -58,7 +60,7 @@ def locate(data_dir: str, cache_dir: str, want: Wanted, cache: str = "auto", sou
     """
     if want.max_bad_files < 0:
         raise VQError(f"max_bad_files: got {want.max_bad_files}, expected 0 or more")
-    folders = shards.folders_of(data_dir)
+    folders = split_paths(data_dir)
     if shards.found(folders):
         return shards.locate(folders, shards.Wanted(want.shape, source), cache)
     if want.shape[2] not in (1, 3):
@@ -79,7 +81,7 @@ def locate(data_dir: str, cache_dir: str, want: Wanted, cache: str = "auto", sou
             "their middle; new runs crop them after they are turned",
             made["shifted"],
         )
-    _check_bad(made["unreadable"], want.max_bad_files)
+    check_number(made["unreadable"], want.max_bad_files)
     if source not in (None, made["source"]):
         raise VQError(f"data_dir: got {data_dir!r} with {made['source']}, expected {source}, the run's own images")
     return store.source(made, cache)
@@ -91,13 +93,6 @@ def _check_manifest(made: Dict[str, Any]) -> None:
     good = isinstance(made["unreadable"], list) and all(isinstance(t, str) for t in texts)
     if not good or type(made["shifted"]) is not int or made["shifted"] < 0:
         raise ValueError("it holds something else")
-
-
-def _check_bad(bad: List, most: int) -> None:
-    if len(bad) > most:
-        path, why = bad[-1]
-        got = f"{len(bad)} or more files that can't be read, {path} among them ({why})"
-        raise VQError(f"data_dir: got {got}, expected at most {most}; --max_bad_files changes that")
 
 
 def _fill(folder: str, add: Add, data_dir: str, listing: Listing, want: Wanted) -> Dict[str, Any]:
@@ -112,7 +107,7 @@ def _fill(folder: str, add: Add, data_dir: str, listing: Listing, want: Wanted) 
             if isinstance(decoded, str):
                 log.warning("%s can't be read and is left out: %s", one_line(file.path), decoded)
                 bad.append([file.path, decoded])
-                _check_bad(bad, want.max_bad_files)
+                check_number(bad, want.max_bad_files)
                 continue
             add(file.split, decoded.image, file.label)
             content.update(file.hash + decoded.sha256)

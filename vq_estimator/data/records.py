@@ -13,6 +13,7 @@ from typing import BinaryIO, Dict, Iterator, Sequence, Tuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from vq_estimator.data.batching import elements
 from vq_estimator.errors import VQError
 
 BEFORE, AFTER = 12, 4  # bytes before and after a TFRecord's content: length and checksums
@@ -62,6 +63,16 @@ def in_order(paths: Sequence[str], shape: Tuple[int, int, int]) -> tf.data.Datas
         return tf.reshape(content[:, LABEL:], (-1, *shape)), tf.reshape(labels, [-1])
 
     return tf.data.TFRecordDataset(list(paths)).batch(BATCH).map(parse, num_parallel_calls=2)
+
+
+def contents(path: str) -> Iterator[bytes]:
+    """Yields the content of each record of any TFRecord file.
+
+    Raises:
+      tf.errors.OpError: the file cannot be read, or is damaged.
+    """
+    with tf.Graph().as_default(), tf.Session() as session:
+        yield from elements(session, tf.data.make_one_shot_iterator(tf.data.TFRecordDataset(path)).get_next())
 
 
 def _read(file: int, size: int, place: int) -> bytes:

@@ -11,7 +11,7 @@ import tensorflow.compat.v1 as tf
 
 from vq_estimator.config.model import SIZE
 from vq_estimator.data import pipeline, record_cache, records
-from vq_estimator.data.files import atomic_path, read_json, split_paths, write_json
+from vq_estimator.data.files import atomic_path, read_json, write_json
 from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError, one_line
 from vq_estimator.progress import ProgressBar
@@ -88,11 +88,6 @@ class Wanted(NamedTuple):
 
     shape: Tuple[int, int, int]
     source: Optional[str]
-
-
-def folders_of(data_dir: str) -> List[str]:
-    """Splits a comma-separated `data_dir`."""
-    return split_paths(data_dir)
 
 
 def found(folders: Sequence[str]) -> bool:

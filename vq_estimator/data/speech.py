@@ -7,7 +7,7 @@ import tensorflow.compat.v1 as tf
 
 from vq_estimator.config import Config, SpeechConfig
 from vq_estimator.data import audio
-from vq_estimator.data.batching import WHOLE, Part, check_part, numbers_of_batches
+from vq_estimator.data.batching import WHOLE, Part, check_part, numbered_batches
 from vq_estimator.data.pipeline import Source
 
 
@@ -138,8 +138,7 @@ def training_dataset(
             numbers_of.set_shape([own.stop - own.start])
         return part.divided({"audio": levels, "speaker": speaker, "label": label})
 
-    numbers = numbers_of_batches(len(clip_of), batch_size, seed, start_step)
-    batches = tf.data.Dataset.zip((numbers, tf.data.Dataset.range(start_step, 2**62))).shard(part.turns, part.turn)
+    batches = numbered_batches(len(clip_of), batch_size, seed, start_step, part)
     return part.single(batches.map(batch)).prefetch(4)
 
 

@@ -20,6 +20,7 @@ import numpy as np
 from vq_estimator.config import DataConfig
 from vq_estimator.data import audio
 from vq_estimator.data import folder as folder_lib
+from vq_estimator.data.bad_files import check_number
 from vq_estimator.data.files import (
     ChecksumCache,
     FileSpec,
@@ -96,7 +97,7 @@ class Cache:
         if bad:
             where = os.path.join(self._target, MANIFEST)
             log.warning("unreadable files left out: %d, named in %s", len(bad), where)
-        _check_bad(bad, max_bad_files)
+        check_number(bad, max_bad_files)
         return source
 
     def _source(self, made: Dict[str, Any]) -> SpeechSource:
@@ -154,7 +155,7 @@ class Cache:
                 if isinstance(found, str):
                     log.warning("%s can't be read and is left out: %s", one_line(file.path), found)
                     bad.append([file.path, found])
-                    _check_bad(bad, max_bad_files)
+                    check_number(bad, max_bad_files)
                     continue
                 out[file.split].write(found.levels.tobytes())
                 content.update(file.hash + found.sha256)
@@ -205,13 +206,6 @@ def _read(path: str, sample_rate: int, rules: int) -> Union[_Found, str]:
     except ValueError as e:
         return one_line(str(e))
     return _Found(audio.mu_law(x), bytes.fromhex(sha256))
-
-
-def _check_bad(bad: Sequence[Sequence[str]], most: int) -> None:
-    if len(bad) > most:
-        path, why = bad[-1]
-        got = f"{len(bad)} or more files that can't be read, {path} among them ({why})"
-        raise VQError(f"data_dir: got {got}, expected at most {most}; --max_bad_files changes that")
 
 
 def _paths(folder: str, split: str) -> Tuple[str, str, str]:

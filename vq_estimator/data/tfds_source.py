@@ -17,6 +17,7 @@ import tensorflow.compat.v1 as tf
 from vq_estimator.config import DataConfig, tfds_name
 from vq_estimator.data import folder as folder_lib
 from vq_estimator.data import record_cache
+from vq_estimator.data.batching import elements
 from vq_estimator.data.image_files import WANT_LEVELS
 from vq_estimator.data.model_view import View, known_channels
 from vq_estimator.data.pipeline import SPLITS
@@ -209,12 +210,7 @@ def _batches(dataset: str, builder: Any, features: _Features, split: str) -> Ite
         settings = tf.ConfigProto(device_count={"GPU": 0})
         with contextlib.closing(tf.Session(graph=graph, config=settings)) as session:
             session.run(iterator.initializer)
-            step = session.make_callable(fetches)
-            while True:
-                try:
-                    images, labels = step()
-                except tf.errors.OutOfRangeError:
-                    return
+            for images, labels in elements(session, fetches):
                 if features.label and not 0 <= labels.min() <= labels.max() < len(features.class_names):
                     got = f"{dataset} with labels from {labels.min()} to {labels.max()} in {split}"
                     raise VQError(f"dataset: got {got}, expected 0 to {len(features.class_names) - 1}")

@@ -6,8 +6,6 @@ import numpy as np
 
 from vq_estimator.exported.noise import KINDS, uniform
 
-ABOVE = 3  # rows above and columns to the left that the first layer of a PixelCNN depends on
-
 
 class Steps(NamedTuple):
     """The functions of one loop.

@@ -1,7 +1,8 @@
-"""Encodes images from any source to a file of codes, and decodes such a file.
+"""Encodes images or recordings from any source to a file of codes, and decodes those of images.
 
 A file of codes is an `.npz` with `codes` [N, h, w, L] and `origin` (JSON: the source of the codes, and the fingerprint
 of the weights). Codes of a data set come with `labels` [N], those of a folder with `files` [N], the paths below it.
+`speech_code_files` has the arrays of recordings.
 """
 
 import collections
@@ -13,6 +14,7 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequenc
 import numpy as np
 
 from vq_estimator import drawing
+from vq_estimator.config import part
 from vq_estimator.data import folder as folder_lib
 from vq_estimator.data.files import atomic_folder, atomic_path, open_regular, parse_json
 from vq_estimator.data.numpy_files import load_npy, load_npz
@@ -32,18 +34,20 @@ Advance = Callable[[int], object]  # of a progress bar
 Codes = TypeVar("Codes")  # the content of a file of codes
 
 
-def encode(model: ImageModel, examples: Examples, out: str) -> int:
-    """Writes the codes of all images to the file `out`, atomically; returns the number of images.
+def encode(model: TrainedModel, examples: Examples, out: str) -> int:
+    """Writes the codes of all images or recordings to the file `out`, atomically; returns their number.
 
     Raises:
-      VQError: no image could be read.
+      VQError: no image or recording could be read.
     """
-    with ProgressBar(total=examples.total, unit="image", desc="encode") as bar:
-        arrays = compute_codes(model, examples, bar.update)
-    if not len(arrays["codes"]):
-        raise VQError(f"input: got no readable image in {examples.origin!r}, expected one or more")
+    of_kind, example = part(model.config.model, "code_files"), model.config.model.example
+    with ProgressBar(total=examples.total, unit=example, desc="encode") as bar:
+        arrays = of_kind.compute_codes(model, examples, bar.update)
+    number = len(of_kind.each_code_map(arrays))
+    if not number:
+        raise VQError(f"input: got no readable {example} in {examples.origin!r}, expected one or more")
     save(model, examples.origin, out, arrays)
-    return len(arrays["codes"])
+    return number
 
 
 def compute_codes(model: ImageModel, examples: Examples, advance: Advance = lambda n: None) -> Dict[str, np.ndarray]:
@@ -65,7 +69,7 @@ def compute_codes(model: ImageModel, examples: Examples, advance: Advance = lamb
         advance(len(batch.images))
     if not parts:
         return {"codes": np.zeros((0, *model.config.model.grid), np.int32)}
-    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    return {key: np.concatenate([found[key] for found in parts]) for key in parts[0]}
 
 
 def each_code_map(arrays: Dict[str, np.ndarray]) -> Sequence[np.ndarray]:
@@ -161,7 +165,7 @@ def renamed(paths: Sequence[str], suffix: str = ".png") -> List[str]:
     once = {stem for stem, count in collections.Counter(stems).items() if count == 1}
     names = [(stem if stem in once else path) + suffix for stem, path in zip(stems, paths)]
     for path in paths:
-        if any(part in ("", ".", "..") for part in path.split("/")) or "\\" in path or "\0" in path:
+        if any(name in ("", ".", "..") for name in path.split("/")) or "\\" in path or "\0" in path:
             raise ValueError(f"it has a file {path!r}, expected paths below a folder")
         folder_lib.encoded(path)  # a ValueError if no file system allows such a name
     if len(set(names)) < len(paths):
@@ -187,13 +191,12 @@ def decode(model: ImageModel, codes: CodesFile, out: str, seed: int = 0) -> int:
 
     def images():
         with ProgressBar(total=n, unit="image", desc="decode") as bar:
-            for start in range(0, n, DECODED_AT_ONCE):
-                batch = model.decode(codes.codes[start : start + DECODED_AT_ONCE], seed, first=start)
-                yield batch
-                bar.update(len(batch))
+            for image in decode_each(model, codes.codes, seed):
+                yield image
+                bar.update()
 
     if kind != FOLDER:
-        whole = np.concatenate(list(images()) or [model.decode(codes.codes)])  # an empty array is an error in `decode`
+        whole = np.stack(list(images()) or model.decode(codes.codes))  # an empty array is an error in `decode`
         if kind == PICTURE:
             drawing.save_png(out, drawing.grid(whole, min(COLUMNS, n)))
             return n
@@ -203,13 +206,16 @@ def decode(model: ImageModel, codes: CodesFile, out: str, seed: int = 0) -> int:
     suffix = drawing.image_suffix(model.config.model.channels)
     model.decode(codes.codes[:1], seed)  # rejects invalid codes before the first image is decoded
     with atomic_folder(out) as folder:
-        numbers = iter(range(n))
-        for batch in images():
-            for image in batch:
-                i = next(numbers)
-                name = f"{i:06d}{suffix}" if codes.names is None else codes.names[i]
-                drawing.save_image(os.path.join(folder, *name.split("/")), image)
+        for i, image in enumerate(images()):
+            name = f"{i:06d}{suffix}" if codes.names is None else codes.names[i]
+            drawing.save_image(os.path.join(folder, *name.split("/")), image)
     return n
+
+
+def decode_each(model: ImageModel, codes: np.ndarray, seed: int = 0, first: int = 0) -> Iterator[np.ndarray]:
+    """Yields the image uint8 [H, W, C] of each of the codes [N, h, w, L]; `first`: see `ImageModel.decode`."""
+    for start in range(0, len(codes), DECODED_AT_ONCE):
+        yield from model.decode(codes[start : start + DECODED_AT_ONCE], seed, first=first + start)
 
 
 def _reason(error: Exception) -> str:

@@ -15,6 +15,7 @@ from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from vq_estimator.data import records
 from vq_estimator.data.numpy_files import load_npz
 from vq_estimator.errors import VQError, describe_extra, one_line
 from vq_estimator.inference.code_files import MAX_CODES
@@ -143,15 +144,7 @@ def read(path: str, name: str = "") -> List[Row]:
 
 
 def _records(path: str) -> Iterator[Row]:
-    with tf.Graph().as_default(), tf.Session() as session:
-        following = tf.data.make_one_shot_iterator(tf.data.TFRecordDataset(path)).get_next()
-        step = session.make_callable(following)
-        while True:
-            try:
-                content = step()
-            except tf.errors.OutOfRangeError:
-                return
-            yield from_example(content)
+    return map(from_example, records.contents(path))
 
 
 def _parquet_rows(path: str) -> Iterator[Row]:

@@ -39,3 +39,14 @@ class Examples(NamedTuple):
     batches: Callable[[], Iterator[Batch]]
     origin: str = ""
     source: Optional[str] = None
+
+    def changed(self, change: Callable[[Batch, int], Batch]) -> "Examples":
+        """Returns the same examples with each batch changed by a function (batch, position of its first example)."""
+
+        def batches():
+            start = 0
+            for batch in self.batches():
+                yield change(batch, start)
+                start += len(batch.images)
+
+        return self._replace(batches=batches)

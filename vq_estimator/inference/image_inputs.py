@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from typing import Callable, Iterator, Optional, Sequence, Union
+from typing import Optional, Sequence, Union
 
 import numpy as np
 
@@ -134,29 +134,20 @@ def with_labels(run: OpenRun, examples: Examples, labels: Optional[np.ndarray] =
     if labels is not None:
         if len(labels) != examples.total:
             raise VQError(f"labels: got {len(labels)}, expected {examples.total}, one for each image")
-        return _relabelled(examples, lambda batch, start: labels[start : start + len(batch.images)])
+        return examples.changed(lambda batch, i: batch._replace(labels=labels[i : i + len(batch.images)]))
     if examples.source is not None:
-        return examples if run.config.shares_classes(examples.source) else _relabelled(examples, lambda *_: None)
+        known = run.config.shares_classes(examples.source)
+        return examples if known else examples.changed(lambda batch, _: batch._replace(labels=None))
     names = _class_names(run)
 
     def of_folders(batch, _):
         found = [folder_lib.named_by(name, names) for name in batch.files] if batch.files is not None else [None]
-        return None if None in found else np.array(found, np.int32)
+        return batch._replace(labels=None if None in found else np.array(found, np.int32))
 
-    return _relabelled(examples, of_folders)
+    return examples.changed(of_folders)
 
 
 with_conditions = with_labels  # the name that `vq_estimator.beam` calls for every kind of model
-
-
-def _relabelled(examples: Examples, labels_of: Callable[[Batch, int], Optional[np.ndarray]]) -> Examples:
-    def batches() -> Iterator[Batch]:
-        start = 0
-        for batch in examples.batches():
-            yield batch._replace(labels=labels_of(batch, start))
-            start += len(batch.images)
-
-    return examples._replace(batches=batches)
 
 
 def _class_names(run: OpenRun) -> Sequence[str]:

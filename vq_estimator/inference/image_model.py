@@ -24,7 +24,6 @@ from vq_estimator.inference.examples import Examples
 from vq_estimator.inference.preparation import AnyImage, prepare
 from vq_estimator.inference.sampling import Label, Samples, check_seed
 from vq_estimator.inference.trained_model import TrainedModel
-from vq_estimator.models.vqvae import OURS, Networks
 
 BATCH = 100
 MAX_FIRST = 10**9  # largest position of an image in a set that is decoded in parts
@@ -48,24 +47,11 @@ class ImageModel(TrainedModel):
 
     kind = "images"
 
-    def __init__(self, model_dir: str, which: str = "latest", networks: Networks = OURS):
-        """Opens the run in `model_dir`, at the checkpoint `which`: "latest", "best" or a path.
-
-        Args:
-          networks: your networks, if the run was trained with some.
-
-        Raises:
-          VQError: there is no such run or checkpoint, or it is not an image run.
-        """
-        super().__init__(model_dir, which, networks=networks)
-        self._size = min(BATCH, batching.evaluation_batch(self.config.model.dims))  # images per batch
-        self._view, self._viewer = View.of(self.config), None  # type: View, Optional[Viewer]
-
     def close(self) -> None:
         """Frees the sessions."""
         super().close()
-        if self._viewer is not None:
-            self._viewer.close()
+        if "viewer" in self._made:
+            self._made.pop("viewer").close()
 
     def prepare(self, images: Union[np.ndarray, Sequence[AnyImage]]) -> np.ndarray:
         """Crops and resizes images of any size to the model's input, with the same steps as `vq-encode` (see
@@ -84,9 +70,12 @@ class ImageModel(TrainedModel):
           VQError: a value is not such an image.
         """
         self.check_open()
-        if self._viewer is None:
-            self._viewer = Viewer(self._view)
-        return prepare(images, self._viewer)
+        return prepare(images, self._once("viewer", lambda: Viewer(View.of(self.config))))
+
+    @property
+    def _size(self) -> int:
+        """Images per batch."""
+        return min(BATCH, batching.evaluation_batch(self.config.model.dims))
 
     def encode(self, images: np.ndarray) -> np.ndarray:
         """Images to codes."""

@@ -151,16 +151,13 @@ def with_codes_of_another(run: OpenRun, examples: Examples) -> Examples:
     if len(codes) == 1:
         raise VQError(f"codes: got another for the one image of {examples.name}, expected two images or more")
 
-    def batches():
-        start = 0
-        for batch in examples.batches():
-            of_another = codes[start : start + len(batch.images)]
-            if len(of_another) < len(batch.images):
-                raise VQError(f"input: {examples.origin!r} has changed while it was evaluated")
-            yield batch._replace(codes=of_another)
-            start += len(batch.images)
+    def with_codes(batch, start):
+        of_another = codes[start : start + len(batch.images)]
+        if len(of_another) < len(batch.images):
+            raise VQError(f"input: {examples.origin!r} has changed while it was evaluated")
+        return batch._replace(codes=of_another)
 
-    return examples._replace(batches=batches)
+    return examples.changed(with_codes)
 
 
 def per_example(

@@ -199,13 +199,8 @@ class OpenRun:
             tensors = {name: tensor for name, tensor in tensors.items() if tensor is not None}
         settings = tf.ConfigProto(device_count={"GPU": 0})
         with contextlib.closing(tf.Session(graph=graph, config=settings)) as session:
-            step = session.make_callable(tensors)
-            while True:
-                try:
-                    batch = Batch(**step())
-                except tf.errors.OutOfRangeError:
-                    return
-                yield batch
+            for values in batching.elements(session, tensors):
+                yield Batch(**values)
 
     def batches(self, examples: Examples, fetch: Any, title: str) -> Iterator[Tuple[Batch, Any]]:
         """Yields each batch of examples and the values of the tensors `fetch` for it, with a progress bar."""

@@ -1,4 +1,4 @@
-"""Encodes recordings from any source to a file of codes, and decodes such a file.
+"""The files of codes of recordings: what `code_files.encode` writes, and their decoding.
 
 A file of codes is an `.npz` with `codes` [M, L] of all recordings, concatenated; `lengths` [N], the number of codes of
 each; `files` [N], their paths below the folder; and `origin` (JSON: the source of the codes, and the fingerprint of the
@@ -6,7 +6,7 @@ weights). For a split of the run's own data there are also `speakers` and `label
 """
 
 import os
-from typing import Dict, List, NamedTuple, Optional, Sequence
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
@@ -15,27 +15,14 @@ from vq_estimator.data.files import atomic_folder
 from vq_estimator.data.outputs import FOLDER, output_kind
 from vq_estimator.errors import VQError
 from vq_estimator.inference import sampling
-from vq_estimator.inference.code_files import Advance, file_names, load_archive, save
+from vq_estimator.inference.code_files import Advance, file_names, load_archive
 from vq_estimator.inference.examples import Examples
+from vq_estimator.inference.sampling import Label
 from vq_estimator.inference.speech_model import SpeechModel
 from vq_estimator.inference.speech_sampling import seeds
 from vq_estimator.progress import ProgressBar
 
 DECODED_AT_ONCE = 64  # recordings
-
-
-def encode(model: SpeechModel, recordings: Examples, out: str) -> int:
-    """Writes the codes of all recordings to the file `out`, atomically; returns the number of recordings.
-
-    Raises:
-      VQError: no recording could be read.
-    """
-    with ProgressBar(total=recordings.total, unit="clip", desc="encode") as bar:
-        arrays = compute_codes(model, recordings, bar.update)
-    if not len(arrays["lengths"]):
-        raise VQError(f"input: got no readable recording in {recordings.origin!r}, expected one or more")
-    save(model, recordings.origin, out, arrays)
-    return len(arrays["lengths"])
 
 
 def compute_codes(model: SpeechModel, recordings: Examples, advance: Advance = lambda n: None) -> Dict[str, np.ndarray]:
@@ -116,10 +103,17 @@ def decode(
     model.check_guidance(guidance)
     model.check_codes(codes.codes)
     with atomic_folder(out) as folder, ProgressBar(total=n, unit="clip", desc="decode") as bar:
-        for start in range(0, n, DECODED_AT_ONCE):
-            some = codes.codes[start : start + DECODED_AT_ONCE]
-            decoded = model.decode_all(some, [voice] * len(some), seeds(seed, len(some), start), guidance=guidance)
-            for name, levels in zip(codes.names[start:], decoded):
-                audio.write_wav(os.path.join(folder, *name.split("/")), levels, model.sample_rate)
-            bar.update(len(some))
+        for name, levels in zip(codes.names, decode_each(model, codes.codes, voice, seed, guidance)):
+            audio.write_wav(os.path.join(folder, *name.split("/")), levels, model.sample_rate)
+            bar.update()
     return n
+
+
+def decode_each(
+    model: SpeechModel, codes: Sequence[np.ndarray], speaker: Label, seed: int, guidance: float, first: int = 0
+) -> Iterator[np.ndarray]:
+    """Yields the recording uint8 [T] of each of the codes [n, L]; `first` is the position of the first one."""
+    for start in range(0, len(codes), DECODED_AT_ONCE):
+        some = codes[start : start + DECODED_AT_ONCE]
+        each = seeds(seed, len(some), first + start)
+        yield from model.decode_all(some, [speaker] * len(some), each, guidance=guidance)

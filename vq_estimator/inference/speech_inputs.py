@@ -158,14 +158,13 @@ def with_speakers(run: OpenRun, examples: Examples, speaker: Optional[str] = Non
     everyone = None if speaker is None else speaker_number(m, speaker)
     folder = examples.origin if os.path.isdir(examples.origin) else os.path.dirname(examples.origin)
 
-    def batches():
-        for batch in examples.batches():
-            number = everyone
-            if number is None and examples.source is None:
-                number = speaker_of(m, folder, str(batch.files[0]))
-            yield batch if number is None else batch._replace(speakers=np.array([number], np.int32))
+    def with_speaker(batch, _):
+        number = everyone
+        if number is None and examples.source is None:
+            number = speaker_of(m, folder, str(batch.files[0]))
+        return batch if number is None else batch._replace(speakers=np.array([number], np.int32))
 
-    return examples._replace(batches=batches)
+    return examples.changed(with_speaker)
 
 
 with_conditions = with_speakers  # the name that `vq_estimator.beam` calls for every kind of model

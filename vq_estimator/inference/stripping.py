@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import shutil
 import tempfile
 from typing import Dict, Optional
 
@@ -11,7 +10,7 @@ import tensorflow.compat.v1 as tf
 
 from vq_estimator import config as config_lib
 from vq_estimator.config import Config
-from vq_estimator.data.files import write_json, write_text
+from vq_estimator.data.files import atomic_folder, write_text
 from vq_estimator.errors import VQError
 from vq_estimator.inference import code_cost
 from vq_estimator.inference.session import OpenRun
@@ -39,11 +38,7 @@ def strip(
         raise VQError(f"target: {target!r} exists; give the name of a folder to make")
     model = dataclasses.replace(config.model, precision="float32")
     stripped = dataclasses.replace(config, model=model)
-    parent = os.path.dirname(os.path.abspath(target))
-    os.makedirs(parent, exist_ok=True)
-    temporary = tempfile.mkdtemp(dir=parent, prefix=".strip.")
-    try:
-        folder = os.path.join(temporary, "run")
+    with atomic_folder(target) as folder, tempfile.TemporaryDirectory() as temporary:
         write_text(os.path.join(folder, run_folder.CONFIG), config_lib.to_json(stripped))
         own, of_prior = _names(stripped, checkpoint, prior)
         path = _copy(checkpoint, own, folder, half)
@@ -53,13 +48,8 @@ def strip(
             text = config_lib.to_json(dataclasses.replace(prior.config, codes=codes))
             write_text(os.path.join(inner, run_folder.CONFIG), text)
             best = checkpoints.load_best(os.path.dirname(os.path.dirname(prior.checkpoint.path)))
-            kept = _copy(prior.checkpoint, of_prior, os.path.join(inner, checkpoints.BEST), half)
-            entry = dict(best, checkpoint=os.path.basename(kept))
-            os.remove(os.path.join(os.path.dirname(kept), "checkpoint"))
-            write_json(os.path.join(inner, checkpoints.BEST, "best.json"), entry)
-        os.rename(folder, target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+            kept = _copy(prior.checkpoint, of_prior, temporary, half)
+            checkpoints.keep_best(inner, kept, best["global_step"], best["metric"], best["value"])
     return target
 
 
@@ -89,5 +79,4 @@ def _copy(checkpoint: Checkpoint, names, folder: str, half: bool) -> str:
         step = tf.train.get_or_create_global_step()
         step.load(checkpoint.step, session)
         saver = tf.train.Saver(variables + [step], save_relative_paths=True)
-        os.makedirs(folder, exist_ok=True)
         return saver.save(session, os.path.join(folder, "model.ckpt"), checkpoint.step, write_meta_graph=False)

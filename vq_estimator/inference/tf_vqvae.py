@@ -9,6 +9,7 @@ checkpoint.
 import dataclasses
 import os
 import re
+import tempfile
 from typing import Optional
 
 import numpy as np
@@ -24,7 +25,7 @@ from vq_estimator.config import (
     PriorNetworkConfig,
     make_config,
 )
-from vq_estimator.data.files import atomic_folder, write_json, write_text
+from vq_estimator.data.files import atomic_folder, write_text
 from vq_estimator.errors import VQError
 from vq_estimator.nn.code_prior import CodePrior
 from vq_estimator.nn.module import static_shape
@@ -63,10 +64,6 @@ def _stored(checkpoint: str) -> CheckpointReader:
     return CheckpointReader(checkpoint, "; expected the path of last.ckpt")
 
 
-def _stored_prior(checkpoint: str) -> CheckpointReader:
-    return CheckpointReader(checkpoint, "; expected the path of last-pixelcnn.ckpt", "prior_checkpoint")
-
-
 def configuration(checkpoint: str, dataset: str, dataset_source: Optional[str]) -> Config:
     """Derives the configuration from the shapes in a checkpoint, for the layout of `dataset`.
 
@@ -100,9 +97,9 @@ def import_checkpoint(
     """
     if os.path.exists(model_dir):
         raise VQError(f"model_dir: {model_dir!r} exists; give the name of a folder to make")
-    of_prior = (
-        _stored_prior(prior_checkpoint) if prior_checkpoint else None
-    )  # before the work, because the checkpoint may be unreadable
+    of_prior = None
+    if prior_checkpoint:  # read before the work, because it may be unreadable
+        of_prior = CheckpointReader(prior_checkpoint, "; expected the path of last-pixelcnn.ckpt", "prior_checkpoint")
     config = configuration(checkpoint, dataset, dataset_source)
     with atomic_folder(model_dir) as target:
         _convert(checkpoint, config, target)
@@ -169,11 +166,8 @@ def _convert_prior(stored: CheckpointReader, of_model: CheckpointReader, config:
                 value = held.fitting(name, static_shape(variable), variable.dtype.base_dtype)
                 variable.load(value, session)
             step.load(0, session)
-            folder = os.path.join(target, checkpoints.BEST)
-            os.makedirs(folder)
             saver = tf.train.Saver([*prior.variables, step], save_relative_paths=True)
-            saved = saver.save(session, os.path.join(folder, "model.ckpt"), 0, write_meta_graph=False)
-    os.remove(os.path.join(folder, "checkpoint"))
-    entry = {"checkpoint": os.path.basename(saved), "global_step": 0, "metric": "imported", "value": 0.0}
-    write_json(os.path.join(folder, "best.json"), entry)
+            with tempfile.TemporaryDirectory() as folder:
+                saved = saver.save(session, os.path.join(folder, "model.ckpt"), 0, write_meta_graph=False)
+                checkpoints.keep_best(target, saved, 0, "imported", 0.0)
     write_text(os.path.join(target, run_folder.CONFIG), config_lib.to_json(config))

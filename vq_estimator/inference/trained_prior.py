@@ -58,7 +58,7 @@ def missing(K: int, model_dir: Optional[str] = None) -> VQError:
 
 
 def find_or_warn(model_dir: str, checkpoint: Checkpoint) -> Optional[TrainedPrior]:
-    """Like `of_run`, but a prior of another checkpoint is a warning and counts as none."""
+    """Like `find`, but a prior of another checkpoint is a warning and counts as none."""
     try:
         return find(model_dir, checkpoint)
     except VQError as e:

@@ -40,17 +40,13 @@ def reconstruction_metric(found: LossTerms, model: Any) -> Dict[str, tf.Tensor]:
     return {model.reconstruction_metric: value}
 
 
-def dims_of(images: tf.Tensor, model: Any) -> Any:
-    """Numbers in each of the images; of recordings they differ from batch to batch."""
-    return model.fixed_dims or tf.cast(tf.shape(images)[2], tf.float32)
-
-
 def terms(images: tf.Tensor, out: VQVAEOutput, config: ObjectiveConfig, model: Any) -> LossTerms:
     """The terms for images uint8 [B, H, W, C] and the output of a `model`, its configuration, for them."""
     unit, q = to_unit(images), out.quantized
     mse = out.likelihood.squared_error(unit)
     if not isinstance(model.likelihood, MSE):
-        reconstruction = -out.likelihood.log_prob(images) / dims_of(images, model)
+        dims = model.fixed_dims or tf.cast(tf.shape(images)[2], tf.float32)  # recordings differ from batch to batch
+        reconstruction = -out.likelihood.log_prob(images) / dims
     elif config.reconstruction == "cross_entropy":
         reconstruction = out.likelihood.cross_entropy(unit)
     else:

@@ -13,6 +13,7 @@ from vq_estimator.config import implementation
 from vq_estimator.data.audio import SILENCE
 from vq_estimator.errors import VQError
 from vq_estimator.nn import decoders, quantizers
+from vq_estimator.nn.checks import describe
 from vq_estimator.nn.likelihoods import Likelihood, to_unit
 from vq_estimator.nn.module import static_shape
 from vq_estimator.nn.networks import Encoder, SuppliedNetwork
@@ -92,11 +93,11 @@ class VQVAE:
 
     def _training_arguments(self, step) -> Dict[str, Any]:
         """The further inputs of the decoder's likelihood in training."""
-        return {"training": True, **self._training_seed(step)}
+        return {"training": True, **({} if self.config.decoder.training_stride == 1 else self._training_seed(step))}
 
     def _training_seed(self, step) -> Dict[str, Any]:
         """The seed of a decoder that draws in training."""
-        if step is None or self.config.decoder.training_stride == 1:
+        if step is None:
             return {}
         seed = tf.stack([tf.constant(~self._seed, tf.int64), tf.cast(step, tf.int64)])  # the quantizer's has no ~
         return {"training_seed": seed}
@@ -156,11 +157,7 @@ class VQVAE:
 
     def parameters(self, codes: tf.Tensor) -> tf.Tensor:
         """The likelihood parameters of every pixel, float32 [B, H, W, outputs], of a factorised decoder."""
-        return self.parameters_of_vectors(self.quantizer.lookup(codes))
-
-    def parameters_of_vectors(self, z_q: tf.Tensor) -> tf.Tensor:
-        """The same from z_q float32 [B, h, w, P, D]."""
-        return self.decoder.parameters(self._flat(z_q))
+        return self.decoder.parameters(self._flat(self.quantizer.lookup(codes)))
 
     def scan(self, codes: tf.Tensor, choose: Callable) -> tf.Tensor:
         """Visits an image pixel by pixel with `decoders.Autoregressive.scan`, for an autoregressive decoder."""
@@ -199,14 +196,11 @@ class SpeechVQVAE(VQVAE):
         """x and the speakers of {"audio": uint8 [B, T], "speaker": int32 [B]}."""
         levels, speakers = (_feature(features, name, needed=True) for name in ("audio", "speaker"))
         if levels.dtype != tf.uint8 or levels.shape.ndims not in (None, 2):
-            raise VQError(f"audio: got {describe_tensor(levels)}, expected mu-law levels uint8 [B, T]")
+            raise VQError(f"audio: got {describe(levels)}, expected mu-law levels uint8 [B, T]")
         return levels[:, tf.newaxis, :, tf.newaxis], speakers
 
     def _training_arguments(self, step) -> Dict[str, Any]:
-        if step is None:
-            return {}
-        seed = tf.stack([tf.constant(~self._seed, tf.int64), tf.cast(step, tf.int64)])  # the quantizer's has no ~
-        return {"training_seed": seed}
+        return self._training_seed(step)
 
     def encode_continuous(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Encodes recordings to z_e [B, 1, n, P, D]. Silence is appended if T is not a multiple of the downsampling
@@ -265,14 +259,6 @@ def _feature(features: Any, name: str, needed: bool = False) -> tf.Tensor:
     return features
 
 
-def describe_tensor(x: tf.Tensor) -> str:
-    """Dtype and shape of a tensor, for a message."""
-    known = x.shape.ndims is not None
-    return x.dtype.name + (
-        " [" + ", ".join("?" if n is None else str(n) for n in static_shape(x)) + "]" if known else ""
-    )
-
-
 def check_images(field: str, images: tf.Tensor, shape: Tuple[int, int, int]) -> None:
     """Raises a VQError unless a tensor is images uint8 [B, *shape], as far as its shape is known."""
     fits = images.dtype == tf.uint8 and images.shape.ndims in (None, 4)
@@ -280,4 +266,4 @@ def check_images(field: str, images: tf.Tensor, shape: Tuple[int, int, int]) -> 
         fits = all(got in (None, want) for got, want in zip(static_shape(images)[1:], shape))
     if not fits:
         want = "uint8 [B, {}, {}, {}], levels 0 to 255".format(*shape)
-        raise VQError(f"{field}: got {describe_tensor(images)}, expected {want}")
+        raise VQError(f"{field}: got {describe(images)}, expected {want}")

@@ -193,7 +193,7 @@ class Decoder(Module):
         return h
 
 
-class SubpixelDecoder(Module):
+class SubpixelDecoder(Decoder):
     """A decoder from z_q [B, h, w, features] float32 to [B, H, W, outputs], computed at the resolution of the codes.
 
     Its last layer outputs all pixels of a code's block at once. `dtype` is also that of its outputs.
@@ -201,10 +201,6 @@ class SubpixelDecoder(Module):
     #### References
     Shi et al. (2016), arXiv 1609.05158, section 2.2 (sub-pixel convolution).
     """
-
-    def __init__(self, config: NetworkConfig, outputs: int, dtype=tf.float32, name: str = "decoder"):
-        super().__init__(name)
-        self._config, self._outputs, self._dtype = config, outputs, dtype
 
     def _connect(self, z_q):
         stride = self._config.stride

@@ -221,13 +221,11 @@ class WaveNet(Module):
     def _scan(self, condition, channels, kept, choose, compiled):
         weights = self._weights(channels, static_shape(condition)[-1])
         given = tf.transpose(condition[:, 0], [1, 0, 2])  # [n, B, D]
-        if not compiled:
-            found = self._loop(weights, given, channels, kept, choose)
-        else:
-            loop = tf.function(
-                lambda: self._loop(weights, given, channels, kept, choose), jit_compile=True, autograph=False
-            )
-            found = loop()
+
+        def loop():
+            return self._loop(weights, given, channels, kept, choose)
+
+        found = tf.function(loop, jit_compile=True, autograph=False)() if compiled else loop()
         found.set_shape([None, None, kept[0]])
         return tf.transpose(found, [1, 0, 2])[:, tf.newaxis]
 

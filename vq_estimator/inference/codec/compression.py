@@ -82,7 +82,7 @@ def compress(
         True
 
     Args:
-      run: a run directory, the result of `open_run`, a Model or a SpeechModel.
+      run: a run directory, the result of `open_run`, an ImageModel or a SpeechModel.
       images: uint8 [N, H, W, C], a list of [H, W, C], or the result of a function of `codec.images`. For speech models:
         mu-law levels uint8 [N, T], a list of [T], or the result of a function of `codec.recordings`.
       path: the file to write.

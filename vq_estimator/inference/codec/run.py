@@ -63,9 +63,8 @@ def as_run(run: AnyRun) -> Run:
     if isinstance(run, (str, os.PathLike)):
         return open_run(run)
     if not isinstance(run, (Run, TrainedModel)):
-        raise VQError(
-            f"run: got {type(run).__name__}, expected a run directory, the result of open_run, a Model or a SpeechModel"
-        )
+        want = "a run directory, the result of open_run, an ImageModel or a SpeechModel"
+        raise VQError(f"run: got {type(run).__name__}, expected {want}")
     return Run(run.config, run.checkpoint, run.prior, run.calibration)
 
 

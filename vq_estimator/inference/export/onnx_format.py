@@ -4,12 +4,10 @@ import contextlib
 import logging
 from typing import Any, Iterator, List
 
-import numpy as np
 import onnx
 import onnxruntime
 import tensorflow.compat.v1 as tf
 import tf2onnx
-from tf2onnx.handler import tf_op
 
 from vq_estimator.errors import VQError
 from vq_estimator.inference.export import onnx_ops, onnx_upsampling
@@ -94,19 +92,6 @@ def _name_the_batch(model: onnx.ModelProto) -> None:
         dims = value.type.tensor_type.shape.dim
         if dims and not dims[0].HasField("dim_value"):
             dims[0].dim_param = "batch"
-
-
-@tf_op("Log1p")
-class _Log1p:
-    """Converts log(1 + x), which ONNX lacks. Our x is minus a uniform number, for which 1 + x is exact."""
-
-    @classmethod
-    def version_7(cls, ctx, node, **kwargs):
-        del kwargs
-        one = ctx.make_const(node.name + "/one", np.ones([], np.float32))
-        total = ctx.make_node("Add", [node.input[0], one.output[0]])
-        ctx.replace_input(node, node.input[0], total.output[0], 0)
-        node.type = "Log"
 
 
 @contextlib.contextmanager

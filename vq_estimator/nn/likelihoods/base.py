@@ -47,8 +47,13 @@ class Likelihood:
 
     @classmethod
     def parameters(cls, channels: int) -> int:
-        """Returns the number of parameters per pixel that a decoder outputs."""
-        raise TypeError(f"{cls.__name__}: define parameters")
+        """Returns the number of parameters per pixel that a decoder outputs; here one for each channel."""
+        return channels
+
+    @classmethod
+    def from_parameters(cls, parameters: tf.Tensor, channels: int = 0) -> "Likelihood":
+        """Makes the likelihood from a decoder's output [B, H, W, parameters(channels)]; here it is the argument."""
+        return cls(parameters)
 
     def log_prob(self, x: tf.Tensor) -> tf.Tensor:
         """Returns ln p(x | z_q) in nats, float32 [B]."""

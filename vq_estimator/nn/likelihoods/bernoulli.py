@@ -18,15 +18,6 @@ class Bernoulli(Likelihood):
     def __init__(self, logits: tf.Tensor):
         self._logits = logits
 
-    @classmethod
-    def parameters(cls, channels: int) -> int:
-        return channels
-
-    @classmethod
-    def from_parameters(cls, parameters: tf.Tensor, channels: int = 0) -> "Bernoulli":
-        """Makes the likelihood from a decoder's output [B, H, W, C]."""
-        return cls(parameters)
-
     def log_prob(self, x: tf.Tensor) -> tf.Tensor:
         """Returns ln p(x) in nats, float32 [B]; levels other than 0 and 255 are impossible."""
         x = tf.cast(x, tf.float32)

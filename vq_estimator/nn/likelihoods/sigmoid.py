@@ -19,15 +19,6 @@ class SigmoidPixels(Likelihood):
     def __init__(self, logits: tf.Tensor):
         self.logits = logits
 
-    @classmethod
-    def parameters(cls, channels: int) -> int:
-        return channels
-
-    @classmethod
-    def from_parameters(cls, parameters: tf.Tensor, channels: int = 0) -> "SigmoidPixels":
-        """Makes it from a decoder's output [B, H, W, C]."""
-        return cls(parameters)
-
     def mean(self) -> tf.Tensor:
         return tf.sigmoid(self.logits)
 

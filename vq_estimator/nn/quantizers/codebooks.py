@@ -16,23 +16,25 @@ USAGE_DECAY = 0.99  # decay of the usage counts of a codebook that gradients tra
 
 
 class WithCodebooks:
-    """Base class of quantizers with L codebooks.
+    """Base class of quantizers with L codebooks of K entries of D numbers.
 
     Args:
       config: the quantizer's configuration.
       seed: seed of the random draws. Seed and step determine each draw, so a resumed run repeats them.
     """
 
+    # Codebook l quantizes the residual of the codebooks before it. k-means then replaces them one at a time, each on
+    # the residual of the new ones before it.
     _residual = False
 
     def __init__(self, config, seed: int = 0):
-        self._config = config
-        self._codebooks = Codebooks(config, seed, self._residual)
+        self._config, self._seed = config, seed
+        self._variables = tf.make_template("quantizer", self._make_variables)
 
     @property
     def codebook(self) -> tf.Variable:
         """The variable [L, K, D]."""
-        return self._codebooks.variable
+        return self._variables()[0]
 
     @staticmethod
     def continuous(z_e: tf.Tensor) -> tf.Tensor:
@@ -42,21 +44,6 @@ class WithCodebooks:
     def entries(self) -> tf.Tensor:
         """Returns the entries, float32 [L, K, D]."""
         return self.codebook.read_value()
-
-
-class Codebooks:
-    """L codebooks with K entries of D numbers.
-
-    Args:
-      config: the quantizer's configuration: K, D, L and `codebook`.
-      seed: seed of the random draws. Seed and step determine each draw, so a resumed run repeats them.
-      residual: codebook l quantizes the residual of the codebooks before it. k-means then replaces them one at a time,
-        each on the residual of the new ones before it.
-    """
-
-    def __init__(self, config, seed: int, residual: bool = False, name: str = "quantizer"):
-        self._config, self._seed, self._residual = config, seed, residual
-        self._variables = tf.make_template(name, self._make_variables)
 
     def _make_variables(self):
         c = self._config
@@ -73,12 +60,7 @@ class Codebooks:
             total = tf.get_variable(EMA_SUM, initializer=start, **same)
         return codebook, count, total
 
-    @property
-    def variable(self) -> tf.Variable:
-        """The variable with the entries, [L, K, D]."""
-        return self._variables()[0]
-
-    def update(self, vectors: tf.Tensor, codes: tf.Tensor, step: tf.Tensor) -> tf.Operation:
+    def _update(self, vectors: tf.Tensor, codes: tf.Tensor, step: tf.Tensor) -> tf.Operation:
         """Makes the op that updates the codebooks; run it after the gradient step.
 
         It updates the moving averages and resets dead entries, or runs k-means in the first steps.
@@ -138,7 +120,7 @@ class Codebooks:
 
     def _kmeans(self, vectors, step, seed):
         """Returns codebooks [L, K, D] by k-means and their counts. Step 0 starts from random vectors."""
-        old = self.variable.read_value()
+        old = self.codebook.read_value()
         if not self._residual:
             return self._fit(vectors, old, step, seed)
         left, books, counts = vectors[:1], [], []

@@ -62,6 +62,6 @@ class ResidualQuantizer(WithCodebooks):
         z_q.set_shape(z_e.shape)
 
         def update():
-            return self._codebooks.update(tf.concat(vectors, 0), flat_codes, step)
+            return self._update(tf.concat(vectors, 0), flat_codes, step)
 
         return Quantized(codes, z_q, commitment, moving, training_only(training, step, update))

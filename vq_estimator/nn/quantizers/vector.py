@@ -38,6 +38,6 @@ class VectorQuantizer(WithCodebooks):
         z_q.set_shape(z_e.shape)
 
         def update():
-            return self._codebooks.update(tf.stop_gradient(vectors), flat_codes, step)
+            return self._update(tf.stop_gradient(vectors), flat_codes, step)
 
         return Quantized(codes, z_q, commitment, moving, training_only(training, step, update))
