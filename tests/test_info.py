@@ -27,8 +27,16 @@ def test_a_provided_model(name):
     assert f"step {step:,} of " in lines["training"] and f"the provided model {name}" in lines["weights"]
     assert str(config.model.quantizer.K) in lines["model"] and config.preset in lines["configuration"]
     assert f"bits/{config.model.unit}" in lines["evaluated on test"]
-    has_prior = lines["prior"].startswith("step ") and "classes" in lines["prior"]
+    has_prior = lines["prior"].startswith("step ") and "conditional" in lines["prior"]
     assert has_prior == (config.model.quantizer.K > 1) and lines["calibrated"] == "yes"
+
+
+@pytest.mark.parametrize(
+    "name, condition",
+    [("mnist", "conditional on 10 classes"), ("fsdd", "conditional on 60 pairs of class and speaker")],
+)
+def test_what_a_prior_is_conditional_on(name, condition):
+    assert dict(info.describe(pretrained.folder(name), KNOWN))["prior"].endswith(", " + condition)
 
 
 @pytest.mark.parametrize(

@@ -78,8 +78,9 @@ def _data(config: Config) -> str:
 
 def _prior(prior: Any) -> str:
     of = prior.config.codes
-    classes = f"{of.classes} classes ({of.condition})" if of.classes else "no classes"
-    return f"step {prior.checkpoint.step:,}, {classes}"
+    kinds = {"class": "classes", "speaker": "speakers", "both": "pairs of class and speaker"}
+    condition = f"conditional on {of.classes} {kinds[of.condition]}" if of.classes else "not class-conditional"
+    return f"step {prior.checkpoint.step:,}, {condition}"
 
 
 def _evaluated(model_dir: str, split: str, unit: str) -> str:
