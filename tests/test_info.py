@@ -85,7 +85,7 @@ def test_a_run_that_has_not_begun_and_what_is_none(tmp_path, forked):
     (tmp_path / "run" / "config.json").write_text(to_json(make_config("fsdd")))
     assert dict(info.describe(str(tmp_path / "run"), KNOWN))["training"] == "no checkpoint yet, of 10,000 steps"
     for path in ("/no/file", str(tmp_path), write(tmp_path / "x", b"text")):
-        with pytest.raises(VQError):
+        with pytest.raises(VQError, match="^input: "):
             info.describe(path, KNOWN)
     assert forked.script("info").one_line("info").startswith("input: got none")
 

@@ -29,6 +29,9 @@ def describe(path: str, known: Mapping[str, str]) -> Lines:
       VQError: the path is another kind of file, or cannot be read.
     """
     if os.path.isdir(path):
+        if not os.path.lexists(os.path.join(path, run_folder.CONFIG)):
+            want = f"a run directory, with a {run_folder.CONFIG}, a .npz of codes or a .vqz file"
+            raise VQError(f"input: got {path!r}, a folder of another kind, expected {want}")
         return describe_run(path, known)
     try:
         with open_regular(path) as f:
