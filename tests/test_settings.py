@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 
 import pytest
 
@@ -138,6 +139,16 @@ def test_help_shows_the_settings_of_a_prior(forked):
         for flag, value in shown.items():
             at = next(i for i, line in enumerate(lines) if line.strip().startswith(f"--{flag}="))
             assert f"[{value}]" in " ".join(lines[at : at + 3]), (args, flag)
+
+
+@pytest.mark.parametrize("script", ["train", "train_prior", "make_tfrecords"])
+def test_help_shows_a_default_of_every_setting(forked, script):
+    text = forked.script(script, "--help").stdout.partition("Flags, with defaults in brackets:")[2]
+    entries = [" ".join(part.split()) for part in re.split(r"\n    (?=--)|\n\n|\n    not used", text)]
+    names = {flag for kind in (c.Config, c.PriorConfig) for flag, _, _ in c.declarations(kind)}
+    shown = {e: re.match(r"--(\[no\])?(\w+)", e) for e in entries if e.startswith("--")}
+    without = [e for e, found in shown.items() if found and found.group(2) in names and not e.endswith("]")]
+    assert len(shown) > 10 and not without
 
 
 def test_help_breaks_no_name_or_unit(forked):
