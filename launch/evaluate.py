@@ -5,8 +5,9 @@
   vq-evaluate --model_dir=log/mine --input=photographs
   vq-evaluate --pretrained=photographs --input=photographs --original_size
 
-The results of a split are in eval/<split>.json and .npz, those of --input in eval/<name>-<hash>.json and .npz. What was
-fitted on the run's own training data is used for both; where that was not kept, --data_dir says where the data lie.
+The results of a split are in eval/<split>.json and .npz, those of --input in eval/<name>-<hash>.json and .npz. Both
+use the scale and the code frequencies that were fitted on the run's training data. If the run directory does not hold
+them, --data_dir names the folder of that data.
 """
 
 import os

@@ -6,6 +6,9 @@
 --out and --data_dir may be several comma-separated folders, such as one per disk: --out=/a/shards,/b/shards.
 """
 
+import os
+from typing import Dict
+
 from vq_estimator import config as config_lib
 from vq_estimator.config.model import SIZE
 from vq_estimator.errors import VQError
@@ -45,8 +48,15 @@ def main() -> None:
     print(f"train on them    --dataset=images --data_dir={FLAGS.out} --image_size={size} --channels={channels}")
 
 
+def values() -> Dict[str, str]:
+    """The values of the settings for --help, with the size and channels of the file that --data_dir names, if any."""
+    given = settings.given()
+    given = common.with_own_size(FLAGS.dataset, given) if os.path.isfile(FLAGS.data_dir) else given
+    return settings.resolved(config_lib.make_config(FLAGS.dataset, **given))
+
+
 def run() -> None:
-    common.run(main, __doc__)
+    common.run(main, __doc__, values=values)
 
 
 if __name__ == "__main__":

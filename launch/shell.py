@@ -26,6 +26,7 @@ log = logging.getLogger("vq_estimator")
 _GROUPS: List[Tuple[str, List[str]]] = []
 _PASSED: List[str] = []  # what follows `--` on the command line
 _SETTINGS: Set[str] = set()  # flags of settings, whose defaults depend on the configuration
+_OFFERED: Dict[str, Callable[[], Sequence[str]]] = {}  # values that --help lists for a flag, by the other flags
 
 
 class Group:
@@ -61,8 +62,17 @@ class Group:
     def bool(self, name: str, default: Optional[bool], text: str) -> None:
         self._add(flags.DEFINE_bool, name, default, text)
 
-    def enum(self, name: str, default: Optional[str], values: Sequence[str], text: str) -> None:
+    def enum(
+        self,
+        name: str,
+        default: Optional[str],
+        values: Sequence[str],
+        text: str,
+        offered: Optional[Callable[[], Sequence[str]]] = None,
+    ) -> None:
+        """One of `values`. `offered` returns those of them that --help lists, if this depends on other flags."""
         self._add(lambda *args: flags.DEFINE(_EnumParser(list(values)), *args), name, default, text)
+        _OFFERED[name] = offered or (lambda: values)
 
 
 class _EnumParser(flags.EnumParser):
@@ -77,12 +87,14 @@ WIDTH, COLUMN = 100, 32  # width of --help, and the column in which its texts be
 
 def _print_flag(name: str, default: Optional[str]) -> None:
     flag = FLAGS[name]
-    kind = "|".join(flag.parser.enum_values) if hasattr(flag.parser, "enum_values") else flag.flag_type().upper()
+    kind = "|".join(_OFFERED[name]()) if name in _OFFERED else flag.flag_type().upper()
     head = "    " + (f"--[no]{name}" if flag.boolean else f"--{name}={kind}")
     text = re.sub(r"^<[^>]*>: ", "", flag.help)  # absl repeats an enum's values there
     text += "" if default is None else f" [{default}]"
     indent = " " * COLUMN
-    lines = textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent)
+    text = text.replace(" %", "\xa0%")  # a number and its unit stay on one line, and so does a name with hyphens
+    lines = textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+    lines = [line.replace("\xa0", " ") for line in lines]
     if len(head) < COLUMN - 1:
         head, lines[0] = head.ljust(COLUMN) + lines[0][COLUMN:], ""
     print("\n".join([head, *filter(None, lines)]))

@@ -32,6 +32,11 @@ RUN.enum(
     None,
     config_lib.PRESETS,
     "named configuration of the data set (docs/settings.md); like: the one of --warm_start",
+    offered=lambda: (
+        [*config_lib.PRESETS_OF[config_lib.row_of(FLAGS.dataset)], config_lib.LIKE]
+        if FLAGS["dataset"].present
+        else config_lib.PRESETS
+    ),
 )
 RUN.path("config", None, "a config.json to start from instead of --dataset and --preset")
 RUN.bool("print_config", False, "print the configuration as JSON and stop")
@@ -111,7 +116,8 @@ FIRST += ("max_steps", "learning_rate")
 
 def run() -> None:
     def values() -> Dict[str, str]:
-        return settings.resolved(configuration.configure(os.path.isfile(FLAGS.data_dir)))
+        config = configuration.configure(os.path.isfile(FLAGS.data_dir))
+        return {**settings.resolved(config), "preset": config.preset}
 
     common.run(main, __doc__, prepare=prepare, values=values, common=FIRST)
 

@@ -5,14 +5,16 @@
   vq-train-prior --model_dir=log/mine --codes='codes/*.tfrecord'
 
 The same command resumes a stopped training. Afterwards vq-evaluate reports the bits of the codes under the prior,
-vq-sample draws new images, and vq-export adds the signature `sample`.
+vq-sample draws new images, and vq-export adds the signature `sample`. With --model_dir or --pretrained, --help shows
+the values of the settings for that run.
 """
 
 import os
 import sys
-from typing import Any, Tuple
+from typing import Any, Dict, Tuple
 
 from vq_estimator import config as config_lib
+from vq_estimator.config import provided
 from vq_estimator.errors import VQError
 from vq_estimator_launch import common, kinds, settings
 from vq_estimator_launch.common import FLAGS, Group
@@ -97,8 +99,21 @@ def _condition() -> Tuple[bool, str]:
     return FLAGS.class_conditional, FLAGS.condition
 
 
+def values() -> Dict[str, str]:
+    """The values of the settings for --help: those for the named run, or those for images and for speech."""
+    folder = provided.folder(FLAGS.pretrained) if FLAGS.pretrained else FLAGS.model_dir or ""
+    path = os.path.join(folder, "config.json")
+    kinds_of_run = [config_lib.read_config(path).model.has_one_row] if os.path.isfile(path) else [False, True]
+    codes = config_lib.CodesConfig((1, 1, 1), K=2, classes=0, dataset_source="", global_step=0, fingerprint="")
+    shown = [
+        settings.resolved(config_lib.make_prior_config(codes, speech, **settings.given())) for speech in kinds_of_run
+    ]
+    first, last = shown[0], shown[-1]
+    return {name: text if text == last[name] else f"{text}, speech {last[name]}" for name, text in first.items()}
+
+
 def run() -> None:
-    common.run(main, __doc__)
+    common.run(main, __doc__, values=values)
 
 
 if __name__ == "__main__":

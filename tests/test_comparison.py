@@ -50,8 +50,29 @@ def test_what_is_no_evaluated_run_is_said(runs, tmp_path):
 
 
 def test_runs_of_different_data_are_not_compared(runs):
-    rows = comparison.load(runs)
-    assert comparison.source(rows) == "mnist-5k"
-    other = rows[1]._replace(result=dict(rows[1].result, dataset_source="cifar10"))
+    row = comparison.load(runs)[0]
+    assert comparison.source([row, row]) == "mnist-5k"
+    other = row._replace(result=dict(row.result, dataset_source="cifar10"))
     with pytest.raises(VQError, match="got runs of cifar10 and of mnist-5k, expected runs of one data set"):
-        comparison.source([rows[0], other])
+        comparison.source([row, other])
+
+
+@pytest.mark.parametrize("change", [{"image_size": 32}, {"binarize": True, "likelihood": "bernoulli"}])
+def test_runs_of_different_images_are_not_compared(runs, change):
+    """A likelihood is of the images at the model's size and with its levels, also if they come from the same files."""
+    rows = [comparison.load(runs)[0]._replace(config=make_config("mnist", **given)) for given in ({}, change)]
+    with pytest.raises(VQError, match="got runs of images 24x24x1 and of images .*, expected runs whose"):
+        comparison.source(rows)
+
+
+def test_recordings_of_different_sample_rates_are_not_compared(runs):
+    configs = [make_config("wav", sample_rate=rate) for rate in (8000, 16000)]
+    rows = [comparison.load(runs)[0]._replace(config=config) for config in configs]
+    with pytest.raises(VQError, match="got runs of recordings at 16,000 Hz and of recordings at 8,000 Hz"):
+        comparison.source(rows)
+
+
+def test_no_column_of_the_table_runs_into_the_next_one(runs):
+    rows = [row._replace(name="a" * 40) for row in comparison.load(runs)]
+    for line in comparison.table(rows).splitlines()[1:-1]:
+        assert line.split()[0] == "a" * 40

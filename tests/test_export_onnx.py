@@ -7,6 +7,7 @@ import pytest
 
 from helpers.exported_models import autoregressive, factorised, local, needs_onnx, needs_tensorflow_2, speech
 from vq_estimator import estimators
+from vq_estimator.errors import VQError
 from vq_estimator.inference.export import formats, verification
 
 pytestmark = [needs_tensorflow_2, needs_onnx]
@@ -52,6 +53,54 @@ def test_samples_of_the_prior_are_those_of_the_package(exports):
     got = found.sample(6, want.labels, temperature=0.8, seed=3)
     np.testing.assert_array_equal(got.codes, want.codes)
     assert np.abs(got.images.astype(int) - want.images).max() <= 1
+
+
+def test_samples_without_labels_are_of_all_classes_as_in_the_package(exports):
+    run, found = exports(factorised)
+    np.testing.assert_array_equal(found.sample(6, seed=3).codes, run.sample(6, seed=3).codes)
+    with pytest.raises(VQError, match="^num: got 4, expected a multiple of 3, the number of classes, such as 6$"):
+        found.sample(4)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (dict(num=2, labels=[1]), "^labels: got 1, expected a list of 2, one for each example$"),
+        (dict(num=2, labels=[1, 1, 0]), "^labels: got 3, expected a list of 2"),
+        (dict(num=2, labels=1), "^labels: got 1, expected a list"),
+        (dict(num=2, labels=[0, -1]), "^labels: got -1, expected a number from 0 to 2$"),
+        (dict(num=2, labels=[0, 3]), "^labels: got 3, "),
+        (dict(num=1, labels=["cat"]), "^labels: got 'cat', "),
+        (dict(num=0), "^num: got 0, expected 1 or more"),
+        (dict(num=3.0), "^num: got 3.0, expected an integer"),
+        (dict(num=3, temperature=0), "^temperature: got 0, expected a number above 0"),
+        (dict(num=3, seed=-1), "^seed: got -1, "),
+    ],
+)
+def test_bad_arguments_of_samples_are_refused_in_one_line(exports, arguments, message):
+    """onnxruntime counts a negative index from the end, and takes any number of labels."""
+    with pytest.raises(VQError, match=message):
+        exports(factorised)[1].sample(**arguments)
+
+
+@pytest.mark.parametrize("make", [factorised, speech])
+def test_bad_arrays_are_refused_in_one_line(exports, make):
+    run, found = exports(make)
+    examples = IMAGES if make is factorised else np.zeros([2, 101], np.uint8)
+    codes = found.encode(examples)
+    for bad in (examples / 255.0, examples[0], examples[:0], examples.astype(np.int32)):
+        with pytest.raises(VQError, match="expected uint8"):
+            found.encode(bad)
+    given = {} if make is factorised else {"speakers": [0] * len(codes)}
+    for bad in (codes - 8, codes + 8, codes[0], codes[:0], codes.astype(np.float32)):
+        with pytest.raises(VQError, match="^codes: got "):
+            found.decode(bad, **given)
+    if make is speech:
+        for speakers in (None, [0], [0, 99], [0, -1]):
+            with pytest.raises(VQError, match="^speakers: got "):
+                found.decode(codes, speakers=speakers)
+        names = [run.config.model.speakers[1]] * 2
+        np.testing.assert_array_equal(found.decode(codes, speakers=names), found.decode(codes, speakers=[1, 1]))
 
 
 @pytest.mark.parametrize("decoder", [autoregressive, local])

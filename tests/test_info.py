@@ -27,8 +27,16 @@ def test_a_provided_model(name):
     assert f"step {step:,} of " in lines["training"] and f"the provided model {name}" in lines["weights"]
     assert str(config.model.quantizer.K) in lines["model"] and config.preset in lines["configuration"]
     assert f"bits/{config.model.unit}" in lines["evaluated on test"]
-    has_prior = lines["prior"].startswith("step ") and "classes" in lines["prior"]
+    has_prior = lines["prior"].startswith("step ") and "conditional" in lines["prior"]
     assert has_prior == (config.model.quantizer.K > 1) and lines["calibrated"] == "yes"
+
+
+@pytest.mark.parametrize(
+    "name, condition",
+    [("mnist", "conditional on 10 classes"), ("fsdd", "conditional on 60 pairs of class and speaker")],
+)
+def test_what_a_prior_is_conditional_on(name, condition):
+    assert dict(info.describe(pretrained.folder(name), KNOWN))["prior"].endswith(", " + condition)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +85,7 @@ def test_a_run_that_has_not_begun_and_what_is_none(tmp_path, forked):
     (tmp_path / "run" / "config.json").write_text(to_json(make_config("fsdd")))
     assert dict(info.describe(str(tmp_path / "run"), KNOWN))["training"] == "no checkpoint yet, of 10,000 steps"
     for path in ("/no/file", str(tmp_path), write(tmp_path / "x", b"text")):
-        with pytest.raises(VQError):
+        with pytest.raises(VQError, match="^input: "):
             info.describe(path, KNOWN)
     assert forked.script("info").one_line("info").startswith("input: got none")
 

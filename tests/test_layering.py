@@ -15,7 +15,7 @@ from vq_estimator.config.speech import SPEECH_DECODERS
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PACKAGE = os.path.join(ROOT, "vq_estimator")
 # What may be imported stands to the left. Leaves know no model: errors, and drawing (which writes files by data.files).
-ORDER = ["version", "errors", "progress", "exported", "config", "data", "nn", "models", "training", "inference"]
+ORDER = ["version", "errors", "progress", "config", "exported", "data", "nn", "models", "training", "inference"]
 ORDER += ["pretrained", "inputs", "estimators", "beam"]
 LEAVES = {"__init__": ["version"], "errors": [], "drawing": ["data", "errors", "drawing"]}
 # Public modules for other people's graphs, which nothing in the package imports.

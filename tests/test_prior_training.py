@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import os
+import types
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from helpers.marks import slow
 from helpers.priors import copy_of, prior_config
 from helpers.sessions import features_of, session_scope
 from vq_estimator.errors import VQError
-from vq_estimator.inference import evaluation, export, image_codes, sampling
+from vq_estimator.inference import evaluation, export, extraction, image_codes, sampling
 from vq_estimator.inference import trained_prior as prior_lib
 from vq_estimator.inference.session import OpenRun, open_run
 from vq_estimator.inference.trained_prior import TrainedPrior
@@ -226,3 +227,18 @@ def test_the_trained_prior_of_a_step_can_be_named(trained):
     samples = sampling.sample(OpenRun(config, checkpoints.find_checkpoint(model_dir), prior=at), 10, labels)
     sampling.write_summary(os.path.join(folder, "eval_validation"), at.checkpoint.step, sampling.picture(samples))
     assert any("tfevents" in name for name in os.listdir(os.path.join(folder, "eval_validation")))
+
+
+@pytest.mark.parametrize(
+    "speakers, condition, message",
+    [
+        ((), "class", "class_conditional: got it for x, which has no classes, expected data with classes"),
+        (("anna", "ben"), "class", "condition: got class for x, which has no classes, expected speaker$"),
+        (("anna", "ben"), "both", "condition: got both for x, which has no classes, expected speaker$"),
+        ((), "speaker", "condition: got speaker for x, expected class: only speech has speakers$"),
+    ],
+)
+def test_a_condition_that_the_data_lacks_is_refused(speakers, condition, message):
+    source = types.SimpleNamespace(name="x", classes=0, speakers=speakers)
+    with pytest.raises(VQError, match="^" + message):
+        extraction.codes_config(None, source, True, condition)

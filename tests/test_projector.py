@@ -125,12 +125,21 @@ def test_many_entries_are_thinned_out_and_have_no_images(small_run, digits, tmp_
     assert not os.path.exists(str(tmp_path / "projector" / "sprite.png"))  # that of before
 
 
-def test_draws_have_no_images(autoregressive_run, digits, tmp_path):
+def test_draws_have_no_images(autoregressive_run, digits, tmp_path, logged):
     model = ImageModel(autoregressive_run[1])
     calibration, model.model_dir = calibrate(model, digits), str(tmp_path)
     projector.write(model, calibration)
     embedding, vectors, _ = shown(str(tmp_path))
     assert vectors.shape == (16, 16) and not embedding.HasField("sprite")
+    assert "projector: images are draws" in logged.text
+
+
+def test_a_speech_run_is_not_said_to_lack_images(tones_model, tones_source, tmp_path, logged, monkeypatch):
+    calibration = calibrate(tones_model, tones_source)
+    monkeypatch.setattr(tones_model, "model_dir", str(tmp_path))
+    projector.write(tones_model, calibration)
+    embedding, _, _ = shown(str(tmp_path))
+    assert not embedding.HasField("sprite") and "no pictures" not in logged.text
 
 
 def test_a_sprite_that_is_too_large_is_made_smaller():

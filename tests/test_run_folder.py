@@ -6,6 +6,7 @@ import tensorflow.compat.v1 as tf
 
 from helpers.small_runs import overwrite_with, save
 from vq_estimator import config as config_lib
+from vq_estimator import pretrained
 from vq_estimator.config import Config
 from vq_estimator.errors import VQError
 from vq_estimator.training import beginning, checkpoints, run_folder
@@ -33,6 +34,12 @@ def test_another_run_is_refused_with_the_difference_shown_and_left_as_it_was(tmp
     assert before == {n: os.stat(os.path.join(folder, n)).st_mtime_ns for n in os.listdir(folder)}
     assert overwrite_with(folder, config_lib.make_config("mnist", K=5)) == 0
     assert checkpoints.latest_checkpoint(folder) is None
+
+
+def test_the_folder_of_a_prior_is_refused_as_a_run():
+    run = pretrained.folder("mnist")
+    with pytest.raises(VQError, match="the prior of a run, expected the run: '.*mnist'$"):
+        run_folder.load_config(os.path.join(run, "prior"))
 
 
 def test_a_run_without_data_gets_the_first_that_it_is_given_and_keeps_it(tmp_path):

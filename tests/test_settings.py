@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 
 import pytest
 
@@ -117,6 +118,42 @@ def test_help_shows_the_values_of_the_chosen_preset(forked):
         at = next(i for i, line in enumerate(lines) if line.strip().startswith(f"--{flag}="))
         assert f"[{value}]" in " ".join(lines[at : at + 4]), flag
     assert forked.script("train", "--preset=best", "--help").status == 2
+
+
+def test_help_lists_the_presets_of_the_chosen_data_set(forked):
+    """With the one that is used without --preset, so that no listed preset is refused."""
+    for dataset in ("images", "fsdd"):
+        text = " ".join(forked.script("train", "--dataset=" + dataset, "--help").stdout.split())
+        presets = [*c.PRESETS_OF[dataset], "like"]
+        assert f"--preset={'|'.join(presets)} " in text and f"the one of --warm_start [{presets[0]}]" in text
+
+
+def test_help_shows_the_settings_of_a_prior(forked):
+    """Of both kinds of runs, or of the run that is named."""
+    for args, shown in (
+        ((), {"batch_size": "128, speech 32", "patience": "6, speech 3", "clip_norm": "1.0"}),
+        (("--pretrained=mnist",), {"batch_size": "128", "max_steps": "10000", "stacks": "0"}),
+        (("--pretrained=fsdd", "--max_steps=50"), {"batch_size": "32", "max_steps": "50", "eval_steps": "10"}),
+    ):
+        lines = forked.script("train_prior", *args, "--help").stdout.splitlines()
+        for flag, value in shown.items():
+            at = next(i for i, line in enumerate(lines) if line.strip().startswith(f"--{flag}="))
+            assert f"[{value}]" in " ".join(lines[at : at + 3]), (args, flag)
+
+
+@pytest.mark.parametrize("script", ["train", "train_prior", "make_tfrecords"])
+def test_help_shows_a_default_of_every_setting(forked, script):
+    text = forked.script(script, "--help").stdout.partition("Flags, with defaults in brackets:")[2]
+    entries = [" ".join(part.split()) for part in re.split(r"\n    (?=--)|\n\n|\n    not used", text)]
+    names = {flag for kind in (c.Config, c.PriorConfig) for flag, _, _ in c.declarations(kind)}
+    shown = {e: re.match(r"--(\[no\])?(\w+)", e) for e in entries if e.startswith("--")}
+    without = [e for e, found in shown.items() if found and found.group(2) in names and not e.endswith("]")]
+    assert len(shown) > 10 and not without
+
+
+def test_help_breaks_no_name_or_unit(forked):
+    text = forked.script("train_prior", "--help").stdout
+    assert "mnist-original" in text and "1 %" in text and "\xa0" not in text
 
 
 def test_a_configuration_is_printed_and_taken(forked, tmp_path):

@@ -44,6 +44,11 @@ def test_common_layouts_have_their_splits_and_classes(tmp_path, name, logged):
     assert "10 for train, 10 for validation, 10 for test; 2 classes (cat, dog)" in line and "\n" not in line
 
 
+def test_classes_are_numbered_in_the_order_of_their_names_capitals_first(tmp_path):
+    layout = [f"{split}/{c}" for split in ("train", "val", "test") for c in ("ant", "Bee", "Zebra", "äffin")]
+    assert folder_lib.read(tree(tmp_path, *layout)).class_names == ("Bee", "Zebra", "ant", "äffin")
+
+
 def test_two_folders_of_one_split_are_one(tmp_path):
     listing = folder_lib.read(tree(tmp_path, "train-clean-100/a", "train-other-500/b", "dev-clean/a", "test-other/a"))
     assert splits_of(listing) == {

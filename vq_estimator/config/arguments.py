@@ -16,6 +16,7 @@ from vq_estimator.config.checks import MAX_INT, check
 from vq_estimator.errors import VQError, one_line
 
 MAX_NAMES = 10  # of classes in a message
+MAX_SAMPLES = 10**6  # largest number of samples per call
 _DIGITS = re.compile("[0-9]{1,9}")
 Shape = Tuple[Union[int, str], ...]  # a letter stands for a dimension of any size
 
@@ -49,6 +50,34 @@ def real(field: str, value: Any, low: float, high: float, want: str, above: bool
     good = _is_real(value) and low <= value <= high
     check(good and not (above and value == low), field, value, want)
     return float(value)
+
+
+def samples(field: str, value: Any) -> int:
+    """Checks the number of samples to draw.
+
+    Raises:
+      VQError: another number or type.
+    """
+    number = integer(field, value, 1, 2**62, "1 or more")
+    return integer(field, number, 1, MAX_SAMPLES, f"at most {MAX_SAMPLES:,} samples in one call")
+
+
+def seed(field: str, value: Any) -> int:
+    """Checks a random seed.
+
+    Raises:
+      VQError: another number or type.
+    """
+    return integer(field, value, 0, 2**31 - 1, "an integer from 0 to 2147483647")
+
+
+def temperature(field: str, value: Any) -> float:
+    """Checks a sampling temperature. It has bounds because a float32 is divided by it.
+
+    Raises:
+      VQError: another number or type.
+    """
+    return real(field, value, 1e-6, 1e6, "a number above 0, from 0.000001 to 1,000,000")
 
 
 def class_number(field: str, value: Any, count: int, names: Sequence[str] = ()) -> int:

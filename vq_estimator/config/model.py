@@ -203,7 +203,11 @@ class ModelConfig(Settings):
     def describe_examples(self) -> str:
         """Describes the images and the downsampling factor, such as "images 64x64x3, 8 x 8 pixels per position"."""
         stride = self.network.stride
-        return f"images {'x'.join(map(str, self.shape))}, {stride} x {stride} pixels per position"
+        return f"{self.describe_input()}, {stride} x {stride} pixels per position"
+
+    def describe_input(self) -> str:
+        """Describes the images that the likelihood is about, such as "images 28x28x1, binarized"."""
+        return f"images {'x'.join(map(str, self.shape))}" + (", binarized" if self.binarize else "")
 
     def with_speakers(self, speakers: Sequence[str]) -> "ModelConfig":
         """Returns the configuration itself: images have no speakers."""

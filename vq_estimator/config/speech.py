@@ -173,8 +173,12 @@ class SpeechConfig(Settings):
 
     def describe_examples(self) -> str:
         """Describes the recordings and the downsampling factor."""
-        rate, speakers = f"{self.sample_rate:,} Hz", f"{len(self.speakers)} speakers"
-        return f"recordings at {rate}, {speakers}, {self.network.stride} samples per code"
+        speakers = f"{len(self.speakers)} speakers"
+        return f"{self.describe_input()}, {speakers}, {self.network.stride} samples per code"
+
+    def describe_input(self) -> str:
+        """Describes the recordings that the likelihood is about, such as "recordings at 8,000 Hz"."""
+        return f"recordings at {self.sample_rate:,} Hz"
 
     def describe(self) -> str:
         """Describes codes, K and decoder, such as "1 code of 256 for 64 samples, wavenet"."""

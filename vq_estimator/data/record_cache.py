@@ -102,8 +102,8 @@ class RecordCache:
         except OSError as e:  # another process was faster; its records are as good
             if e.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
-        size = SIZE.text(self._shape[:2])
-        log.info("%d images of %s in %s (%.2f GB)", sum(counts.values()), size, self.folder, needed / 1e9)
+        size = "x".join(map(str, self._shape))
+        log.info("%d images of %s in %s (%s MB)", sum(counts.values()), size, self.folder, f"{needed / 1e6:,.1f}")
         made = self.load()
         if made is None:
             raise VQError(f"cache: {self.folder!r} is damaged as soon as it is written; check the disk")

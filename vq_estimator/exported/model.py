@@ -2,10 +2,11 @@
 
 import json
 import os
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Union
 
 import numpy as np
 
+from vq_estimator.config import arguments
 from vq_estimator.errors import VQError
 from vq_estimator.exported.loops import LOOPS, Steps
 from vq_estimator.exported.noise import part_seed
@@ -69,15 +70,20 @@ class ExportedModel:
         return dict(zip(outputs, session.run(outputs, {key: np.asarray(value) for key, value in inputs.items()})))
 
     def encode(self, examples: np.ndarray) -> np.ndarray:
-        """Images uint8 [N, H, W, C], or recordings uint8 [N, T], to codes int32 [N, h, w, L] or [N, n, L]."""
+        """Images uint8 [N, H, W, C], or recordings uint8 [N, T], to codes int32 [N, h, w, L] or [N, n, L].
+
+        Raises:
+          VQError: another dtype or shape.
+        """
         (name,) = (one.name for one in self._sessions["encode"].get_inputs())
-        return self.run("encode", **{name: examples})["codes"]
+        shape = ("T",) if self._is_speech else self.facts["shape"]
+        return self.run("encode", **{name: arguments.array(name, examples, "uint8", ("N", *shape))})["codes"]
 
     def decode(
         self,
         codes: np.ndarray,
         seed: int = 0,
-        speakers: Optional[Sequence[int]] = None,
+        speakers: Optional[Sequence[Union[int, str]]] = None,
         temperature: float = 1.0,
     ) -> np.ndarray:
         """Codes to images uint8 [N, H, W, C], or to recordings uint8 [N, T].
@@ -85,14 +91,20 @@ class ExportedModel:
         Args:
           codes: int32, as `encode` gives them.
           seed: determines the draws of a decoder that draws.
-          speakers: the speaker of each recording.
+          speakers: for speech the speaker of each recording, by number or name.
           temperature: divides the logits of a speech model.
+
+        Raises:
+          VQError: an argument is invalid.
         """
-        codes = np.asarray(codes, np.int32)
+        shape = ("n", self.facts["L"]) if self._is_speech else self.facts["codes_shape"]
+        codes = arguments.codes("codes", codes, ("N", *shape), self.facts["K"])
+        seed, temperature = arguments.seed("seed", seed), arguments.temperature("temperature", temperature)
         if "decode" in self._sessions:
             return self.run("decode", codes=codes)["images"]
-        if self.facts["kind"] == "speech":
-            return self._speak(codes, seed, np.asarray(speakers, np.int32), temperature)
+        if self._is_speech:
+            names = self.facts["speakers"]
+            return self._speak(codes, seed, _numbers("speakers", speakers, len(names), names, len(codes)), temperature)
         parts, size = [], BATCH["image"]
         for start in range(0, len(codes), size):
             condition = self.run("decode_condition", codes=codes[start : start + size])["condition"]
@@ -109,17 +121,27 @@ class ExportedModel:
         """Draws codes from the prior and decodes them, for a model of images.
 
         Args:
-          num: the number of images.
-          labels: the class of each, for a class-conditional prior.
+          num: the number of images; without `labels` a multiple of the number of classes.
+          labels: the class of each image, by number, for a class-conditional prior; None for equally many images of
+            each class, in the order of the classes.
           temperature: divides the prior's logits.
           seed: determines the draws.
 
         Raises:
-          VQError: the export has no prior.
+          VQError: the export has no prior, or an argument is invalid.
         """
-        if "prior_step" not in self._sessions:
-            raise VQError("prior: the export has none, expected one of a run with a prior")
-        labels = np.zeros(num, np.int32) if labels is None else np.asarray(labels, np.int32)
+        self._check_prior()
+        num, seed = arguments.samples("num", num), arguments.seed("seed", seed)
+        temperature, classes = arguments.temperature("temperature", temperature), self.facts["classes"]
+        if labels is None and classes and num % classes:
+            near = -(-num // classes) * classes
+            raise VQError(f"num: got {num}, expected a multiple of {classes}, the number of classes, such as {near}")
+        if labels is None:
+            labels = np.repeat(np.arange(max(classes, 1), dtype=np.int32), num // max(classes, 1))
+        elif not classes:
+            raise VQError("labels: got some, expected none: the prior is not conditional on classes")
+        else:
+            labels = _numbers("labels", labels, classes, (), num)
         codes: List[np.ndarray] = []
         for start in range(0, num, BATCH["image"]):
             of = labels[start : start + BATCH["image"]]
@@ -130,13 +152,28 @@ class ExportedModel:
         return ExportedSamples(every, self.decode(every, seed))
 
     def sample_codes(self, labels: Sequence[int], columns: int, temperature: float = 1.0, seed: int = 0) -> np.ndarray:
-        """Draws codes int32 [N, columns, L] from the prior of a speech model, given the class of each recording."""
-        labels = np.asarray(labels, np.int32)
+        """Draws codes int32 [N, columns, L] from the prior of a speech model, given the class of each recording.
+
+        Raises:
+          VQError: the export has no prior, or an argument is invalid.
+        """
+        self._check_prior()
+        columns, seed = arguments.integer("columns", columns, 1), arguments.seed("seed", seed)
+        temperature = arguments.temperature("temperature", temperature)
+        labels = _numbers("labels", labels, max(self.facts["classes"], 1))
         given = {"columns": np.array(columns, np.int32)} if "columns" in self._shapes("prior_condition") else {}
         found = self.run("prior_condition", labels=labels, **given)
         conditions = found["conditions"] if "conditions" in found else found["condition"]
         drawn = self._loop("prior", conditions, seed, temperature=np.float32(temperature))
         return drawn if drawn.ndim == 3 else drawn[:, 0]
+
+    @property
+    def _is_speech(self) -> bool:
+        return self.facts["kind"] == "speech"
+
+    def _check_prior(self) -> None:
+        if "prior_step" not in self._sessions:
+            raise VQError("prior: the export has none, expected one of a run with a prior")
 
     def _speak(self, codes, seed, speakers, temperature):
         n = codes.shape[1]
@@ -168,6 +205,17 @@ class ExportedModel:
 
     def _shapes(self, name: str) -> Dict[str, Sequence[Any]]:
         return {one.name: one.shape for one in self._sessions[name].get_inputs()}
+
+
+def _numbers(
+    field: str, values: Any, count: int, names: Sequence[str] = (), length: Optional[int] = None
+) -> "np.ndarray[Any, Any]":
+    """The numbers int32 of classes or speakers, one for each of `length` examples; see `arguments.class_number`."""
+    want = "a list with the number of each" if length is None else f"a list of {length}, one for each example"
+    listed = arguments.listed(field, values, want)
+    if not listed or length not in (None, len(listed)):
+        raise VQError(f"{field}: got {len(listed)}, expected {want}")
+    return np.array([arguments.class_number(field, one, count, names) for one in listed], np.int32)
 
 
 def load(folder: str, threads: Optional[int] = None) -> ExportedModel:

@@ -62,21 +62,30 @@ def source(rows: Sequence[Row]) -> str:
     """The data on which all runs were evaluated.
 
     Raises:
-      VQError: the runs differ.
+      VQError: the runs differ in their data, or in the size, levels or sample rate that they bring it to.
     """
-    sources = {row.result["dataset_source"]: row.name for row in rows}
-    if len(sources) > 1:
-        raise VQError(
-            "model_dirs: got runs of {}, expected runs of one data set".format(" and of ".join(sorted(sources)))
-        )
+    for values, want in (
+        ({row.result["dataset_source"] for row in rows}, "runs of one data set"),
+        ({_examples(row.config) for row in rows}, "runs whose examples are the same (others have other bits)"),
+    ):
+        if len(values) > 1:
+            raise VQError(f"model_dirs: got runs of {' and of '.join(sorted(values))}, expected {want}")
     return rows[0].result["dataset_source"]
+
+
+def _examples(config: Config) -> str:
+    """What a likelihood depends on besides the files: the size, the levels or the sample rate of the examples."""
+    levels = config.data.value_range
+    return config.model.describe_input() + (f", samples {levels[0]} to {levels[1]}" if levels else "")
 
 
 def table(rows: Sequence[Row]) -> str:
     """One line per run: distortion, rate under each prior, total under the uniform prior, fraction of used codes."""
     unit = f"bits/{rows[0].config.model.unit}"
-    head = "{:<24}{:<44}{:>10}{:>12}{:>9}{:>9}{:>9}{:>9}{:>8}"
     titles = ("run", "model", "steps", "distortion", "uniform", "unigram", "prior", "total", "used")
+    texts = [titles[:2], *((row.name, row.config.model.describe()) for row in rows)]
+    name_width, model_width = (max(width, max(map(len, column)) + 2) for width, column in zip((24, 44), zip(*texts)))
+    head = f"{{:<{name_width}}}{{:<{model_width}}}" + "{:>10}{:>12}{:>9}{:>9}{:>9}{:>9}{:>8}"
     lines = [head.format(*titles)]
     for name, config, result in rows:
         bits, book = result["bits_per_dim"], result["codebook"]

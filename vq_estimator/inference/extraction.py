@@ -48,8 +48,10 @@ def codes_config(run: OpenRun, source: AnySource, class_conditional: bool, condi
     if condition != "class" and not class_conditional:
         raise VQError(f"condition: got {condition} without --class_conditional, expected both or neither")
     if class_conditional and not known[condition]:
-        want = "speaker: it has no classes" if source.speakers else "a folder of images for each class"
-        raise VQError(f"class_conditional: got it for {source.name} by {condition}, expected {want}")
+        if source.speakers:
+            raise VQError(f"condition: got {condition} for {source.name}, which has no classes, expected speaker")
+        want = "data with classes, such as a folder of images for each class"
+        raise VQError(f"class_conditional: got it for {source.name}, which has no classes, expected {want}")
     of = dict(origin(run, source), grid=run.config.model.prior_grid, condition=condition)
     return CodesConfig(classes=known[condition] if class_conditional else 0, **of)
 

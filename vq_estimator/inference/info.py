@@ -29,6 +29,9 @@ def describe(path: str, known: Mapping[str, str]) -> Lines:
       VQError: the path is another kind of file, or cannot be read.
     """
     if os.path.isdir(path):
+        if not os.path.lexists(os.path.join(path, run_folder.CONFIG)):
+            want = f"a run directory, with a {run_folder.CONFIG}, a .npz of codes or a .vqz file"
+            raise VQError(f"input: got {path!r}, a folder of another kind, expected {want}")
         return describe_run(path, known)
     try:
         with open_regular(path) as f:
@@ -78,8 +81,9 @@ def _data(config: Config) -> str:
 
 def _prior(prior: Any) -> str:
     of = prior.config.codes
-    classes = f"{of.classes} classes ({of.condition})" if of.classes else "no classes"
-    return f"step {prior.checkpoint.step:,}, {classes}"
+    kinds = {"class": "classes", "speaker": "speakers", "both": "pairs of class and speaker"}
+    condition = f"conditional on {of.classes} {kinds[of.condition]}" if of.classes else "not class-conditional"
+    return f"step {prior.checkpoint.step:,}, {condition}"
 
 
 def _evaluated(model_dir: str, split: str, unit: str) -> str:

@@ -85,12 +85,14 @@ def metadata_tsv(calibration: Calibration, rows: np.ndarray) -> str:
 def sprite_images(model: TrainedModel, calibration: Calibration, rows: np.ndarray) -> Optional[np.ndarray]:
     """An image of each entry, uint8 [N, H, W, C]: decoded from a map that has the entry at every position.
 
-    The other codebooks are set to their most used entries. Returns None if there are too many entries, and for an
-    autoregressive decoder, because differences between its draws would be due to noise as much as to the entry.
+    The other codebooks are set to their most used entries. Returns None for speech, if there are too many entries, and
+    for an autoregressive decoder, because differences between its draws would be due to noise as much as to the entry.
     """
     m = model.config.model
+    if not isinstance(model, ImageModel):
+        return None
     most = min(MAX_IMAGES, MAX_NUMBERS // m.dims)
-    if not isinstance(model, ImageModel) or m.is_stochastic_decoder or len(rows) > most:
+    if m.is_stochastic_decoder or len(rows) > most:
         reason = "images are draws" if m.is_stochastic_decoder else f"more than {most} entries"
         log.info("no pictures of the codebook's entries for TensorBoard's projector: %s", reason)
         return None

@@ -15,7 +15,6 @@ from vq_estimator.nn.code_sampling import Sampling
 
 Label = Union[int, str]  # a class, by index or name
 BATCH = 100  # a batch is always complete, so that the first images do not depend on the number of images
-MAX_SAMPLES = 10**6  # largest number of samples per call
 MAX_GUIDANCE = 100
 MAX_DRAWS = 1000  # largest number of draws per recording
 
@@ -67,13 +66,12 @@ def shown_classes(classes: int, most: int = 10) -> Optional[List[int]]:
 
 def check_num(num: Any) -> int:
     """Returns a number of samples as an int; VQError if it is invalid."""
-    num = arguments.integer("num", num, 1, 2**62, "1 or more")
-    return arguments.integer("num", num, 1, MAX_SAMPLES, f"at most {MAX_SAMPLES:,} samples in one call")
+    return arguments.samples("num", num)
 
 
 def check_seed(seed: Any) -> int:
     """Returns a seed as an int; VQError if it is invalid."""
-    return arguments.integer("seed", seed, 0, 2**31 - 1, "an integer from 0 to 2147483647")
+    return arguments.seed("seed", seed)
 
 
 def check_part_seed(seed: Any) -> int:
@@ -84,8 +82,8 @@ def check_part_seed(seed: Any) -> int:
 
 
 def check_temperature(temperature: Any) -> float:
-    """Returns a temperature as a float; VQError if it is invalid. It has bounds because a float32 is divided by it."""
-    return arguments.real("temperature", temperature, 1e-6, 1e6, "a number above 0, from 0.000001 to 1,000,000")
+    """Returns a temperature as a float; VQError if it is invalid."""
+    return arguments.temperature("temperature", temperature)
 
 
 def check_guidance(guidance: Any) -> float:

@@ -73,7 +73,7 @@ def train(
         train_input=lambda start, _: codes_lib.training_dataset(train_codes, schedule.batch_size, schedule.seed, start),
         validation_input=lambda: codes_lib.evaluation_dataset(validation_codes, evaluation_batch(config.codes)),
         metric=METRIC,
-        describe=lambda metrics: "{bits_per_image:.3f} bits/image".format(**metrics),
+        describe=lambda metrics: "{bits_per_image:.3f} bits per code map".format(**metrics),
         patience=config.patience,
         evaluated=evaluated,
     )

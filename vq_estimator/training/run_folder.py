@@ -68,7 +68,22 @@ def load_config(model_dir: str, kind: Any = Config) -> Any:
     except (OSError, ValueError) as e:
         reason = getattr(e, "strerror", None) or str(e)
         raise VQError(f"model_dir: got {model_dir!r}, expected a run directory with a {CONFIG} ({reason})") from None
-    return config_lib.from_json(text, path, kind)
+    try:
+        return config_lib.from_json(text, path, kind)
+    except VQError:
+        if kind is Config and _is_prior(text, path):
+            run = os.path.dirname(os.path.abspath(model_dir))
+            raise VQError(f"model_dir: got {model_dir!r}, the prior of a run, expected the run: {run!r}") from None
+        raise
+
+
+def _is_prior(text: str, path: str) -> bool:
+    """Whether a text is the configuration of a prior."""
+    try:
+        config_lib.from_json(text, path, PriorConfig)
+    except VQError:
+        return False
+    return True
 
 
 def keep_class_names(model_dir: str, names: Sequence[str]) -> None:
