@@ -14,6 +14,7 @@ from tensorflow import estimator as tf_estimator
 import vq_estimator as vq
 from helpers.forked import ROOT
 from helpers.small_estimators import config_of, in_order, noise
+from vq_estimator.errors import VQError
 from vq_estimator.training import checkpoints, run_folder, trainer
 from vq_estimator.training.checkpoint_reader import CheckpointReader
 
@@ -54,6 +55,25 @@ def test_bits_under_a_prior_are_those_of_an_open_run(trained):
     np.testing.assert_allclose(metrics["bits_per_dim/rate_prior"], bits.rate_prior.mean(), rtol=1e-5)
     total = (bits.distortion + bits.rate_prior).mean()
     np.testing.assert_allclose(metrics["bits_per_dim/total_prior"], total, rtol=1e-5)
+
+
+def test_an_evaluation_without_a_batch_is_refused(tmp_path):
+    """TensorFlow would return zeros, and a prior of 0 bits would stay the best one."""
+    estimator = vq.VQVAEEstimator(config_of(), str(tmp_path / "run"))
+    estimator.train(vq.inputs.numpy_input_fn(noise(40, 8, 8, 1)))
+
+    def empty():
+        return tf.data.Dataset.from_tensor_slices(noise(8, 8, 8, 1)).take(0).batch(8)
+
+    with pytest.raises(VQError, match="^input_fn: got no batch, expected one or more to evaluate$"):
+        estimator.evaluate(empty)
+    codes = np.zeros([8, 2, 2, 1], np.int32)
+    prior = vq.PriorEstimator.from_run(str(tmp_path / "run"), max_steps=2, layers=1, channels=4)
+    prior.train(vq.inputs.codes_input_fn(codes))
+    with pytest.raises(VQError, match="^input_fn: got no batch"):
+        prior.evaluate(lambda: tf.data.Dataset.from_tensor_slices({"codes": codes}).take(0).batch(8))
+    assert checkpoints.load_best(prior.model_dir)["metric"] == "training"  # none is the best by an evaluation
+    assert prior.evaluate(vq.inputs.codes_input_fn(codes))["bits_per_image"] > 0
 
 
 def test_the_same_steps_as_vq_trains_give_the_same_weights(digits, cache_dir, tmp_path):

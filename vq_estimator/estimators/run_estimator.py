@@ -6,6 +6,7 @@ from typing import Any, Callable, Iterator, Optional
 import tensorflow.compat.v1 as tf
 from tensorflow import estimator as tf_estimator
 
+from vq_estimator.errors import VQError
 from vq_estimator.training import beginning, disk, lock, run_folder
 
 
@@ -32,6 +33,14 @@ class RunEstimator(tf_estimator.Estimator):
         with self._beginning(input_fn) as commit:
             super().train(input_fn, [commit, *(hooks or ())], steps, max_steps, saving_listeners)
         return self
+
+    def evaluate(self, input_fn, steps=None, hooks=None, checkpoint_path=None, name=None):
+        """Evaluates a checkpoint; see `tf.estimator.Estimator.evaluate`.
+
+        Raises:
+          VQError: the input_fn has no batch, so all means would be 0.
+        """
+        return super().evaluate(input_fn, steps, [_NeedsBatch(), *(hooks or ())], checkpoint_path, name)
 
     @contextlib.contextmanager
     def _beginning(self, input_fn: Any) -> Iterator[tf.train.SessionRunHook]:
@@ -70,3 +79,18 @@ class _Begun(tf.train.SessionRunHook):
         if self._first_step is not None:
             self._first_step()
             self._first_step = None
+
+
+class _NeedsBatch(tf.train.SessionRunHook):
+    """Refuses an evaluation without a batch before its results are written."""
+
+    _has_batch = False
+
+    def after_run(self, run_context, run_values):
+        del run_context, run_values
+        self._has_batch = True
+
+    def end(self, session):
+        del session
+        if not self._has_batch:
+            raise VQError("input_fn: got no batch, expected one or more to evaluate")
