@@ -1,5 +1,6 @@
 """Evaluate, Compress and Decode with Apache Beam: the figures and files of the commands, whatever the shards."""
 
+import io
 import json
 import math
 import os
@@ -7,6 +8,8 @@ import re
 
 import numpy as np
 import pytest
+import tensorflow.compat.v1 as tf
+from PIL import Image
 
 import vq_estimator as vq
 from helpers import pipelines
@@ -163,6 +166,52 @@ def test_decoded_codes_are_those_of_vq_decode(pictures, tmp_path, monkeypatch):
     with vq.load("mnist") as model:
         left = [name for name in names if name != "3/00010.png"]
         np.testing.assert_array_equal(model.prepare([str(tmp_path / "png" / name) for name in left]), expected)
+
+
+@pytest.mark.parametrize("format, shards", [("npz", 2), ("tfrecord", 1)])
+def test_decoded_images_without_names_are_named_by_their_position(tmp_path, format, shards):
+    np.save(str(tmp_path / "images.npy"), np.random.RandomState(3).randint(0, 256, (120, 24, 24, 1)).astype(np.uint8))
+    read = vq.beam.Read("mnist", str(tmp_path / "images.npy"), shards)
+    pipelines.run(read, vq.beam.Encode("mnist", str(tmp_path / "codes"), format))
+    pipelines.run(vq.beam.ReadCodes("mnist", str(tmp_path / "codes")), vq.beam.Decode("mnist", str(tmp_path / "png")))
+    assert pipelines.listing(tmp_path / "png") == [f"{i:09d}.png" for i in range(120)] + ["manifest.json"]
+
+
+def save_records(path, names):
+    """Saves a TFRecord file of tf.Example with a grey PNG for each name, which is None for an example without one."""
+    os.makedirs(os.path.dirname(str(path)), exist_ok=True)
+    with tf.python_io.TFRecordWriter(str(path)) as out:
+        for i, name in enumerate(names):
+            content = io.BytesIO()
+            Image.fromarray(np.full((24, 24), 9 * i, np.uint8)).save(content, "PNG")
+            values = {"image/encoded": [content.getvalue()], "image/filename": [] if name is None else [name]}
+            features = {key: tf.train.Feature(bytes_list=tf.train.BytesList(value=v)) for key, v in values.items()}
+            out.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
+
+
+@pytest.mark.parametrize(
+    "names, error",
+    [
+        ([[None, b"a.jpg"], [None, b"b\xff.png"]], None),
+        ([[b"a.png", b"b.png"], [b"c.png", b"a.png"]], "got the name 'a.png' twice, expected names that differ"),
+        ([[b"a.jpg"], [b"a.jpg.png"]], "got the name 'a.jpg.png' twice"),
+        ([[b"a.png"], [b"../b.png"]], r"it has a file '../b.png', expected paths below a folder"),
+    ],
+)
+def test_no_decoded_image_overwrites_another(tmp_path, names, error):
+    for i, of_file in enumerate(names):
+        save_records(tmp_path / "in" / f"{i}.tfrecord", of_file)
+    read = vq.beam.Read("mnist", str(tmp_path / "in" / "*.tfrecord"))
+    pipelines.run(read, vq.beam.Encode("mnist", str(tmp_path / "codes")))
+    decode = [vq.beam.ReadCodes("mnist", str(tmp_path / "codes")), vq.beam.Decode("mnist", str(tmp_path / "png"))]
+    if error is None:
+        pipelines.run(*decode)
+        expected = [os.fsdecode(name) for name in (b"a.jpg.png", b"b\xff.png")]
+        assert pipelines.listing(tmp_path / "png") == ["000000000.png", "000000002.png", *expected, "manifest.json"]
+        return
+    with pytest.raises(VQError, match=error):
+        pipelines.run(*decode)
+    assert not (tmp_path / "png").exists()
 
 
 @pytest.mark.slow

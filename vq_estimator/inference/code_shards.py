@@ -4,7 +4,7 @@ A row is one image or recording, with these features or columns:
 
     codes   int64 list: the codes in the order of `shape`
     shape   int64 list: [h, w, L] of an image, [n, L] of a recording
-    index   int64: its position in the input
+    index   int64: its position in the input, or in its file of tf.Example
     name    bytes or text: the path of its file below the folder, if it is a file
     label   int64: its class, if it is known
 """
@@ -28,7 +28,7 @@ class Row(NamedTuple):
 
     Attributes:
       codes: int32 [h, w, L], or [n, L] of a recording.
-      index: its position in the input.
+      index: its position in the input, or in its file of tf.Example.
       name: the path of its file, or None.
       label: its class, or None.
     """
