@@ -128,6 +128,41 @@ def test_everything_on_a_store(images, expected, tmp_path, monkeypatch):
     assert [row.name for row in pipelines.rows(tmp_path / "named")] == ["a/00000.png", "a/00002.png", "b/00001.png"]
 
 
+@pytest.mark.parametrize(
+    "name, content, again",
+    [
+        ("a.npy", np.zeros([3, 24, 24, 1], np.float32), np.zeros([3, 24, 24, 1], np.uint8)),
+        ("b.png", b"no picture", None),
+    ],
+)
+def test_a_pipeline_that_fails_at_its_input_leaves_nothing(tmp_path, name, content, again):
+    """So the command with a corrected input is not refused as that of another pipeline."""
+    path, out = tmp_path / name, tmp_path / "made" / "codes"
+    path.write_bytes(content) if isinstance(content, bytes) else np.save(str(path), content)
+    with pytest.raises(VQError):
+        encode(str(path), out)
+    assert not (tmp_path / "made").exists() or os.listdir(str(tmp_path / "made")) == []
+    pipelines.save_pictures(tmp_path, 1) if again is None else np.save(str(path), again)
+    encode(str(path if again is not None else tmp_path / "a"), out)
+    assert pipelines.manifest(out)["examples"] == (1 if again is None else 3)
+
+
+def test_what_a_killed_pipeline_left_is_removed(images, tmp_path, monkeypatch):
+    from helpers.beam_store import Store
+    from vq_estimator.beam import storage
+
+    encode(images, tmp_path / "codes")
+    left = ["." + FILES[1] + ".abcd_123", "." + FILES[0] + ".tmp", ".mine", FILES[2] + ".0123.part"]
+    for name in left:
+        (tmp_path / "codes" / name).write_bytes(b"half")
+    (tmp_path / "codes" / "manifest.json").unlink()
+    encode(images, tmp_path / "codes")
+    assert set(left) & set(os.listdir(str(tmp_path / "codes"))) == {".mine", left[3]}
+    monkeypatch.setattr(Store, "root", str(tmp_path))
+    storage.sweep("store://codes", FILES)
+    assert pipelines.listing(tmp_path / "codes") == [*FILES, "manifest.json"]
+
+
 @pytest.mark.parametrize("given", [dict(shards=2), slow(dict(format="npz"))])
 def test_a_folder_of_another_pipeline_is_refused(images, tmp_path, given):
     encode(images, tmp_path / "codes")

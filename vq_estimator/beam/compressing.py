@@ -4,7 +4,6 @@ from typing import Any, Optional
 
 import apache_beam as beam
 
-from vq_estimator.beam import storage
 from vq_estimator.beam.runs import OpenModel
 from vq_estimator.beam.shards import Shard
 from vq_estimator.beam.writing import WriteFn, WriteShards
@@ -65,7 +64,7 @@ class _CompressFn(WriteFn):
     def write_shard(self, model: Any, shard: Shard, bad: BadFiles) -> dict:
         name = f"compressed-{shard.name}.{VQZ}"
         with shard.input.open_lossless(model.config, bad) as source:
-            with storage.atomic(storage.join(self.out, name)) as local:
+            with self.writing(shard, name) as local:
                 done = codec.compress(model, source.images, local, **self.given)
             left_out = source.left_out(bad)
         sizes = {"bytes": done.bytes, "dims": done.dims}

@@ -7,7 +7,6 @@ import apache_beam as beam
 import numpy as np
 
 from vq_estimator import drawing
-from vq_estimator.beam import storage
 from vq_estimator.beam.inputs import CodeFiles
 from vq_estimator.beam.shards import Shard, model_of
 from vq_estimator.beam.writing import WriteFn, WriteShards
@@ -109,13 +108,12 @@ class _DecodeFn(WriteFn):
         if self.format == FILES:
             suffix = _suffix(m)
             for name, example in zip(file_names(rows, first, suffix), decoded):
-                path = storage.join(self.out, *name.split("/"))
-                with storage.atomic(path) as local:
+                with self.writing(shard, name) as local:
                     self._save(local + suffix, example, model)
                     os.replace(local + suffix, local)
             return {"file": None, "examples": len(rows)}
         name = f"images-{shard.name}.npy"
-        with storage.atomic(storage.join(self.out, name)) as local, open(local, "wb") as f:
+        with self.writing(shard, name) as local, open(local, "wb") as f:
             np.save(f, np.stack(list(decoded)))
         return {"file": name, "examples": len(rows)}
 

@@ -5,7 +5,6 @@ from typing import Any, Dict, Iterable, List, NamedTuple, Optional
 import apache_beam as beam
 import numpy as np
 
-from vq_estimator.beam import storage
 from vq_estimator.beam.runs import ShardFn
 from vq_estimator.beam.shards import Shard
 from vq_estimator.beam.writing import WriteFn, WriteShards
@@ -98,7 +97,7 @@ class _RowsFn(ShardFn):
 class _FilesFn(WriteFn):
     def write_shard(self, model: TrainedModel, shard: Shard, bad: BadFiles) -> dict:
         encoded, name = _encode(model, shard, bad), f"codes-{shard.name}.{self.format}"
-        with storage.atomic(storage.join(self.out, name)) as local:
+        with self.writing(shard, name) as local:
             if self.format == TFRECORD:
                 code_shards.write_tfrecord(local, encoded.rows)
             elif self.format == PARQUET:

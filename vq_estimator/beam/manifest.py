@@ -4,7 +4,7 @@ from typing import Any, Iterable, List
 
 import apache_beam as beam
 
-from vq_estimator.beam import storage
+from vq_estimator.beam import resuming, storage
 from vq_estimator.config import Config
 from vq_estimator.errors import VQError
 from vq_estimator.training.checkpoints import Checkpoint
@@ -49,7 +49,10 @@ class _WriteFn(beam.DoFn):
 
     def process(self, done: List[dict]) -> Iterable[dict]:
         made = compose(done, self._content)
+        if not made["examples"]:
+            resuming.discard(self._out, done)
         check(made, self._limit)
+        storage.sweep(self._out, [shard["file"] for shard in done if shard["file"] is not None])
         storage.write_json(storage.join(self._out, MANIFEST), made)
         yield made
 

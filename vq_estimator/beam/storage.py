@@ -17,6 +17,7 @@ from vq_estimator.errors import VQError
 
 PLAIN = {"compression_type": CompressionTypes.UNCOMPRESSED}
 PATTERN = "*?["  # characters of a pattern
+PART = ".part"  # suffix of a file on a store that is not complete
 
 
 class Found(NamedTuple):
@@ -111,13 +112,42 @@ def atomic(path: str) -> Iterator[str]:
             yield temporary
         return
     with tempfile.TemporaryDirectory() as folder:
-        local, temporary = os.path.join(folder, "made"), f"{path}.{uuid.uuid4().hex}.part"
+        local, temporary = os.path.join(folder, "made"), f"{path}.{uuid.uuid4().hex}{PART}"
         yield local
         with open(local, "rb") as source, FileSystems.create(temporary, **PLAIN) as target:
             shutil.copyfileobj(source, target)
         if FileSystems.exists(path):  # some stores do not rename onto a file, such as that of a repeated shard
             FileSystems.delete([path])
         FileSystems.rename([temporary], [path])
+
+
+def remove(path: str) -> None:
+    """Removes a file, if there is one."""
+    if exists(path):
+        FileSystems.delete([path]) if is_remote(path) else os.remove(path)
+
+
+def remove_empty(folder: str) -> None:
+    """Removes a local folder if it is empty; a store has no empty folders."""
+    if not is_remote(folder):
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
+
+
+def sweep(folder: str, names: Sequence[str]) -> None:
+    """Removes what killed processes left of files of these names in a folder; see `atomic`."""
+    if is_remote(folder):
+        left = [one.path for one in match(join(folder, "*" + PART))]
+        parts = {join(folder, name) for name in names}
+        for path in left:
+            if path.rsplit(".", 2)[0] in parts:
+                remove(path)
+        return
+    wanted = set(names)
+    for name in os.listdir(folder):
+        if name.startswith(".") and name[1:].rpartition(".")[0] in wanted:
+            with contextlib.suppress(OSError):
+                os.remove(os.path.join(folder, name))
 
 
 def write_json(path: str, value: Any) -> None:

@@ -2,11 +2,11 @@
 
 import abc
 import logging
-from typing import Any, Iterable, Tuple
+from typing import Any, ContextManager, Iterable, Tuple
 
 import apache_beam as beam
 
-from vq_estimator.beam import manifest, shards
+from vq_estimator.beam import manifest, resuming
 from vq_estimator.beam.runs import ShardFn
 from vq_estimator.beam.shards import Shard
 from vq_estimator.data.bad_files import BadFiles
@@ -39,12 +39,16 @@ class WriteFn(ShardFn):
           the manifest.
         """
 
+    def writing(self, shard: Shard, name: str) -> ContextManager[str]:
+        """A local file to write, which becomes the file `name` below `out`; see `resuming.writing`."""
+        return resuming.writing(self.out, shard, self._content, name)
+
     def process_shard(self, model: Any, shard: Shard, bad: BadFiles) -> Iterable[dict]:
-        kept = shards.finished(self.out, shard, self._content)
+        kept = resuming.find_finished(self.out, shard, self._content)
         if kept is None:
             about = {"left_out": [], "format": self.format}
             about["model"] = manifest.about_model(model.config, model.checkpoint, shard.fingerprint)
-            kept = shards.finish(self.out, shard, dict(about, **self.write_shard(model, shard, bad)))
+            kept = resuming.finish(self.out, shard, self._content, dict(about, **self.write_shard(model, shard, bad)))
             log.info("shard %s: %d examples", shard.name, kept["examples"])
         return [kept]
 
