@@ -88,6 +88,27 @@ def test_beam_makes_no_schema_of_annotations(pictures, tmp_path, monkeypatch, tr
     beam.Pipeline() | vq.beam.Read("mnist", pictures[0]) | getattr(vq.beam, transform)("mnist", **out)
 
 
+def test_names_that_are_not_utf_8_pass_through_a_pipeline(tmp_path):
+    import apache_beam as beam
+
+    pipelines.save_pictures(tmp_path / "in", 2, bad=[1])
+    for old, new in (("a/00000.png", b"good\xff.png"), ("b/00001.png", b"bad\xff.png")):
+        os.rename(str(tmp_path / "in" / old), os.path.join(os.fsencode(str(tmp_path / "in")), new))
+    names = [os.fsdecode(b"bad\xff.png"), os.fsdecode(b"good\xff.png")]
+
+    def check(row):
+        assert row.name == names[1]
+
+    read = vq.beam.Read("mnist", str(tmp_path / "in"))
+    pipelines.run(read, vq.beam.Encode("mnist"), beam.Reshuffle(), beam.Map(check))
+
+    def check_left_out(result):
+        assert [file["name"] for file in result["left_out"]] == names[:1]
+
+    for work in (vq.beam.Evaluate("mnist"), vq.beam.Encode("mnist", str(tmp_path / "codes"))):
+        pipelines.run(vq.beam.Read("mnist", str(tmp_path / "in")), work, beam.Reshuffle(), beam.Map(check_left_out))
+
+
 def test_sums_do_not_depend_on_their_order():
     from vq_estimator.beam.totals import exact_sum
 
@@ -177,14 +198,14 @@ def test_decoded_images_without_names_are_named_by_their_position(tmp_path, form
     assert pipelines.listing(tmp_path / "png") == [f"{i:09d}.png" for i in range(120)] + ["manifest.json"]
 
 
-def save_records(path, names):
-    """Saves a TFRecord file of tf.Example with a grey PNG for each name, which is None for an example without one."""
+def save_records(path, names, content=None):
+    """Saves a TFRecord file of tf.Example with a grey PNG, or other `content`, for each name; None is no name."""
     os.makedirs(os.path.dirname(str(path)), exist_ok=True)
     with tf.python_io.TFRecordWriter(str(path)) as out:
         for i, name in enumerate(names):
-            content = io.BytesIO()
-            Image.fromarray(np.full((24, 24), 9 * i, np.uint8)).save(content, "PNG")
-            values = {"image/encoded": [content.getvalue()], "image/filename": [] if name is None else [name]}
+            png = io.BytesIO()
+            Image.fromarray(np.full((24, 24), 9 * i, np.uint8)).save(png, "PNG")
+            values = {"image/encoded": [content or png.getvalue()], "image/filename": [] if name is None else [name]}
             features = {key: tf.train.Feature(bytes_list=tf.train.BytesList(value=v)) for key, v in values.items()}
             out.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
 
@@ -212,6 +233,14 @@ def test_no_decoded_image_overwrites_another(tmp_path, names, error):
     with pytest.raises(VQError, match=error):
         pipelines.run(*decode)
     assert not (tmp_path / "png").exists()
+
+
+def test_compressed_examples_keep_their_names(tmp_path):
+    save_records(tmp_path / "0.tfrecord", [b"x/a.jpg", None, b"b.png"])
+    work = vq.beam.Compress("mnist", str(tmp_path / "vqz"), prior="uniform", verify=False, workers=1)
+    pipelines.run(vq.beam.Read("mnist", str(tmp_path / "*.tfrecord")), work)
+    (path,) = (tmp_path / "vqz").glob("*.vqz")
+    assert [item.name for item in codec.read(str(path)).items] == ["x/a.jpg", "000000001", "b.png"]
 
 
 @pytest.mark.slow
@@ -264,3 +293,18 @@ def test_the_program_of_the_page_runs(tmp_path, monkeypatch, capsys):
     exec(program, {})
     files = [f"codes-0000{i}-of-00002.tfrecord" for i in range(2)]
     assert capsys.readouterr().out == f"{[*files, 'manifest.json']}\n" and os.path.isfile("figures.json")
+
+
+@pytest.mark.parametrize("transform", ["Evaluate", "Compress"])
+def test_a_shard_of_unreadable_files_counts_towards_the_limit_only(tmp_path, transform):
+    for part, content in enumerate([b"no picture", None]):
+        save_records(tmp_path / f"{part}.tfrecord", [b"a.png", b"b.png"])
+        if content is not None:
+            os.remove(str(tmp_path / f"{part}.tfrecord"))
+            save_records(tmp_path / f"{part}.tfrecord", [b"bad.png"], content)
+    more = {} if transform == "Evaluate" else dict(prior="uniform", verify=False, workers=1)
+    work = getattr(vq.beam, transform)("mnist", str(tmp_path / "out"), **more)
+    pipelines.run(vq.beam.Read("mnist", str(tmp_path / "*.tfrecord")), work)
+    with open(str(tmp_path / "out" / "manifest.json" if transform == "Compress" else tmp_path / "out")) as f:
+        made = json.load(f)
+    assert made["examples"] == 2 and [file["name"] for file in made["left_out"]] == ["bad.png"]

@@ -1,6 +1,6 @@
 """`manifest.json` of an output: the model, the shards, and the files that were left out and why."""
 
-from typing import Any, Iterable, List
+from typing import Any, Iterable, List, Sequence
 
 import apache_beam as beam
 
@@ -47,17 +47,17 @@ class _WriteFn(beam.DoFn):
         super().__init__()
         self._out, self._limit, self._content = out, limit, content
 
-    def process(self, done: List[dict]) -> Iterable[dict]:
+    def process(self, done: List[storage.Report]) -> Iterable[storage.Report]:
         made = compose(done, self._content)
         if not made["examples"]:
             resuming.discard(self._out, done)
         check(made, self._limit)
         storage.sweep(self._out, [shard["file"] for shard in done if shard["file"] is not None])
         storage.write_json(storage.join(self._out, MANIFEST), made)
-        yield made
+        yield storage.Report(made)
 
 
-def compose(done: List[dict], content: str) -> dict:
+def compose(done: Sequence[dict], content: str) -> dict:
     """The manifest of finished shards, in any order."""
     done = sorted(done, key=lambda shard: shard["number"])
     keys = [key for key in done[0] if key not in ("number", "plan", "input", "model", "format", "left_out")]
@@ -76,10 +76,14 @@ def compose(done: List[dict], content: str) -> dict:
 
 def check(made: dict, limit: int) -> None:
     """Raises a VQError if there is no example, or more files than `limit` were left out."""
-    left_out = made["left_out"]
+    check_limit(made["left_out"], limit)
+    if not made["examples"]:
+        raise VQError(f"input: got no readable example in {made['input']!r}, expected one or more")
+
+
+def check_limit(left_out: Sequence[dict], limit: int) -> None:
+    """Raises a VQError if more files than `limit` were left out."""
     if len(left_out) > limit:
         last = f"{left_out[-1]['name']} the last ({left_out[-1]['reason']})"
         want = f"at most {limit}; --max_bad_files changes that"
         raise VQError(f"input: got {len(left_out)} files that can't be read, {last}, expected {want}")
-    if not made["examples"]:
-        raise VQError(f"input: got no readable example in {made['input']!r}, expected one or more")

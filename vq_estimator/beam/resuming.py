@@ -5,7 +5,7 @@ with the first file that gets its name: a pipeline that fails before leaves noth
 """
 
 import contextlib
-from typing import Any, Iterator, List, Optional
+from typing import Any, Iterator, Optional, Sequence
 
 from vq_estimator.beam import storage
 from vq_estimator.errors import VQError
@@ -64,7 +64,7 @@ def finish(out: str, shard: Any, content: str, about: dict) -> dict:
     return kept
 
 
-def discard(out: str, done: List[dict]) -> None:
+def discard(out: str, done: Sequence[dict]) -> None:
     """Removes the files of finished shards, and what is known about them. `done` has the results of `finish`."""
     for kept in done:
         if kept["file"] is not None:

@@ -92,12 +92,13 @@ class Read(_Shards):
         multiple_of: int = 1,
     ):
         super().__init__()
+        input = arguments.path("input", input)
         multiple = arguments.integer("multiple_of", multiple_of, 1)
         m, fingerprint = model_of(run, checkpoint)
         dims = m.fixed_dims
         batch = 1 if dims is None else batching.evaluation_batch(dims)
         batch = batch * multiple // math.gcd(batch, multiple)
-        self.shards = shards_of(list_input(input, m, features), shards, batch, input, fingerprint)
+        self.shards = shards_of(list_input(input, m, Features(*features)), shards, batch, input, fingerprint)
 
 
 class ReadCodes(_Shards):

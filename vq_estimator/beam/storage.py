@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence
 
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
@@ -18,6 +18,12 @@ from vq_estimator.errors import VQError
 PLAIN = {"compression_type": CompressionTypes.UNCOMPRESSED}
 PATTERN = "*?["  # characters of a pattern
 PART = ".part"  # suffix of a file on a store that is not complete
+
+
+class Report(dict):
+    """A dictionary as an element of a pipeline. Beam pickles it; its coder for `dict` fails at names of files that are
+    not UTF-8.
+    """
 
 
 class Found(NamedTuple):
@@ -45,14 +51,35 @@ def match(pattern: str) -> List[Found]:
       VQError: the store is unknown or can't be read.
     """
     if not is_remote(pattern):
-        paths = [pattern] if os.path.isfile(pattern) else sorted(glob.glob(pattern, recursive=True))
-        stats = [(path, os.stat(path)) for path in paths if os.path.isfile(path)]
+        paths = [pattern] if os.path.isfile(pattern) else _without_loops(glob.iglob(pattern, recursive=True))
+        stats = [(path, os.stat(path)) for path in paths]
         return [Found(path, stat.st_size, stat.st_mtime) for path, stat in stats]
     try:
         (result,) = FileSystems.match([pattern])
     except (BeamIOError, ValueError, OSError) as e:
         raise VQError(f"input: got {pattern!r}, which can't be listed ({e}), expected files or a folder") from None
     return sorted(Found(m.path, m.size_in_bytes, m.last_updated_in_seconds) for m in result.metadata_list)
+
+
+def _without_loops(paths: Iterable[str]) -> List[str]:
+    """The files among paths, sorted. Of a folder that links lead to several times, only the shortest path counts; links
+    that lead to a parent folder have no end otherwise.
+    """
+    names: Dict[str, str] = {}  # of each folder, by its own path
+    found = [path for path in paths if os.path.isfile(path)]
+    for folder in sorted({os.path.dirname(path) for path in found}, key=lambda path: (len(path), path)):
+        names.setdefault(os.path.realpath(folder), folder)
+    return sorted(path for path in found if names[os.path.realpath(os.path.dirname(path))] == os.path.dirname(path))
+
+
+def check_scheme(field: str, path: str) -> None:
+    """Raises a VQError if Beam does not know the store of a path."""
+    if is_remote(path):
+        try:
+            FileSystems.get_filesystem(path)
+        except ValueError:
+            want = "a store that Beam knows; for gs:// and s3:// install apache-beam[gcp] or apache-beam[aws]"
+            raise VQError(f"{field}: got {path!r}, expected {want}") from None
 
 
 def exists(path: str) -> bool:

@@ -6,9 +6,10 @@ from typing import Any, ContextManager, Iterable, Tuple
 
 import apache_beam as beam
 
-from vq_estimator.beam import manifest, resuming
+from vq_estimator.beam import manifest, resuming, storage
 from vq_estimator.beam.runs import ShardFn
 from vq_estimator.beam.shards import Shard
+from vq_estimator.config import arguments
 from vq_estimator.data.bad_files import BadFiles
 
 log = logging.getLogger("vq_estimator")
@@ -28,6 +29,8 @@ class WriteFn(ShardFn):
         self, run: str, checkpoint: str, max_bad_files: int, out: str, content: str, format: str, settings: Tuple = ()
     ):
         super().__init__(run, checkpoint, max_bad_files)
+        out = arguments.path("out", out)
+        storage.check_scheme("out", out)
         self.out, self.format, self._content = out, format, repr((content, format, *settings))
 
     @abc.abstractmethod
@@ -50,7 +53,7 @@ class WriteFn(ShardFn):
             about["model"] = manifest.about_model(model.config, model.checkpoint, shard.fingerprint)
             kept = resuming.finish(self.out, shard, self._content, dict(about, **self.write_shard(model, shard, bad)))
             log.info("shard %s: %d examples", shard.name, kept["examples"])
-        return [kept]
+        return [storage.Report(kept)]
 
 
 class WriteShards(beam.PTransform):
