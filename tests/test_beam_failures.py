@@ -180,14 +180,36 @@ def test_another_model_than_that_of_the_shards_is_refused(images, tmp_path):
     [
         ("NoRunner", [], "runner: got 'NoRunner', expected a runner of Beam"),
         ("DirectRunner", ["--direct_num_worker=2"], "options of Beam: got --direct_num_worker=2, expected pipeline"),
+        (
+            "DirectRunner",
+            ["--direct_num_workers=-3"],
+            "runner: got 'DirectRunner', which can't run the pipe",
+        ),
         ("DirectRunner", ["--direct_num_workers=two"], "options of Beam: argument --direct_num_workers: invalid int"),
     ],
 )
 def test_wrong_options_are_one_line(runner, options, message):
+    import apache_beam as beam
+
     from vq_estimator.beam import running
 
     with pytest.raises(VQError, match=message):
-        running.run(lambda pipeline: None, runner, options)
+        running.run(lambda pipeline: pipeline | beam.Create([1]) | beam.Reshuffle(), runner, options)
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        (["--input=nowhere://in"], "input: got 'nowhere://in', expected a store that Beam knows"),
+        (["--out=nowhere://out"], "out: got 'nowhere://out', expected a store that Beam knows"),
+        (["--out=/proc/out"], "/proc/out: No such file or directory"),
+    ],
+)
+def test_a_place_that_cannot_be_used_is_one_line(images, tmp_path, forked, given, message):
+    given = ["--pretrained=mnist", f"--input={images}", "--out=codes", "--runner=DirectRunner", *given]
+    lines = forked.script("encode", *given, cwd=tmp_path).stderr.splitlines()
+    assert lines[-1].startswith("encode.py: error: " + message), lines
+    assert not any("Traceback" in line for line in lines) and os.listdir(str(tmp_path)) == []
 
 
 @pytest.mark.slow
