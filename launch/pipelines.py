@@ -76,8 +76,9 @@ def encode() -> str:
 
 
 def _is_unexpected(record: logging.LogRecord) -> bool:
-    """Whether a record of the log is not about a VQError, which Beam logs with a traceback and the command reports."""
-    return not isinstance((record.exc_info or (None, None))[1], VQError)
+    """Whether a record of the log is not about an error that the command reports, and Beam logs with a traceback."""
+    error = (record.exc_info or (None, None))[1]
+    return not (isinstance(error, (VQError, OSError)) or "[Errno " in str(record.msg))  # an OSError in a RuntimeError
 
 
 def _run() -> str:

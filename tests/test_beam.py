@@ -48,6 +48,13 @@ def images(tmp_path_factory):
     return path, np.load(path)[..., np.newaxis]
 
 
+def tfrecord(content):
+    """The bytes of a TFRecord file with one record."""
+    length = len(content).to_bytes(8, "little")
+    sums = [records.masked_crc32c(np.frombuffer(part, np.uint8)[None])[0].tobytes() for part in (length, content)]
+    return length + sums[0] + content + sums[1]
+
+
 def encode(source, out, run="mnist", shards=0, **given):
     pipelines.run(vq.beam.Read(run, source, shards), vq.beam.Encode(run, str(out), **given))
     return pipelines.manifest(out)
@@ -97,28 +104,77 @@ def test_parquet_has_the_rows_of_tfrecord_files(images, tmp_path):
         assert a.index == b.index and a.name is b.name is None and (a.codes == b.codes).all()
 
 
-def test_our_records_keep_their_labels(images, model, tmp_path):
-    given = model.prepare(images[1])
-    labels = np.arange(len(given)) % 10
+def save_our_records(folder, given, labels):
+    """Saves images and labels in three files, as vq-make-tfrecords does."""
+    os.makedirs(str(folder), exist_ok=True)
     shards = {"train": [f"train-{i:05d}-of-00003.tfrecord" for i in range(3)], "validation": [], "test": []}
     for i, name in enumerate(shards["train"]):
-        with records.writer(str(tmp_path / name)) as add:
+        with records.writer(os.path.join(str(folder), name)) as add:
             for image, label in zip(given[i * 80 : (i + 1) * 80], labels[i * 80 :]):
                 add(image, label)
     counts = {"train": len(given), "validation": 1, "test": 1}
-    about = {
-        "source": "mine",
-        "shape": [24, 24, 1],
-        "counts": counts,
-        "classes": 10,
-        "class_names": [],
-        "shards": shards,
-    }
-    write_json(str(tmp_path / "shards.json"), about)
-    encode(str(tmp_path), tmp_path / "codes", shards=2)
+    about = {"source": "mine", "shape": [24, 24, 1], "counts": counts, "classes": 10, "class_names": []}
+    write_json(os.path.join(str(folder), "shards.json"), dict(about, shards=shards))
+    return [os.path.join(str(folder), name) for name in shards["train"]]
+
+
+@pytest.mark.parametrize("source", ["in", slow("i?/train-*"), "store://in", slow("store://in/train-*")])
+def test_our_records_keep_their_labels(images, model, tmp_path, monkeypatch, source):
+    from helpers.beam_store import Store
+
+    given = model.prepare(images[1])
+    labels = np.arange(len(given)) % 10
+    save_our_records(tmp_path / "in", given, labels)
+    monkeypatch.setattr(Store, "root", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    encode(source, tmp_path / "codes", shards=2)
     rows = pipelines.rows(tmp_path / "codes")
     assert [row.label for row in rows] == labels.tolist() and [row.index for row in rows] == list(range(len(given)))
     np.testing.assert_array_equal(np.stack([row.codes for row in rows]), model.encode(given))
+
+
+def test_a_damaged_record_of_ours_is_one_line(images, model, tmp_path):
+    """Each record is compared with its checksum: its length alone would let other pixels through."""
+    paths = save_our_records(tmp_path / "in", model.prepare(images[1]), np.arange(220))
+    with open(paths[1], "r+b") as f:
+        f.seek(12 + 4 + 300 + 7 * records.record_bytes((24, 24, 1)))
+        f.write(b"x")
+    with pytest.raises(VQError, match=r"^input: '.*train-00001-.*' can't be read \(record 7 has a wrong checksum\)"):
+        encode(str(tmp_path / "in"), tmp_path / "codes")
+    with open(paths[1], "ab") as f:
+        f.write(b"x")
+    with pytest.raises(VQError, match=r"^input: '.*train-00001-.*' can't be read \(it has \d+ bytes, no multiple of"):
+        vq.beam.Read("mnist", str(tmp_path / "in" / "train-*"))
+
+
+def save_examples(path, examples):
+    """Saves a TFRecord file of tf.Example: (content, label or None, name or None) of each."""
+    with tf.python_io.TFRecordWriter(str(path)) as out:
+        for content, label, name in examples:
+            values = {"image/encoded": content, "image/filename": name}
+            features = {
+                key: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+                for key, value in values.items()
+                if value is not None
+            }
+            if label is not None:
+                features["image/class/label"] = tf.train.Feature(int64_list=tf.train.Int64List(value=[label]))
+            out.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
+
+
+@pytest.mark.parametrize("format", ["npz", "tfrecord", "parquet"])
+def test_names_and_labels_that_only_some_examples_have_are_kept(pictures, tmp_path, format, warnings):
+    with open(os.path.join(pictures, "a", "00000.png"), "rb") as f:
+        png = f.read()
+    given = [(png, 2**40, b"a.png"), (png, None, None), (png, 5, b""), (b"x", 1, b"c\xff.png"), (png, 0, b"d\xfe.png")]
+    save_examples(tmp_path / "0.tfrecord", given)
+    encode(str(tmp_path / "*.tfrecord"), tmp_path / "codes", format=format)
+    unnamed = ["000000001", "000000002"] if format == "npz" else [None, None]
+    rows = pipelines.rows(tmp_path / "codes")
+    assert [row.name for row in rows] == ["a.png", *unnamed, os.fsdecode(b"d\xfe.png")]
+    assert [row.label for row in rows] == [2**40, None, 5, 0]
+    assert pipelines.manifest(tmp_path / "codes")["left_out"][0]["name"] == os.fsdecode(b"c\xff.png")
+    assert "c\\udcff.png can't be read and is left out" in warnings.text
 
 
 def test_tf_examples_keep_names_and_labels(pictures, model, tmp_path):
@@ -198,6 +254,7 @@ def test_an_error_in_a_worker_is_one_line_of_the_command(forked, tmp_path):
         ("nothing", None, "input: got '.*nothing', where no such file is, expected a folder or pattern of PNG, JPEG"),
         ("a.npy", b"text", "input: '.*a.npy' can't be read .it is no NumPy array."),
         ("*", None, "input: got files of several kinds .*, expected one kind, or one .npy"),
+        ("other.tfrecord", tfrecord(b"\xff\xff\xff text"), "input: '.*' can't be read .record 0 is no tf.Example.$"),
         ("none.tfrecord", b"", "input: got no readable example in '.*none.tfrecord', expected one or more"),
     ],
 )
@@ -228,3 +285,13 @@ def test_a_split_of_a_data_set_is_one_line_that_says_what_to_do(run, split, want
     message = f"^input: got the split '{split}', which a pipeline does not read, expected {want}"
     with pytest.raises(VQError, match=message):
         vq.beam.Read(run, split)
+
+
+def test_a_pattern_enters_a_linked_folder_once(tmp_path):
+    pipelines.save_pictures(tmp_path / "in", 4)
+    for name, target in (("a/loop", ".."), ("z", "b"), ("gone.png", "nothing.png")):
+        os.symlink(target, str(tmp_path / "in" / name))
+    (tmp_path / "in" / "zero.png").symlink_to(os.path.join("a", "00000.png"))
+    with_links = [shard.input.names for shard in vq.beam.Read("mnist", str(tmp_path / "in" / "**")).shards]
+    assert with_links == [shard.input.names for shard in vq.beam.Read("mnist", str(tmp_path / "in")).shards]
+    assert len(with_links[0]) == 5

@@ -128,6 +128,41 @@ def test_everything_on_a_store(images, expected, tmp_path, monkeypatch):
     assert [row.name for row in pipelines.rows(tmp_path / "named")] == ["a/00000.png", "a/00002.png", "b/00001.png"]
 
 
+@pytest.mark.parametrize(
+    "name, content, again",
+    [
+        ("a.npy", np.zeros([3, 24, 24, 1], np.float32), np.zeros([3, 24, 24, 1], np.uint8)),
+        ("b.png", b"no picture", None),
+    ],
+)
+def test_a_pipeline_that_fails_at_its_input_leaves_nothing(tmp_path, name, content, again):
+    """So the command with a corrected input is not refused as that of another pipeline."""
+    path, out = tmp_path / name, tmp_path / "made" / "codes"
+    path.write_bytes(content) if isinstance(content, bytes) else np.save(str(path), content)
+    with pytest.raises(VQError):
+        encode(str(path), out)
+    assert not (tmp_path / "made").exists() or os.listdir(str(tmp_path / "made")) == []
+    pipelines.save_pictures(tmp_path, 1) if again is None else np.save(str(path), again)
+    encode(str(path if again is not None else tmp_path / "a"), out)
+    assert pipelines.manifest(out)["examples"] == (1 if again is None else 3)
+
+
+def test_what_a_killed_pipeline_left_is_removed(images, tmp_path, monkeypatch):
+    from helpers.beam_store import Store
+    from vq_estimator.beam import storage
+
+    encode(images, tmp_path / "codes")
+    left = ["." + FILES[1] + ".abcd_123", "." + FILES[0] + ".tmp", ".mine", FILES[2] + ".0123.part"]
+    for name in left:
+        (tmp_path / "codes" / name).write_bytes(b"half")
+    (tmp_path / "codes" / "manifest.json").unlink()
+    encode(images, tmp_path / "codes")
+    assert set(left) & set(os.listdir(str(tmp_path / "codes"))) == {".mine", left[3]}
+    monkeypatch.setattr(Store, "root", str(tmp_path))
+    storage.sweep("store://codes", FILES)
+    assert pipelines.listing(tmp_path / "codes") == [*FILES, "manifest.json"]
+
+
 @pytest.mark.parametrize("given", [dict(shards=2), slow(dict(format="npz"))])
 def test_a_folder_of_another_pipeline_is_refused(images, tmp_path, given):
     encode(images, tmp_path / "codes")
@@ -145,14 +180,36 @@ def test_another_model_than_that_of_the_shards_is_refused(images, tmp_path):
     [
         ("NoRunner", [], "runner: got 'NoRunner', expected a runner of Beam"),
         ("DirectRunner", ["--direct_num_worker=2"], "options of Beam: got --direct_num_worker=2, expected pipeline"),
+        (
+            "DirectRunner",
+            ["--direct_num_workers=-3"],
+            "runner: got 'DirectRunner', which can't run the pipe",
+        ),
         ("DirectRunner", ["--direct_num_workers=two"], "options of Beam: argument --direct_num_workers: invalid int"),
     ],
 )
 def test_wrong_options_are_one_line(runner, options, message):
+    import apache_beam as beam
+
     from vq_estimator.beam import running
 
     with pytest.raises(VQError, match=message):
-        running.run(lambda pipeline: None, runner, options)
+        running.run(lambda pipeline: pipeline | beam.Create([1]) | beam.Reshuffle(), runner, options)
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        (["--input=nowhere://in"], "input: got 'nowhere://in', expected a store that Beam knows"),
+        (["--out=nowhere://out"], "out: got 'nowhere://out', expected a store that Beam knows"),
+        (["--out=/proc/out"], "/proc/out: No such file or directory"),
+    ],
+)
+def test_a_place_that_cannot_be_used_is_one_line(images, tmp_path, forked, given, message):
+    given = ["--pretrained=mnist", f"--input={images}", "--out=codes", "--runner=DirectRunner", *given]
+    lines = forked.script("encode", *given, cwd=tmp_path).stderr.splitlines()
+    assert lines[-1].startswith("encode.py: error: " + message), lines
+    assert not any("Traceback" in line for line in lines) and os.listdir(str(tmp_path)) == []
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Evaluate, Compress and Decode with Apache Beam: the figures and files of the commands, whatever the shards."""
 
+import io
 import json
 import math
 import os
@@ -7,6 +8,8 @@ import re
 
 import numpy as np
 import pytest
+import tensorflow.compat.v1 as tf
+from PIL import Image
 
 import vq_estimator as vq
 from helpers import pipelines
@@ -83,6 +86,27 @@ def test_beam_makes_no_schema_of_annotations(pictures, tmp_path, monkeypatch, tr
     monkeypatch.setattr(schemas, "union_schema_type", refuse)
     out = {} if transform == "Encode" else {"out": str(tmp_path / "out")}
     beam.Pipeline() | vq.beam.Read("mnist", pictures[0]) | getattr(vq.beam, transform)("mnist", **out)
+
+
+def test_names_that_are_not_utf_8_pass_through_a_pipeline(tmp_path):
+    import apache_beam as beam
+
+    pipelines.save_pictures(tmp_path / "in", 2, bad=[1])
+    for old, new in (("a/00000.png", b"good\xff.png"), ("b/00001.png", b"bad\xff.png")):
+        os.rename(str(tmp_path / "in" / old), os.path.join(os.fsencode(str(tmp_path / "in")), new))
+    names = [os.fsdecode(b"bad\xff.png"), os.fsdecode(b"good\xff.png")]
+
+    def check(row):
+        assert row.name == names[1]
+
+    read = vq.beam.Read("mnist", str(tmp_path / "in"))
+    pipelines.run(read, vq.beam.Encode("mnist"), beam.Reshuffle(), beam.Map(check))
+
+    def check_left_out(result):
+        assert [file["name"] for file in result["left_out"]] == names[:1]
+
+    for work in (vq.beam.Evaluate("mnist"), vq.beam.Encode("mnist", str(tmp_path / "codes"))):
+        pipelines.run(vq.beam.Read("mnist", str(tmp_path / "in")), work, beam.Reshuffle(), beam.Map(check_left_out))
 
 
 def test_sums_do_not_depend_on_their_order():
@@ -165,6 +189,60 @@ def test_decoded_codes_are_those_of_vq_decode(pictures, tmp_path, monkeypatch):
         np.testing.assert_array_equal(model.prepare([str(tmp_path / "png" / name) for name in left]), expected)
 
 
+@pytest.mark.parametrize("format, shards", [("npz", 2), ("tfrecord", 1)])
+def test_decoded_images_without_names_are_named_by_their_position(tmp_path, format, shards):
+    np.save(str(tmp_path / "images.npy"), np.random.RandomState(3).randint(0, 256, (120, 24, 24, 1)).astype(np.uint8))
+    read = vq.beam.Read("mnist", str(tmp_path / "images.npy"), shards)
+    pipelines.run(read, vq.beam.Encode("mnist", str(tmp_path / "codes"), format))
+    pipelines.run(vq.beam.ReadCodes("mnist", str(tmp_path / "codes")), vq.beam.Decode("mnist", str(tmp_path / "png")))
+    assert pipelines.listing(tmp_path / "png") == [f"{i:09d}.png" for i in range(120)] + ["manifest.json"]
+
+
+def save_records(path, names, content=None):
+    """Saves a TFRecord file of tf.Example with a grey PNG, or other `content`, for each name; None is no name."""
+    os.makedirs(os.path.dirname(str(path)), exist_ok=True)
+    with tf.python_io.TFRecordWriter(str(path)) as out:
+        for i, name in enumerate(names):
+            png = io.BytesIO()
+            Image.fromarray(np.full((24, 24), 9 * i, np.uint8)).save(png, "PNG")
+            values = {"image/encoded": [content or png.getvalue()], "image/filename": [] if name is None else [name]}
+            features = {key: tf.train.Feature(bytes_list=tf.train.BytesList(value=v)) for key, v in values.items()}
+            out.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
+
+
+@pytest.mark.parametrize(
+    "names, error",
+    [
+        ([[None, b"a.jpg"], [None, b"b\xff.png"]], None),
+        ([[b"a.png", b"b.png"], [b"c.png", b"a.png"]], "got the name 'a.png' twice, expected names that differ"),
+        ([[b"a.jpg"], [b"a.jpg.png"]], "got the name 'a.jpg.png' twice"),
+        ([[b"a.png"], [b"../b.png"]], r"it has a file '../b.png', expected paths below a folder"),
+    ],
+)
+def test_no_decoded_image_overwrites_another(tmp_path, names, error):
+    for i, of_file in enumerate(names):
+        save_records(tmp_path / "in" / f"{i}.tfrecord", of_file)
+    read = vq.beam.Read("mnist", str(tmp_path / "in" / "*.tfrecord"))
+    pipelines.run(read, vq.beam.Encode("mnist", str(tmp_path / "codes")))
+    decode = [vq.beam.ReadCodes("mnist", str(tmp_path / "codes")), vq.beam.Decode("mnist", str(tmp_path / "png"))]
+    if error is None:
+        pipelines.run(*decode)
+        expected = [os.fsdecode(name) for name in (b"a.jpg.png", b"b\xff.png")]
+        assert pipelines.listing(tmp_path / "png") == ["000000000.png", "000000002.png", *expected, "manifest.json"]
+        return
+    with pytest.raises(VQError, match=error):
+        pipelines.run(*decode)
+    assert not (tmp_path / "png").exists()
+
+
+def test_compressed_examples_keep_their_names(tmp_path):
+    save_records(tmp_path / "0.tfrecord", [b"x/a.jpg", None, b"b.png"])
+    work = vq.beam.Compress("mnist", str(tmp_path / "vqz"), prior="uniform", verify=False, workers=1)
+    pipelines.run(vq.beam.Read("mnist", str(tmp_path / "*.tfrecord")), work)
+    (path,) = (tmp_path / "vqz").glob("*.vqz")
+    assert [item.name for item in codec.read(str(path)).items] == ["x/a.jpg", "000000001", "b.png"]
+
+
 @pytest.mark.slow
 def test_decoded_recordings_are_those_of_vq_decode(tmp_path, monkeypatch):
     monkeypatch.setattr(speech_code_files, "DECODED_AT_ONCE", 2)
@@ -215,3 +293,18 @@ def test_the_program_of_the_page_runs(tmp_path, monkeypatch, capsys):
     exec(program, {})
     files = [f"codes-0000{i}-of-00002.tfrecord" for i in range(2)]
     assert capsys.readouterr().out == f"{[*files, 'manifest.json']}\n" and os.path.isfile("figures.json")
+
+
+@pytest.mark.parametrize("transform", ["Evaluate", "Compress"])
+def test_a_shard_of_unreadable_files_counts_towards_the_limit_only(tmp_path, transform):
+    for part, content in enumerate([b"no picture", None]):
+        save_records(tmp_path / f"{part}.tfrecord", [b"a.png", b"b.png"])
+        if content is not None:
+            os.remove(str(tmp_path / f"{part}.tfrecord"))
+            save_records(tmp_path / f"{part}.tfrecord", [b"bad.png"], content)
+    more = {} if transform == "Evaluate" else dict(prior="uniform", verify=False, workers=1)
+    work = getattr(vq.beam, transform)("mnist", str(tmp_path / "out"), **more)
+    pipelines.run(vq.beam.Read("mnist", str(tmp_path / "*.tfrecord")), work)
+    with open(str(tmp_path / "out" / "manifest.json" if transform == "Compress" else tmp_path / "out")) as f:
+        made = json.load(f)
+    assert made["examples"] == 2 and [file["name"] for file in made["left_out"]] == ["bad.png"]

@@ -10,6 +10,10 @@ class VQError(ValueError):
         super().__init__(one_line(message))
 
 
+class NoExampleError(VQError):
+    """No example of an input can be read."""
+
+
 def one_line(text: str) -> str:
     """Removes line breaks, control characters and terminal escapes, which file names may contain."""
     shown = text if len(text) <= MOST else text[: MOST - 3] + "..."

@@ -4,12 +4,13 @@ from typing import Any, Optional
 
 import apache_beam as beam
 
-from vq_estimator.beam import storage
+from vq_estimator.beam import inputs
 from vq_estimator.beam.runs import OpenModel
 from vq_estimator.beam.shards import Shard
 from vq_estimator.beam.writing import WriteFn, WriteShards
 from vq_estimator.config import arguments
 from vq_estimator.data.bad_files import BadFiles
+from vq_estimator.errors import NoExampleError
 from vq_estimator.inference import codec
 
 VQZ = "vqz"
@@ -63,10 +64,16 @@ class _CompressFn(WriteFn):
     given: Any = None
 
     def write_shard(self, model: Any, shard: Shard, bad: BadFiles) -> dict:
+        try:
+            return self._write(model, shard, bad)
+        except NoExampleError:  # a shard of files that can't be read; the manifest has the limit of all
+            return {"bytes": 0, "dims": 0, "file": None, "examples": 0, "left_out": inputs.left_out(bad)}
+
+    def _write(self, model: Any, shard: Shard, bad: BadFiles) -> dict:
         name = f"compressed-{shard.name}.{VQZ}"
         with shard.input.open_lossless(model.config, bad) as source:
-            with storage.atomic(storage.join(self.out, name)) as local:
+            with self.writing(shard, name) as local:
                 done = codec.compress(model, source.images, local, **self.given)
-            left_out = source.left_out(bad)
+            left_out = inputs.left_out(bad)
         sizes = {"bytes": done.bytes, "dims": done.dims}
         return dict(sizes, file=name, examples=done.images, left_out=left_out)

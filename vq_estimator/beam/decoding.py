@@ -1,13 +1,12 @@
 """Decodes the codes that `Encode` wrote."""
 
 import os
-from typing import Any, Optional, Tuple
+from typing import Any, Iterable, List, Optional, Sequence, Tuple
 
 import apache_beam as beam
 import numpy as np
 
 from vq_estimator import drawing
-from vq_estimator.beam import storage
 from vq_estimator.beam.inputs import CodeFiles
 from vq_estimator.beam.shards import Shard, model_of
 from vq_estimator.beam.writing import WriteFn, WriteShards
@@ -31,7 +30,8 @@ class Decode(beam.PTransform):
       run: a run directory, on a store too, or the name of a provided model.
       out: the output folder.
       format: "npy", a file `images-00003-of-00016.npy` uint8 [n, H, W, C] per shard, of images only; or "files", a PNG
-        or WAV for each example, named like the file that was encoded, or by its index.
+        or WAV for each example, named like the file that was encoded, or by its position among the codes. A name that
+        occurs twice, as names in tf.Example can, or leads out of `out` is a VQError before the first file is written.
       seed: seed of the draws of autoregressive decoders and speech models.
       speaker: the speaker of all recordings, by name or number; for speech only.
       guidance: classifier-free guidance scale; for speech only.
@@ -54,12 +54,47 @@ class Decode(beam.PTransform):
         super().__init__()
         format, seed = arguments.one_of("format", format, (NPY, FILES)), sampling.check_seed(seed)
         settings = (seed, speaker, sampling.check_guidance(guidance))
-        check_settings(model_of(run, checkpoint)[0], format, speaker, guidance)
+        m = model_of(run, checkpoint)[0]
+        check_settings(m, format, speaker, guidance)
+        self._names = _NamesFn(_suffix(m)) if format == FILES else None
         self._fn = _DecodeFn(run, checkpoint, 0, out, "decoded", format, settings)
         self._fn.given = settings
 
     def expand(self, of: Any) -> Any:
+        if self._names is not None:
+            counts = of | "Names" >> beam.ParDo(self._names) | "CountNames" >> beam.combiners.Count.PerElement()
+            twice = counts | beam.Filter(lambda counted: counted[1] > 1) | beam.Keys()
+            first = twice | beam.combiners.Top.Smallest(1)
+            of = of | "CheckNames" >> beam.Map(_check_unique, beam.pvalue.AsSingleton(first))
         return of | WriteShards(self._fn, 0, "decoded")
+
+
+class _NamesFn(beam.DoFn):
+    """Yields the names of the files that a shard is decoded to, in bytes: no coder of text has every name."""
+
+    def __init__(self, suffix: str):
+        super().__init__()
+        self._suffix = suffix
+
+    def process(self, shard: Shard) -> Iterable[bytes]:
+        return [os.fsencode(name) for name in file_names(_rows(shard), shard.first or 0, self._suffix)]
+
+
+def _check_unique(shard: Shard, twice: List[bytes]) -> Shard:
+    if twice:
+        want = "names that differ; format='npy' needs none"
+        raise VQError(f"codes: got the name {os.fsdecode(twice[0])!r} twice, expected {want}")
+    return shard
+
+
+def _rows(shard: Shard) -> List[Row]:
+    assert isinstance(shard.input, CodeFiles)
+    return shard.input.rows()
+
+
+def _suffix(m: Any) -> str:
+    """The suffix of the files of a model with the configuration `m`."""
+    return ".wav" if m.fixed_dims is None else drawing.image_suffix(m.channels)
 
 
 class _DecodeFn(WriteFn):
@@ -67,23 +102,21 @@ class _DecodeFn(WriteFn):
 
     def write_shard(self, model: Any, shard: Shard, bad: BadFiles) -> dict:
         del bad
-        assert isinstance(shard.input, CodeFiles)
-        rows, first, speech = shard.input.rows(), shard.first or 0, model.config.model.fixed_dims is None
+        rows, first, m = _rows(shard), shard.first or 0, model.config.model
         codes, (seed, speaker, guidance) = [row.codes for row in rows], self.given
-        if speech:
+        if m.fixed_dims is None:
             decoded = speech_code_files.decode_each(model, codes, speaker, seed, guidance, first)
         else:
             decoded = code_files.decode_each(model, np.stack(codes), seed, first)
         if self.format == FILES:
-            suffix = ".wav" if speech else drawing.image_suffix(model.config.model.channels)
-            for row, example in zip(rows, decoded):
-                path = storage.join(self.out, *file_name(row, suffix).split("/"))
-                with storage.atomic(path) as local:
+            suffix = _suffix(m)
+            for name, example in zip(file_names(rows, first, suffix), decoded):
+                with self.writing(shard, name) as local:
                     self._save(local + suffix, example, model)
                     os.replace(local + suffix, local)
             return {"file": None, "examples": len(rows)}
         name = f"images-{shard.name}.npy"
-        with storage.atomic(storage.join(self.out, name)) as local, open(local, "wb") as f:
+        with self.writing(shard, name) as local, open(local, "wb") as f:
             np.save(f, np.stack(list(decoded)))
         return {"file": name, "examples": len(rows)}
 
@@ -109,16 +142,23 @@ def check_settings(m: Any, format: str, speaker: Optional[Label], guidance: floa
     speech_inputs.check_guidance(m, guidance)
 
 
-def file_name(row: Row, suffix: str) -> str:
-    """The name of a decoded file: the name of the encoded file, with `suffix` if it has another; or its index.
+def file_names(rows: Sequence[Row], first: int, suffix: str) -> List[str]:
+    """The names of the decoded files of rows: those of the encoded files, with `suffix` if they have another.
+
+    A row without a name is named by its position among the codes; the first row has the position `first`. (`index` is
+    no such position: the records of each file of tf.Example have indices of their own.)
 
     Raises:
-      VQError: the name leads out of the folder.
+      VQError: a name leads out of the folder.
     """
-    if row.name is None:
-        return f"{row.index:09d}{suffix}"
-    try:
-        code_files.renamed([row.name], suffix)
-    except ValueError as e:
-        raise VQError(f"codes: {e}") from None
-    return row.name if row.name.endswith(suffix) else row.name + suffix
+    names = []
+    for position, row in enumerate(rows, first):
+        if not row.name:
+            names.append(f"{position:09d}{suffix}")
+            continue
+        try:
+            code_files.renamed([row.name], suffix)
+        except ValueError as e:
+            raise VQError(f"codes: {e}") from None
+        names.append(row.name if row.name.endswith(suffix) else row.name + suffix)
+    return names

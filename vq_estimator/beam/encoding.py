@@ -1,11 +1,12 @@
 """Encodes the shards of an input to codes."""
 
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence
 
 import apache_beam as beam
 import numpy as np
 
-from vq_estimator.beam import storage
+from vq_estimator.beam import inputs
+from vq_estimator.beam.inputs import Known
 from vq_estimator.beam.runs import ShardFn
 from vq_estimator.beam.shards import Shard
 from vq_estimator.beam.writing import WriteFn, WriteShards
@@ -79,15 +80,23 @@ class _Encoded(NamedTuple):
 def _encode(model: TrainedModel, shard: Shard, bad: BadFiles) -> _Encoded:
     of_kind = part(model.config.model, "code_files")
     with shard.input.open(model, bad) as source:
-        arrays = of_kind.compute_codes(model, source.examples)
+        arrays = dict(of_kind.compute_codes(model, source.examples))
         each = of_kind.each_code_map(arrays)
-        known = source.describe(len(each), arrays.get("files"), arrays.get("labels"))
-        left_out = source.left_out(bad)
-    if known and all(one.name is not None for one in known):
-        arrays["files"] = np.array([one.name for one in known])
-    if known and all(one.label is not None for one in known):
-        arrays["labels"] = np.array([one.label for one in known], np.int32)
+        known = source.describe(len(each), arrays.pop("files", None), arrays.pop("labels", None))
+        left_out = inputs.left_out(bad)
+    arrays.update(_columns(known))
     return _Encoded(arrays, [Row(codes, *one) for codes, one in zip(each, known)], left_out)
+
+
+def _columns(known: Sequence[Known]) -> Dict[str, np.ndarray]:
+    """`files` and `labels` for a file of codes. An example without a name has its index, one without a label -1."""
+    columns = {}
+    if any(one.name is not None for one in known):
+        columns["files"] = np.array([f"{one.index:09d}" if one.name is None else one.name for one in known])
+    if any(one.label is not None for one in known):
+        labels = np.array([-1 if one.label is None else one.label for one in known], np.int64)
+        columns["labels"] = labels.astype(np.int32) if (labels == labels.astype(np.int32)).all() else labels
+    return columns
 
 
 class _RowsFn(ShardFn):
@@ -98,7 +107,7 @@ class _RowsFn(ShardFn):
 class _FilesFn(WriteFn):
     def write_shard(self, model: TrainedModel, shard: Shard, bad: BadFiles) -> dict:
         encoded, name = _encode(model, shard, bad), f"codes-{shard.name}.{self.format}"
-        with storage.atomic(storage.join(self.out, name)) as local:
+        with self.writing(shard, name) as local:
             if self.format == TFRECORD:
                 code_shards.write_tfrecord(local, encoded.rows)
             elif self.format == PARQUET:

@@ -4,14 +4,14 @@ from typing import Any, Dict, Iterable, Optional
 
 import apache_beam as beam
 
-from vq_estimator.beam import manifest, storage, totals
+from vq_estimator.beam import inputs, manifest, storage, totals
 from vq_estimator.beam.inputs import Files
 from vq_estimator.beam.runs import ModelFn, ShardFn
 from vq_estimator.beam.shards import Shard
 from vq_estimator.beam.totals import Totals
 from vq_estimator.config import arguments, part
 from vq_estimator.data.bad_files import BadFiles
-from vq_estimator.errors import VQError
+from vq_estimator.errors import NoExampleError, VQError
 from vq_estimator.inference import measurement
 from vq_estimator.inference.measurement import OWN
 from vq_estimator.inference.summary import figures
@@ -59,8 +59,11 @@ class _EvaluateFn(ShardFn):
             if isinstance(shard.input, Files):
                 examples = part(of_kind, "inputs").with_conditions(model, examples)
             measured = part(of_kind, "measure")(model, examples._replace(origin=shard.origin), calibration.scale)
-            found = measurement.collect(model, measured)
-            left_out = source.left_out(bad)
+            try:
+                found = measurement.collect(model, measured)
+            except NoExampleError:  # a shard of files that can't be read; the report has the limit of all
+                return [totals.without_examples(inputs.left_out(bad))]
+            left_out = inputs.left_out(bad)
         prior = model.prior
         cost = None if prior is None else part(of_kind, "codes").cost_of_examples(model, found)
         return [totals.totals_of(found, model.config, calibration, cost, left_out)]
@@ -85,7 +88,9 @@ class _ReportFn(ModelFn):
         assert self._open is not None
         if whole is None:
             raise VQError("input: got no example, expected one or more")
-        manifest.check({"left_out": whole.left_out, "examples": whole.examples}, self._limit)
+        manifest.check_limit(whole.left_out, self._limit)
+        if not whole.examples:
+            raise VQError("input: got no readable example, expected one or more")
         model = self._open.model
         about = {"split": None, "input": None, "dataset_source": None, "codes": OWN}
         with self._open.lock:
@@ -93,4 +98,4 @@ class _ReportFn(ModelFn):
         result["left_out"] = whole.left_out
         if self.out is not None:
             storage.write_json(self.out, result)
-        return [result]
+        return [storage.Report(result)]

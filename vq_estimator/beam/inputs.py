@@ -17,8 +17,8 @@ from vq_estimator.beam import storage
 from vq_estimator.config import Config, part
 from vq_estimator.data import numpy_files, records
 from vq_estimator.data.bad_files import BadFiles
-from vq_estimator.errors import VQError
-from vq_estimator.inference import code_shards, image_inputs
+from vq_estimator.errors import VQError, one_line
+from vq_estimator.inference import code_files, code_shards, image_inputs
 from vq_estimator.inference.code_shards import Row
 from vq_estimator.inference.codec.images import Images
 from vq_estimator.inference.examples import Examples
@@ -55,13 +55,10 @@ class Source(NamedTuple):
         each = [None] * number if labels is None else labels.tolist()
         return [Known(self.first + i, None, label) for i, label in enumerate(each)]
 
-    def left_out(self, bad: BadFiles) -> List[Dict[str, str]]:
-        """The names of the files that are left out, and why."""
-        return [{"name": self._name_of(file), "reason": reason} for file, reason in bad.files]
 
-    def _name_of(self, file: str) -> str:
-        known = (self.known or {}).get(file)
-        return file if known is None or known.name is None else known.name
+def left_out(bad: BadFiles) -> List[Dict[str, str]]:
+    """The names of the files that are left out, and why."""
+    return [{"name": name, "reason": reason} for name, reason in bad.files]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,9 +167,10 @@ class Records(_Rows):
         """Reads the images uint8 [N, H, W, C] and the labels int32 [N]."""
         with storage.local_copies(self.paths) as paths:
             try:
-                return records.RandomAccess(paths, self.shape).rows(np.arange(self.first, self.stop))
+                return records.RandomAccess(paths, self.shape, checked=True).rows(np.arange(self.first, self.stop))
             except (OSError, ValueError) as e:
-                raise unreadable(self.paths[0], e) from None
+                name = dict(zip(paths, self.paths)).get(getattr(e, "filename", None) or "", self.paths[0])
+                raise unreadable(name, e) from None
 
     @contextlib.contextmanager
     def open(self, model: TrainedModel, bad: BadFiles) -> Iterator[Source]:
@@ -226,30 +224,47 @@ class TFExamples:
 
     @contextlib.contextmanager
     def open(self, model: TrainedModel, bad: BadFiles) -> Iterator[Source]:
-        with self._unpacked() as (folder, known):
+        with self._unpacked(bad) as (folder, known):
             yield Source(part(model.config.model, "inputs").of_files(model, folder, sorted(known), bad), known=known)
 
     @contextlib.contextmanager
     def open_lossless(self, config: Config, bad: BadFiles) -> Iterator[Source]:
-        with self._unpacked() as (folder, known):
+        with self._unpacked(bad) as (folder, known):
             images = part(config.model, "codec_input").from_files(folder, sorted(known), config.model, bad)
-            yield Source(images=images, known=known)
+            items = [item._replace(name=known[item.name].name or item.name) for item in images.items]
+            try:
+                code_files.renamed([item.name for item in items])
+            except ValueError as e:
+                raise VQError(f"input: {self.paths[0]!r}: {e}") from None
+            yield Source(images=images._replace(items=items), known=known)
 
     @contextlib.contextmanager
-    def _unpacked(self) -> Iterator[Tuple[str, Dict[str, Known]]]:
+    def _unpacked(self, bad: BadFiles) -> Iterator[Tuple[str, Dict[str, Known]]]:
         """Yields a temporary folder with the files in the records, and what is known about each of them."""
         with storage.local_copies(self.paths) as paths, tempfile.TemporaryDirectory() as folder:
             known = {}
             for number, content in enumerate(self._records(paths[0])):
-                features, file = tf.train.Example.FromString(content).features.feature, f"{number:09d}"
+                features, file = self._features(number, content), f"{number:09d}"
                 values = features[self.features.content].bytes_list.value
                 names = features[self.features.name].bytes_list.value
                 labels = features[self.features.label].int64_list.value
-                label, name = (int(labels[0]) if labels else None), os.fsdecode(names[0]) if names else None
-                known[file] = Known(number, name, label)
+                name = os.fsdecode(names[0]) if names else None
+                known[file] = Known(number, name or None, int(labels[0]) if labels else None)
+                bad.names[file] = name or f"{os.path.basename(self.paths[0])}: record {number}"
                 with open(os.path.join(folder, file), "wb") as f:  # an empty file is left out like any other bad one
                     f.write(values[0] if values else b"")
             yield folder, known
+
+    def _features(self, number: int, content: bytes) -> Any:
+        """The features of a record.
+
+        Raises:
+          VQError: it is no tf.Example.
+        """
+        try:
+            return tf.train.Example.FromString(content).features.feature
+        except Exception:  # protobuf's DecodeError, whose module differs between releases
+            raise unreadable(self.paths[0], f"record {number} is no tf.Example") from None
 
     def _records(self, path: str) -> Iterator[bytes]:
         try:
@@ -261,4 +276,4 @@ class TFExamples:
 def unreadable(path: str, error: Any) -> VQError:
     """The error for a file of records or rows that cannot be read, all of which would be missing."""
     reason = getattr(error, "message", None) or getattr(error, "strerror", None) or error
-    return VQError(f"input: {path!r} can't be read ({str(reason)[:160]})")
+    return VQError(f"input: {path!r} can't be read ({one_line(str(reason))[:160]})")

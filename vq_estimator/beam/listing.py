@@ -1,8 +1,10 @@
 """Finds what the value of an input means: a folder, a pattern, TFRecord files or a `.npy`."""
 
+import contextlib
+import glob
 import os
 import re
-from typing import Any, List, NamedTuple, Tuple, Union
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from vq_estimator.beam import storage
 from vq_estimator.beam.inputs import FEATURES, Array, Features, Files, Records, TFExamples, unreadable
@@ -34,14 +36,15 @@ def list_input(pattern: str, model: Any, features: Features = FEATURES) -> Liste
     Raises:
       VQError: nothing is there, or several kinds of files, or it is a split of a data set.
     """
+    storage.check_scheme("input", pattern)
     kind = part(model, "inputs").KIND
+    wanted = (*kind.formats.suffixes(), *RECORDS, ".npy")
     if not any(c in pattern for c in storage.PATTERN) or os.path.lexists(pattern):
-        if _is_folder(pattern):
+        if _is_folder(pattern, wanted):
             return _of_folder(pattern, kind, model, features)
         base, found = _parent(pattern), storage.match(pattern)
     else:
         base, found = _parent(re.split(r"[*?\[]", pattern)[0] + "x"), storage.match(pattern)
-    wanted = (*kind.formats.suffixes(), *RECORDS, ".npy")
     found = [one for one in found if one.path.lower().endswith(wanted)]
     if not found:
         split = pattern.rpartition(":")[2]
@@ -61,18 +64,19 @@ def _parent(path: str) -> str:
     return os.path.dirname(path) or "."
 
 
-def _is_folder(path: str) -> bool:
+def _is_folder(path: str, suffixes: Tuple[str, ...]) -> bool:
+    """Whether a path is that of a folder. On a store the suffix decides: some stores say that a folder exists."""
     if not storage.is_remote(path):
         return os.path.isdir(path)
-    return path.endswith("/") or not storage.exists(path)
+    return not path.lower().endswith(suffixes)
 
 
 def _of_folder(folder: str, kind: Any, model: Any, features: Features) -> Listed:
+    made = _made_records([folder])
+    if made is not None:
+        names = [name for split in made["shards"].values() for name in split]
+        return _of_records([_stat(storage.join(folder, name)) for name in names], made, model)
     if not storage.is_remote(folder):
-        if shards.found([folder]):
-            made = shards.read_manifest([folder])
-            names = [name for split in made["shards"].values() for name in split]
-            return _of_records([_stat(os.path.join(folder, name)) for name in names], tuple(made["shape"]), model)
         found = kind.find(folder)
         names = tuple(sorted(found))
         return Listed(Files(folder, names), repr([(name, *found[name]) for name in names]))
@@ -86,12 +90,20 @@ def _of_folder(folder: str, kind: Any, model: Any, features: Features) -> Listed
     return _of_found(folder, files, kind, model, features)
 
 
+def _made_records(folders: Sequence[str]) -> Optional[Dict[str, Any]]:
+    """The content of `shards.json` of folders that vq-make-tfrecords wrote; None for other folders."""
+    if not any(storage.exists(storage.join(folder, shards.MANIFEST)) for folder in folders):
+        return None
+    with contextlib.ExitStack() as stack:
+        trees = [stack.enter_context(storage.local_tree(folder, [shards.MANIFEST])) for folder in folders]
+        return shards.read_manifest(trees)
+
+
 def _stat(path: str) -> Found:
-    try:
-        stat = os.stat(path)
-    except OSError as e:
-        raise unreadable(path, e) from None
-    return Found(path, stat.st_size, stat.st_mtime)
+    found = storage.match(glob.escape(path) if storage.is_remote(path) else path)
+    if len(found) != 1:
+        raise unreadable(path, "no such file")
+    return found[0]
 
 
 def _of_found(base: str, found: List[Found], kind: Any, model: Any, features: Features) -> Listed:
@@ -102,8 +114,9 @@ def _of_found(base: str, found: List[Found], kind: Any, model: Any, features: Fe
         names = [path[start:].replace(os.sep, "/") for path in paths]
         return Listed(Files(base, tuple(sorted(names))), identity)
     if all(path.lower().endswith(RECORDS) for path in paths):
-        if not storage.is_remote(base) and shards.found([base]):
-            return _of_records(found, tuple(shards.read_manifest([base])["shape"]), model)
+        made = _made_records(sorted({_parent(path) for path in paths}))
+        if made is not None:
+            return _of_records(found, made, model)
         return Listed(TFExamples(tuple(paths), features), identity)
     if len(paths) == 1:
         return Listed(_array(paths[0]), identity)
@@ -111,11 +124,15 @@ def _of_found(base: str, found: List[Found], kind: Any, model: Any, features: Fe
     raise VQError(f"input: got files of several kinds ({names}), expected one kind, or one .npy")
 
 
-def _of_records(found: List[Found], shape: Tuple[int, ...], model: Any) -> Listed:
+def _of_records(found: List[Found], made: Dict[str, Any], model: Any) -> Listed:
     if model.fixed_dims is None:
         raise VQError("input: got TFRecord files of vq-make-tfrecords for a speech model, expected sound files")
-    shape = (shape[0], shape[1], shape[2])
-    counts = tuple(records.count(one.path, shape) for one in found)
+    shape = (made["shape"][0], made["shape"][1], made["shape"][2])
+    length = records.record_bytes(shape)
+    for one in found:
+        if one.size % length:
+            raise unreadable(one.path, f"it has {one.size} bytes, no multiple of {length}, the length of a record")
+    counts = tuple(one.size // length for one in found)
     paths = tuple(one.path for one in found)
     return Listed(Records(paths, counts, 0, sum(counts), shape=shape), repr(found))
 

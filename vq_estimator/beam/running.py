@@ -7,9 +7,11 @@ from typing import Any, Callable, List, NoReturn, Sequence
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from vq_estimator.errors import VQError
+from vq_estimator.errors import VQError, one_line
 
+RUNNING = "[while running "  # what Beam adds to the error of a worker
 ERROR = re.compile(r"VQError: (.*?)(?: \[while running .*)?$", re.MULTILINE)
+FILE_ERROR = re.compile(r"\[Errno (\d+)\] (.*?): ('.*'|\".*\")(?: \[while running .*)?$", re.MULTILINE)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -49,10 +51,20 @@ def run(build: Callable[[Any], Any], runner: str, options: List[str]) -> None:
     try:
         pipeline.run().wait_until_finish()
     except Exception as e:
-        raise translated(e) from None
+        raise translated(e, runner) from None
 
 
-def translated(error: Exception) -> Exception:
-    """The VQError of a worker that a runner reports in its own way; another error unchanged."""
-    found = ERROR.findall(f"{type(error).__name__}: {error}")
-    return VQError(found[-1]) if found else error
+def translated(error: Exception, runner: str) -> Exception:
+    """The VQError or OSError of a worker that a runner reports in its own way. An error of the runner, such as one
+    that finds no cluster, is a VQError; another error of a worker is returned unchanged.
+    """
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, VQError) or ERROR.search(text):
+        return VQError(ERROR.findall(text)[-1])
+    file_errors = FILE_ERROR.findall(text)
+    if file_errors:
+        number, reason, path = file_errors[-1]
+        return OSError(int(number), reason, path[1:-1])
+    if RUNNING in text:
+        return error
+    return VQError(f"runner: got {runner!r}, which can't run the pipeline ({one_line(text)[:300]}), expected others")

@@ -33,6 +33,7 @@ def locate(run: str) -> Iterator[str]:
     if not storage.is_remote(run):
         yield provided.locate_run(run)
         return
+    storage.check_scheme("run", run)
     with storage.local_tree(run) as folder:
         yield folder
 

@@ -92,12 +92,13 @@ class Read(_Shards):
         multiple_of: int = 1,
     ):
         super().__init__()
+        input = arguments.path("input", input)
         multiple = arguments.integer("multiple_of", multiple_of, 1)
         m, fingerprint = model_of(run, checkpoint)
         dims = m.fixed_dims
         batch = 1 if dims is None else batching.evaluation_batch(dims)
         batch = batch * multiple // math.gcd(batch, multiple)
-        self.shards = shards_of(list_input(input, m, features), shards, batch, input, fingerprint)
+        self.shards = shards_of(list_input(input, m, Features(*features)), shards, batch, input, fingerprint)
 
 
 class ReadCodes(_Shards):
@@ -165,42 +166,3 @@ def divide(input: AnyInput, number: int, batch: int) -> List[Any]:
     number = min(number or max(1, round(input.total / EXAMPLES)), batches)
     starts = [batch * (batches * i // number) for i in range(number)] + [input.total]
     return [(start, input.part(start, stop)) for start, stop in zip(starts, starts[1:])]
-
-
-DONE = ".done"  # folder in an output with a JSON per finished shard
-
-
-def finished(out: str, shard: Shard, content: str) -> Optional[dict]:
-    """What `finish` kept about a shard; None if the shard is not finished.
-
-    Args:
-      out: the output folder.
-      shard: the shard.
-      content: what the pipeline writes, and in which format.
-
-    Raises:
-      VQError: the folder has the output of another pipeline.
-    """
-    plan = {"plan": shard.plan, "content": content}
-    path = storage.join(out, DONE, "plan.json")
-    begun = storage.read_json(path)
-    if not begun:
-        storage.write_json(path, plan)
-    elif begun != plan:
-        got = f"{out!r}, which has the shards of another input, model, format or number of shards"
-        raise VQError(f"out: got {got}, expected a new folder, or the command that made it")
-    kept = storage.read_json(_kept_path(out, shard))
-    if kept and kept["file"] is not None and not storage.exists(storage.join(out, kept["file"])):
-        return None
-    return kept or None
-
-
-def finish(out: str, shard: Shard, about: dict) -> dict:
-    """Keeps what is known about a shard whose file has its name, so that it is not processed again; returns it."""
-    kept = dict(about, number=shard.number, first=shard.first, input=shard.origin, plan=shard.plan)
-    storage.write_json(_kept_path(out, shard), kept)
-    return kept
-
-
-def _kept_path(out: str, shard: Shard) -> str:
-    return storage.join(out, DONE, f"{shard.number:05d}.json")

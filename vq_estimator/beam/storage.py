@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence
 
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
@@ -17,6 +17,13 @@ from vq_estimator.errors import VQError
 
 PLAIN = {"compression_type": CompressionTypes.UNCOMPRESSED}
 PATTERN = "*?["  # characters of a pattern
+PART = ".part"  # suffix of a file on a store that is not complete
+
+
+class Report(dict):
+    """A dictionary as an element of a pipeline. Beam pickles it; its coder for `dict` fails at names of files that are
+    not UTF-8.
+    """
 
 
 class Found(NamedTuple):
@@ -44,14 +51,35 @@ def match(pattern: str) -> List[Found]:
       VQError: the store is unknown or can't be read.
     """
     if not is_remote(pattern):
-        paths = [pattern] if os.path.isfile(pattern) else sorted(glob.glob(pattern, recursive=True))
-        stats = [(path, os.stat(path)) for path in paths if os.path.isfile(path)]
+        paths = [pattern] if os.path.isfile(pattern) else _without_loops(glob.iglob(pattern, recursive=True))
+        stats = [(path, os.stat(path)) for path in paths]
         return [Found(path, stat.st_size, stat.st_mtime) for path, stat in stats]
     try:
         (result,) = FileSystems.match([pattern])
     except (BeamIOError, ValueError, OSError) as e:
         raise VQError(f"input: got {pattern!r}, which can't be listed ({e}), expected files or a folder") from None
     return sorted(Found(m.path, m.size_in_bytes, m.last_updated_in_seconds) for m in result.metadata_list)
+
+
+def _without_loops(paths: Iterable[str]) -> List[str]:
+    """The files among paths, sorted. Of a folder that links lead to several times, only the shortest path counts; links
+    that lead to a parent folder have no end otherwise.
+    """
+    names: Dict[str, str] = {}  # of each folder, by its own path
+    found = [path for path in paths if os.path.isfile(path)]
+    for folder in sorted({os.path.dirname(path) for path in found}, key=lambda path: (len(path), path)):
+        names.setdefault(os.path.realpath(folder), folder)
+    return sorted(path for path in found if names[os.path.realpath(os.path.dirname(path))] == os.path.dirname(path))
+
+
+def check_scheme(field: str, path: str) -> None:
+    """Raises a VQError if Beam does not know the store of a path."""
+    if is_remote(path):
+        try:
+            FileSystems.get_filesystem(path)
+        except ValueError:
+            want = "a store that Beam knows; for gs:// and s3:// install apache-beam[gcp] or apache-beam[aws]"
+            raise VQError(f"{field}: got {path!r}, expected {want}") from None
 
 
 def exists(path: str) -> bool:
@@ -111,13 +139,42 @@ def atomic(path: str) -> Iterator[str]:
             yield temporary
         return
     with tempfile.TemporaryDirectory() as folder:
-        local, temporary = os.path.join(folder, "made"), f"{path}.{uuid.uuid4().hex}.part"
+        local, temporary = os.path.join(folder, "made"), f"{path}.{uuid.uuid4().hex}{PART}"
         yield local
         with open(local, "rb") as source, FileSystems.create(temporary, **PLAIN) as target:
             shutil.copyfileobj(source, target)
         if FileSystems.exists(path):  # some stores do not rename onto a file, such as that of a repeated shard
             FileSystems.delete([path])
         FileSystems.rename([temporary], [path])
+
+
+def remove(path: str) -> None:
+    """Removes a file, if there is one."""
+    if exists(path):
+        FileSystems.delete([path]) if is_remote(path) else os.remove(path)
+
+
+def remove_empty(folder: str) -> None:
+    """Removes a local folder if it is empty; a store has no empty folders."""
+    if not is_remote(folder):
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
+
+
+def sweep(folder: str, names: Sequence[str]) -> None:
+    """Removes what killed processes left of files of these names in a folder; see `atomic`."""
+    if is_remote(folder):
+        left = [one.path for one in match(join(folder, "*" + PART))]
+        parts = {join(folder, name) for name in names}
+        for path in left:
+            if path.rsplit(".", 2)[0] in parts:
+                remove(path)
+        return
+    wanted = set(names)
+    for name in os.listdir(folder):
+        if name.startswith(".") and name[1:].rpartition(".")[0] in wanted:
+            with contextlib.suppress(OSError):
+                os.remove(os.path.join(folder, name))
 
 
 def write_json(path: str, value: Any) -> None:

@@ -56,6 +56,11 @@ def totals_of(
     return Totals(len(found.distortion), int(found.dims.sum()), sums, found.pixels, counts, speakers, left_out)
 
 
+def without_examples(left_out: List[dict]) -> Totals:
+    """The totals of a shard whose files can't be read."""
+    return Totals(0, 0, {}, PixelSums(0, 0, 0), np.zeros((0, 0), np.int64), None, left_out)
+
+
 def exact_sum(values: np.ndarray) -> Fraction:
     """The sum of numbers without any rounding."""
     return sum((Fraction(float(value)) for value in values), Fraction(0))
@@ -68,13 +73,16 @@ def join(parts: Iterable[Optional[Totals]]) -> Optional[Totals]:
 
 
 def _add(a: Totals, b: Totals) -> Totals:
+    left_out = sorted(a.left_out + b.left_out, key=lambda file: file["name"])
+    for empty, other in ((a, b), (b, a)):
+        if not empty.examples:
+            return other._replace(left_out=left_out)
     sums: Sums = {}
     for name, value in a.sums.items():
         other = b.sums[name]
         sums[name] = None if value is None or other is None else value + other
     pixels = PixelSums(*(x + y for x, y in zip(a.pixels, b.pixels)))
     speakers = None if a.speakers is None else a.speakers and b.speakers
-    left_out = sorted(a.left_out + b.left_out, key=lambda file: file["name"])
     return Totals(a.examples + b.examples, a.dims + b.dims, sums, pixels, a.counts + b.counts, speakers, left_out)
 
 

@@ -2,13 +2,14 @@
 
 import abc
 import logging
-from typing import Any, Iterable, Tuple
+from typing import Any, ContextManager, Iterable, Tuple
 
 import apache_beam as beam
 
-from vq_estimator.beam import manifest, shards
+from vq_estimator.beam import manifest, resuming, storage
 from vq_estimator.beam.runs import ShardFn
 from vq_estimator.beam.shards import Shard
+from vq_estimator.config import arguments
 from vq_estimator.data.bad_files import BadFiles
 
 log = logging.getLogger("vq_estimator")
@@ -28,6 +29,8 @@ class WriteFn(ShardFn):
         self, run: str, checkpoint: str, max_bad_files: int, out: str, content: str, format: str, settings: Tuple = ()
     ):
         super().__init__(run, checkpoint, max_bad_files)
+        out = arguments.path("out", out)
+        storage.check_scheme("out", out)
         self.out, self.format, self._content = out, format, repr((content, format, *settings))
 
     @abc.abstractmethod
@@ -39,14 +42,18 @@ class WriteFn(ShardFn):
           the manifest.
         """
 
+    def writing(self, shard: Shard, name: str) -> ContextManager[str]:
+        """A local file to write, which becomes the file `name` below `out`; see `resuming.writing`."""
+        return resuming.writing(self.out, shard, self._content, name)
+
     def process_shard(self, model: Any, shard: Shard, bad: BadFiles) -> Iterable[dict]:
-        kept = shards.finished(self.out, shard, self._content)
+        kept = resuming.find_finished(self.out, shard, self._content)
         if kept is None:
             about = {"left_out": [], "format": self.format}
             about["model"] = manifest.about_model(model.config, model.checkpoint, shard.fingerprint)
-            kept = shards.finish(self.out, shard, dict(about, **self.write_shard(model, shard, bad)))
+            kept = resuming.finish(self.out, shard, self._content, dict(about, **self.write_shard(model, shard, bad)))
             log.info("shard %s: %d examples", shard.name, kept["examples"])
-        return [kept]
+        return [storage.Report(kept)]
 
 
 class WriteShards(beam.PTransform):

@@ -1,7 +1,7 @@
 """Counts the files of an input that cannot be read, up to a limit."""
 
 import logging
-from typing import List, Sequence, Tuple, Union
+from typing import Dict, List, Sequence, Tuple, Union
 
 from vq_estimator.errors import VQError, one_line
 
@@ -17,12 +17,14 @@ class BadFiles:
 
     Attributes:
       limit: the same.
+      names: names to report for some files, such as those of unpacked records.
       files: (name, reason) of each file that was left out, in order.
     """
 
     def __init__(self, limit: int, problem: str = "can't be read"):
         self.limit, self._problem = limit, problem
         self.files: List[Tuple[str, str]] = []
+        self.names: Dict[str, str] = {}
 
     @classmethod
     def of(cls, given: "Union[int, BadFiles]", problem: str = "can't be read") -> "BadFiles":
@@ -35,6 +37,7 @@ class BadFiles:
         Raises:
           VQError: there are more than `limit` of them.
         """
+        name = self.names.get(name, name)
         self.files.append((name, one_line(reason)))
         if len(self.files) > self.limit:
             hint = f"; expected at most {self.limit} such files, --max_bad_files changes that"

@@ -6,6 +6,7 @@ order whether the images are in memory or in the file.
 """
 
 import contextlib
+import errno
 import os
 import threading
 from typing import BinaryIO, Dict, Iterator, Sequence, Tuple
@@ -82,27 +83,66 @@ def _read(file: int, size: int, place: int) -> bytes:
     return os.read(file, size)
 
 
-class RandomAccess:
-    """Random access to records by index, counted across all files. Only the batch is in memory."""
+def _crc32c_table() -> np.ndarray:
+    table = np.arange(256, dtype=np.uint32)
+    for _ in range(8):
+        table = np.where(table & 1, (table >> 1) ^ np.uint32(0x82F63B78), table >> 1)
+    return table
 
-    def __init__(self, paths: Sequence[str], shape: Tuple[int, int, int]):
-        self._paths, self._shape = paths, shape
+
+_CRC32C = _crc32c_table()
+
+
+def masked_crc32c(contents: np.ndarray) -> np.ndarray:
+    """The checksum uint32 [N] that a TFRecord file has after each record. `contents` are uint8 [N, bytes]."""
+    crc = np.full(len(contents), 0xFFFFFFFF, np.uint32)
+    for column in np.ascontiguousarray(contents.T):
+        crc = _CRC32C[(crc ^ column) & 255] ^ (crc >> 8)
+    crc = ~crc
+    return ((crc >> 15) | (crc << 17)) + np.uint32(0xA282EAD8)
+
+
+def _damaged(path: str, reason: str) -> OSError:
+    return OSError(errno.EIO, reason, path)
+
+
+class RandomAccess:
+    """Random access to records by index, counted across all files. Only the batch is in memory.
+
+    Args:
+      paths: the files.
+      shape: [H, W, C] of the images.
+      checked: whether `rows` compares the checksums. That takes longer than a step of training may.
+    """
+
+    def __init__(self, paths: Sequence[str], shape: Tuple[int, int, int], checked: bool = False):
+        self._paths, self._shape, self._checked = paths, shape, checked
         ends = np.cumsum([count(path, shape) for path in paths])
         self._ends, self._firsts = ends, np.concatenate([[0], ends[:-1]])
         self._files: Dict[int, BinaryIO] = {}
         self._lock = threading.Lock()
 
     def rows(self, numbers: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
-        """Images uint8 [B, H, W, C] and labels int32 [B]."""
-        length, size = record_bytes(self._shape), LABEL + int(np.prod(self._shape))
+        """Images uint8 [B, H, W, C] and labels int32 [B].
+
+        Raises:
+          OSError: a record is missing, or `checked` and its checksum is wrong.
+        """
+        length, content_size = record_bytes(self._shape), LABEL + int(np.prod(self._shape))
+        size = content_size + (AFTER if self._checked else 0)
         shards = np.searchsorted(self._ends, numbers, side="right")
         places = ((numbers - self._firsts[shards]) * length + BEFORE).tolist()
         with self._lock:
             found = [_read(self._open(shard), size, place) for shard, place in zip(shards.tolist(), places)]
         for shard, place, record in zip(shards, places, found):
             if len(record) != size:
-                raise OSError(f"{self._paths[shard]}: ends before record {place // length}")
+                raise _damaged(self._paths[shard], f"it ends before record {place // length}")
         content = np.frombuffer(b"".join(found), np.uint8).reshape(len(numbers), size)
+        content, sums = content[:, :content_size], content[:, content_size:].copy()
+        if self._checked:
+            wrong = np.flatnonzero(masked_crc32c(content) != sums.view("<u4")[:, 0])
+            for i in wrong[:1].tolist():
+                raise _damaged(self._paths[shards[i]], f"record {places[i] // length} has a wrong checksum")
         images = content[:, LABEL:].reshape((len(numbers), *self._shape))
         return images, content[:, :LABEL].copy().view("<i4").astype(np.int32)[:, 0]
 

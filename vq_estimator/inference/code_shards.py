@@ -4,12 +4,14 @@ A row is one image or recording, with these features or columns:
 
     codes   int64 list: the codes in the order of `shape`
     shape   int64 list: [h, w, L] of an image, [n, L] of a recording
-    index   int64: its position in the input
-    name    bytes or text: the path of its file below the folder, if it is a file
+    index   int64: its position in the input, or in its file of tf.Example
+    name    bytes or text: the path of its file below the folder, if it is a file; a byte that is not UTF-8 is \\udcff
+            in the text of Parquet
     label   int64: its class, if it is known
 """
 
 import os
+import re
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional
 
 import numpy as np
@@ -21,6 +23,7 @@ from vq_estimator.errors import VQError, describe_extra, one_line
 from vq_estimator.inference.code_files import MAX_CODES
 
 ROWS_AT_ONCE = 10000  # rows of a Parquet file that are in memory at once
+ESCAPED = re.compile(r"\\u(dc[89a-f][0-9a-f])")  # a byte that is not UTF-8 in the text of Parquet
 MAX_NUMBERS = 1 << 28  # largest number of codes in a row
 
 
@@ -29,7 +32,7 @@ class Row(NamedTuple):
 
     Attributes:
       codes: int32 [h, w, L], or [n, L] of a recording.
-      index: its position in the input.
+      index: its position in the input, or in its file of tf.Example.
       name: the path of its file, or None.
       label: its class, or None.
     """
@@ -154,7 +157,9 @@ def _parquet_rows(path: str) -> Iterator[Row]:
         for batch in file.iter_batches(ROWS_AT_ONCE):
             for columns in batch.to_pylist():
                 codes = _shaped(columns["codes"] or [], columns["shape"] or [])
-                yield Row(codes, columns.get("index") or 0, columns.get("name"), columns.get("label"))
+                name = columns.get("name")
+                name = None if name is None else ESCAPED.sub(lambda escape: chr(int(escape.group(1), 16)), name)
+                yield Row(codes, columns.get("index") or 0, name, columns.get("label"))
 
 
 def _npz_rows(path: str) -> Iterator[Row]:
@@ -166,7 +171,7 @@ def _npz_rows(path: str) -> Iterator[Row]:
         codes = np.split(codes, np.cumsum(found["lengths"].astype(np.int64))[:-1])
     for i, one in enumerate(codes):
         name, label = (found[key][i] if key in found else None for key in ("files", "labels"))
-        yield Row(one, i, None if name is None else str(name), None if label is None else int(label))
+        yield Row(one, i, None if name is None else str(name), None if label is None or label < 0 else int(label))
 
 
 def _pyarrow() -> Any:

@@ -6,7 +6,7 @@ from typing import Any, Dict, Iterable, Iterator, NamedTuple, Optional, Tuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.errors import VQError
+from vq_estimator.errors import NoExampleError, VQError
 from vq_estimator.inference.examples import Batch, Examples
 from vq_estimator.inference.session import OpenRun
 from vq_estimator.nn.likelihoods import to_uint8, to_unit
@@ -123,7 +123,7 @@ def collect(run: OpenRun, measured: Iterable[Tuple[Batch, Measured]], codes_axis
         for name, value in dict(values._asdict(), **known).items():
             found[name].append(value)
     if not pixels.count:
-        raise VQError("input: got no readable example, expected one or more")
+        raise NoExampleError("input: got no readable example, expected one or more")
     axes = {"codes": run.config.model.codes_axis if codes_axis is None else codes_axis}
     whole: Dict[str, Any] = {
         name: None if any(part is None for part in parts) else np.concatenate(parts, axes.get(name, 0))

@@ -17,7 +17,7 @@ from vq_estimator.data.bad_files import BadFiles, Limit
 from vq_estimator.data.files import atomic_folder, atomic_path
 from vq_estimator.data.outputs import ARRAY, FOLDER, SOUND, SUFFIXES, output_kind
 from vq_estimator.data.sources import Source
-from vq_estimator.errors import VQError
+from vq_estimator.errors import NoExampleError, VQError
 from vq_estimator.inference import code_files
 from vq_estimator.inference.codec.container import MAX_PIXELS, Container, Item
 from vq_estimator.inference.codec.tiles import Layout
@@ -139,7 +139,7 @@ def of_readable(
             bad.add(name, str(e))
     if not items:
         got = f"{len(names)} files in {folder!r}, none of which can be compressed"
-        raise VQError(f"input: got {got}, expected one or more; the last error is: {bad.files[-1][1]}")
+        raise NoExampleError(f"input: got {got}, expected one or more; the last error is: {bad.files[-1][1]}")
     try:
         code_files.renamed([item.name for item in items])
     except ValueError as e:  # report it now rather than at decompression
