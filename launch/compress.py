@@ -60,10 +60,12 @@ def main() -> None:
     exact = "codes" if done.lossy else commands.elements
     verified = "" if FLAGS.no_verify else f", all decoded to the same {exact}"
     kind = f", lossy: {commands.reconstructed}" if done.lossy else ", portable" if FLAGS.portable else ""
+    restored = "" if done.lossy else ", which are restored exactly"
+    levels = f" ({commands.conversion}{restored})" if commands.conversion else ""
     files = done.images + images.left_out
     left_out = f"; {images.left_out:,} of {files:,} files were left out" if images.left_out else ""
     print(
-        f"{done.images:,} {commands.noun} of {done.dims:,} bytes{commands.lossless} in {FLAGS.out}: "
+        f"{done.images:,} {commands.noun} of {done.dims:,} bytes{levels} in {FLAGS.out}: "
         f"{done.bytes:,} bytes ({done.header:,} of them header), {done.bits_per_dim:.4f} bits/{run.config.model.unit}, "
         f"{done.prior} prior{kind}{verified}{left_out}"
     )

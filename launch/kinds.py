@@ -37,7 +37,8 @@ class Commands(abc.ABC):
 
     Attributes:
       noun: the word for examples in messages.
-      elements: the word for the values that vq-decompress restores; `lossless` is a remark about them.
+      elements: the word for the values that vq-decompress restores.
+      conversion: what examples are converted to before they are compressed; "" if they are compressed as they are.
       reconstructed: what vq-decompress restores from a lossy file, for messages.
       suffixes: suffixes of files that hold examples.
       datasets: names of other data sets whose splits --input accepts.
@@ -49,7 +50,7 @@ class Commands(abc.ABC):
 
     noun: ClassVar[str]
     elements: ClassVar[str]
-    lossless = ""
+    conversion = ""
     reconstructed: ClassVar[str]
     suffixes: ClassVar[Tuple[str, ...]]
     datasets: ClassVar[Tuple[str, ...]]

@@ -34,8 +34,8 @@ class SpeechCommands(Commands):
     samples, samples_kind = "samples", outputs.FOLDER
 
     @property
-    def lossless(self) -> str:
-        return f" (8-bit mu-law levels at {self.config.model.sample_rate:,} Hz, which are restored exactly)"
+    def conversion(self) -> str:
+        return f"8-bit mu-law levels at {self.config.model.sample_rate:,} Hz"
 
     def examples(self, model: Any, flag: str = "input") -> Any:
         readers = Readers(

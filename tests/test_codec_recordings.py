@@ -68,3 +68,11 @@ def test_an_array_of_levels(folder_of_run, tmp_path):
     np.save(str(tmp_path / "x.npy"), np.float32(x))
     with pytest.raises(VQError, match=r"input: got float32 \[40\], expected levels uint8 \[T\]"):
         recordings.of_npy(str(tmp_path / "x.npy"), run.config.model)
+
+
+@pytest.mark.parametrize("flags, remark", [((), ", which are restored exactly)"), (("--lossy",), ")")])
+def test_only_the_levels_of_a_lossless_file_are_said_to_be_restored(folder_of_run, tmp_path, forked, flags, remark):
+    np.save(str(tmp_path / "x.npy"), sounds((300,))[0])
+    run = (f"--model_dir={folder_of_run}", "--prior=uniform", "--speaker=ben")
+    done = forked.script("compress", *run, "--input=x.npy", "--out=x.vqz", *flags, cwd=tmp_path)
+    assert done.status == 0 and f"(8-bit mu-law levels at 8,000 Hz{remark} in x.vqz: " in done.stdout, done.stderr
