@@ -186,6 +186,11 @@ def test_another_model_than_that_of_the_shards_is_refused(images, tmp_path):
             "runner: got 'DirectRunner', which can't run the pipe",
         ),
         ("DirectRunner", ["--direct_num_workers=two"], "options of Beam: argument --direct_num_workers: invalid int"),
+        (
+            "DirectRunner",
+            ["--runner=FlinkRunner"],
+            "runner: got .FlinkRunner. among the options of Beam, expected --runner before",
+        ),
     ],
 )
 def test_wrong_options_are_one_line(runner, options, message):

@@ -26,7 +26,9 @@ def check_options(options: Sequence[str]) -> None:
         classes += one.__subclasses__()
         if "_add_argparse_args" in vars(one):
             one._add_argparse_args(parser)
-    unknown = parser.parse_known_args(list(options))[1]
+    known, unknown = parser.parse_known_args(list(options))
+    if known.runner is not None:  # which Beam would ignore
+        raise VQError(f"runner: got {known.runner!r} among the options of Beam, expected --runner before --")
     if unknown:
         raise VQError(f"options of Beam: got {' '.join(unknown)}, expected pipeline options of Beam after --")
 
