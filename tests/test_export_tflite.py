@@ -4,9 +4,11 @@ import os
 
 import numpy as np
 import pytest
+import tensorflow.compat.v1 as tf
 
-from helpers.exported_models import factorised, needs_tensorflow_2
+from helpers.exported_models import autoregressive, factorised, needs_tensorflow_2, speech
 from vq_estimator import estimators
+from vq_estimator.errors import VQError
 
 pytestmark = needs_tensorflow_2
 
@@ -37,6 +39,33 @@ def test_the_signature_gives_the_codes_of_the_package_for_any_batch(exported):
         codes = run.encode(part)
         np.testing.assert_array_equal(encode(images=part)["codes"], codes)
         assert np.abs(decode(codes=codes)["images"].astype(int) - run.decode(codes)).max() <= 1
+
+
+@pytest.mark.parametrize("make, examples", [(speech, (101, 48)), (autoregressive, (8,))])
+def test_a_model_that_draws_has_its_encoder(tmp_path, make, examples):
+    from vq_estimator.inference.export import tflite_format
+
+    with estimators.load(make(tmp_path / "run")) as run:
+        run.export(str(tmp_path / "out"), "tflite")
+        assert os.listdir(str(tmp_path / "out")) == ["encode.tflite"]
+        encode, random = tflite_format.load(read(str(tmp_path / "out"), "encode")), np.random.RandomState(1)
+        for size in examples:
+            shape = (2, size) if make is speech else (2, size, size, 1)
+            x = random.randint(0, 256, shape).astype(np.uint8)
+            want = np.stack([run.encode(one) for one in x]) if make is speech else run.encode(x)
+            np.testing.assert_array_equal(encode(**{"levels" if make is speech else "images": x})["codes"], want)
+
+
+def test_a_network_that_tflite_cannot_compute_is_refused_in_one_line(tmp_path):
+    from vq_estimator.inference.export import tflite_format
+    from vq_estimator.inference.export.functions import Function
+
+    with tf.Graph().as_default() as graph:
+        x = tf.placeholder(tf.float32, [None, 4], "x")
+        tf.identity(tf.linalg.det(tf.einsum("ni,nj->nij", x, x)), "y")
+    function = Function("encode", graph.as_graph_def(), {"x": "x:0"}, {"y": "y:0"}, {})
+    with pytest.raises(VQError, match="^format: got tflite for encode, which TFLite can't compute .*MatrixDeterminant"):
+        tflite_format.convert(function)
 
 
 def test_the_command_prints_the_differences(forked, tmp_path):

@@ -73,7 +73,8 @@ def trace_speech(run: OpenRun) -> List[Traced]:
     """
     levels = tf.placeholder(tf.uint8, [None, None])
     codes = tf.placeholder(tf.int32, [None, None, run.config.model.quantizer.L])
-    encoded = run.vqvae.encode(levels[:, tf.newaxis, :, tf.newaxis])
+    # A slice with new axes would need a TensorFlow op in TFLite.
+    encoded = run.vqvae.encode(tf.expand_dims(tf.expand_dims(levels, 1), 3))
     first = Traced("encode", {"levels": levels}, {"codes": encoded[:, 0]})
     steps = run.vqvae.step_functions(codes[:, tf.newaxis])
     steps[0] = steps[0]._replace(inputs={**steps[0].inputs, "codes": codes})

@@ -3,11 +3,13 @@
 import contextlib
 import json
 import os
+import re
 import sys
 from typing import Iterator, List
 
 import tensorflow.compat.v1 as tf
 
+from vq_estimator.errors import VQError, one_line
 from vq_estimator.inference.export.files import write_functions
 from vq_estimator.inference.export.formats import Job
 from vq_estimator.inference.export.functions import Function
@@ -23,7 +25,12 @@ def convert(function: Function, float16: bool = False) -> bytes:
     Args:
       function: the function.
       float16: store the weights as float16; they are computed with in float32, or in float16 where a GPU does.
+
+    Raises:
+      VQError: TFLite does not have an op of the function, such as one of a network of the caller.
     """
+    from tensorflow.lite.python.convert_phase import ConverterError
+
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(function.graph, name="")
         inputs, outputs = (
@@ -33,8 +40,13 @@ def convert(function: Function, float16: bool = False) -> bytes:
         if float16:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.target_spec.supported_types = [tf.float16]
-        with _quiet():
-            content = converter.convert()
+        try:
+            with _quiet():
+                content = converter.convert()
+        except ConverterError as e:
+            ops = re.search(r"^(?:TF Select|Custom) ops: (.*)$", str(e), re.MULTILINE)
+            got = f"{function.name}, which TFLite can't compute ({ops.group(1) if ops else one_line(str(e))[:200]})"
+            raise VQError(f"format: got tflite for {got}, expected saved_model or onnx") from None
     return _described(content, function)
 
 
