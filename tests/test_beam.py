@@ -147,27 +147,12 @@ def test_a_damaged_record_of_ours_is_one_line(images, model, tmp_path):
         vq.beam.Read("mnist", str(tmp_path / "in" / "train-*"))
 
 
-def save_examples(path, examples):
-    """Saves a TFRecord file of tf.Example: (content, label or None, name or None) of each."""
-    with tf.python_io.TFRecordWriter(str(path)) as out:
-        for content, label, name in examples:
-            values = {"image/encoded": content, "image/filename": name}
-            features = {
-                key: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-                for key, value in values.items()
-                if value is not None
-            }
-            if label is not None:
-                features["image/class/label"] = tf.train.Feature(int64_list=tf.train.Int64List(value=[label]))
-            out.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
-
-
 @pytest.mark.parametrize("format", ["npz", "tfrecord", "parquet"])
 def test_names_and_labels_that_only_some_examples_have_are_kept(pictures, tmp_path, format, warnings):
     with open(os.path.join(pictures, "a", "00000.png"), "rb") as f:
         png = f.read()
     given = [(png, 2**40, b"a.png"), (png, None, None), (png, 5, b""), (b"x", 1, b"c\xff.png"), (png, 0, b"d\xfe.png")]
-    save_examples(tmp_path / "0.tfrecord", given)
+    pipelines.save_examples(tmp_path / "0.tfrecord", given)
     encode(str(tmp_path / "*.tfrecord"), tmp_path / "codes", format=format)
     unnamed = ["000000001", "000000002"] if format == "npz" else [None, None]
     rows = pipelines.rows(tmp_path / "codes")

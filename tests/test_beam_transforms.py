@@ -4,11 +4,9 @@ import io
 import json
 import math
 import os
-import re
 
 import numpy as np
 import pytest
-import tensorflow.compat.v1 as tf
 from PIL import Image
 
 import vq_estimator as vq
@@ -201,13 +199,12 @@ def test_decoded_images_without_names_are_named_by_their_position(tmp_path, form
 def save_records(path, names, content=None):
     """Saves a TFRecord file of tf.Example with a grey PNG, or other `content`, for each name; None is no name."""
     os.makedirs(os.path.dirname(str(path)), exist_ok=True)
-    with tf.python_io.TFRecordWriter(str(path)) as out:
-        for i, name in enumerate(names):
-            png = io.BytesIO()
-            Image.fromarray(np.full((24, 24), 9 * i, np.uint8)).save(png, "PNG")
-            values = {"image/encoded": [content or png.getvalue()], "image/filename": [] if name is None else [name]}
-            features = {key: tf.train.Feature(bytes_list=tf.train.BytesList(value=v)) for key, v in values.items()}
-            out.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
+    examples = []
+    for i, name in enumerate(names):
+        png = io.BytesIO()
+        Image.fromarray(np.full((24, 24), 9 * i, np.uint8)).save(png, "PNG")
+        examples.append((content or png.getvalue(), None, name))
+    pipelines.save_examples(path, examples)
 
 
 @pytest.mark.parametrize(
@@ -282,17 +279,6 @@ def test_codes_of_other_weights_are_refused(tmp_path):
         vq.beam.ReadCodes("mnist-original", str(tmp_path / "codes"))
     with pytest.raises(VQError, match="input: got '.*nothing', expected the output folder of Encode"):
         vq.beam.ReadCodes("mnist", str(tmp_path / "nothing"))
-
-
-@pytest.mark.slow
-def test_the_program_of_the_page_runs(tmp_path, monkeypatch, capsys):
-    path = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "docs", "beam.md")
-    with open(path, encoding="utf-8") as f:
-        (program,) = re.findall(r"^```python\n(.*?)^```", f.read(), re.M | re.S)
-    monkeypatch.chdir(tmp_path)
-    exec(program, {})
-    files = [f"codes-0000{i}-of-00002.tfrecord" for i in range(2)]
-    assert capsys.readouterr().out == f"{[*files, 'manifest.json']}\n" and os.path.isfile("figures.json")
 
 
 @pytest.mark.parametrize("transform", ["Evaluate", "Compress"])

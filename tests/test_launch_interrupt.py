@@ -24,18 +24,25 @@ def await_text(process, said, wanted):
         time.sleep(0.02)
 
 
-def test_ctrl_c_in_the_codec_leaves_nothing(forked, tmp_path):
-    np.save(str(tmp_path / "x.npy"), np.random.RandomState(0).randint(0, 256, (300, 32, 32, 3)).astype(np.uint8))
-    flags, said = ["--pretrained=cifar10", "--input=x.npy", "--out=out.vqz", "--batch=50"], tmp_path / "said"
-    process = forked.start(os.path.join(ROOT, "launch", "compress.py"), *flags, output=said, cwd=tmp_path)
+def interrupt(process, said, wanted):
+    """Presses Ctrl-C once a process has said something; returns all that it said."""
     try:
-        await_text(process, said, "tile/s")
+        await_text(process, said, wanted)
         process.send_signal(signal.SIGINT)
         assert process.wait() == 130, said.read_text()
     finally:
         process.kill()
     text = said.read_text()
-    assert "Traceback" not in text and text.strip().endswith("error: interrupted"), text
+    assert "Traceback" not in text, text
+    return text
+
+
+def test_ctrl_c_in_the_codec_leaves_nothing(forked, tmp_path):
+    np.save(str(tmp_path / "x.npy"), np.random.RandomState(0).randint(0, 256, (300, 32, 32, 3)).astype(np.uint8))
+    flags, said = ["--pretrained=cifar10", "--input=x.npy", "--out=out.vqz", "--batch=50"], tmp_path / "said"
+    process = forked.start(os.path.join(ROOT, "launch", "compress.py"), *flags, output=said, cwd=tmp_path)
+    text = interrupt(process, said, "tile/s")
+    assert text.strip().endswith("error: interrupted"), text
     assert sorted(os.listdir(str(tmp_path))) == ["log", "said", "x.npy"]
 
 
@@ -64,13 +71,7 @@ def test_ctrl_c_saves_and_says_how_to_resume(forked, tmp_path):
     flags, said = ["--save_checkpoints_steps=100000", "--max_steps=100000", "--log_steps=5"], tmp_path / "said"
     train = os.path.join(ROOT, "launch", "train.py")
     process = forked.start(train, "--K=8", "--D=16", *flags, "--model_dir=run", output=said, cwd=tmp_path)
-    try:
-        await_text(process, said, "loss=")
-        process.send_signal(signal.SIGINT)
-        assert process.wait() == 130, said.read_text()
-    finally:
-        process.kill()
-    text = said.read_text()
-    assert "Traceback" not in text and "stopping after this step and saving a checkpoint" in text, text
+    text = interrupt(process, said, "loss=")
+    assert "stopping after this step and saving a checkpoint" in text, text
     (step,) = re.findall(r"stopped at step (\d+); run the same command to resume", text)
     assert int(step) > 0 and (tmp_path / "run" / f"model.ckpt-{step}.index").is_file()

@@ -6,6 +6,7 @@ import os
 from unittest import mock
 
 import numpy as np
+import tensorflow.compat.v1 as tf
 from PIL import Image
 
 from vq_estimator.data import batching
@@ -59,3 +60,18 @@ def rows(out):
 def listing(out):
     """The names of the files of an output that are not hidden."""
     return sorted(name for name in os.listdir(str(out)) if not name.startswith("."))
+
+
+def save_examples(path, examples):
+    """Saves a TFRecord file of tf.Example: (content, label or None, name or None) of each."""
+    with tf.python_io.TFRecordWriter(str(path)) as out:
+        for content, label, name in examples:
+            values = {"image/encoded": content, "image/filename": name}
+            features = {
+                key: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+                for key, value in values.items()
+                if value is not None
+            }
+            if label is not None:
+                features["image/class/label"] = tf.train.Feature(int64_list=tf.train.Int64List(value=[label]))
+            out.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())

@@ -97,9 +97,9 @@ class QuantizerSettings(Settings):
         return isinstance(getattr(self, "codebook", None), GradientCodebook)
 
     @property
-    def says_nothing(self) -> bool:
-        """Whether there is one code only and the loss does not depend on the encoder. Training then replaces z_e by
-        zeros, so that the encoder is not computed. A codebook by gradient is trained as in tf-vqvae in any case.
+    def ignores_encoder(self) -> bool:
+        """Whether the loss does not depend on the encoder, because there is one code only. Training then replaces z_e
+        by zeros, so that the encoder is not computed. A codebook by gradient is trained as in tf-vqvae in any case.
         """
         return self.K == 1 and not self.codebook_by_gradient
 

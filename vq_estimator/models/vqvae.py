@@ -83,7 +83,7 @@ class VQVAE:
     ) -> VQVAEOutput:
         """images: uint8 [B, H, W, C]; with the factorised decoder also float32 in 0..1."""
         z_e = self.encode_continuous(images, training)
-        if training and self.config.quantizer.says_nothing:
+        if training and self.config.quantizer.ignores_encoder:
             z_e = _zeros(z_e, tf.shape(images)[0])
         with tf.name_scope("quantizer"):
             quantized = self.quantizer(z_e, training, step)

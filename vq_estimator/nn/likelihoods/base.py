@@ -47,13 +47,8 @@ class Likelihood:
 
     @classmethod
     def parameters(cls, channels: int) -> int:
-        """Returns the number of parameters per pixel that a decoder outputs; here one for each channel."""
-        return channels
-
-    @classmethod
-    def from_parameters(cls, parameters: tf.Tensor, channels: int = 0) -> "Likelihood":
-        """Makes the likelihood from a decoder's output [B, H, W, parameters(channels)]; here it is the argument."""
-        return cls(parameters)
+        """Returns the number of parameters per pixel that a decoder outputs."""
+        raise TypeError(f"{cls.__name__}: define parameters")
 
     def log_prob(self, x: tf.Tensor) -> tf.Tensor:
         """Returns ln p(x | z_q) in nats, float32 [B]."""
@@ -136,3 +131,19 @@ def argmax_by_channel(likelihood: Likelihood, channels: int) -> tf.Tensor:
             x = tf.stack(chosen + [tf.zeros_like(chosen[0])] * (channels - channel), -1)
         chosen.append(tf.cast(tf.argmax(likelihood.log_table(channel, x), -1), tf.uint8))
     return tf.stack(chosen, -1)
+
+
+class OneLogitPerChannel(Likelihood):
+    """A likelihood whose only argument is the decoder's output, one number for each channel of each pixel."""
+
+    def __init__(self, logits: tf.Tensor):
+        self.logits = logits
+
+    @classmethod
+    def parameters(cls, channels: int) -> int:
+        return channels
+
+    @classmethod
+    def from_parameters(cls, parameters: tf.Tensor, channels: int = 0) -> "OneLogitPerChannel":
+        """Makes the likelihood from a decoder's output [B, H, W, C]."""
+        return cls(parameters)

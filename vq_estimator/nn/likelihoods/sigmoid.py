@@ -2,12 +2,12 @@
 
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.nn.likelihoods.base import Likelihood
+from vq_estimator.nn.likelihoods.base import OneLogitPerChannel
 from vq_estimator.nn.likelihoods.gaussian import DiscretizedGaussian
 from vq_estimator.nn.likelihoods.pixels import LEVELS, to_uint8
 
 
-class SigmoidPixels(Likelihood):
+class SigmoidPixels(OneLogitPerChannel):
     """The output of tf-vqvae's decoder: one value in 0..1 for each pixel and channel, without a scale.
 
     It has no `log_prob`; `with_scale` makes it a likelihood.
@@ -15,9 +15,6 @@ class SigmoidPixels(Likelihood):
     Args:
       logits: float32 [B, H, W, C].
     """
-
-    def __init__(self, logits: tf.Tensor):
-        self.logits = logits
 
     def mean(self) -> tf.Tensor:
         return tf.sigmoid(self.logits)
