@@ -1,11 +1,13 @@
 import gzip
+import os
 
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+import vq_estimator
 from helpers.batches import batches
-from vq_estimator.data import batching, pipeline
+from vq_estimator.data import batching, codes, pipeline
 
 
 def raw(source):
@@ -131,3 +133,25 @@ def test_batches_are_a_stream_of_permutations_wherever_they_begin(n, batch):
     assert n < 7 or (epochs[0] != epochs[1]).any()
     for start in (1, 2, 3, 5, 11, 17):
         np.testing.assert_array_equal(first(start, 3), whole[start : start + 3])
+
+
+def tunes(dataset):
+    options = dataset.options()
+    return options.autotune.enabled if hasattr(options, "autotune") else options.experimental_optimization.autotune
+
+
+def test_no_dataset_is_tuned_since_the_end_of_a_session_would_wait_for_its_thread(digits):
+    with tf.Graph().as_default():
+        assert tunes(tf.data.Dataset.range(3).prefetch(1)) is not False
+        made = codes.Codes(np.zeros((20, 3, 3, 1), np.int32), np.zeros(20, np.int32))
+        for dataset in (
+            pipeline.training_dataset(digits, (24, 24), 8, seed=5),
+            pipeline.evaluation_dataset(digits, "test", (24, 24), 8),
+            codes.training_dataset(made, 4, seed=5),
+            codes.evaluation_dataset(made, 4),
+        ):
+            assert tunes(dataset) is False
+    root = os.path.dirname(vq_estimator.__file__)
+    paths = [os.path.join(folder, name) for folder, _, names in os.walk(root) for name in names if name.endswith(".py")]
+    fetching = [path for path in paths if ".prefetch(" in open(path, encoding="utf-8").read()]
+    assert fetching == [batching.__file__]

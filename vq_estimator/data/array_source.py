@@ -6,7 +6,15 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from vq_estimator.config import Config
-from vq_estimator.data.batching import Part, as_features, check_part, evaluation_batch, finish_batch, numbered_batches
+from vq_estimator.data.batching import (
+    Part,
+    as_features,
+    check_part,
+    evaluation_batch,
+    finish_batch,
+    numbered_batches,
+    prefetched,
+)
 from vq_estimator.data.pipeline import binary
 from vq_estimator.errors import VQError
 
@@ -45,7 +53,7 @@ class ArraySource(NamedTuple):
             images, labels = read_rows(numbers[own])
             return finish_batch(images, labels, step, size, seed, flip, part)
 
-        return part.single(numbered.map(read)).prefetch(2)
+        return prefetched(part.single(numbered.map(read)), 2)
 
     def evaluation_dataset(self, config: Config, split: str, batch_size: Optional[int] = None) -> tf.data.Dataset:
         """Returns `num_epochs` passes; the last batch of each may be smaller. There is only one split."""
@@ -58,7 +66,7 @@ class ArraySource(NamedTuple):
         def read(numbers):
             return as_features(*read_rows(numbers))
 
-        return self._numbers(order, size).repeat(self.num_epochs or 1).map(read).prefetch(2)
+        return prefetched(self._numbers(order, size).repeat(self.num_epochs or 1).map(read), 2)
 
     @staticmethod
     def _numbers(order: np.ndarray, size: int) -> tf.data.Dataset:

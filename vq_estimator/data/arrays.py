@@ -61,4 +61,4 @@ def batches(examples: Examples, batch_size: int) -> tf.data.Dataset:
             yield {"image": images, "label": labels}
 
     shapes = {"image": (None,) + examples.images.shape[1:], "label": [None]}
-    return tf.data.Dataset.from_generator(each, {"image": tf.uint8, "label": tf.int32}, shapes).prefetch(2)
+    return batching.prefetched(tf.data.Dataset.from_generator(each, {"image": tf.uint8, "label": tf.int32}, shapes), 2)

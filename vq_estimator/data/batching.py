@@ -131,3 +131,17 @@ def finish_batch(
         draw = tf.random.stateless_uniform([batch_size], seed=tf.stack([tf.constant(~seed, tf.int64), step]))
         images = tf.where(draw[check_part(part, batch_size)] < 0.5, images, tf.reverse(images, [2]))
     return part.divided(as_features(images, labels))
+
+
+def prefetched(dataset: tf.data.Dataset, batches: int) -> tf.data.Dataset:
+    """Computes this number of batches ahead, in the background.
+
+    Automatic tuning is off. Nothing in the package's datasets is left to it, and its thread sleeps for up to a minute,
+    for which the end of a session, and so of an interrupted training, would wait.
+    """
+    options = tf.data.Options()
+    if hasattr(options, "autotune"):
+        options.autotune.enabled = False
+    else:  # TensorFlow 1.15
+        options.experimental_optimization.autotune = False
+    return dataset.prefetch(batches).with_options(options)

@@ -8,7 +8,7 @@ from typing import NamedTuple, Optional, Tuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.data.batching import numbers_of_batches
+from vq_estimator.data.batching import numbers_of_batches, prefetched
 from vq_estimator.data.files import atomic_path, parse_json
 from vq_estimator.data.numpy_files import load_npz
 
@@ -74,7 +74,7 @@ def training_dataset(codes: Codes, batch_size: int, seed: int, start_step: int =
         found[1].set_shape([batch_size])
         return {"codes": found[0], "label": found[1]}
 
-    return numbers_of_batches(len(codes.codes), batch_size, seed, start_step).map(rows).prefetch(4)
+    return prefetched(numbers_of_batches(len(codes.codes), batch_size, seed, start_step).map(rows), 4)
 
 
 def evaluation_dataset(codes: Codes, batch_size: int) -> tf.data.Dataset:
@@ -85,4 +85,4 @@ def evaluation_dataset(codes: Codes, batch_size: int) -> tf.data.Dataset:
             yield {"codes": codes.codes[i : i + batch_size], "label": codes.labels[i : i + batch_size]}
 
     shapes = {"codes": (None,) + codes.codes.shape[1:], "label": [None]}
-    return tf.data.Dataset.from_generator(batches, {"codes": tf.int32, "label": tf.int32}, shapes).prefetch(2)
+    return prefetched(tf.data.Dataset.from_generator(batches, {"codes": tf.int32, "label": tf.int32}, shapes), 2)

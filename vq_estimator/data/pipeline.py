@@ -16,6 +16,7 @@ from vq_estimator.data.batching import (
     evaluation_batch,
     finish_batch,
     numbered_batches,
+    prefetched,
 )
 
 SPLITS = ("train", "validation", "test")
@@ -162,7 +163,7 @@ def evaluation_dataset(
     source: Source, split: str, size: Size, batch_size: int, binarize: bool = False
 ) -> tf.data.Dataset:
     """Returns one pass in order, in batches of {"image": uint8 [B, H, W, C], "label": int32 [B]}."""
-    return examples(source, split, size, binarize).batch(batch_size).map(as_features).prefetch(2)
+    return prefetched(examples(source, split, size, binarize).batch(batch_size).map(as_features), 2)
 
 
 def training_dataset(
@@ -209,4 +210,4 @@ def training_dataset(
         at_once = max(1, min(READ_BATCHES, READ_BYTES // (batch_size * records.record_bytes(source.spec.shape))))
         several = batches.batch(at_once, drop_remainder=True).map(read)
         dataset = several.apply(tf.data.experimental.unbatch()).map(finish)
-    return part.single(dataset).prefetch(4)
+    return prefetched(part.single(dataset), 4)

@@ -7,7 +7,7 @@ import tensorflow.compat.v1 as tf
 
 from vq_estimator.config import Config, SpeechConfig
 from vq_estimator.data import audio
-from vq_estimator.data.batching import WHOLE, Part, check_part, numbered_batches
+from vq_estimator.data.batching import WHOLE, Part, check_part, numbered_batches, prefetched
 from vq_estimator.data.pipeline import Source
 
 
@@ -76,7 +76,7 @@ class SpeechSource(NamedTuple):
     def evaluation_dataset(self, config: Config, split: str, batch_size: Optional[int] = None) -> tf.data.Dataset:
         """`evaluation_dataset`: whole recordings, one at a time whatever the batch size is."""
         del config, batch_size
-        return evaluation_dataset(self, split).prefetch(8)
+        return prefetched(evaluation_dataset(self, split), 8)
 
 
 AnySource = Union[Source, SpeechSource]
@@ -139,7 +139,7 @@ def training_dataset(
         return part.divided({"audio": levels, "speaker": speaker, "label": label})
 
     batches = numbered_batches(len(clip_of), batch_size, seed, start_step, part)
-    return part.single(batches.map(batch)).prefetch(4)
+    return prefetched(part.single(batches.map(batch)), 4)
 
 
 def evaluation_dataset(source: SpeechSource, split: str) -> tf.data.Dataset:
