@@ -63,7 +63,10 @@ def test_a_run_leaves_checkpoints_config_best_and_summaries(small_run):
 
 # `make test` has test_survival.py, where a run goes on after a kill.
 @pytest.mark.slow
-@pytest.mark.parametrize("settings", [dict(), dict(preset="tuned", kmeans_init_steps=5, dead_entry_threshold=0.3)])
+@pytest.mark.parametrize(
+    "settings",
+    [dict(), dict(preset="tuned", kmeans_init_steps=5, dead_entry_threshold=0.3), dict(optimizer="soap")],
+)
 def test_a_resumed_run_comes_to_the_same_weights(digits, tmp_path, settings):
     config = small_config(digits, max_steps=40, save_checkpoints_steps=20, **settings)
     straight, halved = str(tmp_path / "a"), str(tmp_path / "b")

@@ -65,8 +65,11 @@ from vq_estimator.config.run import (
 from vq_estimator.config.serialization import differences, from_json, read_config, to_dict, to_json
 from vq_estimator.config.speech import SpeechConfig, WaveNetConfig
 from vq_estimator.config.training import (
+    ADAM,
     OBJECTIVES,
+    OPTIMIZERS,
     RECONSTRUCTION_LOSSES,
+    SOAP,
     ObjectiveConfig,
     OptimizerConfig,
     TrainConfig,

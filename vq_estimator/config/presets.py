@@ -11,7 +11,7 @@ from vq_estimator.config.model import ModelConfig, NetworkConfig
 from vq_estimator.config.quantizer import EMACodebook, ResidualQuantizerConfig, VectorQuantizerConfig
 from vq_estimator.config.run import FSDD, IMAGES, NPY, TFDS, WAV, Config, row_of
 from vq_estimator.config.speech import SpeechConfig, WaveNetConfig
-from vq_estimator.config.training import ObjectiveConfig, OptimizerConfig, TrainConfig
+from vq_estimator.config.training import SOAP, ObjectiveConfig, OptimizerConfig, TrainConfig
 
 _CIFAR_TRAIN = TrainConfig(batch_size=128, max_steps=250000, save_checkpoints_steps=500, eval_steps=2500, log_steps=10)
 # For likelihoods: a high learning rate and small batches, with clipped gradients and a decay that begins half way. The
@@ -180,6 +180,20 @@ def _cifar_local(K: Optional[int], D: Optional[int]) -> ImageParts:
     return model, ObjectiveConfig("elbo"), _LIKELIHOOD_OPTIMIZER, train
 
 
+def _lossless(K: Optional[int], D: Optional[int]) -> ImageParts:
+    """The network of `local` without codes, trained by SOAP: the fewest bits/dim, and a twentieth of the time.
+
+    With SOAP a step of 128 images and one pixel in 64 of each is better than one of 16 images and one pixel in 16.
+    """
+    model, objective, optimizer, train = _cifar_local(_or(K, 1), D)
+    model = dataclasses.replace(model, decoder=LocalDecoder(layers=3, training_stride=8))
+    optimizer = dataclasses.replace(optimizer, kind=SOAP, learning_rate=2e-3)
+    train = dataclasses.replace(
+        train, batch_size=128, max_steps=75000, save_checkpoints_steps=1000, save_summary_steps=1000, eval_steps=15000
+    )
+    return model, objective, optimizer, train
+
+
 def _images_original(K: Optional[int], D: Optional[int]) -> ImageParts:
     """tf-vqvae's ImageNet model: 128 x 128 pixels, 32 x 32 codes of 512."""
     K, D = _or(K, 512), _positive(_or(D, 128))
@@ -222,6 +236,7 @@ FAMILIES: Dict[str, Mapping[str, Preset]] = {
         "factorised": _cifar_factorised,
         "autoregressive": _cifar_autoregressive,
         "local": _cifar_local,
+        "lossless": _lossless,
     },
 }
 _OWN_IMAGES: Mapping[str, Preset] = {
@@ -229,6 +244,7 @@ _OWN_IMAGES: Mapping[str, Preset] = {
     "tuned": _images_tuned,
     "autoregressive": _cifar_autoregressive,
     "local": _cifar_local,
+    "lossless": _lossless,
 }
 PRESETS_OF = {  # by row of DATASETS
     **{name: FAMILIES[spec.presets] for name, spec in catalogue.DATASETS.items()},

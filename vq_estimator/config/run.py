@@ -21,7 +21,8 @@ SPEECH_DATASETS = (FSDD, WAV)
 # The kind of data of every data set, a row of MODELS. A name is looked up by `row_of`, which knows tfds:NAME.
 DATASETS: Dict[str, str] = {**dict.fromkeys(IMAGE_DATASETS, "image"), **dict.fromkeys(SPEECH_DATASETS, "speech")}
 LIKE = "like"  # the preset of a run that takes its settings from the run that it starts from
-OF_IMAGES = ("original", "tuned", "categorical", "sonnet", "factorised", "autoregressive", "local", "imagenet")
+_AUTOREGRESSIVE = ("autoregressive", "local", "lossless")
+OF_IMAGES = ("original", "tuned", "categorical", "sonnet", "factorised", *_AUTOREGRESSIVE, "imagenet")
 PRESETS = (*OF_IMAGES, "wavenet", LIKE)
 # How a training may be distributed (training/distribution.py). Not part of a run: it can resume under another one.
 DISTRIBUTIONS = ("none", "mirrored", "multi_worker", "parameter_server")

@@ -9,6 +9,7 @@ from vq_estimator.config.values import Bool, Choice, Integer, Number
 
 RECONSTRUCTION_LOSSES = ("squared_error", "cross_entropy")
 OBJECTIVES = ("original", "elbo")
+ADAM, SOAP = OPTIMIZERS = ("adam", "soap")
 MAX_SEED = 2**31 - 1
 
 
@@ -48,13 +49,13 @@ class ObjectiveConfig(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerConfig(Settings):
-    """Adam and its learning rate schedule.
+    """The optimizer and its learning rate schedule.
 
     The learning rate rises linearly during the warm-up, decays continuously by `decay_rate` every `decay_steps` steps,
     and falls linearly to 1 % during the final decay.
     """
 
-    learning_rate: float = setting(2e-4, Number(1e-12, 1e3, "a number above 0"), "Adam learning rate", TRAINING)
+    learning_rate: float = setting(2e-4, Number(1e-12, 1e3, "a number above 0"), "learning rate", TRAINING)
     decay_steps: int = setting(
         0, Integer(0), "steps in which the learning rate decays by --decay_rate; 0 disables this decay", TRAINING
     )
@@ -84,6 +85,13 @@ class OptimizerConfig(Settings):
         Number(0.0, 1.0 - 1e-7, "a number from 0 to below 1"),
         "decay of the weights' moving average for evaluation and export; 0 disables averaging",
         TRAINING,
+    )
+    kind: str = setting(
+        ADAM,
+        Choice(OPTIMIZERS),
+        "adam, or soap: Adam in the eigenbasis of each layer's gradients; more time per step, far fewer steps",
+        TRAINING,
+        "optimizer",
     )
 
 

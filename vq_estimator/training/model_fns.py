@@ -88,7 +88,7 @@ def vqvae_model_fn(features, labels, mode, params, config):
     o = run.optimizer
     warm = warm_start.loader(params.get("warm_start"))
     with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):  # of the caller's networks
-        train_op = optimization.minimize(loss, rate, step, out.quantized.update, o.clip_norm, o.average_decay)
+        train_op = optimization.minimize(loss, rate, step, out.quantized.update, o.clip_norm, o.average_decay, o.kind)
     hooks.register_progress(train_op, **figures)
     scaffold = tf.train.Scaffold(init_fn=warm.init_fn()) if warm else None
     return tf_estimator.EstimatorSpec(mode, loss=loss, train_op=train_op, scaffold=scaffold)
@@ -130,6 +130,6 @@ def prior_model_fn(features, labels, mode, params, config):
     tf.summary.scalar("bits_per_image", mean_bits)
     tf.summary.scalar("learning_rate", rate)
     hooks.register_finite_check(log_prob=log_p)
-    train_op = optimization.minimize(loss, rate, step, tf.no_op, o.clip_norm, o.average_decay)
+    train_op = optimization.minimize(loss, rate, step, tf.no_op, o.clip_norm, o.average_decay, o.kind)
     hooks.register_progress(train_op, loss=loss, bits=mean_bits)
     return tf_estimator.EstimatorSpec(mode, loss=loss, train_op=train_op)

@@ -4,9 +4,9 @@ from typing import Callable
 
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.config import OptimizerConfig
+from vq_estimator.config import ADAM, SOAP, OptimizerConfig
 from vq_estimator.nn import replicas
-from vq_estimator.training import averaging
+from vq_estimator.training import averaging, soap
 
 
 def learning_rate(config: OptimizerConfig, step: tf.Tensor, max_steps: int) -> tf.Tensor:
@@ -29,8 +29,9 @@ def minimize(
     then: Callable[[], tf.Operation],
     clip_norm: float = 0.0,
     average_decay: float = 0.0,
+    kind: str = ADAM,
 ) -> tf.Operation:
-    """Makes the train_op: an Adam step on `loss`, the op of `then`, the average of the weights, and `step` + 1.
+    """Makes the train_op: a gradient step on `loss`, the op of `then`, the average of the weights, and `step` + 1.
 
     Control dependencies enforce this order. An EMA codebook is updated after the gradient step has read it, and draws
     that depend on the step use the current step.
@@ -42,8 +43,10 @@ def minimize(
       then: makes the op that follows the gradient step.
       clip_norm: global-norm clipping threshold; 0 disables clipping.
       average_decay: decay of the averaged weights; 0 disables averaging.
+      kind: the optimizer, one of config.OPTIMIZERS.
     """
-    optimizer, variables = tf.train.AdamOptimizer(rate), tf.trainable_variables()
+    variables = tf.trainable_variables()
+    optimizer = soap.SOAPOptimizer(rate, tf.identity(step)) if kind == SOAP else tf.train.AdamOptimizer(rate)
     # A variable without a gradient is one that the loss does not depend on, such as the encoder's if there is one code.
     trained = [(g, v) for g, v in optimizer.compute_gradients(loss, variables) if g is not None]
     gradients = [g for g, _ in trained]
