@@ -6,7 +6,7 @@ from typing import Any, Dict, Iterator, Optional
 
 import pooch
 
-from vq_estimator.config import provided
+from vq_estimator.config import SPLITS, provided
 from vq_estimator.errors import VQError
 from vq_estimator_launch import paths
 from vq_estimator_launch.shell import FLAGS, Group, run
@@ -237,10 +237,9 @@ def split_of(config, given: str, datasets):
       VQError: a file or folder has the same name, and --input was passed.
     """
     from vq_estimator.config import row_of
-    from vq_estimator.data import pipeline
 
     dataset, _, split = given.rpartition(":")
-    if split not in pipeline.SPLITS or not {dataset, row_of(dataset)} & {"", config.dataset, *datasets}:
+    if split not in SPLITS or not {dataset, row_of(dataset)} & {"", config.dataset, *datasets}:
         return None
     if os.path.lexists(given) and FLAGS["input"].present:
         other = f"{config.dataset}:{split}" if not dataset else f"{given} in another working directory"

@@ -15,7 +15,7 @@ A portable file decodes on any processor and any version of TensorFlow. The mode
 """
 
 from vq_estimator.data import formats
-from vq_estimator.errors import VQError
+from vq_estimator.errors import VQError, counted
 from vq_estimator_launch import common, kinds
 from vq_estimator_launch.common import FLAGS, Group
 
@@ -65,7 +65,7 @@ def main() -> None:
     files = done.images + images.left_out
     left_out = f"; {images.left_out:,} of {files:,} files were left out" if images.left_out else ""
     print(
-        f"{done.images:,} {commands.noun} of {done.dims:,} bytes{levels} in {FLAGS.out}: "
+        f"{counted(done.images, commands.noun)} of {done.dims:,} bytes{levels} in {FLAGS.out}: "
         f"{done.bytes:,} bytes ({done.header:,} of them header), {done.bits_per_dim:.4f} bits/{run.config.model.unit}, "
         f"{done.prior} prior{kind}{verified}{left_out}"
     )

@@ -4,7 +4,7 @@ vq-decode --pretrained=mnist --input=codes.npz --out=images
 vq-decode --model_dir=log/fsdd-wavenet-K256-D64 --input=codes.npz --speaker=theo --out=recordings
 """
 
-from vq_estimator.errors import VQError
+from vq_estimator.errors import VQError, counted
 from vq_estimator_launch import common, kinds
 from vq_estimator_launch.common import FLAGS, Group
 
@@ -31,7 +31,7 @@ def main() -> None:
     commands.check_guidance()
     with commands.open() as model:
         number = commands.decode(model)
-    print(f"{number} {commands.noun} in {FLAGS.out}")
+    print(f"{counted(number, commands.noun)} in {FLAGS.out}")
 
 
 def run() -> None:

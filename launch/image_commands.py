@@ -9,7 +9,7 @@ from vq_estimator import drawing
 from vq_estimator.config import TFDS, catalogue
 from vq_estimator.data import outputs
 from vq_estimator.data.folder import IMAGES
-from vq_estimator.errors import VQError
+from vq_estimator.errors import VQError, counted
 from vq_estimator.inference import code_files, image_inputs, original_size, projector, sampling
 from vq_estimator.inference import exploration as explore
 from vq_estimator.inference import trained_prior as prior_lib
@@ -62,7 +62,7 @@ class ImageCommands(Commands):
     def encode(self, model: Any) -> str:
         number = code_files.encode(model, self.examples(model), FLAGS.out)
         grid = " x ".join(str(n) for n in self.config.model.grid)
-        return f"{number} images as {grid} codes each in {FLAGS.out}"
+        return f"{counted(number, 'images')} as {grid} codes each in {FLAGS.out}"
 
     def evaluate(self, model: Any, examples: Any) -> dict:
         if FLAGS.original_size:
@@ -105,7 +105,7 @@ class ImageCommands(Commands):
         with self.run:
             samples = sampling.sample(self.run, num, labels, FLAGS.temperature, FLAGS.top_k, FLAGS.seed)
         drawing.save_png(FLAGS.out, sampling.picture(samples), zoom=2)
-        print(f"{num} samples in {FLAGS.out}")
+        print(f"{counted(num, 'samples')} in {FLAGS.out}")
         if labels is not None and len(names) == classes and names != tuple(map(str, range(classes))):
             print("classes: " + ", ".join(f"{label} {names[label]}" for label in dict.fromkeys(labels.tolist())))
 

@@ -9,7 +9,7 @@ from vq_estimator.config import SPEECH_DATASETS
 from vq_estimator.data import audio, outputs
 from vq_estimator.data.files import atomic_folder
 from vq_estimator.data.folder import SOUNDS
-from vq_estimator.errors import VQError
+from vq_estimator.errors import VQError, counted
 from vq_estimator.inference import code_files, projector, speech_code_files, speech_inputs, speech_sampling
 from vq_estimator.inference import speech_exploration as explore
 from vq_estimator.inference.calibration import calibrate
@@ -50,9 +50,8 @@ class SpeechCommands(Commands):
     def encode(self, model: Any) -> str:
         number = code_files.encode(model, self.examples(model), FLAGS.out)
         stride, rate = self.config.model.network.stride, model.sample_rate
-        return (
-            f"{number} recordings, one code per {stride} samples ({rate / stride:g} codes per second), in {FLAGS.out}"
-        )
+        each = f"one code per {stride} samples ({rate / stride:g} codes per second)"
+        return f"{counted(number, 'recordings')}, {each}, in {FLAGS.out}"
 
     def evaluate(self, model: Any, examples: Any) -> dict:
         for name, default in (("codes", "own"), ("save_reconstructions", False)):
@@ -89,7 +88,7 @@ class SpeechCommands(Commands):
             spoken = model.sample(num, seconds, *asked, FLAGS.temperature, FLAGS.seed, FLAGS.guidance)
             names = speech_sampling.sample_names(spoken, model, model.class_names)
         self._write(FLAGS.out, dict(zip(names, spoken.levels)))
-        print(f"{num} samples in {FLAGS.out}")
+        print(f"{counted(num, 'samples')} in {FLAGS.out}")
 
     def _write(self, out: str, sounds: Dict[str, Any]) -> None:
         """Writes a folder of WAVs from a dictionary of names to levels uint8 [T]."""

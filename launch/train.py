@@ -45,9 +45,7 @@ RUN.bool("overwrite", False, "remove the run in model_dir and start again")
 RUN.path("checkpoint", "latest", "checkpoint of the final evaluation: latest, best (by validation), or a path")
 common.deterministic_flag(RUN)
 common.data_flags()
-RUN.enum(
-    "cache", "auto", ("auto", "memory", "tfrecord"), "images: where training images are kept; auto: memory up to 1 GiB"
-)
+RUN.enum("cache", "auto", config_lib.CACHES, "images: where training images are kept; auto: memory up to 1 GiB")
 settings.define(config_lib.Config)
 
 cluster.define_flags()

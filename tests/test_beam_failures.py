@@ -15,7 +15,7 @@ from vq_estimator import pretrained
 from vq_estimator.errors import VQError
 from vq_estimator.inference.image_model import ImageModel
 
-pytest.importorskip("apache_beam", reason="the extra `beam` is not installed")
+beam = pytest.importorskip("apache_beam", reason="the extra `beam` is not installed")
 FILES = [f"codes-{i:05d}-of-00003.tfrecord" for i in range(3)]
 
 
@@ -224,3 +224,25 @@ def test_several_processes(images, expected, tmp_path, forked):
     done = forked.script("encode", *given, f"--out={tmp_path / 'codes'}", *options)
     assert done.status == 0 and "1,200 code maps" in done.stdout, done.stderr
     np.testing.assert_array_equal(codes(tmp_path / "codes"), expected)
+
+
+def test_elements_that_a_transform_does_not_take_are_refused(images, tmp_path):
+    encode(images, tmp_path / "codes")
+    out = str(tmp_path / "out")
+
+    def read():
+        return vq.beam.Read("mnist", images)
+
+    def read_codes():
+        return vq.beam.ReadCodes("mnist", str(tmp_path / "codes"))
+
+    for given, transform, message in (
+        (read_codes(), vq.beam.Encode("mnist", out), "elements: got CodeFiles, expected the shards of Read"),
+        (read_codes(), vq.beam.Encode("mnist"), "elements: got CodeFiles, expected the shards of Read"),
+        (read(), vq.beam.Decode("mnist", out), "elements: got Array, expected the shards of ReadCodes"),
+        (read(), vq.beam.Decode("mnist", out, format="npy"), "elements: got Array, expected the shards of ReadCodes"),
+        (beam.Create(["a.png"]), vq.beam.Encode("mnist"), "elements: got str, expected the shards of Read"),
+    ):
+        with pytest.raises(VQError, match=message):
+            pipelines.run(given, transform)
+        assert not os.path.exists(out) or not os.listdir(out)

@@ -62,7 +62,7 @@ def test_an_evaluation_without_a_batch_is_refused(tmp_path):
     def empty():
         return tf.data.Dataset.from_tensor_slices(noise(8, 8, 8, 1)).take(0).batch(8)
 
-    with pytest.raises(VQError, match="^input_fn: got no batch, expected one or more to evaluate$"):
+    with pytest.raises(VQError, match="^input_fn: got no batch, expected one or more$"):
         estimator.evaluate(empty)
     codes = np.zeros([8, 2, 2, 1], np.int32)
     prior = vq.PriorEstimator.from_run(str(tmp_path / "run"), max_steps=2, layers=1, channels=4)
@@ -71,6 +71,15 @@ def test_an_evaluation_without_a_batch_is_refused(tmp_path):
         prior.evaluate(lambda: tf.data.Dataset.from_tensor_slices({"codes": codes}).take(0).batch(8))
     assert checkpoints.load_best(prior.model_dir)["metric"] == "training"  # none is the best by an evaluation
     assert prior.evaluate(vq.inputs.codes_input_fn(codes))["bits_per_image"] > 0
+
+
+def test_a_training_without_a_batch_is_refused_and_leaves_no_run(tmp_path):
+    def empty():
+        return tf.data.Dataset.from_tensor_slices(noise(8, 8, 8, 1)).take(0).batch(8)
+
+    with pytest.raises(VQError, match="^input_fn: got no batch, expected one or more$"):
+        vq.VQVAEEstimator(config_of(), str(tmp_path / "run")).train(empty)
+    assert not os.path.exists(str(tmp_path / "run"))
 
 
 def test_the_same_steps_as_vq_trains_give_the_same_weights(digits, cache_dir, tmp_path):

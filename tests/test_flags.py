@@ -54,6 +54,7 @@ def folder(tmp_path_factory, small_run, digits):
     (out / "other" / "config.json").write_text("{}")
     (out / "empty").mkdir()
     (out / "text.npy").write_text("no array")
+    (out / "sound.flac").write_bytes(b"fLaC")
     np.save(str(out / "codes.npy"), np.zeros([1, 3, 3, 1], np.uint16))
     run = str(out / "run")
     calibration.calibrate(open_run(run), digits)

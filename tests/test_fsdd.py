@@ -11,8 +11,8 @@ from helpers.folders import everything_below
 from helpers.noise_sounds import noise, same
 from helpers.sounds import save
 from helpers.sources import DATA_DIR, archive, no_network, writer
+from vq_estimator.config import SPLITS
 from vq_estimator.data import audio, fsdd, speech_sources
-from vq_estimator.data.pipeline import SPLITS
 from vq_estimator.errors import VQError
 
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from helpers.hostile import damaged, damaged_json, everything_below, fewer, refused, write
 from helpers.sources import archive, no_network, spec_of, writer
-from vq_estimator.config import catalogue
+from vq_estimator.config import SPLITS, catalogue
 from vq_estimator.data import (
     downloads,
     files,
@@ -61,7 +61,7 @@ def packed(path, content):
 
 def everything_of(source):
     found = []
-    for split in pipeline.SPLITS:
+    for split in SPLITS:
         with tf.Graph().as_default(), tf.Session() as session:
             dataset = pipeline.evaluation_dataset(source, split, (24, 24), 100)
             batch = session.run(tf.data.make_one_shot_iterator(dataset).get_next())

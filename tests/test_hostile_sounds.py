@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from helpers.hostile import damaged, damaged_json, write
 from helpers.ogg import page, pages, vorbis_bomb, with_checksums
+from vq_estimator.config import SPLITS
 from vq_estimator.data import (
     audio,
-    pipeline,
     speech_sources,
 )
 
@@ -149,7 +149,7 @@ def test_a_sound_can_not_ask_for_memory_or_time(tmp_path, forked):
 
 def test_what_is_no_file_is_no_sound(tmp_path):
     folder = tmp_path / "folder"
-    for split in pipeline.SPLITS:
+    for split in SPLITS:
         (folder / split).mkdir(parents=True)
         write(folder / split / "a.wav", SOUNDS[0])
     os.mkfifo(str(folder / "train" / "pipe.wav"))
@@ -158,12 +158,12 @@ def test_what_is_no_file_is_no_sound(tmp_path):
     with pytest.raises(OSError, match="no regular file"):
         audio.read(str(folder / "train" / "pipe.wav"), 8000)
     source = speech_sources.locate("wav", str(folder), str(tmp_path / "cache"), 8000, max_bad_files=0)
-    assert [source.splits[split].names for split in pipeline.SPLITS] == [(s + "/a.wav",) for s in pipeline.SPLITS]
+    assert [source.splits[split].names for split in SPLITS] == [(s + "/a.wav",) for s in SPLITS]
 
 
 def test_a_damaged_cache_of_recordings_is_made_anew(tmp_path):
     for i in range(9):
-        path = tmp_path / "data" / pipeline.SPLITS[i % 3] / f"voice{i % 2}" / f"{i}.wav"
+        path = tmp_path / "data" / SPLITS[i % 3] / f"voice{i % 2}" / f"{i}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
         write(path, sound_bytes("WAV", "PCM_16", length=300 + i))
 
@@ -171,7 +171,7 @@ def test_a_damaged_cache_of_recordings_is_made_anew(tmp_path):
         return speech_sources.locate("wav", str(tmp_path / "data"), str(tmp_path / "cache"), 8000)
 
     def contents(source):
-        return [[a.tobytes() for a in source.splits[s][:4]] + [source.splits[s].names] for s in pipeline.SPLITS]
+        return [[a.tobytes() for a in source.splits[s][:4]] + [source.splits[s].names] for s in SPLITS]
 
     first = locate()
     want = contents(first)

@@ -12,7 +12,7 @@ from PIL import Image
 from helpers.batches import batches
 from helpers.marks import slow
 from helpers.noise_images import pixels, save
-from vq_estimator.config import DataConfig, make_config
+from vq_estimator.config import SPLITS, DataConfig, make_config
 from vq_estimator.data import folder as folder_lib
 from vq_estimator.data import images, pipeline, record_cache
 from vq_estimator.data.images import Wanted
@@ -57,7 +57,7 @@ def test_every_image_is_in_one_split_with_its_class(animals, source):
     assert spec.class_names == ("ant", "cat", "dog") and spec.classes == 3 and spec.shape == (16, 16, 3)
     assert spec.name.startswith("images-") and len(spec.name) == 7 + 12
     seen = []
-    for split in pipeline.SPLITS:
+    for split in SPLITS:
         paths = names(source, split)
         (batch,) = batches(lambda split=split: pipeline.evaluation_dataset(source, split, (16, 16), 200), 1)
         assert len(paths) == len(batch["image"]) == pipeline.split_size(source, split) > 0
@@ -80,12 +80,12 @@ def test_any_name_of_a_file_is_that_of_its_record(tmp_path):
         "train.png",
     ]
     for i, name in enumerate(strange):
-        for split in pipeline.SPLITS:
+        for split in SPLITS:
             save(tmp_path / "in" / split / "x\ny" / name, pixels(i))
             save(tmp_path / "in" / split / "z" / name, pixels(100 + i))
     source = images.locate(str(tmp_path / "in"), str(tmp_path / "cache"), WANT)
     assert source.spec.class_names == ("x\ny", "z")
-    for split in pipeline.SPLITS:
+    for split in SPLITS:
         paths = names(source, split)
         (batch,) = batches(lambda split=split: pipeline.evaluation_dataset(source, split, (16, 16), 200), 1)
         assert len(paths) == len(batch["image"]) == 2 * len(strange)
@@ -95,7 +95,7 @@ def test_any_name_of_a_file_is_that_of_its_record(tmp_path):
 
 
 def test_a_data_dir_may_have_a_comma_in_its_name(tmp_path):
-    for split in pipeline.SPLITS:
+    for split in SPLITS:
         save(tmp_path / "a,b" / split / "1.png", pixels(1))
     assert images.locate(str(tmp_path / "a,b"), str(tmp_path / "cache"), WANT).spec.test == 1
 
@@ -122,7 +122,7 @@ def test_a_split_is_stable_when_files_are_added(tmp_path):
         (tmp_path / f"{i}.JPEG").write_bytes(b"")
     after = {f.path: f.split for f in folder_lib.read(str(tmp_path)).files}
     assert len(after) == 500 and all(after[path] == split for path, split in before.items())
-    share = folder_lib.counts(folder_lib.read(str(tmp_path)).files, pipeline.SPLITS)
+    share = folder_lib.counts(folder_lib.read(str(tmp_path)).files, SPLITS)
     assert 10 <= share["validation"] <= 40 and 10 <= share["test"] <= 40 and share["train"] >= 420
 
 

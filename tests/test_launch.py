@@ -194,7 +194,7 @@ def test_compress_and_decompress_speech(forked, tmp_path):
     audio.write_wav(str(tmp_path / "x.wav"), levels, 8000)
     done = forked.script("compress", model_dir, "--input=x.wav", "--out=x.vqz", cwd=tmp_path)
     assert done.status == 0 and "1 of 1 recordings have no known speaker" in done.stderr, done.stderr
-    want = r"1 recordings of 300 bytes \(8-bit mu-law levels at 8,000 Hz, .*\) in x.vqz: .* bits/sample"
+    want = r"1 recording of 300 bytes \(8-bit mu-law levels at 8,000 Hz, .*\) in x.vqz: .* bits/sample"
     assert re.match(want, done.stdout), done.stdout
     done = forked.script("decompress", model_dir, "x.vqz", "--out=y.wav", cwd=tmp_path)
     assert (done.status, done.stdout) == (0, "1 of 1 recordings in y.wav\n"), done.stderr

@@ -279,7 +279,7 @@ def test_one_image_file_is_encoded(tmp_path, forked):
     Image.fromarray(photo(50, 40)).save(str(tmp_path / "one.png"))
     for name in ("one.png", "one.JPG"):
         done = forked.script("encode", "--pretrained=cifar10", f"--input={name}", "--out=c.npz", cwd=tmp_path)
-        assert done.status == 0 and "1 images" in done.stdout, done.stderr
+        assert done.status == 0 and "1 image" in done.stdout, done.stderr
         with np.load(str(tmp_path / "c.npz")) as f:
             assert f["files"].tolist() == [name]
     (tmp_path / "bad.png").write_bytes(b"no image")

@@ -9,7 +9,7 @@ from helpers.arrays import Writes, npy, npz
 from helpers.batches import batches
 from helpers.folders import everything_below
 from helpers.hostile import write
-from vq_estimator.config import DataConfig, make_config, with_data
+from vq_estimator.config import SPLITS, DataConfig, make_config, with_data
 from vq_estimator.data import arrays, image_arrays, numpy_source, pipeline, record_cache
 from vq_estimator.data.model_view import View, Viewer
 from vq_estimator.data.numpy_source import Wanted
@@ -68,7 +68,7 @@ def test_other_splits_may_have_files_of_their_own(tmp_path, logged):
     np.testing.assert_array_equal(read(source, "test", (8, 12))[0], IMAGES[27:])
     assert "27 for train, 5 for validation, 3 for test (the last training images)" in logged.text
     source = locate(tmp_path, npy(IMAGES), validation=validation, test=test)
-    assert [source.count(split) for split in pipeline.SPLITS] == [30, 5, 2]
+    assert [source.count(split) for split in SPLITS] == [30, 5, 2]
     assert "2 of 37 images are smaller than 8x12 and were enlarged" in logged.text
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from vq_estimator.config import SPLITS
 from vq_estimator.data import images, pipeline, shards
 from vq_estimator.errors import VQError
 
@@ -46,7 +47,7 @@ def test_they_lie_in_all_folders_and_hold_every_split_in_order(digits, folders):
     assert names[1] == ["shards.json", "train-00001-of-00005.tfrecord", "train-00003-of-00005.tfrecord"]
     source = located(folders)
     assert source.spec.name == "mnist-5k-24" and source.in_memory and source.spec.classes == 10
-    for split in pipeline.SPLITS:
+    for split in SPLITS:
         n = pipeline.split_size(digits, split)
         assert pipeline.split_size(source, split) == n
         ours, theirs = (

@@ -68,7 +68,7 @@ def test_a_split_that_is_also_a_folder(forked, small_run, tmp_path):
             line = last_line(forked.script(script, run, "--input=" + name, cwd=tmp_path))
             assert f"input: got {name!r}" in line and f"./{name} " in line and "mnist:test" in line
     done = forked.script("encode", run, "--input=./test", "--out=a.npz", cwd=tmp_path)
-    assert (done.status, done.stdout[:9]) == (0, "1 images "), done.stderr
+    assert (done.status, done.stdout[:8]) == (0, "1 image "), done.stderr
     shutil.rmtree(str(tmp_path / "mnist:test"))
     done = forked.script("encode", run, "--input=mnist:test", "--out=b.npz", cwd=tmp_path)
     assert (done.status, done.stdout[:11]) == (0, "500 images "), done.stderr

@@ -10,8 +10,8 @@ from helpers.noise_sounds import noise, own, same
 from helpers.sounds import save
 from helpers.speech_models import RATE
 from helpers.tones import tone
+from vq_estimator.config import SPLITS
 from vq_estimator.data import audio, speech_cache, speech_sources
-from vq_estimator.data.pipeline import SPLITS
 from vq_estimator.errors import VQError
 from vq_estimator.inference import speech_inputs
 

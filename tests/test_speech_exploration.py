@@ -191,7 +191,7 @@ def test_codes_to_a_file_and_back(run, model, source, folder, forked, tmp_path):
 
     one = os.path.join(below, files[3])
     done = forked.script("encode", *flags, "--input=" + one, "--out=one.npz", cwd=tmp_path)
-    assert done.status == 0 and "1 recordings" in done.stdout, done.stderr
+    assert done.status == 0 and "1 recording" in done.stdout, done.stderr
     done = forked.script("encode", *flags, "--input=/no/file", cwd=tmp_path)
     assert done.one_line("encode").startswith("input: got '/no/file', expected a split, a folder or a WAV, FLAC")
 

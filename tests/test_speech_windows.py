@@ -7,8 +7,8 @@ import tensorflow.compat.v1 as tf
 from helpers.batches import batches
 from helpers.noise_sounds import own
 from helpers.sounds import save, tone
+from vq_estimator.config import SPLITS
 from vq_estimator.data import audio, speech
-from vq_estimator.data.pipeline import SPLITS
 from vq_estimator.data.speech import Clips, SpeechSource
 
 

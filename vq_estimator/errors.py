@@ -20,6 +20,11 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else " " if c == "\n" else repr(c)[1:-1] for c in shown)
 
 
+def counted(number: int, things: str) -> str:
+    """Returns "1 image" or "2,000 images", given the plural."""
+    return f"{number:,} {things[:-1] if number == 1 else things}"
+
+
 def describe_extra(extra: str) -> str:
     """Returns how to install an extra of setup.py, for an error message. The package is installed from its source."""
     return f"the extra {extra!r}: pip install '.[{extra}]' in the source folder of vq_estimator"

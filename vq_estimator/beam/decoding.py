@@ -7,7 +7,7 @@ import apache_beam as beam
 import numpy as np
 
 from vq_estimator import drawing
-from vq_estimator.beam.inputs import CodeFiles
+from vq_estimator.beam.runs import check_input
 from vq_estimator.beam.shards import Shard, model_of
 from vq_estimator.beam.writing import WriteFn, WriteShards
 from vq_estimator.config import arguments
@@ -69,6 +69,9 @@ class Decode(beam.PTransform):
         return of | WriteShards(self._fn, 0, "decoded")
 
 
+_CODES = ("code_rows", "ReadCodes")  # what is decoded: the method of its input, and its reader
+
+
 class _NamesFn(beam.DoFn):
     """Yields the names of the files that a shard is decoded to, in bytes: no coder of text has every name."""
 
@@ -88,8 +91,8 @@ def _check_unique(shard: Shard, twice: List[bytes]) -> Shard:
 
 
 def _rows(shard: Shard) -> List[Row]:
-    assert isinstance(shard.input, CodeFiles)
-    return shard.input.rows()
+    check_input(shard, *_CODES)
+    return shard.input.code_rows()
 
 
 def _suffix(m: Any) -> str:
@@ -98,6 +101,7 @@ def _suffix(m: Any) -> str:
 
 
 class _DecodeFn(WriteFn):
+    opened_by, reader = _CODES
     given: Tuple[int, Optional[Label], float] = (0, None, 1.0)  # seed, speaker and guidance
 
     def write_shard(self, model: Any, shard: Shard, bad: BadFiles) -> dict:

@@ -189,7 +189,7 @@ class Records(_Rows):
 class CodeFiles(_Rows):
     """Rows of files that `Encode` wrote."""
 
-    def rows(self) -> List[Row]:
+    def code_rows(self) -> List[Row]:
         """Reads the rows."""
         with storage.local_copies(self.paths) as copies:
             each = [code_shards.read(copy, self.paths[0]) for copy in copies]

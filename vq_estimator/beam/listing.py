@@ -9,9 +9,8 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 from vq_estimator.beam import storage
 from vq_estimator.beam.inputs import FEATURES, Array, Features, Files, Records, TFExamples, unreadable
 from vq_estimator.beam.storage import Found
-from vq_estimator.config import part
+from vq_estimator.config import SPLITS, part
 from vq_estimator.data import numpy_files, records, shards
-from vq_estimator.data.pipeline import SPLITS
 from vq_estimator.errors import VQError
 
 AnyInput = Union[Files, Array, Records, TFExamples]

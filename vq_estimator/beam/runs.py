@@ -94,16 +94,30 @@ class ModelFn(beam.DoFn):
         self._open = self.shared.acquire(lambda: self.open_model(self._run, self._checkpoint), tag=attempt)
 
 
+def check_input(shard: Any, method: str, reader: str) -> None:
+    """Raises a VQError unless an element is a shard whose input has a method, as those of a reader have."""
+    given = getattr(shard, "input", shard)
+    if not hasattr(given, method) or given is shard:
+        raise VQError(f"elements: got {type(given).__name__}, expected the shards of {reader}")
+
+
 class ShardFn(ModelFn, abc.ABC):
     """Processes shards. A shard that fails for another reason than a VQError, such as a store that does not answer, is
     tried again with a newly opened model.
+
+    Attributes:
+      reader: the transform that makes the shards.
+      opened_by: the method of their inputs that is called.
     """
+
+    reader, opened_by = "Read", "open"
 
     @abc.abstractmethod
     def process_shard(self, model: Any, shard: Any, bad: BadFiles) -> Iterable[Any]:
         """Returns the elements for a shard. Files that cannot be read are added to `bad`."""
 
     def process(self, shard: Any) -> Iterable[Any]:
+        check_input(shard, self.opened_by, self.reader)
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return self._processed(shard)

@@ -4,7 +4,7 @@ A `Config` holds everything that a run depends on except the paths of its files.
 with a `VQError` that names the field, the value and the expected values. Nothing here imports TensorFlow.
 """
 
-from vq_estimator.config.data import SPLITS_BY, DataConfig
+from vq_estimator.config.data import CACHES, SPLITS, SPLITS_BY, DataConfig
 from vq_estimator.config.datasets import NPY, TFDS, row_of, tfds_name
 from vq_estimator.config.decoder import (
     DECODERS,

@@ -11,6 +11,8 @@ from vq_estimator.config.values import Choice, Integer, Integers, Text
 # The current rules by which a folder's files become examples. Rules 1 are those of version 0.1.0. Rules 2 changed
 # splits and cropping, and rules 3 read more formats (data/formats.py).
 RULES = 3
+SPLITS = ("train", "validation", "test")
+CACHES = ("auto", "memory", "tfrecord")  # where training keeps images
 SPLITS_BY = ("auto", "folders", "hash")
 MAX_LEVEL = 16  # depth of the speaker's folder
 MAX_SAMPLE = 2**16 - 1  # largest sample of a 16-bit image

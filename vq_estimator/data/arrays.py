@@ -5,7 +5,7 @@ from typing import NamedTuple, Optional
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.config import arguments
+from vq_estimator.config import SPLITS, arguments
 from vq_estimator.config.model import SIZE, ImageSize
 from vq_estimator.data import batching, pipeline
 from vq_estimator.data.sources import Source
@@ -32,7 +32,7 @@ def load(
     """
     if not isinstance(source, Source):
         raise VQError(f"source: got {type(source).__name__}, expected what sources.locate or images.locate gives")
-    split = arguments.one_of("split", split, pipeline.SPLITS)
+    split = arguments.one_of("split", split, SPLITS)
     sides = SIZE.read("image_size", image_size)
     SIZE.check("image_size", sides)
     size = sides if isinstance(sides, tuple) else (sides, sides)

@@ -14,7 +14,7 @@ import logging
 import os
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from vq_estimator.config import DataConfig
+from vq_estimator.config import SPLITS, DataConfig
 from vq_estimator.config.data import RULES
 from vq_estimator.data import formats
 from vq_estimator.data import splits as splits_lib
@@ -24,7 +24,6 @@ from vq_estimator.errors import VQError, one_line
 
 log = logging.getLogger("vq_estimator")
 
-SPLITS = ("train", "validation", "test")
 NOW = DataConfig(rules=RULES)
 RULES_1_FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 MAX_NAMES = 5  # most names in a message

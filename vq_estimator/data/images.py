@@ -10,7 +10,7 @@ import logging
 import os
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
-from vq_estimator.config import DataConfig
+from vq_estimator.config import SPLITS, DataConfig
 from vq_estimator.config.model import SIZE
 from vq_estimator.data import folder as folder_lib
 from vq_estimator.data import shards
@@ -19,15 +19,12 @@ from vq_estimator.data.files import split_paths
 from vq_estimator.data.folder import Listing
 from vq_estimator.data.image_decoding import decode_files
 from vq_estimator.data.model_view import View
-from vq_estimator.data.pipeline import SPLITS
 from vq_estimator.data.record_cache import FORMAT, Add, RecordCache
 from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError, one_line
 from vq_estimator.progress import ProgressBar
 
 log = logging.getLogger("vq_estimator")
-
-CACHES = ("auto", "memory", "tfrecord")
 
 
 class Wanted(NamedTuple):
@@ -51,7 +48,7 @@ def locate(data_dir: str, cache_dir: str, want: Wanted, cache: str = "auto", sou
       data_dir: the folder (see `data/folder.py`), or one or more comma-separated folders of shards.
       cache_dir: the user's cache folder; the records are in `images/` there.
       want: the images that the model needs.
-      cache: one of CACHES: whether training keeps the images in memory or reads them from their file.
+      cache: one of config.CACHES: whether training keeps the images in memory or reads them from their file.
       source: the `dataset_source` of an existing run; other data is an error.
 
     Raises:

@@ -67,7 +67,7 @@ def locate(data_dir: str, cache_dir: str, want: Wanted, cache: str = "auto", sou
       data_dir: the `.npy` or `.npz` of the training images, uint8 or uint16 [N, H, W, C] or [N, H, W].
       cache_dir: the user's cache folder; the records are in `images/` there.
       want: the images that the model needs, and the files of other splits.
-      cache: one of `images.CACHES`: whether training keeps the images in memory or reads them from their file.
+      cache: one of config.CACHES: whether training keeps the images in memory or reads them from their file.
       source: the `dataset_source` of an existing run; other data is an error.
 
     Raises:

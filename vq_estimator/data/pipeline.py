@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, Optional, Tuple, cast
 
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.config import Config, ModelConfig
+from vq_estimator.config import SPLITS, Config, ModelConfig
 from vq_estimator.config.catalogue import DatasetSpec
 from vq_estimator.data import records
 from vq_estimator.data.batching import (
@@ -19,7 +19,6 @@ from vq_estimator.data.batching import (
     prefetched,
 )
 
-SPLITS = ("train", "validation", "test")
 DECODE_BATCH = 500
 Size = Tuple[int, int]  # height and width of an image
 READ_BATCHES, READ_BYTES = 16, 2**22  # limits of what is read from a file at once

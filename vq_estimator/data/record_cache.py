@@ -14,13 +14,14 @@ from typing import Any, Callable, Dict, Iterable, NamedTuple, Optional, Sequence
 
 import numpy as np
 
+from vq_estimator.config import CACHES, SPLITS, arguments
 from vq_estimator.config.catalogue import DatasetSpec
 from vq_estimator.config.model import SIZE
 from vq_estimator.data import records
 from vq_estimator.data.files import ChecksumCache, FileSpec, atomic_folder, read_json, size_and_hash, write_json
 from vq_estimator.data.image_files import DepthUse
 from vq_estimator.data.model_view import View, Viewer, on_white
-from vq_estimator.data.pipeline import SPLITS, Source
+from vq_estimator.data.pipeline import Source
 from vq_estimator.errors import VQError, one_line
 from vq_estimator.progress import ProgressBar
 
@@ -141,6 +142,7 @@ def source_of(
       paths: the files of each of `SPLITS`.
       cache: where training keeps the images, see `images.locate`.
     """
+    cache = arguments.one_of("cache", cache, CACHES)
     n, names = made["counts"], tuple(made["class_names"])
     spec = DatasetSpec(
         name=made["source"],

@@ -9,6 +9,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import tensorflow.compat.v1 as tf
 
+from vq_estimator.config import SPLITS
 from vq_estimator.config.model import SIZE
 from vq_estimator.data import pipeline, record_cache, records
 from vq_estimator.data.files import atomic_path, read_json, write_json
@@ -39,7 +40,7 @@ def write(source: Source, size: Tuple[int, int], folders: Sequence[str], number:
             raise VQError(f"out: got {folder!r}, which has shards ({MANIFEST}), expected a folder to make")
         os.makedirs(folder, exist_ok=True)
     spec, shape = source.spec, (*size, source.spec.shape[2])
-    counts = {split: pipeline.split_size(source, split) for split in pipeline.SPLITS}
+    counts = {split: pipeline.split_size(source, split) for split in SPLITS}
     shards = {split: _names(split, n, max(1, round(number * n / counts["train"]))) for split, n in counts.items()}
     with ProgressBar(total=sum(counts.values()), unit="image", desc="write shards") as bar:
         for split, names in shards.items():
@@ -113,7 +114,7 @@ def locate(folders: Sequence[str], want: Wanted, cache: str = "auto") -> Source:
     if want.source not in (None, made["source"]):
         raise VQError(f"data_dir: got shards of {made['source']}, expected {want.source}, the run's own images")
     paths, counts = [], made["counts"]
-    for split in pipeline.SPLITS:
+    for split in SPLITS:
         paths.append(tuple(_find(folders, name) for name in made["shards"][split]))
         n = sum(records.count(path, want.shape) for path in paths[-1])
         if n != counts[split]:
@@ -143,8 +144,8 @@ def read_manifest(folders: Sequence[str]) -> Dict[str, Any]:
 
 def _check(made: Any) -> None:
     """Raises ValueError, KeyError, TypeError or AttributeError unless it is of the form that `write` writes."""
-    counts = [made["counts"][split] for split in pipeline.SPLITS]
-    names = [name for split in pipeline.SPLITS for name in made["shards"][split]]
+    counts = [made["counts"][split] for split in SPLITS]
+    names = [name for split in SPLITS for name in made["shards"][split]]
     numbers, texts = [*made["shape"], *counts, made["classes"] + 1], [made["source"], *names, *made["class_names"]]
     fits = all(type(n) is int and 1 <= n < 2**40 for n in numbers) and len(made["shape"]) == 3
     fits = fits and all(isinstance(t, str) for t in texts) and len(names) <= MAX_SHARDS

@@ -17,7 +17,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tu
 
 import numpy as np
 
-from vq_estimator.config import DataConfig
+from vq_estimator.config import SPLITS, DataConfig
 from vq_estimator.data import audio
 from vq_estimator.data import folder as folder_lib
 from vq_estimator.data.bad_files import check_number
@@ -32,7 +32,6 @@ from vq_estimator.data.files import (
 )
 from vq_estimator.data.folder import File
 from vq_estimator.data.numpy_files import load_npy
-from vq_estimator.data.pipeline import SPLITS
 from vq_estimator.data.speech import Clips, SpeechSource
 from vq_estimator.errors import VQError, one_line
 from vq_estimator.progress import ProgressBar

@@ -4,13 +4,12 @@ import logging
 import os
 from typing import List, Optional, Sequence
 
-from vq_estimator.config import SPEECH_DATASETS, DataConfig
+from vq_estimator.config import SPEECH_DATASETS, SPLITS, DataConfig
 from vq_estimator.data import audio, fsdd
 from vq_estimator.data import folder as folder_lib
 from vq_estimator.data.downloads import DownloadRecord, Fetch, download_tar, fetch
 from vq_estimator.data.files import FileSpec, content_error, set_aside
 from vq_estimator.data.folder import File
-from vq_estimator.data.pipeline import SPLITS
 from vq_estimator.data.speech import SpeechSource
 from vq_estimator.data.speech_cache import Cache, Recording
 from vq_estimator.errors import VQError

@@ -14,13 +14,12 @@ from typing import Any, Dict, Iterator, NamedTuple, Optional, Sequence, Tuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from vq_estimator.config import DataConfig, tfds_name
+from vq_estimator.config import SPLITS, DataConfig, tfds_name
 from vq_estimator.data import folder as folder_lib
 from vq_estimator.data import record_cache
 from vq_estimator.data.batching import elements
 from vq_estimator.data.image_files import WANT_LEVELS
 from vq_estimator.data.model_view import View, known_channels
-from vq_estimator.data.pipeline import SPLITS
 from vq_estimator.data.record_cache import Add, Examples, RecordCache
 from vq_estimator.data.sources import Source
 from vq_estimator.errors import VQError, describe_extra, one_line
@@ -79,7 +78,7 @@ def locate(
       data_dir: TFDS's folder of data sets; None for its default.
       cache_dir: the user's cache folder; the records are in `images/` there.
       want: the images that the model needs.
-      cache: one of `images.CACHES`: whether training keeps the images in memory or reads them from their file.
+      cache: one of config.CACHES: whether training keeps the images in memory or reads them from their file.
       source: the `dataset_source` of an existing run; other data is an error.
 
     Raises:

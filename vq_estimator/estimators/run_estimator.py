@@ -1,7 +1,7 @@
 """What both Estimators share: they train in a run directory."""
 
 import contextlib
-from typing import Any, Callable, Iterator, Optional
+from typing import Any, Callable, Iterator
 
 import tensorflow.compat.v1 as tf
 from tensorflow import estimator as tf_estimator
@@ -25,8 +25,8 @@ class RunEstimator(tf_estimator.Estimator):
         configuration, which determines the schedule of the learning rate in any case.
 
         Raises:
-          VQError: the directory holds another run, another process trains in it, or the features do not fit the
-            configuration.
+          VQError: the directory holds another run, another process trains in it, the features do not fit the
+            configuration, or the input_fn has no batch.
         """
         if steps is None and max_steps is None:
             max_steps = self._own.train.max_steps
@@ -52,7 +52,7 @@ class RunEstimator(tf_estimator.Estimator):
         with contextlib.ExitStack() as stack:
             stack.enter_context(disk.translate_disk_errors(model_dir))
             if not chief:  # the chief prepares the directory
-                yield _Begun(lambda: None)
+                yield _NeedsBatch()
                 return
             stack.enter_context(lock.training(model_dir, None if alone else f"chief{self.config.task_id}"))
             beginning.heal(model_dir)
@@ -60,7 +60,7 @@ class RunEstimator(tf_estimator.Estimator):
             self._own = self._with_data(input_fn)
             self._params["config"] = self._own
             run_folder.prepare(model_dir, self._own)
-            yield _Begun(begun.commit)
+            yield _NeedsBatch(begun.commit)
 
     def _with_data(self, input_fn: Any) -> Any:
         """Returns the configuration with the data of an input_fn."""
@@ -68,29 +68,23 @@ class RunEstimator(tf_estimator.Estimator):
         return self._own
 
 
-class _Begun(tf.train.SessionRunHook):
-    """Calls a function after the first step."""
-
-    def __init__(self, first_step: Callable[[], None]):
-        self._first_step: Optional[Callable[[], None]] = first_step
-
-    def after_run(self, run_context, run_values):
-        del run_context, run_values
-        if self._first_step is not None:
-            self._first_step()
-            self._first_step = None
-
-
 class _NeedsBatch(tf.train.SessionRunHook):
-    """Refuses an evaluation without a batch before its results are written."""
+    """Refuses an input without a batch, before anything is written.
 
-    _has_batch = False
+    Args:
+      first_step: a function that is called after the first step.
+    """
+
+    def __init__(self, first_step: Callable[[], None] = lambda: None):
+        self._first_step, self._has_batch = first_step, False
 
     def after_run(self, run_context, run_values):
         del run_context, run_values
-        self._has_batch = True
+        if not self._has_batch:
+            self._first_step()
+            self._has_batch = True
 
     def end(self, session):
         del session
         if not self._has_batch:
-            raise VQError("input_fn: got no batch, expected one or more to evaluate")
+            raise VQError("input_fn: got no batch, expected one or more")

@@ -2,9 +2,8 @@
 
 from typing import Dict
 
-from vq_estimator.config import CodesConfig, part
+from vq_estimator.config import SPLITS, CodesConfig, part
 from vq_estimator.data import codes as codes_lib
-from vq_estimator.data import pipeline
 from vq_estimator.data.codes import Codes
 from vq_estimator.data.speech import AnySource
 from vq_estimator.errors import VQError
@@ -56,7 +55,7 @@ def codes_config(run: OpenRun, source: AnySource, class_conditional: bool, condi
     return CodesConfig(classes=known[condition] if class_conditional else 0, **of)
 
 
-def extract(run: OpenRun, source: AnySource, splits=pipeline.SPLITS) -> Dict[str, Codes]:
+def extract(run: OpenRun, source: AnySource, splits=SPLITS) -> Dict[str, Codes]:
     """The codes of each split, loaded from `codes/<split>.npz` in the run directory, or extracted and stored there.
 
     A file that is damaged, or from another checkpoint or data, is written again. For recordings these are the codes of

@@ -46,6 +46,9 @@ def of_array(run: OpenRun, path: str) -> Examples:
     try:
         images = image_arrays.load(path, run.config.data.array, run.config.model.channels)
     except (OSError, ValueError) as e:
+        if os.path.isfile(path) and not path.lower().endswith((".npy", ".npz")):
+            want = f"a {folder_lib.IMAGES.formats.names()} file, or a .npy or .npz file"
+            raise VQError(f"input: got {path!r}, expected {want}") from None
         reason = str(getattr(e, "strerror", None) or e)[:160]
         raise VQError(f"input: {path!r} can't be read as a NumPy array ({reason})") from None
     try:

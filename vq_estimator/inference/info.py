@@ -3,10 +3,10 @@
 import os
 from typing import Any, List, Mapping, Tuple
 
-from vq_estimator.config import Config, type_name
+from vq_estimator.config import SPLITS, Config, type_name
 from vq_estimator.data.files import open_regular, parse_json, read_json
 from vq_estimator.data.numpy_files import load_npz
-from vq_estimator.errors import VQError, one_line
+from vq_estimator.errors import VQError, counted, one_line
 from vq_estimator.inference.calibration import kept
 from vq_estimator.inference.code_files import MAX_CODES
 from vq_estimator.inference.codec import container
@@ -14,7 +14,6 @@ from vq_estimator.inference.codec.run import FINGERPRINT
 from vq_estimator.inference.session import OpenRun
 from vq_estimator.training import checkpoints, run_folder
 
-SPLITS = ("train", "validation", "test")
 Lines = List[Tuple[str, str]]
 
 
@@ -120,7 +119,7 @@ def describe_compressed(path: str, known: Mapping[str, str]) -> Lines:
     """Content of a `.vqz` file, how it was coded, and the weights that it needs."""
     file = container.read(path)
     h = file.header
-    content = h.content + (f" at {h.sample_rate:,} Hz" if h.sample_rate else "")
+    content = counted(h.images, h.content) + (f" at {h.sample_rate:,} Hz" if h.sample_rate else "")
     size = f" of {h.size[0]} x {h.size[1]} pixels" if h.size else ""
     versions = ", ".join(f"{name} {value}" for name, value in h.arithmetic.items() if isinstance(value, str))
     coded = f"likelihood {h.likelihood}, decoder {h.decoder}, {h.prior} prior"
@@ -128,7 +127,7 @@ def describe_compressed(path: str, known: Mapping[str, str]) -> Lines:
     damaged = "" if file.size == file.expected_size else f" (damaged: expected {file.expected_size:,} bytes)"
     lines = [
         ("compressed file", f"{path}, format {h.version}"),
-        ("content", f"{h.images:,} {content}{size}"),
+        ("content", content + size),
         ("size", f"{file.size:,} bytes, {file.overhead:,} of them header, in {len(file.entries):,} chunks{damaged}"),
         ("coded with", f"{h.prior} prior, decoder {h.decoder}" if h.lossy else coded),
         ("written by", one_line(versions)),

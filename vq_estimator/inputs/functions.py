@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from tensorflow import estimator as tf_estimator
 
-from vq_estimator.config import FSDD, SPEECH_DATASETS, Config, arguments, catalogue
-from vq_estimator.data import batching, files, pipeline, sources, speech_sources
+from vq_estimator.config import FSDD, SPEECH_DATASETS, SPLITS, Config, arguments, catalogue
+from vq_estimator.data import batching, files, sources, speech_sources
 from vq_estimator.data import codes as codes_lib
 from vq_estimator.data import images as images_lib
 from vq_estimator.data.array_source import ArraySource
@@ -169,7 +169,7 @@ class SourceInputFn(InputFn):
 
     def __init__(self, find: Callable[[Config], Any], split: str):
         self._find = functools.lru_cache(maxsize=1)(find)
-        self.split = arguments.one_of("split", split, pipeline.SPLITS)
+        self.split = arguments.one_of("split", split, SPLITS)
         super().__init__(self._dataset_of)
 
     def locate(self, config: Config) -> Any:
