@@ -89,7 +89,7 @@ class OptimizerConfig(Settings):
     kind: str = setting(
         ADAM,
         Choice(OPTIMIZERS),
-        "adam, or soap: Adam in the eigenbasis of each layer's gradients; more time per step, far fewer steps",
+        "adam, or soap: Adam in the eigenbasis of each layer's gradients (docs/lossless.md)",
         TRAINING,
         "optimizer",
     )

@@ -61,8 +61,7 @@ class SOAPOptimizer(tf.train.AdamOptimizer):
     def _applied(self, grad: tf.Tensor, var: tf.Variable) -> tf.Operation:
         shape, rate = _matrix_shape(var), tf.cast(self._lr_t, grad.dtype)
         matrix = tf.reshape(grad, shape)
-        rows = self._basis(var, "rows", tf.matmul, matrix, matrix, transpose_b=True)
-        columns = self._basis(var, "columns", tf.matmul, matrix, matrix, transpose_a=True)
+        rows, columns = self._basis(var, "rows", matrix), self._basis(var, "columns", tf.transpose(matrix))
         first = _decayed(self.get_slot(var, "m"), grad)
         square = tf.square(_rotated(matrix, rows, columns))
         second = _decayed(self.get_slot(var, "v"), tf.reshape(square, tf.shape(grad)))
@@ -74,8 +73,8 @@ class SOAPOptimizer(tf.train.AdamOptimizer):
         change = _rotated(change, rows, columns, back=True)
         return var.assign_sub(rate * tf.reshape(change, tf.shape(grad)), use_locking=self._use_locking)
 
-    def _basis(self, var: tf.Variable, side: str, product, *args, **kwargs) -> Optional[tf.Tensor]:
-        """Updates the statistics of a side, by the product with these arguments, and from time to time its basis.
+    def _basis(self, var: tf.Variable, side: str, gradient: tf.Tensor) -> Optional[tf.Tensor]:
+        """Updates the statistics of a side by the gradient [n, m], and from time to time its basis.
 
         Returns:
           The basis [n, n], an eigenvector per column, or None if the side is not rotated.
@@ -83,8 +82,8 @@ class SOAPOptimizer(tf.train.AdamOptimizer):
         basis = self.get_slot(var, side + "_basis")
         if basis is None:
             return None
-        statistics = _decayed(self.get_slot(var, side + "_statistics"), product(*args, **kwargs))
-
+        square = tf.matmul(gradient, gradient, transpose_b=True)
+        statistics = _decayed(self.get_slot(var, side + "_statistics"), square)
         old, ones = basis.read_value(), tf.ones(basis.shape[:1], basis.dtype.base_dtype)
 
         def turned():
