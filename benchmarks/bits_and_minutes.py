@@ -22,7 +22,7 @@ from vq_estimator_launch.common import FLAGS, Group
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 RESULTS = os.path.join(ROOT, "benchmarks", "results", "bits_and_minutes.json")
 PICTURE = os.path.join(ROOT, "docs", "bits_and_minutes.png")
-RUNS = "results/cifar10/*,results/cifar10_codes/*"
+RUNS = "results/cifar10/*,results/cifar10_codes/*,results/cifar10_optimizers/*"
 STYLES = {"factorised": ("#ee8866", "s"), "autoregressive": ("#4477aa", "o"), "local": ("#228833", "^")}
 SHOWN = 5.6  # bits/dim; runs with more are not in the picture
 

@@ -49,8 +49,9 @@ def test_they_are_small_enough():
 
 
 def test_they_are_found_by_their_cards():
-    first = ("cifar10", "cifar10-factorised", "cifar10-local", "fashion_mnist", "fashion_mnist-28", "fsdd")
-    assert (*first, "mnist", "mnist-28", "mnist-original", "photographs") == NAMES
+    of_cifar10 = [f"cifar10{suffix}" for suffix in ("", "-factorised", "-local", "-lossless", "-lossless-fast")]
+    others = ("fashion_mnist", "fashion_mnist-28", "fsdd", "mnist", "mnist-28", "mnist-original")
+    assert (*of_cifar10, *others, "photographs", "photographs-lossless") == NAMES
 
 
 @pytest.mark.once

@@ -63,7 +63,7 @@ OF_A_RUN = [
     (
         "pretrained",
         "imagenet",
-        "pretrained: got 'imagenet', expected one of cifar10, cifar10-factorised, cifar10-local, ",
+        "pretrained: got 'imagenet', expected one of cifar10, cifar10-factorised, cifar10-local, cifar10-lossless, ",
     ),
     ("checkpoint", "/no/file", "checkpoint: got '/no/file', expected latest, best or the path of a checkpoint"),
 ]
