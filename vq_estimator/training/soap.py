@@ -5,6 +5,9 @@ if the weights' gradients depend on each other, as those of a layer do whose inp
 pixels. In the eigenbases of the two statistics the entries of the gradient are nearly uncorrelated, so SOAP computes
 Adam's second moments and its step there.
 
+Unlike in the paper, a basis is the identity at first, the first step is made too, and the statistics are damped, so
+that a direction without gradient keeps its basis.
+
 #### References
 Vyas et al. (2024), SOAP: Improving and Stabilizing Shampoo using Adam, arXiv 2409.11321, algorithm 3.
 """
