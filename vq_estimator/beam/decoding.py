@@ -80,7 +80,8 @@ class _NamesFn(beam.DoFn):
         self._suffix = suffix
 
     def process(self, shard: Shard) -> Iterable[bytes]:
-        return [os.fsencode(name) for name in file_names(_rows(shard), shard.first or 0, self._suffix)]
+        check_input(shard, *_CODES)
+        return [os.fsencode(name) for name in file_names(shard.input.code_rows(), shard.first or 0, self._suffix)]
 
 
 def _check_unique(shard: Shard, twice: List[bytes]) -> Shard:
@@ -88,11 +89,6 @@ def _check_unique(shard: Shard, twice: List[bytes]) -> Shard:
         want = "names that differ; format='npy' needs none"
         raise VQError(f"codes: got the name {os.fsdecode(twice[0])!r} twice, expected {want}")
     return shard
-
-
-def _rows(shard: Shard) -> List[Row]:
-    check_input(shard, *_CODES)
-    return shard.input.code_rows()
 
 
 def _suffix(m: Any) -> str:
@@ -106,7 +102,7 @@ class _DecodeFn(WriteFn):
 
     def write_shard(self, model: Any, shard: Shard, bad: BadFiles) -> dict:
         del bad
-        rows, first, m = _rows(shard), shard.first or 0, model.config.model
+        rows, first, m = shard.input.code_rows(), shard.first or 0, model.config.model
         codes, (seed, speaker, guidance) = [row.codes for row in rows], self.given
         if m.fixed_dims is None:
             decoded = speech_code_files.decode_each(model, codes, speaker, seed, guidance, first)

@@ -183,7 +183,7 @@ def _cifar_local(K: Optional[int], D: Optional[int]) -> ImageParts:
 def _lossless(K: Optional[int], D: Optional[int]) -> ImageParts:
     """The network of `local` without codes, trained by SOAP, with one pixel in 64 of many images per step.
 
-    SOAP's own cost does not depend on the batch. It is a third of a step with 64 images, and less with 128.
+    SOAP's own cost does not depend on the batch. It is half of a step's processor time with 64 images, less with 128.
     """
     model, objective, optimizer, train = _cifar_local(_or(K, 1), D)
     model = dataclasses.replace(model, decoder=LocalDecoder(layers=3, training_stride=8))
